@@ -1,0 +1,100 @@
+//! Datasets: from archives to samples. Knows files and nothing of tensors.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What is predicted, and so which loss and which metric belong to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// One of C classes.
+    Multiclass,
+    /// One of two classes.
+    Binary,
+    /// Any subset of C labels.
+    Multilabel,
+}
+
+/// The parts of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    Train,
+    Val,
+    Test,
+}
+
+impl Split {
+    pub const ALL: [Split; 3] = [Split::Train, Split::Val, Split::Test];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Val => "val",
+            Split::Test => "test",
+        }
+    }
+}
+
+/// The two modalities. The paper writes v for the image and l for the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Modality {
+    Image,
+    Text,
+}
+
+impl Modality {
+    pub const ALL: [Modality; 2] = [Modality::Image, Modality::Text];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Modality::Image => "image",
+            Modality::Text => "text",
+        }
+    }
+}
+
+/// Where a picture's bytes lie: a member of an archive that is read in place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Picture {
+    /// The archive's file name in the dataset's manifest.
+    pub archive: String,
+    /// The member's name in it.
+    pub member: String,
+}
+
+/// One sample of a split.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Unique in the dataset.
+    pub id: String,
+    /// Index into [`SplitData::pictures`].
+    pub picture: usize,
+    /// Index into [`SplitData::texts`].
+    pub text: usize,
+    /// The class (one number) for multiclass and binary tasks, the ascending label numbers (possibly none) for
+    /// multilabel ones.
+    pub labels: Vec<u32>,
+}
+
+/// One split: its samples in order, and the distinct pictures and texts they use, in order of first use, so that no
+/// picture and no text is encoded twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitData {
+    pub samples: Vec<Sample>,
+    pub pictures: Vec<Picture>,
+    pub texts: Vec<String>,
+}
+
+/// A dataset as its reader found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    pub task: TaskKind,
+    /// Names of the classes or labels, by number.
+    pub classes: Vec<String>,
+    pub splits: BTreeMap<Split, SplitData>,
+    /// What was left out, counted by reason.
+    pub dropped: BTreeMap<String, u64>,
+}

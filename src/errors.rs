@@ -1,0 +1,89 @@
+//! Failures that a person can act on: what was expected, what was found, and what to do next.
+//!
+//! Rooms define typed errors of their own where a caller has to tell cases apart, and use [`Problem`] where only a
+//! person reads the message. The class of an error alone chooses the exit code.
+
+use std::fmt;
+
+/// Which kind of failure it was; each has an exit code of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The command line or an experiment file is wrong: nothing was started. Exit code 2.
+    Usage,
+    /// A step failed; everything that was finished is kept. Exit code 1.
+    Failed,
+    /// A person or a supervisor asked to stop; everything that was finished is kept. Exit code 130.
+    Interrupted,
+}
+
+impl Class {
+    /// The exit code of the process.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Class::Usage => 2,
+            Class::Failed => 1,
+            Class::Interrupted => 130,
+        }
+    }
+}
+
+/// A message (expected, found, where) and a hint (what to do next), printed as `error: …` and `hint: …`.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub class: Class,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// A usage error with a hint.
+pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Problem { class: Class::Usage, message: message.into(), hint: Some(hint.into()) }.into()
+}
+
+/// A failure with a hint.
+pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Problem { class: Class::Failed, message: message.into(), hint: Some(hint.into()) }.into()
+}
+
+/// The error that every long computation returns once it was asked to stop.
+pub fn interrupted() -> anyhow::Error {
+    Problem { class: Class::Interrupted, message: "interrupted".into(), hint: None }.into()
+}
+
+/// The class of an error: that of the first [`Problem`] in its chain, else [`Class::Failed`].
+pub fn class_of(error: &anyhow::Error) -> Class {
+    problem_of(error).map_or(Class::Failed, |p| p.class)
+}
+
+/// The hint of the first [`Problem`] in an error's chain that has one.
+pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
+    error.chain().filter_map(|e| e.downcast_ref::<Problem>()).find_map(|p| p.hint.as_deref())
+}
+
+fn problem_of(error: &anyhow::Error) -> Option<&Problem> {
+    error.chain().find_map(|e| e.downcast_ref::<Problem>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    /// Context that is added on the way up hides neither the class nor the hint.
+    #[test]
+    fn class_and_hint_survive_context() {
+        let error =
+            Err::<(), _>(usage("unknown suite `smok`", "did you mean `smoke`?")).context("cannot plan").unwrap_err();
+        assert_eq!(class_of(&error), Class::Usage);
+        assert_eq!(hint_of(&error), Some("did you mean `smoke`?"));
+        assert_eq!(class_of(&anyhow::anyhow!("plain")), Class::Failed);
+    }
+}

@@ -1,0 +1,1 @@
+//! Evaluation: metrics, robustness, statistics over seeds.

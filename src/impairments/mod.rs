@@ -1,0 +1,1 @@
+//! Impairments: what is done to one modality of the test samples.

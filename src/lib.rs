@@ -1,0 +1,39 @@
+//! Seesaw reproduces the paper "See-Saw Modality Balance" (Kwon et al., NAACL 2025) end to end.
+//!
+//! The rooms, in the order in which data flows through them:
+//!
+//! | room | what it is for | which rooms it may know |
+//! |---|---|---|
+//! | [`cli`] | one file per subcommand, thin | [`engine`], [`experiments`], [`store`] |
+//! | [`experiments`] | reads `experiments/*.toml` into a checked suite and expands it into cells | the option types of the rooms below |
+//! | [`engine`] | keys, the graph of steps, the local executor, explanations | [`steps`], [`store`] |
+//! | [`store`] | content-addressed objects, actions (key → outputs), locks | nothing above it |
+//! | [`steps`] | fetch, prepare, impair, encode, train, evaluate, render: parameters, inputs, execution | every room below |
+//! | [`manifests`] | `data-manifests/*.json`: sources and downloads | |
+//! | [`datasets`] | archive → samples; knows files and nothing of tensors | |
+//! | [`impairments`] | missing and noisy modalities | [`datasets`] |
+//! | [`encoders`] | frozen networks: samples → features | [`datasets`], [`impairments`] |
+//! | [`methods`] | one file per training method; knows tensors and nothing of files | [`training`]'s model |
+//! | [`training`] | embedding layers, fusion, heads, optimisers, the loop | [`methods`] |
+//! | [`evaluation`] | metrics, robustness, statistics over seeds | |
+//! | [`report`] | tables, figures, results | [`evaluation`] |
+//!
+//! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`].
+
+pub mod cli;
+pub mod datasets;
+pub mod encoders;
+pub mod engine;
+pub mod errors;
+pub mod evaluation;
+pub mod experiments;
+pub mod impairments;
+pub mod interrupt;
+pub mod manifests;
+pub mod methods;
+pub mod progress;
+pub mod random;
+pub mod report;
+pub mod steps;
+pub mod store;
+pub mod training;
