@@ -1,0 +1,142 @@
+//! Content-addressed files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::files::{set_mode, sync_folder};
+use super::{Digest, Output, Store};
+
+/// What is wrong with an object.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    #[error("it is missing")]
+    Missing,
+    #[error("its size is {found} bytes instead of {expected}")]
+    Size { expected: u64, found: u64 },
+    #[error("its content has the SHA-256 {found} instead of {expected}")]
+    Content { expected: Digest, found: Digest },
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+}
+
+impl Store {
+    /// Where the object with this digest lies, if it is there.
+    pub fn object_path(&self, digest: Digest) -> PathBuf {
+        self.sharded("objects", &digest.to_string(), "")
+    }
+
+    /// Moves a finished file into the store. The file must be on the store's filesystem (a [`super::Workspace`] is)
+    /// and is gone afterwards.
+    ///
+    /// # Errors
+    /// If the file cannot be read, synced or moved (a full disk, say).
+    pub fn put_file(&self, file: &Path) -> anyhow::Result<Output> {
+        let context = || format!("cannot keep {} in the store {}", file.display(), self.root().display());
+        let (sha256, size) = Digest::of_file(file).with_context(context)?;
+        let path = self.object_path(sha256);
+        let folder = path.parent().expect("objects lie in a shard");
+        std::fs::create_dir_all(folder).with_context(context)?;
+        set_mode(file, 0o444).with_context(context)?;
+        std::fs::File::open(file).and_then(|f| f.sync_all()).with_context(context)?;
+        // An object of this name that is already there may be damaged; the fresh one replaces it.
+        std::fs::rename(file, &path).with_context(context)?;
+        sync_folder(folder).with_context(context)?;
+        Ok(Output { sha256, size })
+    }
+
+    /// Whether an object is there with the right size: a cheap look, for planning.
+    pub fn looks_whole(&self, output: &Output) -> bool {
+        std::fs::metadata(self.object_path(output.sha256)).is_ok_and(|m| m.is_file() && m.len() == output.size)
+    }
+
+    /// Reads the whole object and compares its hash.
+    pub fn verify(&self, output: &Output) -> Result<(), Damage> {
+        let path = self.object_path(output.sha256);
+        let found = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Damage::Missing),
+            Err(error) => return Err(error.into()),
+        };
+        if found != output.size {
+            return Err(Damage::Size { expected: output.size, found });
+        }
+        let (found, _) = Digest::of_file(&path)?;
+        if found != output.sha256 {
+            return Err(Damage::Content { expected: output.sha256, found });
+        }
+        Ok(())
+    }
+
+    /// Reads a small object whole and verifies it in the same pass.
+    pub fn read(&self, output: &Output) -> Result<Vec<u8>, Damage> {
+        let bytes = match std::fs::read(self.object_path(output.sha256)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Damage::Missing),
+            Err(error) => return Err(error.into()),
+        };
+        let found = Digest::of(&bytes);
+        if found != output.sha256 {
+            return Err(Damage::Content { expected: output.sha256, found });
+        }
+        Ok(bytes)
+    }
+
+    /// Sets a damaged object aside, so that its maker makes it again. Returns where it lies now, if it was there.
+    ///
+    /// # Errors
+    /// If the file exists and cannot be moved.
+    pub fn set_aside(&self, digest: Digest) -> anyhow::Result<Option<PathBuf>> {
+        let from = self.object_path(digest);
+        let to = (0..)
+            .map(|n| self.quarantine().join(format!("object-{digest}.{n}")))
+            .find(|path| !path.exists())
+            .expect("some number is free");
+        match std::fs::rename(&from, &to) {
+            Ok(()) => Ok(Some(to)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot set the damaged {} aside", from.display())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store_with(content: &[u8]) -> (tempfile::TempDir, Store, Output) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        let workspace = store.workspace().unwrap();
+        let file = workspace.path().join("file");
+        std::fs::write(&file, content).unwrap();
+        let output = store.put_file(&file).unwrap();
+        (folder, store, output)
+    }
+
+    #[test]
+    fn what_is_put_can_be_read() {
+        let (_folder, store, output) = store_with(b"content");
+        assert!(store.looks_whole(&output));
+        store.verify(&output).unwrap();
+        assert_eq!(store.read(&output).unwrap(), b"content");
+    }
+
+    /// An edit that keeps the size and puts the modification time back is noticed all the same.
+    #[test]
+    fn a_silent_edit_is_noticed_and_set_aside() {
+        let (_folder, store, output) = store_with(b"content");
+        let path = store.object_path(output.sha256);
+        let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+        set_mode(&path, 0o644).unwrap();
+        std::fs::write(&path, b"CONTENT").unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        assert!(store.looks_whole(&output));
+        assert!(matches!(store.verify(&output), Err(Damage::Content { .. })));
+        assert!(matches!(store.read(&output), Err(Damage::Content { .. })));
+        let aside = store.set_aside(output.sha256).unwrap().unwrap();
+        assert_eq!(std::fs::read(aside).unwrap(), b"CONTENT");
+        assert!(matches!(store.verify(&output), Err(Damage::Missing)));
+        assert_eq!(store.set_aside(output.sha256).unwrap(), None);
+    }
+}
