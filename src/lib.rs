@@ -18,9 +18,9 @@
 //! | [`evaluation`] | metrics, robustness, statistics over seeds | |
 //! | [`report`] | tables, figures, results | [`evaluation`] |
 //!
-//! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`].
+//! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`], [`tensors`].
 
-pub mod cli;
+//pub mod cli;
 pub mod datasets;
 pub mod encoders;
 pub mod engine;
@@ -36,4 +36,5 @@ pub mod random;
 pub mod report;
 pub mod steps;
 pub mod store;
+pub mod tensors;
 pub mod training;

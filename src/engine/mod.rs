@@ -1,1 +1,32 @@
+//! The engine: from a graph of steps to results.
 //!
+//! [`key`] says what a result depends on, [`graph`] holds the plan, [`survey`] tells what of it is done and why the
+//! rest is not, [`run`] does the rest on this machine, [`publish`] keeps `out/` equal to the results, [`explain`] tells
+//! why a step would run again, [`display`] shows progress, [`plan`] builds the graph of a suite.
+
+pub mod display;
+pub mod explain;
+pub mod graph;
+mod job;
+pub mod key;
+pub mod plan;
+pub mod publish;
+pub mod run;
+pub mod survey;
+#[cfg(test)]
+mod tests;
+
+use crate::interrupt::Interrupt;
+use crate::steps::Downloads;
+use crate::store::Store;
+
+/// What every command that looks at steps needs.
+pub struct Engine {
+    pub store: Store,
+    pub device: tch::Device,
+    pub environment: key::Environment,
+    /// How many cores the steps share.
+    pub threads: usize,
+    pub downloads: Downloads,
+    pub interrupt: Interrupt,
+}

@@ -1,0 +1,66 @@
+//! `seesaw explain SUITE STEP`
+
+use std::process::ExitCode;
+
+use super::{Global, Project};
+use crate::engine::graph::Graph;
+use crate::engine::plan;
+use crate::errors;
+use crate::experiments::Suite;
+use crate::interrupt::Interrupt;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The step: its name as `seesaw plan` shows it, or the beginning of its key
+    #[arg(required = true, num_args = 1..)]
+    step: Vec<String>,
+    /// The suite whose plan has the step
+    #[arg(long, default_value = "smoke")]
+    suite: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let project = Project::find(global)?;
+    let suite = Suite::load(&project.experiments(), &args.suite)?;
+    let engine = project.engine(global, Interrupt::default())?;
+    let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
+    let wanted = args.step.join(" ");
+    let by_key = || {
+        let short = wanted.len() >= 6 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let key_of = |id| engine.explain(&graph, id).ingredients.map(|(key, _)| key.to_string());
+        short.then(|| graph.ids().find(|&id| key_of(id).is_some_and(|key| key.starts_with(&wanted)))).flatten()
+    };
+    let id = graph.find(&wanted).or_else(by_key).ok_or_else(|| unknown(&graph, &wanted, &suite.name))?;
+    let explanation = engine.explain(&graph, id);
+    if args.json {
+        super::print_json(&serde_json::json!({
+            "step": explanation.label,
+            "verdict": explanation.verdict,
+            "key": explanation.ingredients.as_ref().map(|(key, _)| key),
+            "ingredients": explanation.ingredients.as_ref().map(|(_, list)| list),
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = format!("{}\n  {}\n", explanation.label, explanation.verdict);
+    if let Some((key, list)) = &explanation.ingredients {
+        text += &format!("  key {key}\n");
+        list.0.iter().for_each(|ingredient| text += &format!("    {:<36} {}\n", ingredient.name, ingredient.value));
+    }
+    super::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unknown(graph: &Graph, wanted: &str, suite: &str) -> anyhow::Error {
+    let words: Vec<&str> = wanted.split_whitespace().collect();
+    let score = |label: &str| words.iter().filter(|word| label.contains(**word)).count();
+    let mut near: Vec<String> = graph.labels().collect();
+    near.sort_by_key(|label| std::cmp::Reverse(score(label)));
+    near.truncate(3);
+    errors::usage(
+        format!("the suite `{suite}` has no step `{wanted}`"),
+        format!("`seesaw plan {suite} --all` lists them; near: {}", near.join("; ")),
+    )
+}

@@ -1,0 +1,77 @@
+//! `seesaw status [SUITE…]`
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{Global, Project};
+use crate::engine::plan;
+use crate::engine::survey::State;
+use crate::experiments::Suite;
+use crate::interrupt::Interrupt;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Suites [default: all in `experiments/`]
+    suites: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Status {
+    suite: String,
+    steps: usize,
+    done: usize,
+    cells: usize,
+    cells_done: usize,
+    /// Files under `out/` that are not what the finished steps gave.
+    stale: Vec<String>,
+}
+
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let project = Project::find(global)?;
+    let engine = project.engine(global, Interrupt::default())?;
+    let names = match args.suites.is_empty() {
+        true => Suite::names(&project.experiments())?,
+        false => args.suites.clone(),
+    };
+    let mut all = Vec::new();
+    for name in names {
+        let suite = Suite::load(&project.experiments(), &name)?;
+        let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
+        let states = engine.survey(&graph);
+        let is_done = |state: &State| matches!(state, State::Done(..));
+        let trainings = || graph.ids().filter(|id| graph.node(*id).step.kind() == crate::steps::Kind::Train);
+        let stale = engine.stale(&graph, &project.out(&name), |publication| match &states[publication.source.node.0] {
+            State::Done(_, action) => action.outputs.get(&publication.source.output).copied(),
+            _ => None,
+        });
+        all.push(Status {
+            suite: name,
+            steps: graph.len(),
+            done: states.iter().filter(|state| is_done(state)).count(),
+            cells: trainings().count(),
+            cells_done: trainings().filter(|id| is_done(&states[id.0])).count(),
+            stale: stale.iter().map(|(publication, _)| publication.file.clone()).collect(),
+        });
+    }
+    if args.json {
+        super::print_json(&all)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = format!("store: {}\n", engine.store.root().display());
+    for status in &all {
+        let Status { suite, steps, done, cells, cells_done, stale } = status;
+        text += &format!("{suite}: {done} of {steps} steps done, {cells_done} of {cells} trainings\n");
+        if !stale.is_empty() {
+            text += &format!("  out of date under out/{suite}: {}\n", stale.join(", "));
+        }
+        if done < steps || !stale.is_empty() {
+            text += &format!("  `seesaw run {suite}` does the rest\n");
+        }
+    }
+    super::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,60 @@
+//! Why a step would run, or would not.
+
+use super::Engine;
+use super::graph::{Graph, NodeId};
+use super::survey::State;
+use crate::store::{Digest, Ingredients};
+
+/// What is known of one step.
+#[derive(Debug)]
+pub struct Explanation {
+    pub label: String,
+    /// One sentence.
+    pub verdict: String,
+    /// The key and everything in it, where the inputs are known.
+    pub ingredients: Option<(Digest, Ingredients)>,
+}
+
+impl Engine {
+    /// Explains one step of a plan.
+    pub fn explain(&self, graph: &Graph, id: NodeId) -> Explanation {
+        let label = graph.node(id).step.label();
+        let states = self.survey(graph);
+        let (verdict, ingredients) = match &states[id.0] {
+            State::Done(key, action) => {
+                let lost = action.outputs.iter().find(|(_, output)| !self.store.looks_whole(output));
+                let verdict = match lost {
+                    None => "done: nothing in its key has changed".to_owned(),
+                    Some((name, _)) => {
+                        format!("done, but its output `{name}` is not whole: it is made again when something needs it")
+                    }
+                };
+                (verdict, Some((*key, action.ingredients.clone())))
+            }
+            State::Ready(ingredients, reason) => {
+                (format!("would run: {reason}"), Some((ingredients.key(), ingredients.as_ref().clone())))
+            }
+            State::Waiting(before) => {
+                // The steps before it that can be explained themselves, not the whole chain.
+                let first = self.first_causes(&states, before);
+                let names: Vec<String> = first.iter().map(|id| format!("`{}`", graph.node(*id).step.label())).collect();
+                (format!("would run after {}, whose results its key needs", names.join(", ")), None)
+            }
+        };
+        Explanation { label, verdict, ingredients }
+    }
+
+    fn first_causes(&self, states: &[State], waiting_for: &[NodeId]) -> Vec<NodeId> {
+        let mut causes = Vec::new();
+        let mut open = waiting_for.to_vec();
+        while let Some(id) = open.pop() {
+            match &states[id.0] {
+                State::Waiting(before) => open.extend(before),
+                _ => causes.push(id),
+            }
+        }
+        causes.sort_unstable();
+        causes.dedup();
+        causes
+    }
+}

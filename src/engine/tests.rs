@@ -1,0 +1,323 @@
+//! The engine with steps that only join texts.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::graph::{Graph, NodeId, Source};
+use super::key::Environment;
+use super::run::{NodeOutcome, Observer, Outcome};
+use super::survey::{Reason, State};
+use super::{Engine, explain};
+use crate::interrupt::Interrupt;
+use crate::progress::{Progress, Silent};
+use crate::steps::{Absence, Cost, Downloads, Job, Kind, Outputs, Step};
+use crate::store::{Action, Ingredients, Store};
+
+type Run = Arc<dyn Fn(&Job) -> anyhow::Result<()> + Send + Sync>;
+
+/// Joins its inputs and its text, and counts how often it ran.
+#[derive(Clone)]
+struct Join {
+    label: String,
+    text: String,
+    kind: Kind,
+    cost: Cost,
+    tolerant: bool,
+    runs: Arc<AtomicUsize>,
+    before: Run,
+}
+
+impl Join {
+    fn new(label: &str, text: &str) -> Self {
+        Join {
+            label: label.into(),
+            text: text.into(),
+            kind: Kind::Prepare,
+            cost: Cost::OneCore,
+            tolerant: false,
+            runs: Arc::default(),
+            before: Arc::new(|_| Ok(())),
+        }
+    }
+
+    fn doing(mut self, before: impl Fn(&Job) -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
+        self.before = Arc::new(before);
+        self
+    }
+
+    fn runs(&self) -> usize {
+        self.runs.load(Ordering::SeqCst)
+    }
+}
+
+impl Step for Join {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn label(&self) -> String {
+        self.label.clone()
+    }
+
+    fn ingredients(&self, list: &mut Ingredients) {
+        list.text("text", &self.text);
+    }
+
+    fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    fn tolerates_absent_inputs(&self) -> bool {
+        self.tolerant
+    }
+
+    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        (self.before)(job)?;
+        let mut joined = String::new();
+        for input in job.inputs.values() {
+            joined += &std::fs::read_to_string(&input.path)?;
+        }
+        for (role, absence) in &job.absent {
+            joined += &format!("<{role}: {absence:?}>");
+        }
+        // The part behind `|` is a parameter that does not change the result.
+        joined += self.text.split('|').next().unwrap_or_default();
+        Ok(BTreeMap::from([("text".to_owned(), job.write("text", joined.as_bytes())?)]))
+    }
+}
+
+#[derive(Default)]
+struct Heard {
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Observer for Heard {
+    fn started(&self, _: NodeId, _: &str) -> Arc<dyn Progress> {
+        Arc::new(Silent)
+    }
+    fn computed(&self, _: NodeId, _: &Action) {}
+    fn kept(&self, _: NodeId) {}
+    fn failed(&self, _: NodeId, _: &str, _: &str) {}
+    fn skipped(&self, _: NodeId, _: &str, _: &str) {}
+    fn stopped(&self, _: NodeId) {}
+    fn warned(&self, message: &str) {
+        self.warnings.lock().unwrap().push(message.to_owned());
+    }
+}
+
+fn engine(root: &std::path::Path) -> Engine {
+    Engine {
+        store: Store::open(root).unwrap(),
+        device: tch::Device::Cpu,
+        environment: Environment { device: "cpu".into(), architecture: "test".into(), libtorch: "0".into() },
+        threads: 2,
+        downloads: Downloads { partial: root.join("partial"), quarantine: root.join("quarantine"), manual: vec![] },
+        interrupt: Interrupt::default(),
+    }
+}
+
+/// The steps one after another, each with the ones before it that `inputs` names.
+fn graph(steps: &[(&Join, &[&str])]) -> Graph {
+    let mut graph = Graph::default();
+    for (step, inputs) in steps {
+        let sources: Vec<(String, Source)> = inputs
+            .iter()
+            .map(|name| {
+                let node = graph.find(name).expect("named before");
+                ((*name).to_owned(), Source { node, output: "text".into() })
+            })
+            .collect();
+        graph.add((*step).clone(), sources);
+    }
+    graph
+}
+
+fn run(engine: &Engine, graph: &Graph) -> Outcome {
+    engine.run(graph, &graph.ids().collect::<Vec<_>>(), &[], &Heard::default())
+}
+
+fn text(engine: &Engine, graph: &Graph, outcome: &Outcome, label: &str) -> String {
+    let action = outcome.action(graph.find(label).unwrap()).expect("the step was done");
+    String::from_utf8(engine.store.read(&action.outputs["text"]).unwrap()).unwrap()
+}
+
+#[test]
+fn a_step_runs_once_and_its_result_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path());
+    let (a, b) = (Join::new("a", "x"), Join::new("b", "y"));
+    let graph = graph(&[(&a, &[]), (&b, &["a"])]);
+    let first = run(&engine, &graph);
+    assert_eq!((first.computed, text(&engine, &graph, &first, "b")), (2, "xy".into()));
+    let second = run(&engine, &graph);
+    assert_eq!((second.computed, text(&engine, &graph, &second, "b")), (0, "xy".into()));
+    assert_eq!((a.runs(), b.runs()), (1, 1));
+}
+
+/// A step that gives the same bytes as before changes nothing after it.
+#[test]
+fn what_counts_is_the_content_of_an_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path());
+    let b = Join::new("b", "y");
+    run(&engine, &graph(&[(&Join::new("a", "x|1"), &[]), (&b, &["a"])]));
+    run(&engine, &graph(&[(&Join::new("a", "x|2"), &[]), (&b, &["a"])]));
+    assert_eq!(b.runs(), 1);
+    run(&engine, &graph(&[(&Join::new("a", "z|2"), &[]), (&b, &["a"])]));
+    assert_eq!(b.runs(), 2);
+}
+
+#[test]
+fn a_failure_ends_its_branch_alone_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path());
+    let bad = Join::new("bad", "").doing(|_| Err(anyhow::anyhow!("the loss is not finite at step 7")));
+    let panics = Join::new("panics", "").doing(|_| panic!("index out of range"));
+    let (good, after) = (Join::new("good", "g"), Join::new("after", "!"));
+    let mut table = Join::new("table", "");
+    table.tolerant = true;
+    let graph = graph(&[
+        (&bad, &[]),
+        (&panics, &[]),
+        (&good, &[]),
+        (&after, &["bad"]),
+        (&table, &["after", "bad", "good", "panics"]),
+    ]);
+    let outcome = run(&engine, &graph);
+    assert_eq!(outcome.failures().count(), 2);
+    assert_eq!(after.runs(), 0);
+    let table = text(&engine, &graph, &outcome, "table");
+    assert!(table.starts_with('g'), "{table}");
+    assert!(table.contains("<after: NotRun(\"`bad` failed: the loss is not finite at step 7\")>"), "{table}");
+    assert!(table.contains("the step panicked: index out of range"), "{table}");
+    // A failure is not remembered: the next run tries again.
+    run(&engine, &graph);
+    assert_eq!((bad.runs(), good.runs()), (2, 1));
+}
+
+/// An object that was edited in place (same size, same time) is noticed by its user and made again.
+#[test]
+fn a_damaged_input_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path());
+    let (a, b) = (Join::new("a", "x"), Join::new("b", "y"));
+    let first = graph(&[(&a, &[]), (&b, &["a"])]);
+    let outcome = run(&engine, &first);
+    let object = outcome.action(NodeId(0)).unwrap().outputs["text"];
+    let path = engine.store.object_path(object.sha256);
+    let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "X").unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+
+    assert_eq!(run(&engine, &first).computed, 0, "nothing needs the damaged object");
+    let c = Join::new("c", "z");
+    let second = graph(&[(&a, &[]), (&b, &["a"]), (&c, &["a"])]);
+    let heard = Heard::default();
+    let outcome = engine.run(&second, &[NodeId(2)], &[], &heard);
+    assert_eq!(text(&engine, &second, &outcome, "c"), "xz");
+    assert_eq!((a.runs(), b.runs(), c.runs()), (2, 1, 1));
+    let warnings = heard.warnings.into_inner().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("`a` is damaged"), "{warnings:?}");
+    assert!(matches!(outcome.nodes[1], NodeOutcome::NotWanted));
+}
+
+/// Many runs over one store at the same time do each step once between them.
+#[test]
+fn runs_that_share_a_store_do_not_work_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = |name: &str| {
+        Join::new(name, name).doing(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            Ok(())
+        })
+    };
+    let steps: Vec<Join> = ["a", "b", "c", "d"].map(slow).into();
+    let graph = graph(&[(&steps[0], &[]), (&steps[1], &["a"]), (&steps[2], &["a"]), (&steps[3], &["b", "c"])]);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let engine = engine(folder.path());
+                let outcome = run(&engine, &graph);
+                assert_eq!(text(&engine, &graph, &outcome, "d"), "abacd");
+            });
+        }
+    });
+    assert_eq!(steps.iter().map(Join::runs).collect::<Vec<_>>(), [1, 1, 1, 1]);
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_is_finished_and_goes_on_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine1 = engine(folder.path());
+    let (a, c) = (Join::new("a", "x"), Join::new("c", "z"));
+    let b = Join::new("b", "y").doing(|job| {
+        job.interrupt.raise();
+        job.interrupt.check()
+    });
+    let outcome = run(&engine1, &graph(&[(&a, &[]), (&b, &["a"]), (&c, &["b"])]));
+    assert!(outcome.interrupted);
+    assert!(matches!(&outcome.nodes[2], NodeOutcome::Absent(Absence::NotRun(cause)) if cause.contains("interrupted")));
+    let engine2 = engine(folder.path());
+    let graph = graph(&[(&a, &[]), (&Join::new("b", "y"), &["a"]), (&c, &["b"])]);
+    let outcome = run(&engine2, &graph);
+    assert_eq!((a.runs(), text(&engine2, &graph, &outcome, "c")), (1, "xyz".into()));
+}
+
+/// A step that wants all cores runs alone, and comes to its turn.
+#[test]
+fn cores_are_shared_and_never_overbooked() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path());
+    let (busy, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let mut graph = Graph::default();
+    for n in 0..12 {
+        let (busy, most) = (busy.clone(), most.clone());
+        let cost = if n % 4 == 0 { Cost::AllCores } else { Cost::OneCore };
+        let cores = if n % 4 == 0 { 2 } else { 1 };
+        let mut step = Join::new(&format!("step {n}"), &n.to_string()).doing(move |_| {
+            most.fetch_max(busy.fetch_add(cores, Ordering::SeqCst) + cores, Ordering::SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            busy.fetch_sub(cores, Ordering::SeqCst);
+            Ok(())
+        });
+        step.cost = cost;
+        graph.add(step, []);
+    }
+    assert_eq!(run(&engine, &graph).computed, 12);
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn the_first_difference_explains_a_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path());
+    let make = |text: &str| graph(&[(&Join::new("a", text), &[]), (&Join::new("b", "y"), &["a"])]);
+    let explained = |text: &str, id: usize| -> explain::Explanation { engine.explain(&make(text), NodeId(id)) };
+    assert_eq!(explained("x", 0).verdict, "would run: never done in this store");
+    assert_eq!(explained("x", 1).verdict, "would run after `a`, whose results its key needs");
+    run(&engine, &make("x"));
+    assert_eq!(explained("x", 1).verdict, "done: nothing in its key has changed");
+    assert_eq!(explained("z", 0).verdict, "would run: changed: `text` was `x`, is `z`");
+    let states = engine.survey(&make("z"));
+    assert!(matches!(&states[0], State::Ready(_, Reason::Changed(_))));
+    assert!(matches!(&states[1], State::Waiting(on) if on == &[NodeId(0)]));
+}
+
+/// Device and libtorch belong to the keys of steps on tensors, and of no others.
+#[test]
+fn the_environment_counts_where_tensors_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(folder.path());
+    let mut train = Join::new("train", "w");
+    train.kind = Kind::Train;
+    let graph = graph(&[(&train, &[]), (&Join::new("words", "w"), &[])]);
+    run(&engine, &graph);
+    engine.environment.libtorch = "1".into();
+    engine.threads = 7;
+    let states = engine.survey(&graph);
+    assert!(matches!(&states[0], State::Ready(_, Reason::Changed(d)) if d == "`libtorch` was `0`, is `1`"));
+    assert!(matches!(&states[1], State::Done(..)));
+}

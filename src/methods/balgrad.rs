@@ -1,0 +1,249 @@
+//! BalGrad (Kwon et al., "See-Saw Modality Balance", NAACL 2025): reweights the KL gradients between the modalities by
+//! what each has still to learn, and projects the task gradient so that it does not work against them.
+//!
+//! The authors published no code. What follows is the step of the method as its paper's abstract and the caption of its
+//! Figure 3 give it; where they leave a choice, it is an option here:
+//!
+//! - the weighting rule: `loss-ratio` gives more of the KL gradient to the modality that has learned less;
+//! - the scope of the projection: one inner product over θ = (h_v, h_l);
+//! - the size of the KL gradient: the weights sum to 1, and `kl-scale` multiplies them. In multilabel tasks the divergence is summed over classes
+//!   while the losses are averaged, as the definition of both says;
+//! - f_T is updated with g_T, which is the same as g_T⊥ there: the KL losses do not reach f_T;
+//! - ∇L_v and ∇L_l are not projected, and the KL gradients train the heads too.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::{Method, Step};
+use crate::datasets::Modality::{Image, Text};
+use crate::training::gradient::{Entries, Gram, Theta, head_norm_squared};
+use crate::training::model::{Activations, Batch, Gradients, Model};
+
+/// How w_v and w_l follow from the losses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KlWeights {
+    /// w_v = L_v/(L_v + L_l), w_l = L_l/(L_v + L_l); ½ each if the sum is 0.
+    #[default]
+    LossRatio,
+    /// ½ each.
+    Uniform,
+    /// The loss ratio, swapped.
+    InverseLoss,
+}
+
+/// Over what the inner product of a projection runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProjectionScope {
+    /// One projection over θ = (h_v, h_l).
+    #[default]
+    Joint,
+    /// One for h_v, one for h_l, each with its own test.
+    PerModality,
+    /// One for each weight and each bias, as code for gradient surgery often has it.
+    PerTensor,
+    /// One over (θ, f_v, f_l): the same inner product as joint, a larger norm, and the heads get −a g_kl in addition.
+    WithHeads,
+}
+
+/// Options of BalGrad. The ablation "reweighting only" is `project = false`, "projection only" is
+/// `weights = "uniform"`, and both together are the control that shows what L_v, L_l and the KL losses bring alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct BalGrad {
+    /// The rule for w_v and w_l.
+    pub weights: KlWeights,
+    /// Whether g_T is projected.
+    pub project: bool,
+    /// Over what.
+    pub projection_scope: ProjectionScope,
+    /// λ: multiplies both weights, which sum to 1.
+    pub kl_scale: f64,
+}
+
+impl Default for BalGrad {
+    fn default() -> Self {
+        BalGrad {
+            weights: KlWeights::default(),
+            project: true,
+            projection_scope: ProjectionScope::default(),
+            kl_scale: 1.0,
+        }
+    }
+}
+
+impl BalGrad {
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.kl_scale.is_finite() && self.kl_scale >= 0.0 {
+            true => Ok(()),
+            false => Err(format!("`kl-scale` should be a non-negative number, found {}", self.kl_scale)),
+        }
+    }
+
+    /// w_v and w_l, which sum to 1; numbers, no gradient flows through them.
+    fn kl_weights(&self, loss_v: &Tensor, loss_l: &Tensor) -> (Tensor, Tensor) {
+        let half = loss_v.full_like(0.5);
+        let ratio = |loss: &Tensor| {
+            let sum = loss_v + loss_l;
+            (loss / &sum).where_self(&sum.gt(0.0), &half)
+        };
+        match self.weights {
+            KlWeights::LossRatio => (ratio(loss_v), ratio(loss_l)),
+            KlWeights::InverseLoss => (ratio(loss_l), ratio(loss_v)),
+            KlWeights::Uniform => (half.shallow_clone(), half),
+        }
+    }
+}
+
+impl Method for BalGrad {
+    fn needs_heads(&self) -> bool {
+        true
+    }
+
+    fn step(&mut self, model: &Model, batch: &Batch) -> Step {
+        let task = &model.shape.task;
+
+        // 1, 2: predictions and losses; K_v = KL(p(o_l) ‖ p(o_v)) and K_l = KL(p(o_v) ‖ p(o_l)), the first constant.
+        let a = model.forward(batch);
+        let (o_v, o_l) = (model.head(Image, &a.z_v), model.head(Text, &a.z_l));
+        let (loss_t, d_t) = task.loss(&a.fused.logits, &batch.y);
+        let (loss_v, d_v) = task.loss(&o_v, &batch.y);
+        let (loss_l, d_l) = task.loss(&o_l, &batch.y);
+        let (kl_v, kl_l, d_kl_v) = task.mutual_kl(&o_v, &o_l);
+        let d_kl_l = -&d_kl_v;
+
+        // 4, reweight: g_kl = w_v g_kl^v ⊕ w_l g_kl^l, times λ.
+        let (w_v, w_l) = self.kl_weights(&loss_v, &loss_l);
+        let (d_kl_v, d_kl_l) = (d_kl_v * (&w_v * self.kl_scale), d_kl_l * (&w_l * self.kl_scale));
+
+        // 3: g_T = ∇L_T on θ and f_T; g_T^v ⊕ g_T^l = ∇L_v ⊕ ∇L_l and g_kl on θ (they share no parameter).
+        let (g_t, g_t_fused) = model.pull_back_fused(&a, &d_t);
+        let g_t_m = model.pull_back_heads(&a, &d_v, &d_l);
+        let g_kl = model.pull_back_heads(&a, &d_kl_v, &d_kl_l);
+
+        // 5, project: g_T⊥ = g_T − a g_kl with a = ⟨g_T, g_kl⟩/‖g_kl‖² where ⟨g_T, g_kl⟩ < 0, else g_T.
+        let gram = Gram::of(batch);
+        let dot = gram.inner(&g_t, &g_kl);
+        let norm_squared = gram.inner(&g_kl, &g_kl);
+        let mut scalars = vec![
+            ("loss_T", loss_t),
+            ("loss_v", loss_v),
+            ("loss_l", loss_l),
+            ("loss_kl_v", kl_v),
+            ("loss_kl_l", kl_l),
+            ("coefficient_v", w_v),
+            ("coefficient_l", w_l),
+            ("dot_T_kl", dot.shallow_clone()),
+            ("norm_g_kl_theta", norm_squared.sqrt()),
+            ("conflict", dot.lt(0.0).to_kind(dot.kind())),
+        ];
+        let kl = Kl { g_kl: &g_kl, d_kl_v: &d_kl_v, d_kl_l: &d_kl_l };
+        let projected = self.project_away(&a, &gram, &g_t, &kl, &dot, &norm_squared);
+        scalars.extend(projected.coefficients);
+
+        // 6, update: f_T: g_T;  h_m: g_T⊥ + g_T^m + w_m g_kl^m;  f_m: g_T^m + w_m g_kl^m.
+        let rest = &g_t_m + &g_kl;
+        let mut gradients = g_t_fused;
+        gradients.extend(match projected.g_t_perp {
+            Perpendicular::Whole(g_t_perp) => model.embedding_gradient(batch, &(&g_t_perp + &rest)),
+            Perpendicular::ByTensor { weight, bias } => {
+                let weights = model.embedding_gradient(batch, &(&weight + &rest));
+                let biases = model.embedding_gradient(batch, &(&bias + &rest));
+                join(weights, biases)
+            }
+        });
+        gradients.extend(model.head_gradient(Image, &a, &(d_v + d_kl_v * &projected.on_heads)));
+        gradients.extend(model.head_gradient(Text, &a, &(d_l + d_kl_l * &projected.on_heads)));
+        Step { gradients, scalars }
+    }
+}
+
+/// The weighted KL gradient: on θ, and at the logits of the heads.
+struct Kl<'a> {
+    g_kl: &'a Theta,
+    d_kl_v: &'a Tensor,
+    d_kl_l: &'a Tensor,
+}
+
+struct Projected {
+    g_t_perp: Perpendicular,
+    /// What the heads get of the weighted KL gradient: 1, or 1 − a.
+    on_heads: Tensor,
+    coefficients: Vec<(&'static str, Tensor)>,
+}
+
+enum Perpendicular {
+    Whole(Theta),
+    /// Weights and biases were projected on their own.
+    ByTensor {
+        weight: Theta,
+        bias: Theta,
+    },
+}
+
+/// a = ⟨g_T, g_kl⟩/‖g_kl‖² if the inner product is negative, which implies that the norm is not 0; else 0.
+fn coefficient(dot: &Tensor, norm_squared: &Tensor) -> Tensor {
+    (dot / norm_squared).where_self(&dot.lt(0.0), &dot.zeros_like())
+}
+
+impl BalGrad {
+    fn project_away(
+        &self,
+        activations: &Activations,
+        gram: &Gram,
+        g_t: &Theta,
+        kl: &Kl<'_>,
+        dot: &Tensor,
+        norm_squared: &Tensor,
+    ) -> Projected {
+        let g_kl = kl.g_kl;
+        let one = dot.ones_like();
+        if !self.project {
+            let g_t_perp = Perpendicular::Whole(g_t - &(&dot.zeros_like() * g_kl));
+            return Projected {
+                g_t_perp,
+                on_heads: one,
+                coefficients: vec![("projection_coefficient", dot.zeros_like())],
+            };
+        }
+        match self.projection_scope {
+            ProjectionScope::Joint => {
+                let a = coefficient(dot, norm_squared);
+                let g_t_perp = Perpendicular::Whole(g_t - &(&a * g_kl));
+                Projected { g_t_perp, on_heads: one, coefficients: vec![("projection_coefficient", a)] }
+            }
+            ProjectionScope::PerModality => {
+                let [a_v, a_l] =
+                    [Image, Text].map(|m| coefficient(&gram.inner_h(m, g_t, g_kl), &gram.inner_h(m, g_kl, g_kl)));
+                let g_t_perp = Perpendicular::Whole(g_t - &g_kl.weighted(&a_v, &a_l));
+                let coefficients = vec![("projection_coefficient_v", a_v), ("projection_coefficient_l", a_l)];
+                Projected { g_t_perp, on_heads: one, coefficients }
+            }
+            ProjectionScope::PerTensor => {
+                let [weight, bias] = [Entries::Weight, Entries::Bias].map(|entries| {
+                    let [a_v, a_l] = [Image, Text].map(|m| {
+                        coefficient(&gram.inner_on(m, entries, g_t, g_kl), &gram.inner_on(m, entries, g_kl, g_kl))
+                    });
+                    g_t - &g_kl.weighted(&a_v, &a_l)
+                });
+                Projected { g_t_perp: Perpendicular::ByTensor { weight, bias }, on_heads: one, coefficients: vec![] }
+            }
+            ProjectionScope::WithHeads => {
+                let on_heads =
+                    head_norm_squared(kl.d_kl_v, &activations.z_v) + head_norm_squared(kl.d_kl_l, &activations.z_l);
+                let a = coefficient(dot, &(norm_squared + on_heads));
+                let g_t_perp = Perpendicular::Whole(g_t - &(&a * g_kl));
+                Projected { g_t_perp, on_heads: one - &a, coefficients: vec![("projection_coefficient", a)] }
+            }
+        }
+    }
+}
+
+/// The weights of one list with the biases of the other.
+fn join(weights: Gradients, biases: Gradients) -> Gradients {
+    let is_weight = |name: &str| name.ends_with(".weight");
+    let mut joined: Gradients = weights.into_iter().filter(|(name, _)| is_weight(name)).collect();
+    joined.extend(biases.into_iter().filter(|(name, _)| !is_weight(name)));
+    joined
+}

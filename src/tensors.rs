@@ -1,0 +1,82 @@
+//! Tensors to and from safetensors files.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use tch::{Device, Kind, Tensor};
+
+/// The bytes of a safetensors file; the same tensors give the same bytes, in whatever order they are listed.
+///
+/// # Errors
+/// If a tensor has a kind that safetensors files do not have, or a name is given twice.
+pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> anyhow::Result<Vec<u8>> {
+    let mut data: BTreeMap<&str, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let dtype = match tensor.kind() {
+            Kind::Float => Dtype::F32,
+            Kind::Double => Dtype::F64,
+            Kind::Int64 => Dtype::I64,
+            Kind::Int => Dtype::I32,
+            Kind::Uint8 => Dtype::U8,
+            other => bail!("the tensor `{name}` has the kind {other:?}, which is not kept in files"),
+        };
+        let tensor = tensor.to_device(Device::Cpu).contiguous();
+        let size: Vec<usize> = tensor.size().into_iter().map(|n| n as usize).collect();
+        let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+        tensor.copy_data_u8(&mut bytes, tensor.numel());
+        anyhow::ensure!(data.insert(name, (dtype, size, bytes)).is_none(), "the tensor `{name}` is given twice");
+    }
+    let views: Vec<(&str, TensorView<'_>)> = data
+        .iter()
+        .map(|(name, (dtype, size, bytes))| Ok((*name, TensorView::new(*dtype, size.clone(), bytes)?)))
+        .collect::<anyhow::Result<_>>()?;
+    Ok(safetensors::serialize(views, None)?)
+}
+
+/// The tensors of a safetensors file by name, in fresh memory: results do not depend on where the file's bytes lie.
+///
+/// # Errors
+/// If the file is malformed or holds a kind that no computation here uses.
+pub fn from_safetensors(bytes: &[u8]) -> anyhow::Result<BTreeMap<String, Tensor>> {
+    let file = SafeTensors::deserialize(bytes).context("not a well-formed safetensors file")?;
+    file.iter().map(|(name, view)| Ok((name.to_owned(), tensor(name, &view)?))).collect()
+}
+
+fn tensor(name: &str, view: &TensorView<'_>) -> anyhow::Result<Tensor> {
+    let kind = match view.dtype() {
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        Dtype::F16 => Kind::Half,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::I64 => Kind::Int64,
+        Dtype::I32 => Kind::Int,
+        Dtype::I16 => Kind::Int16,
+        Dtype::I8 => Kind::Int8,
+        Dtype::U8 => Kind::Uint8,
+        Dtype::BOOL => Kind::Bool,
+        other => bail!("the tensor `{name}` has the kind {other:?}, which is not supported"),
+    };
+    let size: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+    if view.data().is_empty() {
+        return Ok(Tensor::zeros(size.as_slice(), (kind, Device::Cpu)));
+    }
+    Ok(Tensor::from_data_size(view.data(), &size, kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_survive_and_their_order_does_not_matter() {
+        let (a, b) = (Tensor::from_slice(&[1.5f32, -0.0, f32::MIN]), Tensor::from_slice(&[1i64, 2]).view([2, 1]));
+        let empty = Tensor::zeros([0, 3], (Kind::Float, Device::Cpu));
+        let bytes = to_safetensors([("a", &a), ("b", &b), ("empty", &empty)]).unwrap();
+        assert_eq!(bytes, to_safetensors([("empty", &empty), ("b", &b), ("a", &a)]).unwrap());
+        let back = from_safetensors(&bytes).unwrap();
+        assert_eq!((&back["a"], &back["b"], back["empty"].size()), (&a, &b, vec![0, 3]));
+        assert!(from_safetensors(&bytes[..20]).is_err());
+        assert!(to_safetensors([("a", &a), ("a", &a)]).is_err());
+    }
+}

@@ -1,0 +1,327 @@
+//! The training loop.
+
+use anyhow::Context;
+use tch::{Device, Kind, Tensor};
+
+use super::config::{Selection, TrainConfig};
+use super::model::{Batch, Model, Shape};
+use super::optimizer::Optimizer;
+use super::task::Task;
+use crate::errors;
+use crate::evaluation::metrics;
+use crate::interrupt::Interrupt;
+use crate::methods::MethodOptions;
+use crate::progress::{Progress, Unit};
+use crate::random::Stream;
+
+/// One split's features and labels. Samples share pictures and texts: features are kept once per distinct picture and
+/// text, and gathered batch by batch.
+#[derive(Debug)]
+pub struct FeatureSet {
+    /// [distinct pictures, d_v]
+    pub x_v: Tensor,
+    /// [distinct texts, d_l]
+    pub x_l: Tensor,
+    /// [n], int64: each sample's row in `x_v`.
+    pub picture: Tensor,
+    /// [n], int64: each sample's row in `x_l`.
+    pub text: Tensor,
+    /// As [`Task::labels`] gives them.
+    pub y: Tensor,
+}
+
+impl FeatureSet {
+    /// Number of samples n.
+    pub fn len(&self) -> i64 {
+        self.picture.size()[0]
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The samples with these numbers, int64 [B].
+    pub fn batch(&self, samples: &Tensor) -> Batch {
+        Batch {
+            x_v: self.x_v.index_select(0, &self.picture.index_select(0, samples)),
+            x_l: self.x_l.index_select(0, &self.text.index_select(0, samples)),
+            y: self.y.index_select(0, samples),
+        }
+    }
+}
+
+/// What happened in a training, step by step and epoch by epoch.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// Scalar name → one value per step, in the order in which the method reports them.
+    pub steps: Vec<(&'static str, Vec<f32>)>,
+    /// The task's metric on the validation split after each epoch, in percent.
+    pub validation: Vec<f64>,
+}
+
+/// A finished training.
+#[derive(Debug)]
+pub struct Trained {
+    /// The weights of the selected epoch.
+    pub model: Model,
+    pub trace: Trace,
+    /// Counted from 1.
+    pub selected_epoch: u32,
+}
+
+/// Everything that a training depends on.
+#[derive(Clone, Debug)]
+pub struct Cell<'a> {
+    pub task: Task,
+    pub config: &'a TrainConfig,
+    pub method: &'a MethodOptions,
+    pub seed: u64,
+}
+
+/// Trains one cell in float32 on the features' device.
+///
+/// # Errors
+/// A loss that is not finite (naming the epoch, the step and the scalar); an empty split; a request to stop.
+pub fn train(
+    cell: &Cell<'_>,
+    train: &FeatureSet,
+    val: &FeatureSet,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+) -> anyhow::Result<Trained> {
+    let _no_grad = tch::no_grad_guard();
+    let Cell { task, config, method: options, seed } = cell;
+    anyhow::ensure!(!train.is_empty(), "the training split is empty");
+    anyhow::ensure!(!val.is_empty(), "the validation split is empty");
+    let device = train.x_v.device();
+    let mut method = options.build();
+    let shape = Shape {
+        task: *task,
+        fusion: config.fusion,
+        image_features: train.x_v.size()[1],
+        text_features: train.x_l.size()[1],
+        embedding: i64::from(config.embedding),
+        heads: method.needs_heads(),
+    };
+    let mut model = Model::new(shape, *seed, Kind::Float, device);
+    let mut optimizer = Optimizer::new(config.optimizer, &model);
+    let mut trace = Trace::default();
+    let mut best: Option<(f64, u32, Vec<Tensor>)> = None;
+    progress.begin(Some(u64::from(config.epochs)), Unit::Epochs);
+    for epoch in 1..=config.epochs {
+        let order = shuffled(train.len(), *seed, epoch, device);
+        let mut scalars = Vec::new();
+        for start in (0..train.len()).step_by(config.batch_size as usize) {
+            interrupt.check()?;
+            let size = i64::from(config.batch_size).min(train.len() - start);
+            let batch = train.batch(&order.narrow(0, start, size));
+            let step = method.step(&model, &batch);
+            optimizer.step(&mut model, &step.gradients, |role| method.learning_rate_factor(role));
+            scalars.push(step.scalars);
+        }
+        record(&mut trace, scalars, epoch, options.name())?;
+        let metric = metrics::score(task, &logits(&model, val)?, &val.y);
+        trace.validation.push(metric);
+        if config.selection == Selection::BestValidation && best.as_ref().is_none_or(|(most, ..)| metric > *most) {
+            best = Some((metric, epoch, model.parameters.iter().map(|p| p.value.copy()).collect()));
+        }
+        progress.advance(1);
+    }
+    let selected_epoch = match best {
+        None => config.epochs,
+        Some((_, epoch, values)) => {
+            model.parameters.iter_mut().zip(values).for_each(|(parameter, value)| parameter.value = value);
+            epoch
+        }
+    };
+    Ok(Trained { model, trace, selected_epoch })
+}
+
+/// The order of the samples in an epoch, drawn on the CPU.
+fn shuffled(n: i64, seed: u64, epoch: u32, device: Device) -> Tensor {
+    let mut order: Vec<i64> = (0..n).collect();
+    Stream::new(seed, &["shuffle", &epoch.to_string()]).shuffle(&mut order);
+    Tensor::from_slice(&order).to_device(device)
+}
+
+/// Moves an epoch's scalars off the device in one go, and looks for one that is not finite.
+fn record(
+    trace: &mut Trace,
+    epoch_scalars: Vec<Vec<(&'static str, Tensor)>>,
+    epoch: u32,
+    method: &str,
+) -> anyhow::Result<()> {
+    let names: Vec<&'static str> = epoch_scalars[0].iter().map(|(name, _)| *name).collect();
+    if trace.steps.is_empty() {
+        trace.steps = names.iter().map(|name| (*name, Vec::new())).collect();
+    }
+    let before = trace.steps[0].1.len();
+    let (steps, width) = (epoch_scalars.len(), names.len());
+    let flat: Vec<Tensor> = epoch_scalars.into_iter().flatten().map(|(_, scalar)| scalar).collect();
+    let table: Vec<f32> = Vec::try_from(Tensor::stack(&flat, 0).to_kind(Kind::Float).to_device(Device::Cpu).view(-1))
+        .context("the scalars of an epoch cannot be read")?;
+    for step in 0..steps {
+        for (column, (name, values)) in trace.steps.iter_mut().enumerate() {
+            let value = table[step * width + column];
+            if !value.is_finite() {
+                return Err(errors::failed(
+                    format!("{method}: `{name}` is {value} at step {} (epoch {epoch})", before + step + 1),
+                    "a smaller learning rate usually helps; the other cells are not concerned",
+                ));
+            }
+            values.push(value);
+        }
+    }
+    Ok(())
+}
+
+/// The fused logits of a whole split, [n, C], in batches of fixed size.
+///
+/// # Errors
+/// If the features do not fit the model.
+pub fn logits(model: &Model, features: &FeatureSet) -> anyhow::Result<Tensor> {
+    let _no_grad = tch::no_grad_guard();
+    for (name, found, expected) in [
+        ("picture", features.x_v.size()[1], model.shape.image_features),
+        ("text", features.x_l.size()[1], model.shape.text_features),
+    ] {
+        anyhow::ensure!(found == expected, "the model takes {expected} {name} features, found {found}");
+    }
+    const ROWS: i64 = 512;
+    let samples = Tensor::arange(features.len(), (Kind::Int64, features.x_v.device()));
+    let parts: Vec<Tensor> = (0..features.len())
+        .step_by(ROWS as usize)
+        .map(|start| {
+            let batch = features.batch(&samples.narrow(0, start, ROWS.min(features.len() - start)));
+            model.forward(&batch).fused.logits
+        })
+        .collect();
+    Ok(Tensor::cat(&parts, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasets::TaskKind;
+    use crate::errors::{Class, class_of};
+    use crate::methods::{BalGrad, Baseline};
+    use crate::progress::Silent;
+    use crate::training::optimizer::OptimizerOptions;
+    use crate::training::task::BinaryHead;
+
+    /// Classes that both modalities tell in part: picture and text features are class means plus noise.
+    fn split(task: &Task, n: i64, purpose: &str) -> FeatureSet {
+        let mut means = Stream::new(0, &["fit test", "means"]);
+        let mut mean = |d: usize| -> Vec<f64> { (0..4 * d).map(|_| 2.0 * means.normal()).collect() };
+        let (mean_v, mean_l) = (mean(10), mean(6));
+        let mut noise = Stream::new(0, &["fit test", purpose]);
+        let (mut x_v, mut x_l, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        for i in 0..n as usize {
+            let class = i % 4;
+            x_v.extend((0..10).map(|j| (mean_v[class * 10 + j] + noise.normal()) as f32));
+            x_l.extend((0..6).map(|j| (mean_l[class * 6 + j] + noise.normal()) as f32));
+            labels.push(vec![class as u32]);
+        }
+        let each = Tensor::arange(n, (Kind::Int64, Device::Cpu));
+        FeatureSet {
+            x_v: Tensor::from_slice(&x_v).view([n, 10]),
+            x_l: Tensor::from_slice(&x_l).view([n, 6]),
+            picture: each.copy(),
+            text: each,
+            y: task.labels(&labels, Kind::Float),
+        }
+    }
+
+    fn config(learning_rate: f64) -> TrainConfig {
+        TrainConfig {
+            embedding: 16,
+            fusion: super::super::fusion::Fusion::Concat,
+            epochs: 8,
+            batch_size: 7,
+            optimizer: OptimizerOptions::Adam {
+                learning_rate,
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+                weight_decay: 0.0,
+            },
+            binary_head: BinaryHead::TwoLogits,
+            selection: Selection::Last,
+        }
+    }
+
+    fn trained(method: MethodOptions, config: &TrainConfig, seed: u64) -> anyhow::Result<Trained> {
+        tch::set_num_threads(1);
+        let task = Task::new(TaskKind::Multiclass, 4, BinaryHead::TwoLogits);
+        let cell = Cell { task, config, method: &method, seed };
+        train(&cell, &split(&task, 64, "train"), &split(&task, 24, "val"), &Interrupt::default(), &Silent)
+    }
+
+    fn bytes(model: &Model) -> Vec<Vec<u8>> {
+        let bits = |value: &Tensor| Vec::<f32>::try_from(value.view(-1)).unwrap();
+        model.parameters.iter().map(|p| bits(&p.value).iter().flat_map(|x| x.to_le_bytes()).collect()).collect()
+    }
+
+    #[test]
+    fn both_methods_learn() {
+        for method in [MethodOptions::Baseline(Baseline { probe: true }), MethodOptions::Balgrad(BalGrad::default())] {
+            let trained = trained(method, &config(1e-2), 1).unwrap();
+            assert!(*trained.trace.validation.last().unwrap() > 80.0, "{:?}", trained.trace.validation);
+            let (name, losses) = &trained.trace.steps[0];
+            assert_eq!((*name, losses.len()), ("loss_T", 80));
+            assert!(losses[79] < losses[0] / 3.0);
+        }
+    }
+
+    /// The same cell gives the same bytes, alone or among other trainings in other threads; another seed does not.
+    #[test]
+    fn the_same_seed_gives_the_same_bytes() {
+        let run = |seed| {
+            let trained = trained(MethodOptions::Balgrad(BalGrad::default()), &config(1e-3), seed).unwrap();
+            (bytes(&trained.model), format!("{:?}", trained.trace))
+        };
+        let alone = run(5);
+        let together: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = [5, 6, 5].map(|seed| scope.spawn(move || run(seed))).into();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(together[0] == alone && together[2] == alone);
+        assert_ne!(together[1].0, alone.0);
+    }
+
+    /// A head on the side changes nothing of the training it watches.
+    #[test]
+    fn probes_do_not_disturb() {
+        let with = trained(MethodOptions::Baseline(Baseline { probe: true }), &config(1e-3), 2).unwrap();
+        let without = trained(MethodOptions::Baseline(Baseline { probe: false }), &config(1e-3), 2).unwrap();
+        for parameter in &without.model.parameters {
+            assert_eq!(*with.model.get(&parameter.name), parameter.value, "{}", parameter.name);
+        }
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_an_error_that_names_the_step() {
+        let mut config = config(1e30);
+        config.optimizer = OptimizerOptions::Sgd { learning_rate: 1e30, momentum: 0.0, weight_decay: 0.0 };
+        let error = trained(MethodOptions::Balgrad(BalGrad::default()), &config, 1).unwrap_err();
+        assert_eq!(class_of(&error), Class::Failed);
+        let message = error.to_string();
+        assert!(message.starts_with("balgrad: `loss_"), "{message}");
+        assert!(message.contains("at step 2 (epoch 1)") || message.contains("at step 3 (epoch 1)"), "{message}");
+    }
+
+    /// The epoch with the best validation metric is kept, of several the earliest, and its weights are the ones that
+    /// a training of that many epochs would have given.
+    #[test]
+    fn the_best_validation_epoch_is_selected() {
+        let best = TrainConfig { selection: Selection::BestValidation, ..config(1e-2) };
+        let method = || MethodOptions::Baseline(Baseline::default());
+        let selected = trained(method(), &best, 3).unwrap();
+        let curve = &selected.trace.validation;
+        let highest = curve.iter().copied().fold(f64::MIN, f64::max);
+        let expected = curve.iter().position(|&metric| metric == highest).unwrap() as u32 + 1;
+        assert_eq!(selected.selected_epoch, expected);
+        let shorter = trained(method(), &TrainConfig { epochs: expected, ..config(1e-2) }, 3).unwrap();
+        assert_eq!(bytes(&shorter.model), bytes(&selected.model));
+    }
+}

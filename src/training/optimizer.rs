@@ -1,0 +1,169 @@
+//! SGD and Adam, as PyTorch's `torch.optim` defines them. Weight decay is added to the gradient here, after the method
+//! has formed it, and is not modulated by any method.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::model::{Gradients, Model, Role};
+
+/// The optimiser of a suite and its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum OptimizerOptions {
+    /// p ← p − η g, with momentum as in PyTorch (no dampening, not Nesterov).
+    Sgd {
+        /// η
+        learning_rate: f64,
+        #[serde(default)]
+        momentum: f64,
+        /// λ: λ p is added to the gradient.
+        #[serde(default)]
+        weight_decay: f64,
+    },
+    /// Kingma & Ba, ICLR 2015, with bias correction; weight decay in its L2 form.
+    Adam {
+        /// η
+        learning_rate: f64,
+        #[serde(default = "beta1")]
+        beta1: f64,
+        #[serde(default = "beta2")]
+        beta2: f64,
+        #[serde(default = "epsilon")]
+        epsilon: f64,
+        /// λ: λ p is added to the gradient.
+        #[serde(default)]
+        weight_decay: f64,
+    },
+}
+
+fn beta1() -> f64 {
+    0.9
+}
+
+fn beta2() -> f64 {
+    0.999
+}
+
+fn epsilon() -> f64 {
+    1e-8
+}
+
+impl OptimizerOptions {
+    /// In words, for captions: `Adam, learning rate 0.001`.
+    pub fn description(&self) -> String {
+        let decay = |λ: f64| if λ == 0.0 { String::new() } else { format!(", weight decay {λ}") };
+        match *self {
+            OptimizerOptions::Sgd { learning_rate, momentum, weight_decay } => {
+                format!("SGD, learning rate {learning_rate}, momentum {momentum}{}", decay(weight_decay))
+            }
+            OptimizerOptions::Adam { learning_rate, weight_decay, .. } => {
+                format!("Adam, learning rate {learning_rate}{}", decay(weight_decay))
+            }
+        }
+    }
+
+    /// # Errors
+    /// Names the setting that no optimiser can use.
+    pub fn check(&self) -> Result<(), String> {
+        let positive = |name: &str, x: f64| match x.is_finite() && x > 0.0 {
+            true => Ok(()),
+            false => Err(format!("`{name}` should be a positive number, found {x}")),
+        };
+        let within = |name: &str, x: f64, end: f64| match (0.0..end).contains(&x) {
+            true => Ok(()),
+            false => Err(format!("`{name}` should be at least 0 and below {end}, found {x}")),
+        };
+        match *self {
+            OptimizerOptions::Sgd { learning_rate, momentum, weight_decay } => {
+                positive("learning-rate", learning_rate)?;
+                within("momentum", momentum, 1.0)?;
+                within("weight-decay", weight_decay, f64::INFINITY)
+            }
+            OptimizerOptions::Adam { learning_rate, beta1, beta2, epsilon, weight_decay } => {
+                positive("learning-rate", learning_rate)?;
+                within("beta1", beta1, 1.0)?;
+                within("beta2", beta2, 1.0)?;
+                positive("epsilon", epsilon)?;
+                within("weight-decay", weight_decay, f64::INFINITY)
+            }
+        }
+    }
+}
+
+/// An optimiser with its state: one entry per parameter that ever had a gradient.
+#[derive(Debug)]
+pub struct Optimizer {
+    options: OptimizerOptions,
+    state: Vec<Option<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Momentum buffer, or Adam's first moment.
+    first: Tensor,
+    /// Adam's second moment.
+    second: Tensor,
+    steps: i32,
+}
+
+impl Optimizer {
+    pub fn new(options: OptimizerOptions, model: &Model) -> Self {
+        Optimizer { options, state: model.parameters.iter().map(|_| None).collect() }
+    }
+
+    /// One step with the combined gradient. A parameter without gradient does not move and gets no state. `factor`
+    /// multiplies the learning rate of parameters by role.
+    ///
+    /// # Panics
+    /// If a gradient names no parameter: a mistake in a method.
+    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, factor: impl Fn(Role) -> f64) {
+        for (name, gradient) in gradients {
+            let at = model.parameters.iter().position(|parameter| parameter.name == *name);
+            let at = at.unwrap_or_else(|| panic!("a gradient for `{name}`, which the model does not have"));
+            let parameter = &mut model.parameters[at];
+            let factor = factor(parameter.role);
+            update(&self.options, factor, &mut parameter.value, gradient, &mut self.state[at]);
+        }
+    }
+}
+
+fn update(options: &OptimizerOptions, factor: f64, value: &mut Tensor, gradient: &Tensor, state: &mut Option<State>) {
+    let decayed = |decay: f64, value: &Tensor| match decay {
+        0.0 => gradient.shallow_clone(),
+        decay => gradient + value * decay,
+    };
+    match *options {
+        OptimizerOptions::Sgd { learning_rate, momentum, weight_decay } => {
+            let gradient = decayed(weight_decay, value);
+            let direction = if momentum == 0.0 {
+                gradient
+            } else {
+                let state = state.get_or_insert_with(|| State {
+                    first: gradient.zeros_like(),
+                    second: Tensor::new(),
+                    steps: 0,
+                });
+                let _ = state.first.g_mul_scalar_(momentum).g_add_(&gradient);
+                state.first.shallow_clone()
+            };
+            let _ = value.g_sub_(&(direction * (learning_rate * factor)));
+        }
+        OptimizerOptions::Adam { learning_rate, beta1, beta2, epsilon, weight_decay } => {
+            let gradient = decayed(weight_decay, value);
+            let state = state.get_or_insert_with(|| State {
+                first: gradient.zeros_like(),
+                second: gradient.zeros_like(),
+                steps: 0,
+            });
+            state.steps += 1;
+            let (correction1, correction2) = (1.0 - beta1.powi(state.steps), 1.0 - beta2.powi(state.steps));
+            let _ = state.first.lerp_(&gradient, 1.0 - beta1);
+            let _ = state.second.lerp_(&gradient.square(), 1.0 - beta2);
+            // m̂/(√v̂ + ε) = (√c₂/c₁) · m/(√v + ε√c₂): one pass over the parameter less than dividing first.
+            let root = correction2.sqrt();
+            let denominator = state.second.sqrt().g_add_scalar_(epsilon * root);
+            let scaled = &state.first * (-learning_rate * factor * root / correction1);
+            let _ = value.addcdiv_(&scaled, &denominator);
+        }
+    }
+}

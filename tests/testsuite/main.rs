@@ -1,0 +1,4 @@
+//! Tests of the whole program and of whole rooms against recorded references.
+
+mod methods;
+mod support;
