@@ -37,4 +37,6 @@ pub mod report;
 pub mod steps;
 pub mod store;
 pub mod tensors;
+#[doc(hidden)]
+pub mod testing;
 pub mod training;

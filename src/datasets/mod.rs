@@ -1,8 +1,14 @@
 //! Datasets: from archives to samples. Knows files and nothing of tensors.
 
+pub mod emoji;
+pub mod picture;
+pub mod resize;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::manifests::archive::ZipReader;
 
 /// What is predicted, and so which loss and which metric belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,4 +103,56 @@ pub struct Dataset {
     pub splits: BTreeMap<Split, SplitData>,
     /// What was left out, counted by reason.
     pub dropped: BTreeMap<String, u64>,
+}
+
+/// The archives that a reader may open, by the file names of its manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Archives(pub BTreeMap<String, std::path::PathBuf>);
+
+impl Archives {
+    /// Opens an archive.
+    ///
+    /// # Errors
+    /// If it was not given, or is no zip archive.
+    pub fn open(&self, name: &str) -> anyhow::Result<ZipReader> {
+        let path = self.0.get(name).ok_or_else(|| anyhow::anyhow!("the archive {name} was not given"))?;
+        ZipReader::open(path)
+    }
+}
+
+/// A dataset that this program can read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader {
+    /// The name that experiment files use.
+    pub name: &'static str,
+    /// The manifest that lists its archives.
+    pub manifest: &'static str,
+    /// The archives that it reads samples from, and those that hold the pictures.
+    pub archives: &'static [&'static str],
+    pub pictures: &'static [&'static str],
+    /// The version of the reading, part of the key: raised when the same archives would give other samples.
+    pub recipe: u64,
+    read: fn(&Archives) -> anyhow::Result<Dataset>,
+}
+
+impl Reader {
+    /// Reads the dataset.
+    ///
+    /// # Errors
+    /// If an archive is not what the reader expects.
+    pub fn read(&self, archives: &Archives) -> anyhow::Result<Dataset> {
+        (self.read)(archives)
+    }
+}
+
+/// Every dataset.
+pub const READERS: &[Reader] = &[
+    emoji::reader("emoji-subgroup", |archives| emoji::read(archives, emoji::Benchmark::Subgroup)),
+    emoji::reader("emoji-match", |archives| emoji::read(archives, emoji::Benchmark::Match)),
+    emoji::reader("emoji-words", |archives| emoji::read(archives, emoji::Benchmark::Words)),
+];
+
+/// The reader of a dataset.
+pub fn reader(name: &str) -> Option<&'static Reader> {
+    READERS.iter().find(|reader| reader.name == name)
 }
