@@ -66,6 +66,14 @@ impl Stream {
         radius * angle.cos()
     }
 
+    /// Standard normal in single precision, for millions of pixels: the inverse of the normal distribution function at
+    /// a 32-bit uniform number (Acklam's rational approximation, relative error 1.15e-9), so |x| < 6.4. It takes
+    /// 4 random bytes a value, and in all but the outer 5 % neither a logarithm nor a root.
+    pub fn normal_f32(&mut self) -> f32 {
+        let uniform = (f64::from(self.generator.next_u32()) + 0.5) * (1.0 / 4_294_967_296.0);
+        inverse_normal(uniform) as f32
+    }
+
     /// A random order (Fisher–Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
@@ -74,9 +82,71 @@ impl Stream {
     }
 }
 
+/// The quantile function of the standard normal distribution. Source: P. J. Acklam, "An algorithm for computing the
+/// inverse normal cumulative distribution function".
+fn inverse_normal(p: f64) -> f64 {
+    const A: [f64; 6] = [
+        -3.969683028665376e1,
+        2.209460984245205e2,
+        -2.759285104469687e2,
+        1.383577518672690e2,
+        -3.066479806614716e1,
+        2.506628277459239,
+    ];
+    const B: [f64; 5] =
+        [-5.447609879822406e1, 1.615858368580409e2, -1.556989798598866e2, 6.680131188771972e1, -1.328068155288572e1];
+    const C: [f64; 6] = [
+        -7.784894002430293e-3,
+        -3.223964580411365e-1,
+        -2.400758277161838,
+        -2.549732539343734,
+        4.374664141464968,
+        2.938163982698783,
+    ];
+    const D: [f64; 4] = [7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416];
+    const LOW: f64 = 0.02425;
+    let horner = |coefficients: &[f64], x: f64| coefficients.iter().fold(0.0, |sum, c| sum * x + c);
+    let tail = |p: f64| {
+        let q = (-2.0 * p.ln()).sqrt();
+        horner(&C, q) / (horner(&D, q) * q + 1.0)
+    };
+    if p < LOW {
+        tail(p)
+    } else if p > 1.0 - LOW {
+        -tail(1.0 - p)
+    } else {
+        let q = p - 0.5;
+        let r = q * q;
+        horner(&A, r) * q / (horner(&B, r) * r + 1.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Quantiles from tables of the normal distribution.
+    #[test]
+    fn quantiles_are_those_of_the_normal_distribution() {
+        for (p, x) in [(0.5, 0.0), (0.975, 1.959963984540054), (0.01, -2.326347874040841), (1e-6, -4.753424308822899)] {
+            assert!((inverse_normal(p) - x).abs() < 1e-7, "{p}");
+            assert!((inverse_normal(1.0 - p) + x).abs() < 1e-7, "{p}");
+        }
+    }
+
+    /// Mean, variance and tails of the fast normal numbers.
+    #[test]
+    fn fast_normal_numbers_are_normal() {
+        let mut stream = Stream::new(4, &["fast"]);
+        let n = 400_000;
+        let values: Vec<f64> = (0..n).map(|_| f64::from(stream.normal_f32())).collect();
+        let share = |test: &dyn Fn(f64) -> bool| values.iter().filter(|&&x| test(x)).count() as f64 / n as f64;
+        assert!((values.iter().sum::<f64>() / n as f64).abs() < 0.008);
+        assert!((values.iter().map(|x| x * x).sum::<f64>() / n as f64 - 1.0).abs() < 0.012);
+        assert!((share(&|x| x > 1.959963984540054) - 0.025).abs() < 0.0015);
+        assert!((share(&|x| x < -2.5758293035489) - 0.005).abs() < 0.0007);
+        assert!((share(&|x| x.abs() < 0.6744897501960817) - 0.5).abs() < 0.005);
+    }
 
     /// Every initial weight, shuffle and mask of every result depends on these values. If this fails, stored results
     /// can no longer be reproduced: undo the change, or raise the recipe version of every step that draws.
