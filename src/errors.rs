@@ -68,6 +68,28 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     error.chain().filter_map(|e| e.downcast_ref::<Problem>()).find_map(|p| p.hint.as_deref())
 }
 
+/// The known name that a mistyped one most likely means: few edits away, for its length.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let (edits, near) = known.into_iter().map(|other| (edit_distance(name, other), other)).min()?;
+    (edits <= 1 + name.chars().count() / 4).then_some(near)
+}
+
+/// Levenshtein distance in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let change = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
 fn problem_of(error: &anyhow::Error) -> Option<&Problem> {
     error.chain().find_map(|e| e.downcast_ref::<Problem>())
 }
@@ -85,5 +107,14 @@ mod tests {
         assert_eq!(class_of(&error), Class::Usage);
         assert_eq!(hint_of(&error), Some("did you mean `smoke`?"));
         assert_eq!(class_of(&anyhow::anyhow!("plain")), Class::Failed);
+    }
+
+    #[test]
+    fn a_typo_finds_its_word() {
+        let known = ["baseline", "balgrad", "mslr"];
+        assert_eq!(nearest("balgrd", known), Some("balgrad"));
+        assert_eq!(nearest("basline", known), Some("baseline"));
+        assert_eq!(nearest("agm", known), None);
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
     }
 }

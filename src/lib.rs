@@ -20,7 +20,7 @@
 //!
 //! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`], [`tensors`].
 
-//pub mod cli;
+pub mod cli;
 pub mod datasets;
 pub mod encoders;
 pub mod engine;

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::engine::key::Environment;
 use crate::errors;
 use crate::interrupt::Interrupt;
-use crate::steps::Downloads;
+use crate::manifests::fetch::FetchPlaces;
 use crate::store::Store;
 
 /// A project's folder.
@@ -72,7 +72,7 @@ impl Project {
     pub fn engine(&self, global: &Global, interrupt: Interrupt) -> anyhow::Result<Engine> {
         let device = device(&global.device)?;
         let store = Store::open(&self.store_path(global))?;
-        let downloads = Downloads {
+        let downloads = FetchPlaces {
             partial: store.partial(),
             quarantine: store.quarantine(),
             manual: vec![self.root.join("downloads"), self.root.clone()],

@@ -104,7 +104,7 @@ fn output_of(outcome: &Outcome, publication: &Publication) -> Option<Output> {
 }
 
 /// Raised by the first Ctrl-C; the second one ends the process at once.
-fn stop_on_signals() -> anyhow::Result<Interrupt> {
+pub(super) fn stop_on_signals() -> anyhow::Result<Interrupt> {
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
     ctrlc::set_handler(move || {

@@ -130,9 +130,10 @@ pub struct Reader {
     /// The archives that it reads samples from, and those that hold the pictures.
     pub archives: &'static [&'static str],
     pub pictures: &'static [&'static str],
+    pub task: TaskKind,
     /// The version of the reading, part of the key: raised when the same archives would give other samples.
     pub recipe: u64,
-    read: fn(&Archives) -> anyhow::Result<Dataset>,
+    pub(crate) read: fn(&Archives) -> anyhow::Result<Dataset>,
 }
 
 impl Reader {
@@ -147,9 +148,9 @@ impl Reader {
 
 /// Every dataset.
 pub const READERS: &[Reader] = &[
-    emoji::reader("emoji-subgroup", |archives| emoji::read(archives, emoji::Benchmark::Subgroup)),
-    emoji::reader("emoji-match", |archives| emoji::read(archives, emoji::Benchmark::Match)),
-    emoji::reader("emoji-words", |archives| emoji::read(archives, emoji::Benchmark::Words)),
+    emoji::reader("emoji-subgroup", TaskKind::Multiclass, |archives| emoji::read(archives, emoji::Benchmark::Subgroup)),
+    emoji::reader("emoji-match", TaskKind::Binary, |archives| emoji::read(archives, emoji::Benchmark::Match)),
+    emoji::reader("emoji-words", TaskKind::Multilabel, |archives| emoji::read(archives, emoji::Benchmark::Words)),
 ];
 
 /// The reader of a dataset.

@@ -1,1 +1,18 @@
+//! Frozen encoders: pictures and texts to features.
 //!
+//! One file per architecture ([`efficientnet_lite`], [`bert`]), [`weights`] for checkpoints, [`preprocess`] and
+//! [`tokenize`] for what goes in, [`pipeline`] for running one over a list of any length.
+
+pub mod bert;
+pub mod efficientnet_lite;
+mod options;
+mod pipeline;
+pub mod preprocess;
+pub mod tokenize;
+pub mod weights;
+
+pub use options::{ImageEncoderOptions, Pooling, TextEncoderOptions};
+pub use pipeline::{Run, encode_pictures, encode_texts};
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ pub mod survey;
 mod tests;
 
 use crate::interrupt::Interrupt;
-use crate::steps::Downloads;
+use crate::manifests::fetch::FetchPlaces;
 use crate::store::Store;
 
 /// What every command that looks at steps needs.
@@ -27,6 +27,6 @@ pub struct Engine {
     pub environment: key::Environment,
     /// How many cores the steps share.
     pub threads: usize,
-    pub downloads: Downloads,
+    pub downloads: FetchPlaces,
     pub interrupt: Interrupt,
 }

@@ -1,1 +1,264 @@
-//! Builds the graph of a suite.
+//! Builds the graph of a suite: its cells, what they need, and what is made of them.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::graph::{Graph, NodeId, Publication, Source};
+use crate::datasets::{Modality, Split};
+use crate::errors;
+use crate::evaluation::metrics::Metric;
+use crate::experiments::{DatasetPlan, MethodPlan, Suite};
+use crate::impairments::missing::{MissingImage, MissingText};
+use crate::manifests::{self, Manifest};
+use crate::report::render;
+use crate::report::results::{DatasetDescription, MethodDescription, SuiteDescription};
+use crate::steps::collect::{self, Collect};
+use crate::steps::encode::{Encode, Encoder};
+use crate::steps::evaluate::{Condition, Evaluate};
+use crate::steps::fetch::{self, Fetch};
+use crate::steps::impair::{Draw, Impair};
+use crate::steps::prepare::{Prepare, archive_role};
+use crate::steps::render::Render;
+use crate::steps::train::{self, Train};
+
+/// Builds the graph of a suite.
+///
+/// # Errors
+/// If a manifest or a template that the suite needs is missing or malformed.
+pub fn build(suite: &Suite, manifests: &Path, templates: &Path) -> anyhow::Result<Graph> {
+    let manifests = manifests::load_all(manifests)?;
+    let mut builder = Builder { graph: Graph::default(), suite, manifests };
+    let mut scores = Vec::new();
+    let features: Vec<Features> =
+        suite.datasets.iter().map(|dataset| builder.features(dataset)).collect::<anyhow::Result<_>>()?;
+    for (dataset, features) in suite.datasets.iter().zip(&features) {
+        for method in &suite.methods {
+            for &seed in &suite.seeds {
+                scores.extend(builder.cell(dataset, features, method, seed));
+            }
+        }
+    }
+    let collected = builder.graph.add(Collect { suite: describe(suite)? }, scores);
+    let results = Source { node: collected, output: "results".into() };
+    builder.graph.publications.push(Publication { source: results.clone(), file: "results.json".into() });
+    for output in &suite.outputs {
+        let target = &output.target;
+        let digests = render::template_digests(target, templates)
+            .map_err(|error| errors::usage(format!("{error:#}"), "templates/README.md says which there should be"))?;
+        let step = Render { target: target.clone(), templates: templates.to_owned(), digests };
+        let node = builder.graph.add(step, [("results".to_owned(), results.clone())]);
+        for format in render::formats(target) {
+            let source = Source { node, output: (*format).to_owned() };
+            builder.graph.publications.push(Publication { source, file: format!("{target}.{format}") });
+        }
+    }
+    Ok(builder.graph)
+}
+
+/// Adds the fetch of every archive that datasets and encoders of these manifests need; for `seesaw fetch`.
+pub fn fetches(manifests: &[Manifest]) -> (Graph, Vec<NodeId>) {
+    let mut graph = Graph::default();
+    let archives = manifests.iter().flat_map(|manifest| &manifest.archives);
+    let nodes = archives.map(|archive| graph.add(Fetch { archive: archive.clone() }, [])).collect();
+    (graph, nodes)
+}
+
+struct Builder<'a> {
+    graph: Graph,
+    suite: &'a Suite,
+    manifests: Vec<Manifest>,
+}
+
+/// Where a dataset's prepared and encoded parts are.
+struct Features {
+    prepared: NodeId,
+    /// Split × modality.
+    encoded: Vec<(Split, Modality, NodeId)>,
+    ranks: NodeId,
+    /// Features of the noisy test split.
+    noisy: [(Modality, NodeId); 2],
+    /// Features that stand for a missing modality, where it is not the vector 0.
+    blank: Vec<(Modality, NodeId)>,
+}
+
+fn output(node: NodeId, name: impl Into<String>) -> Source {
+    Source { node, output: name.into() }
+}
+
+impl Builder<'_> {
+    fn manifest(&self, name: &str) -> anyhow::Result<&Manifest> {
+        let found = self.manifests.iter().find(|manifest| manifest.name == name);
+        found.with_context(|| format!("data-manifests/{name}.json is missing"))
+    }
+
+    /// The fetch steps of some archives of a manifest, by role.
+    fn archives(&mut self, manifest: &str, names: &[&str]) -> anyhow::Result<Vec<(String, Source)>> {
+        let mut inputs = Vec::new();
+        for name in names {
+            let archive = self.manifest(manifest)?.archive(name)?.clone();
+            let node = self.graph.add(Fetch { archive }, []);
+            inputs.push((archive_role(name), output(node, fetch::ARCHIVE)));
+        }
+        Ok(inputs)
+    }
+
+    fn features(&mut self, dataset: &DatasetPlan) -> anyhow::Result<Features> {
+        let reader = dataset.reader;
+        let archives = self.archives(reader.manifest, reader.archives)?;
+        let counts = self.manifest(reader.manifest)?.counts.get(reader.name).cloned().unwrap_or_default();
+        let prepared = self.graph.add(Prepare { reader, counts }, archives);
+        let mut encoded = Vec::new();
+        for split in Split::ALL {
+            for modality in Modality::ALL {
+                let items = match modality {
+                    Modality::Image => format!("pictures.{}", split.name()),
+                    Modality::Text => format!("texts.{}", split.name()),
+                };
+                let node = self.encode(dataset, split.name(), modality, output(prepared, items))?;
+                encoded.push((split, modality, node));
+            }
+        }
+        let test = |what: &str| (what.to_owned(), output(prepared, format!("{what}.test")));
+        let impair = |draw| Impair { dataset: reader.name, draw };
+        let ranks = self.graph.add(impair(Draw::Missing), [test("samples")]);
+        let noisy = self.suite.noisy;
+        let pictures = Draw::NoisyPictures { noise: noisy.image, seed: noisy.seed };
+        let pictures = self.graph.add(impair(pictures), [test("samples"), test("pictures")]);
+        let texts = Draw::NoisyTexts { noise: noisy.text, seed: noisy.seed };
+        let texts = self.graph.add(impair(texts), [test("samples"), test("texts")]);
+        let noisy = [
+            (Modality::Image, self.encode(dataset, "test noisy", Modality::Image, output(pictures, "items"))?),
+            (Modality::Text, self.encode(dataset, "test noisy", Modality::Text, output(texts, "items"))?),
+        ];
+        let mut blank = Vec::new();
+        for (modality, wanted) in [
+            (Modality::Image, self.suite.missing.image == MissingImage::ZeroImage),
+            (Modality::Text, self.suite.missing.text == MissingText::EmptyText),
+        ] {
+            if wanted {
+                let drawn = self.graph.add(impair(Draw::Blank(modality)), []);
+                blank.push((modality, self.encode(dataset, "blank", modality, output(drawn, "items"))?));
+            }
+        }
+        Ok(Features { prepared, encoded, ranks, noisy, blank })
+    }
+
+    fn encode(
+        &mut self,
+        dataset: &DatasetPlan,
+        part: &str,
+        modality: Modality,
+        items: Source,
+    ) -> anyhow::Result<NodeId> {
+        let reader = dataset.reader;
+        let (encoder, (manifest, archives)) = match modality {
+            Modality::Image => (Encoder::Image(dataset.image.clone()), dataset.image.needs()),
+            Modality::Text => (Encoder::Text(dataset.text.clone()), dataset.text.needs()),
+        };
+        let mut inputs = self.archives(manifest, archives)?;
+        if modality == Modality::Image && part != "blank" {
+            inputs.extend(self.archives(reader.manifest, reader.pictures)?);
+        }
+        inputs.push(("items".to_owned(), items));
+        Ok(self.graph.add(Encode { dataset: reader.name, part: part.to_owned(), encoder }, inputs))
+    }
+
+    /// Adds a training and its evaluations; the inputs of the collecting step that come of it.
+    fn cell(
+        &mut self,
+        dataset: &DatasetPlan,
+        features: &Features,
+        method: &MethodPlan,
+        seed: u64,
+    ) -> Vec<(String, Source)> {
+        let name = dataset.reader.name;
+        let part = |split: Split| {
+            let of_split = features.encoded.iter().filter(move |(of, ..)| *of == split);
+            let samples = output(features.prepared, format!("samples.{}", split.name()));
+            let encoded = of_split.map(move |(_, m, node)| (train::role(split, m.name()), output(*node, "features")));
+            encoded.chain([(train::role(split, "samples"), samples)])
+        };
+        let about = || ("about".to_owned(), output(features.prepared, "about"));
+        let step = Train {
+            dataset: name,
+            name: method.name.clone(),
+            method: method.options.clone(),
+            config: dataset.training.clone(),
+            seed,
+        };
+        let trained = self.graph.add(step, part(Split::Train).chain(part(Split::Val)).chain([about()]));
+        let weights = output(trained, "weights");
+        let heads = method.options.build().needs_heads();
+        let mut scores = vec![(collect::role("weights", name, &method.name, seed), weights.clone())];
+        let feature = |kind: &str, (modality, node): &(Modality, NodeId)| {
+            (format!("{kind} {}", modality.name()), output(*node, "features"))
+        };
+        let ranks = ("ranks".to_owned(), output(features.ranks, "ranks"));
+        let missing = features.blank.iter().map(|blank| feature("blank", blank)).chain([ranks]).collect();
+        let noisy = features.noisy.iter().map(|noisy| feature("noisy", noisy)).collect();
+        let conditions: [(Condition, Vec<(String, Source)>); 3] = [
+            (Condition::Full, Vec::new()),
+            (Condition::Missing { ratios: self.suite.missing.ratios.clone() }, missing),
+            (Condition::Noisy, noisy),
+        ];
+        for (condition, more) in conditions {
+            let role = collect::role(condition.name(), name, &method.name, seed);
+            let step = Evaluate {
+                dataset: name,
+                name: method.name.clone(),
+                seed,
+                condition,
+                config: dataset.training.clone(),
+                heads,
+            };
+            let inputs = part(Split::Test).chain([about(), ("weights".to_owned(), weights.clone())]).chain(more);
+            scores.push((role, output(self.graph.add(step, inputs), "scores")));
+        }
+        scores
+    }
+}
+
+/// What the results say of their suite.
+fn describe(suite: &Suite) -> anyhow::Result<SuiteDescription> {
+    let common = |words: Vec<String>| {
+        let mut distinct = words;
+        distinct.dedup();
+        distinct.join("; ")
+    };
+    let dataset = |dataset: &DatasetPlan| DatasetDescription {
+        name: dataset.reader.name.to_owned(),
+        title: dataset.title.clone(),
+        metric: Metric::of(dataset.reader.task).name().to_owned(),
+        fusion: plain_name(&dataset.training.fusion),
+        epochs: dataset.training.epochs,
+        encoders: format!("{}, {}", dataset.image.label(), dataset.text.label()),
+    };
+    let method = |method: &MethodPlan| MethodDescription {
+        name: method.name.clone(),
+        title: method.title.clone(),
+        source: crate::methods::ALL
+            .iter()
+            .find(|known| known.name == method.options.name())
+            .map_or_else(String::new, |known| known.source.to_owned()),
+    };
+    let training = || suite.datasets.iter().map(|dataset| &dataset.training);
+    Ok(SuiteDescription {
+        kind: suite.kind,
+        suite: suite.name.clone(),
+        title: suite.title.clone(),
+        seeds: suite.seeds.clone(),
+        selection: common(training().map(|training| training.selection.description().to_owned()).collect()),
+        optimizer: common(training().map(|training| training.optimizer.description()).collect()),
+        missing: suite.missing.description(),
+        noisy: suite.noisy.description(),
+        ratios: suite.missing.ratios.clone(),
+        datasets: suite.datasets.iter().map(dataset).collect(),
+        methods: suite.methods.iter().map(method).collect(),
+    })
+}
+
+/// The name that a variant has in experiment files.
+fn plain_name(variant: &impl serde::Serialize) -> String {
+    serde_json::to_value(variant).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

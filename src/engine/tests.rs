@@ -10,8 +10,9 @@ use super::run::{NodeOutcome, Observer, Outcome};
 use super::survey::{Reason, State};
 use super::{Engine, explain};
 use crate::interrupt::Interrupt;
+use crate::manifests::fetch::FetchPlaces;
 use crate::progress::{Progress, Silent};
-use crate::steps::{Absence, Cost, Downloads, Job, Kind, Outputs, Step};
+use crate::steps::{Absence, Cost, Job, Kind, Outputs, Step};
 use crate::store::{Action, Ingredients, Store};
 
 type Run = Arc<dyn Fn(&Job) -> anyhow::Result<()> + Send + Sync>;
@@ -113,7 +114,7 @@ fn engine(root: &std::path::Path) -> Engine {
         device: tch::Device::Cpu,
         environment: Environment { device: "cpu".into(), architecture: "test".into(), libtorch: "0".into() },
         threads: 2,
-        downloads: Downloads { partial: root.join("partial"), quarantine: root.join("quarantine"), manual: vec![] },
+        downloads: FetchPlaces { partial: root.join("partial"), quarantine: root.join("quarantine"), manual: vec![] },
         interrupt: Interrupt::default(),
     }
 }

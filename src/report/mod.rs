@@ -1,1 +1,38 @@
+//! Reports: from the scores of many cells to results, tables and figures. Knows nothing of training.
 //!
+//! [`results`] collects scores into [`results::Results`], the one thing that tables and figures see and that
+//! `results.json` holds; [`table`] lays a table out, [`render`] writes it by templates, [`figure4`] draws.
+
+pub mod figure4;
+pub mod render;
+pub mod results;
+pub mod table;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of how results are collected, laid out and drawn: part of the keys of collecting and rendering.
+pub const RECIPE: u64 = 1;
+
+/// The tables and figures that can be rendered.
+pub const TARGETS: &[&str] = &["table1", "figure4"];
+
+/// What results may be called. Results of one kind can never be rendered as the other's: the mark is put into tables and
+/// figures here, not by templates, and looked for in what a template made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SuiteKind {
+    /// A small run that shows that everything works.
+    Smoke,
+    /// A reproduction of the paper.
+    Paper,
+}
+
+impl SuiteKind {
+    /// What stands in every table and figure.
+    pub fn mark(self) -> &'static str {
+        match self {
+            SuiteKind::Smoke => "smoke run, not a result of the paper",
+            SuiteKind::Paper => "reproduction",
+        }
+    }
+}

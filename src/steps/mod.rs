@@ -3,6 +3,15 @@
 //! Each kind is one file: what it takes, what it gives, its recipe version and how it is computed. A step knows files
 //! and the rooms that do the work; it knows nothing of keys, plans or of the store beyond the files it is handed.
 
+pub mod collect;
+pub mod encode;
+pub mod evaluate;
+pub mod fetch;
+pub mod impair;
+pub mod prepare;
+pub mod render;
+pub mod train;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +19,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::interrupt::Interrupt;
+use crate::manifests::fetch::FetchPlaces;
 use crate::progress::Progress;
 use crate::store::Ingredients;
 
@@ -141,7 +151,7 @@ pub struct Job {
     /// How many threads the step may use; it never changes the result.
     pub threads: usize,
     pub device: tch::Device,
-    pub downloads: Downloads,
+    pub downloads: FetchPlaces,
 }
 
 /// Why an input is not there.
@@ -151,15 +161,6 @@ pub enum Absence {
     Failed(String),
     /// Its step did not run, for this reason.
     NotRun(String),
-}
-
-/// Where downloads find and leave what they need.
-#[derive(Clone, Debug)]
-pub struct Downloads {
-    pub partial: PathBuf,
-    pub quarantine: PathBuf,
-    /// Folders in which a person may have put files by hand.
-    pub manual: Vec<PathBuf>,
 }
 
 impl Job {

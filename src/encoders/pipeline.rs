@@ -1,0 +1,208 @@
+//! Runs an encoder over a list: read, decode, preprocess, disturb, encode, in parallel and with bounded memory.
+//!
+//! The list is cut into batches of fixed size whose composition depends on the list alone, and every batch is computed
+//! on one thread, so the features do not depend on the number of workers. Each worker takes the next batch that nobody
+//! has, prepares its inputs and encodes them: no more pictures are in memory than workers have batches.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context;
+use tch::{Device, Kind, Tensor};
+
+use super::bert::{self, Bert, Tokens, mean_pool};
+use super::efficientnet_lite::{Config, EfficientNetLite, channels_last};
+use super::options::{
+    ImageEncoderOptions, LITE0_ARCHIVE, LITE0_WEIGHTS, MINILM_ARCHIVE, MINILM_FOLDER, Pooling, TextEncoderOptions,
+};
+use super::preprocess::Preprocess;
+use super::tokenize::TextTokenizer;
+use super::weights::Weights;
+use crate::datasets::Archives;
+use crate::datasets::picture::decode_over_white;
+use crate::impairments::{PictureItem, noisy};
+use crate::interrupt::Interrupt;
+use crate::manifests::archive::ZipReader;
+use crate::progress::{Progress, Unit};
+
+/// Pictures per batch. Part of the recipe: it may change the last bits of a feature.
+const PICTURES: usize = 32;
+/// Texts per batch. Part of the recipe.
+const TEXTS: usize = 32;
+
+/// How to run: nothing of it changes the features, but for the kind of device.
+pub struct Run<'a> {
+    pub device: Device,
+    pub workers: usize,
+    pub interrupt: &'a Interrupt,
+    pub progress: &'a dyn Progress,
+}
+
+/// The features of pictures, float32 [items, d] on the CPU.
+///
+/// # Errors
+/// If an archive or a picture cannot be read (naming it), or a stop was asked for.
+pub fn encode_pictures(
+    options: &ImageEncoderOptions,
+    items: &[PictureItem],
+    archives: &Archives,
+    run: &Run<'_>,
+) -> anyhow::Result<Tensor> {
+    let bytes = archives.open(LITE0_ARCHIVE)?.read(LITE0_WEIGHTS)?;
+    let model = EfficientNetLite::load(Weights::read(&bytes)?, &Config::lite0()).context(LITE0_WEIGHTS)?;
+    let model = model.to_device(run.device);
+    run.progress.begin(Some(items.len() as u64), Unit::Pictures);
+    let size = options.size as usize;
+    let batches: Vec<Vec<usize>> = in_batches((0..items.len()).collect(), PICTURES);
+    let worker = || {
+        let model = model.share();
+        let mut preprocess = Preprocess::lite(size);
+        let mut readers: Vec<(String, ZipReader)> = Vec::new();
+        move |batch: &[usize]| -> anyhow::Result<Tensor> {
+            let mut values = vec![0f32; batch.len() * preprocess.numel()];
+            for (slot, &item) in values.chunks_exact_mut(preprocess.numel()).zip(batch) {
+                fill(&items[item], archives, &mut readers, &mut preprocess, slot)?;
+            }
+            let side = size as i64;
+            let x = Tensor::from_slice(&values).view([-1, 3, side, side]).to_device(run.device);
+            Ok(model.pool(&model.forward(&channels_last(&x))))
+        }
+    };
+    in_parallel(&batches, items.len(), run, worker)
+}
+
+/// One picture's values, in channels-first order; the blank picture leaves its slot at 0.
+fn fill(
+    item: &PictureItem,
+    archives: &Archives,
+    readers: &mut Vec<(String, ZipReader)>,
+    preprocess: &mut Preprocess,
+    slot: &mut [f32],
+) -> anyhow::Result<()> {
+    if let Some(picture) = &item.picture {
+        let at = match readers.iter().position(|(name, _)| *name == picture.archive) {
+            Some(at) => at,
+            None => {
+                readers.push((picture.archive.clone(), archives.open(&picture.archive)?));
+                readers.len() - 1
+            }
+        };
+        let bytes = readers[at].1.read(&picture.member)?;
+        let decoded =
+            decode_over_white(&bytes).with_context(|| format!("{} in {}", picture.member, picture.archive))?;
+        preprocess.write(&decoded, slot);
+    }
+    if let Some(noise) = &item.noise {
+        noisy::add(noise, slot);
+    }
+    Ok(())
+}
+
+/// The features of texts, float32 [texts, d] on the CPU.
+///
+/// # Errors
+/// If the model cannot be read or a text cannot be tokenized, or a stop was asked for.
+pub fn encode_texts(
+    options: &TextEncoderOptions,
+    texts: &[String],
+    archives: &Archives,
+    run: &Run<'_>,
+) -> anyhow::Result<Tensor> {
+    let mut archive = archives.open(MINILM_ARCHIVE)?;
+    let mut read = |file: &str| archive.read(&format!("{MINILM_FOLDER}/{file}"));
+    let config: bert::Config = serde_json::from_slice(&read("config.json")?).context("config.json")?;
+    let model = Bert::load(Weights::read(&read("model.safetensors")?)?, config).context("model.safetensors")?;
+    let model = model.to_device(run.device);
+    let tokenizer = TextTokenizer::new(&read("tokenizer.json")?, options.max_length as usize)?;
+    run.progress.begin(Some(texts.len() as u64), Unit::Texts);
+    let ids: Vec<Vec<u32>> = texts.iter().map(|text| tokenizer.ids(text)).collect::<anyhow::Result<_>>()?;
+    // Texts of about equal length share a batch, so that little is padded. The sort is stable: ties keep their order.
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|&text| ids[text].len());
+    let batches = in_batches(order, TEXTS);
+    let worker = || {
+        let model = model.share();
+        let ids = &ids;
+        move |batch: &[usize]| -> anyhow::Result<Tensor> {
+            let tokens = padded(batch.iter().map(|&text| ids[text].as_slice()), run.device);
+            let states = model.forward(&tokens)?;
+            match options.pooling {
+                Pooling::Mean => Ok(mean_pool(&states, &tokens.attention_mask)),
+                Pooling::Cls => Ok(states.select(1, 0)),
+                Pooling::Pooler => model.pool(&states).context("the checkpoint has no pooler"),
+            }
+        }
+    };
+    in_parallel(&batches, texts.len(), run, worker)
+}
+
+/// Ids padded on the right with 0 to the longest of the batch, and their mask.
+pub(super) fn padded<'a>(rows: impl Iterator<Item = &'a [u32]> + Clone, device: Device) -> Tokens {
+    let length = rows.clone().map(<[u32]>::len).max().unwrap_or(0);
+    let (mut ids, mut mask) = (Vec::new(), Vec::new());
+    for row in rows {
+        ids.extend((0..length).map(|at| row.get(at).map_or(0, |&id| i64::from(id))));
+        mask.extend((0..length).map(|at| i64::from(at < row.len())));
+    }
+    let shaped = |values: &[i64]| Tensor::from_slice(values).view([-1, length as i64]).to_device(device);
+    Tokens { input_ids: shaped(&ids), attention_mask: shaped(&mask), token_type_ids: None }
+}
+
+fn in_batches(order: Vec<usize>, size: usize) -> Vec<Vec<usize>> {
+    order.chunks(size).map(<[usize]>::to_vec).collect()
+}
+
+/// Has the batches computed by workers, each made by `worker` on its own thread, and scatters the rows back to the
+/// items' order.
+fn in_parallel<W>(batches: &[Vec<usize>], items: usize, run: &Run<'_>, worker: impl Fn() -> W) -> anyhow::Result<Tensor>
+where
+    W: FnMut(&[usize]) -> anyhow::Result<Tensor> + Send,
+{
+    anyhow::ensure!(items > 0, "there is nothing to encode");
+    // A GPU computes one batch at a time; threads beside that prepare the next ones.
+    let workers = run.workers.clamp(1, batches.len());
+    let next = AtomicUsize::new(0);
+    let rows: Mutex<Option<(Vec<f32>, usize)>> = Mutex::new(None);
+    let failure: Mutex<Option<anyhow::Error>> = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let mut work = worker();
+            let (next, rows, failure) = (&next, &rows, &failure);
+            scope.spawn(move || {
+                tch::set_num_threads(1);
+                let _no_grad = tch::no_grad_guard();
+                while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let done =
+                        run.interrupt.check().and_then(|()| work(batch)).and_then(|x| keep(&x, batch, items, rows));
+                    if let Err(error) = done {
+                        // The first failure is told; nobody starts another batch.
+                        failure.lock().expect("nothing panics while it holds this").get_or_insert(error);
+                        next.store(batches.len(), Ordering::Relaxed);
+                        return;
+                    }
+                    run.progress.advance(batch.len() as u64);
+                }
+            });
+        }
+    });
+    if let Some(error) = failure.into_inner().expect("nothing panics while it holds this") {
+        return Err(error);
+    }
+    let rows = rows.into_inner().expect("nothing panics while it holds this");
+    let (values, width) = rows.context("no batch was computed")?;
+    Ok(Tensor::from_slice(&values).view([items as i64, width as i64]))
+}
+
+/// Copies a batch's rows to their places.
+fn keep(x: &Tensor, batch: &[usize], items: usize, rows: &Mutex<Option<(Vec<f32>, usize)>>) -> anyhow::Result<()> {
+    let (found, width) = x.size2()?;
+    anyhow::ensure!(found as usize == batch.len(), "{found} features for {} items", batch.len());
+    let values: Vec<f32> = x.to_kind(Kind::Float).to_device(Device::Cpu).contiguous().view(-1).try_into()?;
+    let width = width as usize;
+    let mut rows = rows.lock().expect("nothing panics while it holds this");
+    let (all, _) = rows.get_or_insert_with(|| (vec![0.0; items * width], width));
+    for (&item, row) in batch.iter().zip(values.chunks_exact(width)) {
+        all[item * width..(item + 1) * width].copy_from_slice(row);
+    }
+    Ok(())
+}

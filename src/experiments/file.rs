@@ -1,0 +1,98 @@
+//! The grammar of `experiments/*.toml`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::encoders::{ImageEncoderOptions, TextEncoderOptions};
+use crate::impairments::missing::MissingOptions;
+use crate::impairments::noisy::NoisyOptions;
+use crate::report::{self, SuiteKind};
+
+/// A suite as its file writes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SuiteFile {
+    /// The version of this grammar: 1.
+    pub version: u32,
+    /// What the results may be called: `smoke` or `paper`.
+    pub kind: SuiteKind,
+    /// One line for people.
+    pub title: String,
+    /// One training per dataset, method and seed.
+    pub seeds: Vec<u64>,
+    /// Pairs of frozen encoders by name.
+    pub encoders: BTreeMap<String, EncoderPair>,
+    /// Settings of all trainings; a dataset's own go before. The fields are those of a training
+    /// ([`crate::training::config::TrainConfig`]).
+    #[serde(default)]
+    pub training: toml::Table,
+    pub datasets: Vec<Dataset>,
+    pub methods: Vec<Method>,
+    pub impairments: Impairments,
+    /// Tables and figures.
+    #[serde(default)]
+    pub outputs: Vec<Output>,
+}
+
+/// One encoder per modality.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EncoderPair {
+    pub image: ImageEncoderOptions,
+    pub text: TextEncoderOptions,
+}
+
+/// A dataset of the suite.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Dataset {
+    pub name: String,
+    /// As tables write it [default: the name].
+    pub title: Option<String>,
+    /// The name of a pair of encoders.
+    pub encoders: String,
+    /// Settings of its trainings that differ from those of the suite.
+    #[serde(default)]
+    pub training: toml::Table,
+}
+
+/// A method of the suite.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Method {
+    /// Unique in the suite.
+    pub name: String,
+    /// The method that it is a setting of [default: the name].
+    pub method: Option<String>,
+    /// As tables write it [default: the method's].
+    pub title: Option<String>,
+    /// Options of the method that differ from its defaults.
+    #[serde(default)]
+    pub options: toml::Table,
+}
+
+/// What is done to test samples.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Impairments {
+    pub missing: MissingOptions,
+    pub noisy: NoisyOptions,
+}
+
+/// A table or figure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Output {
+    /// What is rendered, `table1` or `figure4`; the files under `out/` have this name.
+    pub target: String,
+}
+
+impl Output {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        match report::TARGETS.contains(&self.target.as_str()) {
+            true => Ok(()),
+            false => Err(super::unknown("outputs", "table or figure", &self.target, report::TARGETS.iter().copied())),
+        }
+    }
+}

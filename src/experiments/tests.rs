@@ -1,0 +1,64 @@
+use super::*;
+
+fn smoke() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/smoke.toml")).unwrap()
+}
+
+fn error(from: &str, to: &str) -> String {
+    let text = smoke();
+    assert!(text.contains(from), "{from}");
+    let error = Suite::parse("smoke", &text.replacen(from, to, 1)).unwrap_err();
+    format!("{error:#} | {}", errors::hint_of(&error).unwrap_or_default())
+}
+
+#[test]
+fn the_smoke_suite_is_what_the_benchmark_defines() {
+    let suite = Suite::parse("smoke", &smoke()).unwrap();
+    assert_eq!(suite.kind, SuiteKind::Smoke);
+    assert_eq!((suite.seeds.len(), suite.datasets.len(), suite.methods.len()), (5, 3, 2));
+    let epochs: Vec<u32> = suite.datasets.iter().map(|dataset| dataset.training.epochs).collect();
+    assert_eq!(epochs, [20, 10, 20]);
+    assert!(suite.datasets.iter().all(|dataset| dataset.image.size == 128 && dataset.training.batch_size == 64));
+}
+
+/// Every mistake names the field, what was found, and where there is one, what was probably meant.
+#[test]
+fn mistakes_are_told_so_that_they_can_be_mended() {
+    for (from, to, parts) in [
+        ("seeds = [1, 2, 3, 4, 5]", "seeds = [1, 1]", &["`seeds` names `1` twice"][..]),
+        ("seeds = [1, 2, 3, 4, 5]", "sedes = [1]", &["unknown field `sedes`", "line 7"]),
+        (
+            "name = \"emoji-match\"",
+            "name = \"emoji-mach\"",
+            &["no dataset `emoji-mach`", "did you mean `emoji-match`?"],
+        ),
+        ("name = \"balgrad\"", "name = \"balgard\"", &["no method `balgard`", "did you mean `balgrad`?"]),
+        (
+            "name = \"balgrad\"",
+            "name = \"balgrad\"\noptions = { kl-scal = 2 }",
+            &["unknown field `kl-scal`", "kl-scale"],
+        ),
+        ("name = \"balgrad\"", "name = \"balgrad\"\noptions = { kl-scale = -2 }", &["`kl-scale`", "found -2"]),
+        ("epochs = 10", "epoch = 10", &["training of `emoji-match`", "unknown field `epoch`"]),
+        ("epochs = 10", "epochs = 0", &["`epochs` should be at least 1"]),
+        ("learning-rate = 1e-3", "learning-rate = -1", &["`learning-rate` should be a positive number, found -1"]),
+        ("fusion = \"concat-mlp\"", "fusion = \"conct\"", &["unknown variant `conct`", "concat-mlp"]),
+        ("encoders = \"lite0-minilm\"", "encoders = \"lite0\"", &["no pair of encoders `lite0`"]),
+        ("size = 128", "size = 100", &["encoders.lite0-minilm.image", "multiple of 32", "found 100"]),
+        ("0.8, 1.0]", "0.8]", &["impairments.missing", "end with 1"]),
+        ("sigma = 0.5", "sigma = -0.5", &["impairments.noisy", "found -0.5"]),
+        ("target = \"table1\"", "target = \"tabel1\"", &["no table or figure `tabel1`", "did you mean `table1`?"]),
+        ("version = 1", "version = 2", &["`version` should be 1, found 2"]),
+    ] {
+        let told = error(from, to);
+        assert!(parts.iter().all(|part| told.contains(part)), "{to}: {told}");
+    }
+}
+
+#[test]
+fn an_unknown_suite_has_near_names() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let error = Suite::load(&folder, "smok").unwrap_err();
+    assert_eq!(errors::class_of(&error), errors::Class::Usage);
+    assert!(errors::hint_of(&error).unwrap().contains("did you mean `smoke`?"));
+}

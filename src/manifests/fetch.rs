@@ -1,0 +1,148 @@
+//! Brings one archive from the first of its sources that has it, and verifies it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::{Archive, Source, https, python_package};
+use crate::errors::{self, Class};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::store::Digest;
+
+/// How and where to fetch.
+#[derive(Clone)]
+pub struct FetchContext {
+    pub interrupt: Interrupt,
+    pub progress: Arc<dyn Progress>,
+    /// Where incomplete downloads wait to go on, named by the hash of what they will be.
+    pub partial: PathBuf,
+    /// Where files with a wrong hash are set aside.
+    pub quarantine: PathBuf,
+    /// Folders in which a person may have put files.
+    pub manual: Vec<PathBuf>,
+    pub patience: Patience,
+    /// The pip to use, as words; none: the first one found.
+    pub pip: Option<Vec<String>>,
+}
+
+/// How long to wait for a server, and how often to try again.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub connect: Duration,
+    /// Without a byte for this long, a download counts as cut.
+    pub stall: Duration,
+    /// Tries of one mirror.
+    pub tries: u32,
+    /// The first pause between tries; it doubles, and is varied so that many machines do not come back at once.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            connect: Duration::from_secs(20),
+            stall: Duration::from_secs(60),
+            tries: 6,
+            pause: Duration::from_secs(1),
+        }
+    }
+}
+
+impl FetchContext {
+    /// With the usual patience, and the pip that `SEESAW_PIP` names.
+    pub fn new(interrupt: Interrupt, progress: Arc<dyn Progress>, places: FetchPlaces) -> Self {
+        let pip = std::env::var("SEESAW_PIP").ok().filter(|words| !words.trim().is_empty());
+        FetchContext {
+            interrupt,
+            progress,
+            partial: places.partial,
+            quarantine: places.quarantine,
+            manual: places.manual,
+            patience: Patience::default(),
+            pip: pip.map(|words| words.split_whitespace().map(str::to_owned).collect()),
+        }
+    }
+}
+
+/// Where downloads find and leave what they need.
+#[derive(Clone, Debug)]
+pub struct FetchPlaces {
+    pub partial: PathBuf,
+    pub quarantine: PathBuf,
+    /// Folders in which a person may have put files by hand.
+    pub manual: Vec<PathBuf>,
+}
+
+/// Leaves the archive's verified bytes at `destination`, on the filesystem of `partial`.
+///
+/// # Errors
+/// What each source answered, if none of them has the archive; an interruption ends it at once.
+pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchContext) -> anyhow::Result<()> {
+    let mut answers = Vec::new();
+    let mut hint = None;
+    for source in &archive.sources {
+        let result = match source {
+            Source::Https { urls } => https::fetch(archive, urls, destination, context),
+            Source::PythonPackage { package, version } => {
+                python_package::fetch(archive, package, version, destination, context)
+            }
+            Source::Manual { accept, url, file } => manual(archive, accept, url, file, destination, context),
+        };
+        match result {
+            Ok(()) => return Ok(()),
+            Err(error) if errors::class_of(&error) == Class::Interrupted => return Err(error),
+            Err(error) => {
+                hint = hint.or_else(|| errors::hint_of(&error).map(str::to_owned));
+                answers.push(format!("{error:#}"));
+            }
+        }
+    }
+    let hint = hint.unwrap_or_else(|| "check the network and run the same command again".to_owned());
+    Err(errors::failed(format!("cannot fetch {}: {}", archive.name, answers.join("; ")), hint))
+}
+
+/// Looks for a file that a person put there.
+fn manual(
+    archive: &Archive,
+    accept: &str,
+    url: &str,
+    file: &str,
+    destination: &Path,
+    context: &FetchContext,
+) -> anyhow::Result<()> {
+    let Some(found) = context.manual.iter().map(|folder| folder.join(file)).find(|path| path.is_file()) else {
+        let folder = context.manual.first().map_or_else(|| PathBuf::from("downloads"), Clone::clone);
+        return Err(errors::failed(
+            format!("{} has to be fetched by hand", archive.name),
+            format!("{accept} at {url}, then put the file {file} into {}", folder.display()),
+        ));
+    };
+    // A copy: the person's own file stays where it is, and is never set aside.
+    std::fs::copy(&found, destination).with_context(|| format!("cannot copy {}", found.display()))?;
+    verify(archive, destination, context, &found.display().to_string())
+}
+
+/// Compares a file with what the manifest asks for; one that differs is set aside and never used.
+///
+/// # Errors
+/// Expected and found size and hash, where it came from and where it lies now.
+pub(super) fn verify(archive: &Archive, file: &Path, context: &FetchContext, from: &str) -> anyhow::Result<()> {
+    let (sha256, size) = Digest::of_file(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if sha256 == archive.sha256 {
+        return Ok(());
+    }
+    let aside = context.quarantine.join(format!("{}-{sha256}", archive.name));
+    std::fs::create_dir_all(&context.quarantine)
+        .and_then(|()| std::fs::rename(file, &aside))
+        .with_context(|| format!("cannot set {} aside", file.display()))?;
+    Err(errors::failed(
+        format!(
+            "{} from {from} is not the expected file: expected SHA-256 {} ({} bytes), found {sha256} ({size} bytes)",
+            archive.name, archive.sha256, archive.size
+        ),
+        format!("it was set aside as {} and is not used; try again, or another source", aside.display()),
+    ))
+}

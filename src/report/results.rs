@@ -1,0 +1,432 @@
+//! The results of a suite: every number with its seeds, its statistics, and where it came from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::SuiteKind;
+use crate::evaluation::robustness::{average, gap, is_negative_transfer};
+use crate::evaluation::statistics::{mean, sample_std};
+
+/// What a suite is, in words that captions need.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SuiteDescription {
+    #[serde(rename = "type")]
+    pub kind: SuiteKind,
+    pub suite: String,
+    pub title: String,
+    pub seeds: Vec<u64>,
+    /// Which epoch is evaluated.
+    pub selection: String,
+    pub optimizer: String,
+    /// What a missing modality is.
+    pub missing: String,
+    /// What a noisy modality is.
+    pub noisy: String,
+    /// Missing ratios r, growing; the last is 1.
+    pub ratios: Vec<f64>,
+    pub datasets: Vec<DatasetDescription>,
+    pub methods: Vec<MethodDescription>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DatasetDescription {
+    pub name: String,
+    pub title: String,
+    /// `accuracy` or `F1-macro`, in percent.
+    pub metric: String,
+    pub fusion: String,
+    pub epochs: u32,
+    pub encoders: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MethodDescription {
+    pub name: String,
+    pub title: String,
+    /// Where it was published.
+    pub source: String,
+}
+
+/// One training and its scores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    pub dataset: String,
+    pub method: String,
+    pub seed: u64,
+    pub outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Scored(CellScores),
+    Failed { cause: String },
+    NotRun { cause: String },
+}
+
+/// Scores in percent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellScores {
+    pub full: f64,
+    pub missing: Vec<MissingLevel>,
+    pub noisy: NoisyScores,
+    pub provenance: Provenance,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MissingLevel {
+    pub ratio: f64,
+    /// The score without the image.
+    pub image: f64,
+    /// The score without the text.
+    pub text: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoisyScores {
+    pub image: f64,
+    pub text: f64,
+}
+
+/// Where a cell's scores came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Step → its key in the store.
+    pub keys: BTreeMap<String, String>,
+    /// Input → SHA-256 of its content.
+    pub inputs: BTreeMap<String, String>,
+}
+
+/// What is measured: a row of Table 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantity {
+    Full,
+    MissingImage,
+    MissingText,
+    MissingAvg,
+    MissingGap,
+    NoisyImage,
+    NoisyText,
+    NoisyAvg,
+    NoisyGap,
+}
+
+impl Quantity {
+    pub const ALL: [Quantity; 9] = [
+        Quantity::Full,
+        Quantity::MissingImage,
+        Quantity::MissingText,
+        Quantity::MissingAvg,
+        Quantity::MissingGap,
+        Quantity::NoisyImage,
+        Quantity::NoisyText,
+        Quantity::NoisyAvg,
+        Quantity::NoisyGap,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Quantity::Full => "full",
+            Quantity::MissingImage => "missing-image",
+            Quantity::MissingText => "missing-text",
+            Quantity::MissingAvg => "missing-avg",
+            Quantity::MissingGap => "missing-gap",
+            Quantity::NoisyImage => "noisy-image",
+            Quantity::NoisyText => "noisy-text",
+            Quantity::NoisyAvg => "noisy-avg",
+            Quantity::NoisyGap => "noisy-gap",
+        }
+    }
+
+    pub fn higher_is_better(self) -> bool {
+        !matches!(self, Quantity::MissingGap | Quantity::NoisyGap)
+    }
+
+    pub fn is_missing(self) -> bool {
+        use Quantity::{MissingAvg, MissingGap, MissingImage, MissingText};
+        matches!(self, MissingImage | MissingText | MissingAvg | MissingGap)
+    }
+
+    /// Whether it is a score under an impairment, which can exceed the full one.
+    fn can_be_negative_transfer(self) -> bool {
+        matches!(self, Quantity::MissingImage | Quantity::MissingText | Quantity::NoisyImage | Quantity::NoisyText)
+    }
+
+    /// The value of one cell, at a missing ratio where there is one.
+    fn of(self, scores: &CellScores, ratio: f64) -> Option<f64> {
+        let level = scores.missing.iter().find(|level| level.ratio == ratio);
+        let noisy = &scores.noisy;
+        match self {
+            Quantity::Full => Some(scores.full),
+            Quantity::MissingImage => level.map(|l| l.image),
+            Quantity::MissingText => level.map(|l| l.text),
+            Quantity::MissingAvg => level.map(|l| average(l.image, l.text)),
+            Quantity::MissingGap => level.map(|l| gap(l.image, l.text)),
+            Quantity::NoisyImage => Some(noisy.image),
+            Quantity::NoisyText => Some(noisy.text),
+            Quantity::NoisyAvg => Some(average(noisy.image, noisy.text)),
+            Quantity::NoisyGap => Some(gap(noisy.image, noisy.text)),
+        }
+    }
+}
+
+/// One number of the suite: a quantity of a method on a dataset, over the seeds. Avg and ΔGap are formed per seed, then
+/// averaged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Number {
+    pub dataset: String,
+    pub method: String,
+    pub quantity: Quantity,
+    /// The missing ratio r, for quantities of missing modalities.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ratio: Option<f64>,
+    /// The mean over the seeds that gave a number.
+    pub mean: Option<f64>,
+    /// Their sample standard deviation; none for fewer than two.
+    pub std: Option<f64>,
+    /// How many seeds gave a number.
+    pub n: usize,
+    /// The mean lies above the mean of the full score.
+    pub negative_transfer: bool,
+    pub seeds: Vec<SeedValue>,
+}
+
+/// A number of one seed, or why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeedValue {
+    pub seed: u64,
+    #[serde(flatten)]
+    pub value: Status,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Status {
+    Value { value: f64 },
+    NotANumber,
+    Failed { cause: String },
+    NotRun { cause: String },
+}
+
+/// Everything that a suite came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// The version of this layout: 1.
+    pub schema: u32,
+    #[serde(flatten)]
+    pub suite: SuiteDescription,
+    pub estimator: String,
+    pub unit: String,
+    pub numbers: Vec<Number>,
+    /// Where each cell's scores came from.
+    pub cells: Vec<CellProvenance>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellProvenance {
+    pub dataset: String,
+    pub method: String,
+    pub seed: u64,
+    pub provenance: Provenance,
+}
+
+/// Collects cells into results, in the order of the suite's datasets, methods and seeds.
+pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> Results {
+    let mut numbers = Vec::new();
+    for dataset in &suite.datasets {
+        for method in &suite.methods {
+            let mine: Vec<(u64, Option<&Outcome>)> = suite
+                .seeds
+                .iter()
+                .map(|&seed| {
+                    let is_it =
+                        |cell: &&Cell| cell.dataset == dataset.name && cell.method == method.name && cell.seed == seed;
+                    (seed, cells.iter().find(is_it).map(|cell| &cell.outcome))
+                })
+                .collect();
+            let full = number(&dataset.name, &method.name, Quantity::Full, None, &mine);
+            let full_mean = full.mean;
+            numbers.push(full);
+            for quantity in Quantity::ALL.into_iter().skip(1) {
+                let ratios =
+                    if quantity.is_missing() { suite.ratios.iter().copied().map(Some).collect() } else { vec![None] };
+                for ratio in ratios {
+                    let mut number = number(&dataset.name, &method.name, quantity, ratio, &mine);
+                    number.negative_transfer = quantity.can_be_negative_transfer()
+                        && number
+                            .mean
+                            .zip(full_mean)
+                            .is_some_and(|(impaired, full)| is_negative_transfer(impaired, full));
+                    numbers.push(number);
+                }
+            }
+        }
+    }
+    let provenance = |cell: &Cell| match &cell.outcome {
+        Outcome::Scored(scores) => Some(CellProvenance {
+            dataset: cell.dataset.clone(),
+            method: cell.method.clone(),
+            seed: cell.seed,
+            provenance: scores.provenance.clone(),
+        }),
+        _ => None,
+    };
+    Results {
+        schema: 1,
+        suite,
+        estimator: "mean ± sample standard deviation over seeds; Avg and ΔGap are formed per seed".into(),
+        unit: "percent; ΔGap in percentage points".into(),
+        numbers,
+        cells: cells.iter().filter_map(provenance).collect(),
+    }
+}
+
+fn number(
+    dataset: &str,
+    method: &str,
+    quantity: Quantity,
+    ratio: Option<f64>,
+    cells: &[(u64, Option<&Outcome>)],
+) -> Number {
+    let status = |outcome: Option<&Outcome>| match outcome {
+        None => Status::NotRun { cause: "the suite has no such cell".into() },
+        Some(Outcome::Failed { cause }) => Status::Failed { cause: cause.clone() },
+        Some(Outcome::NotRun { cause }) => Status::NotRun { cause: cause.clone() },
+        Some(Outcome::Scored(scores)) => match quantity.of(scores, ratio.unwrap_or(1.0)) {
+            Some(value) if value.is_finite() => Status::Value { value },
+            Some(_) => Status::NotANumber,
+            None => Status::NotRun { cause: "this missing ratio was not evaluated".into() },
+        },
+    };
+    let seeds: Vec<SeedValue> =
+        cells.iter().map(|&(seed, outcome)| SeedValue { seed, value: status(outcome) }).collect();
+    let values: Vec<f64> = seeds
+        .iter()
+        .filter_map(|seed| match seed.value {
+            Status::Value { value } => Some(value),
+            _ => None,
+        })
+        .collect();
+    Number {
+        dataset: dataset.into(),
+        method: method.into(),
+        quantity,
+        ratio,
+        mean: mean(&values),
+        std: sample_std(&values),
+        n: values.len(),
+        negative_transfer: false,
+        seeds,
+    }
+}
+
+impl Results {
+    /// The number of a method on a dataset; quantities of missing modalities at ratio 1 unless one is given.
+    pub fn number(&self, dataset: &str, method: &str, quantity: Quantity, ratio: Option<f64>) -> Option<&Number> {
+        let ratio = if quantity.is_missing() { Some(ratio.unwrap_or(1.0)) } else { None };
+        self.numbers.iter().find(|number| {
+            number.dataset == dataset && number.method == method && number.quantity == quantity && number.ratio == ratio
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
+        let dataset = |name: &str, metric: &str| DatasetDescription {
+            name: name.into(),
+            title: name.into(),
+            metric: metric.into(),
+            fusion: "concat".into(),
+            epochs: 20,
+            encoders: "lite0-minilm".into(),
+        };
+        let method = |name: &str, title: &str| MethodDescription {
+            name: name.into(),
+            title: title.into(),
+            source: "here".into(),
+        };
+        SuiteDescription {
+            kind,
+            suite: "example".into(),
+            title: "An example".into(),
+            seeds: seeds.to_vec(),
+            selection: "last epoch".into(),
+            optimizer: "Adam, learning rate 0.001".into(),
+            missing: "missing modalities are the feature vector 0".into(),
+            noisy: "noisy images have noise, noisy texts lack characters".into(),
+            ratios: vec![0.0, 0.5, 1.0],
+            datasets: vec![dataset("food_101 & more", "accuracy"), dataset("words", "F1-macro")],
+            methods: vec![method("baseline", "Baseline"), method("balgrad", "BalGrad"), method("broken", "Broken")],
+        }
+    }
+
+    fn scored(full: f64, image: f64, text: f64) -> Outcome {
+        let level = |ratio: f64| MissingLevel {
+            ratio,
+            image: if ratio == 1.0 { image } else { full + ratio * (image - full) },
+            text: if ratio == 1.0 { text } else { full + ratio * (text - full) },
+        };
+        let provenance = Provenance {
+            keys: [("train".to_owned(), "abc".to_owned())].into(),
+            inputs: [("weights".to_owned(), "def".to_owned())].into(),
+        };
+        Outcome::Scored(CellScores {
+            full,
+            missing: [0.0, 0.5, 1.0].map(level).to_vec(),
+            noisy: NoisyScores { image: image + 5.0, text: text + 5.0 },
+            provenance,
+        })
+    }
+
+    /// Results with everything that can happen: values, a true zero, a NaN, a failed seed, a method that did not run.
+    pub(in crate::report) fn difficult(kind: SuiteKind) -> Results {
+        let mut cells = Vec::new();
+        let mut push = |dataset: &str, method: &str, seed: u64, outcome: Outcome| {
+            cells.push(Cell { dataset: dataset.into(), method: method.into(), seed, outcome });
+        };
+        let diverged = || Outcome::Failed { cause: "loss_T is NaN at step 7_000 (epoch 2)".into() };
+        for seed in [1, 2] {
+            let shift = seed as f64;
+            push("food_101 & more", "baseline", seed, scored(50.0 + shift, 20.0 + shift, 40.0));
+            push("food_101 & more", "balgrad", seed, scored(55.0, 30.0 + shift, 56.0));
+            push("words", "baseline", seed, scored(60.0, 0.0, 30.0));
+            push("words", "balgrad", seed, if seed == 1 { scored(f64::NAN, 10.0, 20.0) } else { diverged() });
+            push("food_101 & more", "broken", seed, diverged());
+            push("words", "broken", seed, Outcome::NotRun { cause: "`fetch words.zip` failed: no network".into() });
+        }
+        collect(description(kind, &[1, 2]), &cells)
+    }
+
+    #[test]
+    fn numbers_are_means_over_seeds_and_know_why_they_are_not() {
+        let results = difficult(SuiteKind::Smoke);
+        let get = |dataset, method, quantity| results.number(dataset, method, quantity, None).unwrap();
+        let gap = get("food_101 & more", "baseline", Quantity::MissingGap);
+        assert_eq!((gap.mean, gap.std, gap.n), (Some(18.5), Some(0.5f64.sqrt()), 2));
+        let image = get("words", "baseline", Quantity::MissingImage);
+        assert_eq!((image.mean, image.std), (Some(0.0), Some(0.0)));
+        let full = get("words", "balgrad", Quantity::Full);
+        assert_eq!((full.mean, full.n), (None, 0));
+        assert_eq!(full.seeds[0].value, Status::NotANumber);
+        assert!(matches!(&full.seeds[1].value, Status::Failed { cause } if cause.contains("step 7_000")));
+        // The NaN is in the full score alone; the impaired ones of that seed are numbers.
+        assert_eq!(get("words", "balgrad", Quantity::MissingText).mean, Some(20.0));
+        assert!(get("food_101 & more", "balgrad", Quantity::MissingText).negative_transfer);
+        assert!(!get("food_101 & more", "baseline", Quantity::MissingText).negative_transfer);
+        let half = results.number("words", "baseline", Quantity::MissingText, Some(0.5)).unwrap();
+        assert_eq!(half.mean, Some(45.0));
+    }
+
+    #[test]
+    fn results_survive_their_file() {
+        let results = difficult(SuiteKind::Paper);
+        let text = serde_json::to_string(&results).unwrap();
+        assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), results);
+        assert!(text.starts_with(r#"{"schema":1,"type":"paper","suite":"example""#), "{text}");
+    }
+}

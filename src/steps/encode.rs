@@ -1,0 +1,105 @@
+//! Runs a frozen encoder over a list of pictures or texts.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use tch::{Kind as TensorKind, Tensor};
+
+use super::prepare::archives;
+use super::{Cost, Job, Kind, Outputs, Step};
+use crate::encoders::{self, ImageEncoderOptions, TextEncoderOptions};
+use crate::impairments::PictureItem;
+use crate::store::Ingredients;
+use crate::tensors;
+
+/// Which encoder.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Encoder {
+    Image(ImageEncoderOptions),
+    Text(TextEncoderOptions),
+}
+
+/// Encodes the input `items`. The archives of the encoder's weights, and of the pictures, are inputs too. Output
+/// `features`: a safetensors file with one tensor `features`, float32 [items, d].
+#[derive(Clone, Debug)]
+pub struct Encode {
+    pub dataset: &'static str,
+    /// `train`, `val`, `test`, `test noisy`, or `blank`.
+    pub part: String,
+    pub encoder: Encoder,
+}
+
+impl Step for Encode {
+    fn kind(&self) -> Kind {
+        Kind::Encode
+    }
+
+    fn label(&self) -> String {
+        let (modality, encoder) = match &self.encoder {
+            Encoder::Image(options) => ("image", options.label()),
+            Encoder::Text(options) => ("text", options.label()),
+        };
+        match self.part.as_str() {
+            "blank" => format!("encode blank {modality} with {encoder}"),
+            part => format!("encode {} {part} {modality} with {encoder}", self.dataset),
+        }
+    }
+
+    fn ingredients(&self, list: &mut Ingredients) {
+        // Items count by content: the same pictures in two datasets are encoded once.
+        let Encode { dataset: _, part: _, encoder } = self;
+        match encoder {
+            Encoder::Image(options) => {
+                list.natural("encoder's recipe", options.recipe());
+                list.options("image", options);
+            }
+            Encoder::Text(options) => {
+                list.natural("encoder's recipe", options.recipe());
+                list.options("text", options);
+            }
+        }
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::AllCores
+    }
+
+    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+        let archives = archives(job)?;
+        let run = encoders::Run {
+            device: job.device,
+            workers: job.threads,
+            interrupt: &job.interrupt,
+            progress: job.progress.as_ref(),
+        };
+        let features = match &self.encoder {
+            Encoder::Image(options) => {
+                let items: Vec<PictureItem> = job.read_json("items")?;
+                encoders::encode_pictures(options, &items, &archives, &run)?
+            }
+            Encoder::Text(options) => {
+                let items: Vec<String> = job.read_json("items")?;
+                encoders::encode_texts(options, &items, &archives, &run)?
+            }
+        };
+        let finite = bool::try_from(features.isfinite().all()).context("the features cannot be looked at")?;
+        anyhow::ensure!(finite, "the encoder gave features that are not finite");
+        let bytes = tensors::to_safetensors([("features", &features)])?;
+        Ok(BTreeMap::from([("features".to_owned(), job.write("features", &bytes)?)]))
+    }
+}
+
+/// Reads what [`Encode`] wrote, into fresh memory on the job's device.
+pub(super) fn read_features(job: &Job, role: &str) -> anyhow::Result<Tensor> {
+    let path = &job.input(role)?.path;
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut file = tensors::from_safetensors(&bytes).with_context(|| format!("the input `{role}`"))?;
+    let features = file.remove("features").with_context(|| format!("the input `{role}` holds no `features`"))?;
+    anyhow::ensure!(
+        features.dim() == 2 && features.kind() == TensorKind::Float,
+        "the input `{role}` should be float32 [n, d], is {:?} {:?}",
+        features.kind(),
+        features.size()
+    );
+    Ok(features.to_device(job.device))
+}

@@ -1,0 +1,115 @@
+//! Draws an impairment of the test samples, once for all methods and seeds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Job, Kind, Outputs, Step};
+use crate::datasets::{Modality, Sample};
+use crate::impairments::noisy::{self, ImageNoise, TextNoise};
+use crate::impairments::{PictureItem, missing};
+use crate::store::Ingredients;
+
+/// What is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Draw {
+    /// Output `ranks`: each sample's rank in the order in which samples lose a modality.
+    Missing,
+    /// Output `items`: a noisy picture per sample.
+    NoisyPictures { noise: ImageNoise, seed: u64 },
+    /// Outputs `items`, a noisy text per sample, and `rate`, what was really deleted.
+    NoisyTexts { noise: TextNoise, seed: u64 },
+    /// Output `items`: one picture of zeros, or one empty text, that stands for a missing one. Without inputs.
+    Blank(Modality),
+}
+
+/// Draws an impairment for a dataset's test split.
+#[derive(Clone, Debug)]
+pub struct Impair {
+    pub dataset: &'static str,
+    pub draw: Draw,
+}
+
+/// What was really deleted from texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    pub deleted: u64,
+    pub total: u64,
+}
+
+impl Step for Impair {
+    fn kind(&self) -> Kind {
+        Kind::Impair
+    }
+
+    fn label(&self) -> String {
+        let dataset = self.dataset;
+        match self.draw {
+            Draw::Missing => format!("impair {dataset} missing"),
+            Draw::NoisyPictures { .. } => format!("impair {dataset} noisy image"),
+            Draw::NoisyTexts { .. } => format!("impair {dataset} noisy text"),
+            // The same for all datasets.
+            Draw::Blank(modality) => format!("impair blank {}", modality.name()),
+        }
+    }
+
+    fn ingredients(&self, list: &mut Ingredients) {
+        // The dataset counts by the content of its samples.
+        let Impair { dataset: _, draw } = self;
+        match draw {
+            Draw::Missing => list.text("draw", "missing"),
+            Draw::NoisyPictures { noise, seed } => {
+                list.text("draw", "noisy image");
+                list.options("noise", noise);
+                list.natural("seed", *seed);
+            }
+            Draw::NoisyTexts { noise, seed } => {
+                list.text("draw", "noisy text");
+                list.options("noise", noise);
+                list.natural("seed", *seed);
+            }
+            Draw::Blank(modality) => {
+                list.text("draw", "blank");
+                list.text("modality", modality.name());
+            }
+        }
+    }
+
+    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+        let mut outputs = BTreeMap::new();
+        match self.draw {
+            Draw::Missing => {
+                let samples: Vec<Sample> = job.read_json("samples")?;
+                let ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).collect();
+                outputs.insert("ranks".into(), job.write_json("ranks", &missing::ranks(&ids))?);
+            }
+            Draw::NoisyPictures { noise, seed } => {
+                let samples: Vec<Sample> = job.read_json("samples")?;
+                let pictures: Vec<PictureItem> = job.read_json("pictures")?;
+                let clean = |sample: &Sample| pictures.get(sample.picture).and_then(|item| item.picture.as_ref());
+                let pairs = samples.iter().filter_map(|sample| Some((sample.id.as_str(), clean(sample)?)));
+                let noisy = noisy::pictures(noise, seed, pairs);
+                anyhow::ensure!(noisy.len() == samples.len(), "some samples have no picture");
+                outputs.insert("items".into(), job.write_json("items", &noisy)?);
+            }
+            Draw::NoisyTexts { noise, seed } => {
+                let samples: Vec<Sample> = job.read_json("samples")?;
+                let texts: Vec<String> = job.read_json("texts")?;
+                let text = |sample: &Sample| texts.get(sample.text).map(String::as_str);
+                let pairs = samples.iter().filter_map(|sample| Some((sample.id.as_str(), text(sample)?)));
+                let noisy = noisy::texts(noise, seed, pairs)?;
+                anyhow::ensure!(noisy.texts.len() == samples.len(), "some samples have no text");
+                let rate = Rate { deleted: noisy.deleted, total: noisy.total };
+                outputs.insert("items".into(), job.write_json("items", &noisy.texts)?);
+                outputs.insert("rate".into(), job.write_json("rate", &rate)?);
+            }
+            Draw::Blank(Modality::Image) => {
+                outputs.insert("items".into(), job.write_json("items", &[PictureItem::blank()])?);
+            }
+            Draw::Blank(Modality::Text) => {
+                outputs.insert("items".into(), job.write_json("items", &[""])?);
+            }
+        }
+        Ok(outputs)
+    }
+}

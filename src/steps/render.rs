@@ -1,0 +1,49 @@
+//! Renders one table or figure from a suite's results.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Job, Kind, Outputs, Step};
+use crate::report::render::{formats, render};
+use crate::report::results::Results;
+use crate::report::{self};
+use crate::store::{Digest, Ingredients, Value};
+
+/// Renders a target in all its formats; one output per format.
+#[derive(Clone, Debug)]
+pub struct Render {
+    pub target: String,
+    pub templates: PathBuf,
+    /// File name and content of each template, when the plan was made.
+    pub digests: Vec<(String, Digest)>,
+}
+
+impl Step for Render {
+    fn kind(&self) -> Kind {
+        Kind::Render
+    }
+
+    fn label(&self) -> String {
+        format!("render {}", self.target)
+    }
+
+    fn ingredients(&self, list: &mut Ingredients) {
+        // Templates count by content, not by their folder.
+        let Render { target, templates: _, digests } = self;
+        list.natural("report's recipe", report::RECIPE);
+        list.text("target", target);
+        let pair =
+            |(name, digest): &(String, Digest)| Value::List(vec![Value::Text(name.clone()), Value::Digest(*digest)]);
+        list.list("templates", digests.iter().map(pair).collect());
+    }
+
+    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+        let results: Results = job.read_json("results")?;
+        let mut outputs = BTreeMap::new();
+        for (format, bytes) in render(&self.target, &results, &self.templates)? {
+            outputs.insert(format.to_owned(), job.write(format, &bytes)?);
+        }
+        anyhow::ensure!(outputs.len() == formats(&self.target).len(), "a format of {} is missing", self.target);
+        Ok(outputs)
+    }
+}

@@ -1,0 +1,123 @@
+//! Trains one cell.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind as TensorKind, Tensor};
+
+use super::encode::read_features;
+use super::prepare::About;
+use super::{Job, Kind, Outputs, Step};
+use crate::datasets::{Modality, Sample, Split};
+use crate::evaluation::metrics::Metric;
+use crate::methods::MethodOptions;
+use crate::store::Ingredients;
+use crate::tensors;
+use crate::training::config::TrainConfig;
+use crate::training::fit::{self, Cell, FeatureSet};
+use crate::training::task::Task;
+
+/// Trains a method on a dataset's features.
+///
+/// | output | content |
+/// |---|---|
+/// | `weights` | safetensors: the trainable parameters of the selected epoch |
+/// | `trace` | safetensors: a float32 vector per scalar, one value per step |
+/// | `summary` | [`Summary`] |
+#[derive(Clone, Debug)]
+pub struct Train {
+    pub dataset: &'static str,
+    /// The method's name in the suite.
+    pub name: String,
+    pub method: MethodOptions,
+    pub config: TrainConfig,
+    pub seed: u64,
+}
+
+/// How a training went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Counted from 1.
+    pub selected_epoch: u32,
+    pub epochs: u32,
+    /// Score on the validation split after each epoch, in percent.
+    pub validation: Vec<f64>,
+    pub metric: String,
+    /// Trainable numbers.
+    pub parameters: u64,
+}
+
+/// The role of a split's features or samples.
+pub fn role(split: Split, what: &str) -> String {
+    format!("{} {what}", split.name())
+}
+
+impl Step for Train {
+    fn kind(&self) -> Kind {
+        Kind::Train
+    }
+
+    fn label(&self) -> String {
+        format!("train {} {} seed {}", self.dataset, self.name, self.seed)
+    }
+
+    fn ingredients(&self, list: &mut Ingredients) {
+        // The dataset counts by its samples and features, the method by what it computes, not by its name in a suite.
+        let Train { dataset: _, name: _, method, config, seed } = self;
+        list.natural("method's recipe", method.recipe());
+        list.options("method", method);
+        list.options("training", config);
+        list.natural("seed", *seed);
+    }
+
+    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+        tch::set_num_threads(1);
+        let about: About = job.read_json("about")?;
+        let task = Task::new(about.task, about.classes.len(), self.config.binary_head);
+        let (train, val) = (feature_set(job, &task, Split::Train)?, feature_set(job, &task, Split::Val)?);
+        let cell = Cell { task, config: &self.config, method: &self.method, seed: self.seed };
+        let trained = fit::train(&cell, &train, &val, &job.interrupt, job.progress.as_ref())?;
+
+        let parameters = &trained.model.parameters;
+        let weights = tensors::to_safetensors(parameters.iter().map(|p| (p.name.as_str(), &p.value)))?;
+        let columns: Vec<(&str, Tensor)> =
+            trained.trace.steps.iter().map(|(name, values)| (*name, Tensor::from_slice(values))).collect();
+        let trace = tensors::to_safetensors(columns.iter().map(|(name, column)| (*name, column)))?;
+        let summary = Summary {
+            selected_epoch: trained.selected_epoch,
+            epochs: self.config.epochs,
+            validation: trained.trace.validation,
+            metric: Metric::of(about.task).name().to_owned(),
+            parameters: parameters.iter().map(|p| p.value.numel() as u64).sum(),
+        };
+        Ok(BTreeMap::from([
+            ("weights".to_owned(), job.write("weights", &weights)?),
+            ("trace".to_owned(), job.write("trace", &trace)?),
+            ("summary".to_owned(), job.write_json("summary", &summary)?),
+        ]))
+    }
+}
+
+/// A split's features, labels and gathering indices, on the job's device.
+pub(super) fn feature_set(job: &Job, task: &Task, split: Split) -> anyhow::Result<FeatureSet> {
+    let samples: Vec<Sample> = job.read_json(&role(split, "samples"))?;
+    let x_v = read_features(job, &role(split, Modality::Image.name()))?;
+    let x_l = read_features(job, &role(split, Modality::Text.name()))?;
+    let index = |of: fn(&Sample) -> usize, rows: i64, what: &str| -> anyhow::Result<Tensor> {
+        let numbers: Vec<i64> = samples.iter().map(|sample| of(sample) as i64).collect();
+        anyhow::ensure!(
+            numbers.iter().all(|&number| number < rows),
+            "a sample of {} names a {what} beyond the {rows} that were encoded",
+            split.name()
+        );
+        Ok(Tensor::from_slice(&numbers).to_device(job.device))
+    };
+    let labels: Vec<Vec<u32>> = samples.iter().map(|sample| sample.labels.clone()).collect();
+    Ok(FeatureSet {
+        picture: index(|sample| sample.picture, x_v.size()[0], "picture")?,
+        text: index(|sample| sample.text, x_l.size()[0], "text")?,
+        y: task.labels(&labels, TensorKind::Float).to_device(job.device),
+        x_v,
+        x_l,
+    })
+}
