@@ -6,7 +6,7 @@ use anyhow::Context;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 /// The largest picture that is decoded: 178 million pixels, where Pillow refuses too.
-const MOST_PIXELS: u64 = 178_956_970;
+pub(crate) const MOST_PIXELS: u64 = 178_956_970;
 
 /// An 8-bit RGB picture, rows from the top, three bytes a pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
