@@ -78,6 +78,32 @@ mod tests {
         assert!(error.contains("65535 × 65535 pixels"), "{error}");
     }
 
+    /// 16 bits are scaled to 8, not clipped: mid-gray stays mid-gray.
+    #[test]
+    fn deep_pictures_are_scaled() {
+        let gray = image::ImageBuffer::<image::Luma<u16>, _>::from_vec(3, 1, vec![0u16, 0x8000, 0xFFFF]).unwrap();
+        let mut png = Vec::new();
+        gray.write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+        assert_eq!(decode_over_white(&png).unwrap().bytes, [0, 0, 0, 128, 128, 128, 255, 255, 255]);
+    }
+
+    proptest::proptest! {
+        /// Cut short: always an error, never half a picture. Changed anywhere: an error or a picture, never a panic.
+        #[test]
+        fn damaged_files_are_errors(share in 0.0..0.98f64, at in 0.0..1.0f64, byte: u8) {
+            for name in ["palette.png", "gray_alpha.png"] {
+                let whole = std::fs::read(crate::testing::own_fixtures("preprocess").join(name)).unwrap();
+                let place = |share: f64| (share * whole.len() as f64) as usize;
+                proptest::prop_assert!(decode_over_white(&whole[..place(share)]).is_err());
+                let mut changed = whole.clone();
+                changed[place(at)] = byte;
+                if let Ok(picture) = decode_over_white(&changed) {
+                    proptest::prop_assert_eq!(picture.bytes.len(), picture.width * picture.height * 3);
+                }
+            }
+        }
+    }
+
     fn crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0u32, |mut crc, &byte| {
             crc ^= u32::from(byte);

@@ -37,9 +37,8 @@ fn crops_are_cut_where_the_libraries_cut_them() {
     for name in ["tiny", "strip"] {
         let (resized, (left, top)) = Preprocess::clip().worker().resized(&picture(&format!("{name}.png"))).unwrap();
         let ours = (0..224).step_by(4).flat_map(|y| (0..224).step_by(4).map(move |x| (x, y)));
-        let ours: Vec<u8> = ours
-            .flat_map(|(x, y)| resized.bytes[((top + y) * resized.width + left + x) * 3..][..3].to_vec())
-            .collect();
+        let ours: Vec<u8> =
+            ours.flat_map(|(x, y)| resized.bytes[((top + y) * resized.width + left + x) * 3..][..3].to_vec()).collect();
         assert!(ours == bytes(&expected[&format!("{name}.clip224")]), "{name}");
     }
     let (resized, (left, top)) = Preprocess::resnet_microsoft().worker().resized(&picture("gray.png")).unwrap();
