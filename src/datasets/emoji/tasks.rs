@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
+use sha2::{Digest, Sha256};
 
 use super::selection::{Selected, Selection, VENDORS};
 use super::table::Translations;
 use crate::datasets::{Dataset, Picture, Sample, Split, SplitData, TaskKind};
-use crate::store::Digest;
 
 /// Subgroups with fewer bases than this are no classes.
 const FEWEST_BASES: usize = 8;
@@ -114,7 +114,7 @@ pub fn matching(selection: &Selection) -> anyhow::Result<Dataset> {
         let from = foil_class(&classes, class).with_context(|| format!("{} has no foil class", class.name))?;
         let candidates = candidates.get(&(from.name, one.split)).map_or(&[][..], Vec::as_slice);
         for (vendor, picture) in VENDORS.iter().zip(&one.pictures) {
-            let rank = |foil: &&&Selected| Digest::of(format!("{}|{vendor}|{}", one.key, foil.key).as_bytes());
+            let rank = |foil: &&&Selected| Sha256::digest(format!("{}|{vendor}|{}", one.key, foil.key).as_bytes());
             let foil = candidates.iter().min_by_key(rank);
             let foil = foil.with_context(|| format!("{} has no foil in {}", one.key, from.name))?;
             for (other, label) in [(one, 1), (*foil, 0)] {
