@@ -28,9 +28,16 @@ pub struct Figure {
 const FONT: &[u8] = include_bytes!("../../templates/fonts/DejaVuSans.ttf");
 const FAMILY: &str = "DejaVu Sans";
 
-const PANEL: (u32, u32) = (380, 300);
-const HEAD: u32 = 34;
-const FOOT: u32 = 40;
+/// plotters rounds to whole units, so a unit is a quarter of a pixel.
+const UNIT: u32 = 4;
+const PANEL: (u32, u32) = (380 * UNIT, 300 * UNIT);
+const HEAD: u32 = 34 * UNIT;
+const FOOT: u32 = 40 * UNIT;
+
+/// Pixels in units.
+const fn px(pixels: i32) -> i32 {
+    pixels * UNIT as i32
+}
 
 /// Okabe and Ito's palette, which colour-blind readers can tell apart, in an order of falling contrast; each comes with
 /// a marker and a dash of its own, so that a grey print works too.
@@ -44,7 +51,7 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
 ];
 /// Lengths of line and gap in pixels; none: drawn through.
-const DASHES: [Option<(i32, i32)>; 4] = [None, Some((7, 4)), Some((2, 3)), Some((11, 3))];
+const DASHES: [Option<(i32, i32)>; 4] = [None, Some((px(7), px(4))), Some((px(2), px(3))), Some((px(11), px(3)))];
 
 /// One method's line in a panel: (r, mean, standard deviation).
 type Line = Vec<(f64, f64, Option<f64>)>;
@@ -65,7 +72,10 @@ pub fn draw(results: &Results) -> anyhow::Result<Figure> {
         drawing(&root, results).map_err(|error| anyhow!("{error}")).context("cannot draw the figure")?;
         root.present().map_err(|error| anyhow!("{error}")).context("cannot draw the figure")?;
     }
-    convert(&text)
+    let (width, height) = size;
+    let units = format!("width=\"{width}\" height=\"{height}\"");
+    let pixels = format!("width=\"{}\" height=\"{}\"", width / UNIT, height / UNIT);
+    convert(&text.replacen(&units, &pixels, 1))
 }
 
 fn register_font() {
@@ -77,7 +87,7 @@ fn register_font() {
 }
 
 fn font(size: u32) -> TextStyle<'static> {
-    (FAMILY, size).into_font().color(&BLACK)
+    (FAMILY, size * UNIT).into_font().color(&BLACK)
 }
 
 fn drawing(root: &Area<'_>, results: &Results) -> Result<(), Box<dyn std::error::Error>> {
@@ -93,7 +103,7 @@ fn drawing(root: &Area<'_>, results: &Results) -> Result<(), Box<dyn std::error:
         "one seed".to_owned()
     };
     let title = format!("{}  ({}; {spread})", suite.title, suite.kind.mark());
-    head.draw(&Text::new(title, (width as i32 / 2, HEAD as i32 / 2 + 4), centred(14)))?;
+    head.draw(&Text::new(title, (width as i32 / 2, HEAD as i32 / 2 + px(4)), centred(14)))?;
     let areas = body.split_evenly((1, suite.datasets.len().max(1)));
     for (at, (dataset, area)) in suite.datasets.iter().zip(&areas).enumerate() {
         let lines: Vec<Line> = suite.methods.iter().map(|method| line(results, &dataset.name, &method.name)).collect();
@@ -115,17 +125,18 @@ fn panel(area: &Area<'_>, title: &str, lines: &[Line], first: bool) -> Result<()
     let top = ceiling(highest);
     let mut chart = ChartBuilder::on(area)
         .caption(title, font(15))
-        .margin_right(14)
-        .margin_left(4)
-        .x_label_area_size(38)
-        .y_label_area_size(54)
+        .margin_right(px(14))
+        .margin_left(px(4))
+        .x_label_area_size(px(38))
+        .y_label_area_size(px(54))
         .build_cartesian_2d(-0.03..1.03, 0.0..top)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
         .light_line_style(TRANSPARENT)
-        .bold_line_style(RGBColor(225, 225, 225))
-        .axis_style(RGBColor(90, 90, 90))
+        .bold_line_style(RGBColor(225, 225, 225).stroke_width(UNIT))
+        .axis_style(RGBColor(90, 90, 90).stroke_width(UNIT))
+        .set_all_tick_mark_size(px(5))
         .x_labels(6)
         .y_labels(6)
         .x_label_formatter(&|r| format!("{r:.1}"))
@@ -145,20 +156,21 @@ fn panel(area: &Area<'_>, title: &str, lines: &[Line], first: bool) -> Result<()
             let band: Vec<(f64, f64)> = line.iter().map(edge(1.0)).chain(line.iter().rev().map(edge(-1.0))).collect();
             chart.draw_series([Polygon::new(band, colour.mix(0.16))])?;
         }
-        let stroke = colour.stroke_width(2);
+        let stroke = colour.stroke_width(2 * UNIT);
         match DASHES[method % DASHES.len()] {
             None => drop(chart.draw_series([PathElement::new(points.clone(), stroke)])?),
             Some((on, off)) => drop(chart.draw_series(DashedLineSeries::new(points.clone(), on, off, stroke))?),
         }
         match method % 4 {
-            0 => drop(chart.draw_series(points.iter().map(|&at| Circle::new(at, 4, colour.filled())))?),
-            1 => drop(chart.draw_series(points.iter().map(|&at| TriangleMarker::new(at, 5, colour.filled())))?),
+            0 => drop(chart.draw_series(points.iter().map(|&at| Circle::new(at, px(4), colour.filled())))?),
+            1 => drop(chart.draw_series(points.iter().map(|&at| TriangleMarker::new(at, px(5), colour.filled())))?),
             2 => {
-                let square =
-                    |&at: &(f64, f64)| EmptyElement::at(at) + Rectangle::new([(-4, -4), (4, 4)], colour.filled());
+                let square = |&at: &(f64, f64)| {
+                    EmptyElement::at(at) + Rectangle::new([(-px(4), -px(4)), (px(4), px(4))], colour.filled())
+                };
                 chart.draw_series(points.iter().map(square))?;
             }
-            _ => drop(chart.draw_series(points.iter().map(|&at| Cross::new(at, 4, stroke)))?),
+            _ => drop(chart.draw_series(points.iter().map(|&at| Cross::new(at, px(4), stroke)))?),
         }
     }
     Ok(())
@@ -192,15 +204,15 @@ fn legend(area: &Area<'_>, results: &Results) -> Result<(), Box<dyn std::error::
         .collect();
     let widths: Vec<i32> = titles
         .iter()
-        .map(|title| Ok(style.font.layout_box(title).map(|(low, high)| high.0 - low.0)? + 66))
+        .map(|title| Ok(style.font.layout_box(title).map(|(low, high)| high.0 - low.0)? + px(66)))
         .collect::<Result<_, FontError>>()?;
     let (width, _) = area.dim_in_pixel();
     let mut x = (width as i32 - widths.iter().sum::<i32>()).max(0) / 2;
     let y = FOOT as i32 / 2;
     for (method, (title, width)) in titles.iter().zip(widths).enumerate() {
         let colour = COLOURS[method % COLOURS.len()];
-        let stroke = colour.stroke_width(2);
-        let (from, to) = ((x, y), (x + 34, y));
+        let stroke = colour.stroke_width(2 * UNIT);
+        let (from, to) = ((x, y), (x + px(34), y));
         match DASHES[method % DASHES.len()] {
             None => area.draw(&PathElement::new([from, to], stroke))?,
             Some((on, off)) => {
@@ -211,14 +223,14 @@ fn legend(area: &Area<'_>, results: &Results) -> Result<(), Box<dyn std::error::
                 }
             }
         }
-        let middle = (x + 17, y);
+        let middle = (x + px(17), y);
         match method % 4 {
-            0 => area.draw(&Circle::new(middle, 4, colour.filled()))?,
-            1 => area.draw(&TriangleMarker::new(middle, 5, colour.filled()))?,
-            2 => area.draw(&Rectangle::new([(x + 13, y - 4), (x + 21, y + 4)], colour.filled()))?,
-            _ => area.draw(&Cross::new(middle, 4, stroke))?,
+            0 => area.draw(&Circle::new(middle, px(4), colour.filled()))?,
+            1 => area.draw(&TriangleMarker::new(middle, px(5), colour.filled()))?,
+            2 => area.draw(&Rectangle::new([(x + px(13), y - px(4)), (x + px(21), y + px(4))], colour.filled()))?,
+            _ => area.draw(&Cross::new(middle, px(4), stroke))?,
         }
-        area.draw(&Text::new(title.clone(), (x + 42, y), style.clone()))?;
+        area.draw(&Text::new(title.clone(), (x + px(42), y), style.clone()))?;
         x += width;
     }
     Ok(())
@@ -230,18 +242,40 @@ type FontError = plotters::style::FontError;
 fn convert(svg: &str) -> anyhow::Result<Figure> {
     let mut options = usvg::Options { font_family: FAMILY.to_owned(), ..usvg::Options::default() };
     Arc::make_mut(&mut options.fontdb).load_font_data(FONT.to_vec());
-    // A group's opacity becomes an object of its own in a PDF, and svg2pdf writes several of them in arbitrary order. A
-    // band has no outline, so the opacity of its fill is the same, and the same bytes come out each time.
+    // A band has no outline, so the opacity of its fill is the same as its own, and needs no group.
     let svg = svg.replace("<polygon opacity=", "<polygon fill-opacity=");
     let tree = usvg::Tree::from_str(&svg, &options).context("the drawing is no SVG")?;
     let outlined = tree.to_string(&usvg::WriteOptions { preserve_text: false, ..usvg::WriteOptions::default() });
     let pdf = svg2pdf::to_pdf(&tree, svg2pdf::ConversionOptions::default(), svg2pdf::PageOptions::default())
         .map_err(|error| anyhow!("the figure cannot be written as PDF: {error}"))?;
+    let pdf = in_order(pdf);
     let size = tree.size().to_int_size().scale_by(2.0).context("the figure has no size")?;
     let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).context("the figure has no size")?;
     resvg::render(&tree, tiny_skia::Transform::from_scale(2.0, 2.0), &mut pixels.as_mut());
     let png = pixels.encode_png().context("the figure cannot be written as PNG")?;
     Ok(Figure { svg: outlined.into_bytes(), pdf, png })
+}
+
+/// svg2pdf lists the page's graphics states in arbitrary order. Sorted, the same figure gives the same bytes; no offset
+/// in the file changes by it.
+fn in_order(mut pdf: Vec<u8>) -> Vec<u8> {
+    const LIST: &[u8] = b"/ExtGState <<\n";
+    let find = |bytes: &[u8], what: &[u8], from: usize| {
+        bytes[from..].windows(what.len()).position(|window| window == what).map(|at| from + at)
+    };
+    let mut from = 0;
+    while let Some(start) = find(&pdf, LIST, from).map(|at| at + LIST.len()) {
+        let Some(end) = find(&pdf, b">>", start) else { break };
+        let mut lines: Vec<Vec<u8>> =
+            pdf[start..end].split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+        // What is behind the last line's end is the indentation of `>>`.
+        let tail = lines.pop_if(|line| !line.ends_with(b"\n")).unwrap_or_default();
+        lines.sort();
+        lines.push(tail);
+        pdf[start..end].copy_from_slice(&lines.concat());
+        from = end;
+    }
+    pdf
 }
 
 #[cfg(test)]
