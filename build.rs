@@ -8,6 +8,12 @@ fn main() {
     // Set by torch-sys, whose build script has found libtorch before this one runs.
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    // A clone that was moved, or copied with its `target`, still starts: `target/PROFILE/seesaw` finds `.libtorch`.
+    if Path::new(&lib).starts_with(std::env::var("CARGO_MANIFEST_DIR").expect("set by cargo")) {
+        let macos = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos");
+        let origin = if macos { "@loader_path" } else { "$ORIGIN" };
+        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{origin}/../../.libtorch/lib");
+    }
     let version = libtorch_version(Path::new(&lib)).unwrap_or_else(|| {
         panic!("the version of libtorch in {lib} is unknown: neither ../build-version nor ../version.py tells it")
     });
