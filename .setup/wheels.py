@@ -28,6 +28,8 @@ from problems import Problem, last_lines, run_quietly, say
 CHUNK = 1 << 20
 TRIES = 6
 STALL_SECONDS = 60
+# Without a terminal, a smaller wheel is told of once, when it is there.
+SMALL = 50_000_000
 # A first pause of a second, doubled from try to try, gives a server about a minute to come back.
 FIRST_PAUSE_SECONDS = float(os.environ.get("SEESAW_RETRY_PAUSE", "1"))
 
@@ -271,7 +273,7 @@ class _Meter:
             self.shown_at = now
             sys.stderr.write("\r\033[K" + self._line(have, now))
             sys.stderr.flush()
-        elif not self.live and quarter > self.quarter:
+        elif not self.live and quarter > self.quarter and (quarter == 4 or self.wheel.size > SMALL):
             say(self._line(have, now))
         self.quarter = max(quarter, self.quarter)
 
