@@ -18,6 +18,14 @@ fn main() {
         panic!("the version of libtorch in {lib} is unknown: neither ../build-version nor ../version.py tells it")
     });
     println!("cargo:rustc-env=SEESAW_LIBTORCH_VERSION={version}");
+    println!("cargo:rustc-env=SEESAW_LIBTORCH_LIB={lib}");
+    println!("cargo:rustc-env=SEESAW_RUSTC_VERSION={}", rustc_version().unwrap_or_else(|| "an unknown rustc".into()));
+}
+
+/// What the compiler in use says of itself: `rustc 1.92.0 (…)`.
+fn rustc_version() -> Option<String> {
+    let told = std::process::Command::new(std::env::var_os("RUSTC")?).arg("--version").output().ok()?;
+    Some(String::from_utf8(told.stdout).ok()?.trim().to_owned())
 }
 
 /// `build-version` of a libtorch archive, or `version.py` of an installed Python package; the part behind `+`, which

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each with its arguments and a thin `run`.
 
+mod doctor;
 mod explain;
 mod fetch;
 mod plan;
@@ -59,6 +60,8 @@ enum Command {
     Explain(explain::Args),
     /// Download and verify the archives of datasets and encoders
     Fetch(fetch::Args),
+    /// Look at this machine: versions, device, places, and what is missing
+    Doctor(doctor::Args),
 }
 
 impl Cli {
@@ -82,6 +85,7 @@ impl Cli {
             Command::Status(args) => status::run(&self.global, &args),
             Command::Explain(args) => explain::run(&self.global, &args),
             Command::Fetch(args) => fetch::run(&self.global, &args),
+            Command::Doctor(args) => doctor::run(&self.global, &args),
         }
     }
 }
