@@ -8,6 +8,12 @@ fn main() {
     // Set by torch-sys, whose build script has found libtorch before this one runs.
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    // A clone that was moved, or copied with its `target`, still starts: `target/PROFILE/seesaw` finds `.libtorch`.
+    if Path::new(&lib).starts_with(std::env::var("CARGO_MANIFEST_DIR").expect("set by cargo")) {
+        let macos = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos");
+        let origin = if macos { "@loader_path" } else { "$ORIGIN" };
+        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{origin}/../../.libtorch/lib");
+    }
     let version = libtorch_version(Path::new(&lib)).unwrap_or_else(|| {
         panic!("the version of libtorch in {lib} is unknown: neither ../build-version nor ../version.py tells it")
     });
@@ -15,6 +21,14 @@ fn main() {
     // Known at build time, so that a command that needs no tensors need not load libtorch to tell.
     let cuda = ["libtorch_cuda.so", "libtorch_cuda.dylib"].iter().any(|name| Path::new(&lib).join(name).exists());
     println!("cargo:rustc-env=SEESAW_LIBTORCH_CUDA={}", if cuda { "yes" } else { "no" });
+    println!("cargo:rustc-env=SEESAW_LIBTORCH_LIB={lib}");
+    println!("cargo:rustc-env=SEESAW_RUSTC_VERSION={}", rustc_version().unwrap_or_else(|| "an unknown rustc".into()));
+}
+
+/// What the compiler in use says of itself: `rustc 1.92.0 (…)`.
+fn rustc_version() -> Option<String> {
+    let told = std::process::Command::new(std::env::var_os("RUSTC")?).arg("--version").output().ok()?;
+    Some(String::from_utf8(told.stdout).ok()?.trim().to_owned())
 }
 
 /// `build-version` of a libtorch archive, or `version.py` of an installed Python package; the part behind `+`, which

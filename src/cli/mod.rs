@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each with its arguments and a thin `run`.
 
+mod doctor;
 mod explain;
 mod fetch;
 mod plan;
@@ -61,6 +62,8 @@ enum Command {
     Explain(explain::Args),
     /// Download and verify the archives of datasets and encoders
     Fetch(fetch::Args),
+    /// Look at this machine: versions, device, places, and what is missing
+    Doctor(doctor::Args),
 }
 
 impl Cli {
@@ -74,6 +77,7 @@ impl Cli {
             Command::Status(args) => status::run(&self.global, args, device).map(Some),
             Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
             Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
+            Command::Doctor(_) => Ok(None),
         }
     }
 
@@ -86,6 +90,7 @@ impl Cli {
             Command::Status(args) => status::run(&self.global, args, device),
             Command::Explain(args) => explain::run(&self.global, args, device),
             Command::Fetch(args) => fetch::run(&self.global, args, device),
+            Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }
 }

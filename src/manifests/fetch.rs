@@ -54,7 +54,6 @@ impl Default for Patience {
 impl FetchContext {
     /// With the usual patience, and the pip that `SEESAW_PIP` names.
     pub fn new(interrupt: Interrupt, progress: Arc<dyn Progress>, places: FetchPlaces) -> Self {
-        let pip = std::env::var("SEESAW_PIP").ok().filter(|words| !words.trim().is_empty());
         FetchContext {
             interrupt,
             progress,
@@ -62,7 +61,7 @@ impl FetchContext {
             quarantine: places.quarantine,
             manual: places.manual,
             patience: Patience::default(),
-            pip: pip.map(|words| words.split_whitespace().map(str::to_owned).collect()),
+            pip: super::python_package::named_pip(),
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod fetch;
 mod https;
 mod python_package;
 
+pub use python_package::pip;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

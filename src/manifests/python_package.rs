@@ -55,6 +55,20 @@ pub(super) fn fetch(
     std::fs::rename(&file, to).with_context(|| format!("cannot move {}", file.display()))
 }
 
+/// The words that call pip: those of `SEESAW_PIP`, or the first one that answers.
+///
+/// # Errors
+/// If none does.
+pub fn pip() -> anyhow::Result<Vec<String>> {
+    named_pip().map_or_else(find_pip, Ok)
+}
+
+/// The words of `SEESAW_PIP`, if it is set.
+pub(super) fn named_pip() -> Option<Vec<String>> {
+    let words = std::env::var("SEESAW_PIP").ok().filter(|words| !words.trim().is_empty())?;
+    Some(words.split_whitespace().map(str::to_owned).collect())
+}
+
 /// The first pip that answers.
 fn find_pip() -> anyhow::Result<Vec<String>> {
     let answers = |words: &&&[&str]| {

@@ -1,0 +1,55 @@
+# What a person types. `make help` lists it.
+
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+SEESAW := $(TARGET)/release/seesaw
+CARGO ?= cargo
+# cpu or cuda; empty: what is there already, else CUDA where `nvidia-smi` answers.
+TORCH ?=
+export TORCH
+
+.DEFAULT_GOAL := all
+.PHONY: all help libtorch build smoke test test-setup reproduce clean clean-all
+
+## all: bring libtorch into this folder and build seesaw (the default)
+all: build
+	@echo "built: $(SEESAW); next: make smoke"
+
+## smoke: make a table and a figure on a small real benchmark; a second time there is nothing to do
+smoke: build
+	@$(SEESAW) run smoke
+
+## test: everything that a change has to pass: set-up, format, lints, tests
+test: libtorch test-setup
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --release --all-targets -- -D warnings
+	$(CARGO) test --locked --release
+
+## reproduce: make every table and figure of the paper
+reproduce:
+	@echo "error: the paper's own benchmarks are not built yet, so its tables cannot be made" >&2
+	@echo "hint: \`make smoke\` makes the same table and figure on a small benchmark" >&2
+	@exit 1
+
+## clean: remove what was compiled, and out/; results stay in the store, and libtorch stays
+clean:
+	$(CARGO) clean
+	rm -rf out
+
+## clean-all: remove what was compiled, out/, libtorch and the store with all results
+clean-all: clean
+	rm -rf .libtorch .libtorch-* .seesaw
+
+## libtorch: look whether this machine has what a build needs, and bring libtorch (TORCH=cpu or TORCH=cuda)
+libtorch:
+	@.setup/setup.sh $(if $(wildcard $(SEESAW)),built)
+
+build: libtorch
+	@$(CARGO) build --locked --release
+
+## test-setup: the tests of the set-up alone
+test-setup:
+	python3 -B -m unittest discover -s .setup -p 'test_*.py'
+
+## help: this list
+help:
+	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf 'make %-12s %s\n' "$$name" "$$text"; done

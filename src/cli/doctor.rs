@@ -1,0 +1,280 @@
+//! `seesaw doctor`: looks at this machine and tells, in words, what is there and what is missing.
+
+mod probes;
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{Global, Project};
+use crate::errors::{self, Class};
+use probes::{Libtorch, Machine, Place, Program, Tool};
+
+/// Below this much free disk space, a run of the smallest suite may not end.
+const LITTLE_SPACE: u64 = 1_000_000_000;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Everything that was found.
+#[derive(Debug, Serialize)]
+struct Findings {
+    seesaw: Program,
+    libtorch: Libtorch,
+    machine: Machine,
+    /// Cores that a run would use.
+    threads: usize,
+    /// None outside of a project, unless `--store` names one.
+    store: Option<Place>,
+    tools: Vec<Tool>,
+    /// What a run needs and does not find.
+    missing: Vec<Lack>,
+    /// What would help, or what only some purposes need.
+    advice: Vec<Lack>,
+}
+
+/// Something that is not as it should be, and the remedy.
+#[derive(Debug, PartialEq, Serialize)]
+struct Lack {
+    what: String,
+    remedy: String,
+}
+
+/// # Errors
+/// If the output cannot be written. What is missing is told, and gives the exit code 1.
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let findings = look(global);
+    if args.json {
+        super::print_json(&findings)?;
+    } else {
+        super::print(&told(&findings))?;
+    }
+    Ok(ExitCode::from(if findings.missing.is_empty() { 0 } else { Class::Failed.exit_code() }))
+}
+
+fn look(global: &Global) -> Findings {
+    let project = Project::find(global);
+    let root = project.as_ref().ok().map(|project| project.root.as_path());
+    let store = match &project {
+        Ok(project) => Some(Place::look(&project.store_path(global))),
+        Err(_) => global.store.as_deref().map(Place::look),
+    };
+    let machine = Machine::look();
+    let mut findings = Findings {
+        seesaw: Program::look(root),
+        libtorch: Libtorch::look(),
+        threads: global.threads.map_or(machine.cores, usize::from),
+        machine,
+        store,
+        tools: Tool::look_at_all(),
+        missing: Vec::new(),
+        advice: Vec::new(),
+    };
+    if let Err(error) = &project {
+        findings.missing.push(lack(error.to_string(), errors::hint_of(error).unwrap_or_default()));
+    }
+    judge(&mut findings);
+    findings
+}
+
+fn lack(what: impl Into<String>, remedy: impl Into<String>) -> Lack {
+    Lack { what: what.into(), remedy: remedy.into() }
+}
+
+/// Fills `missing` and `advice` from the rest.
+fn judge(findings: &mut Findings) {
+    let (mut missing, mut advice) = (Vec::new(), Vec::new());
+    for tool in findings.tools.iter().filter(|tool| tool.found.is_none()) {
+        let list = if tool.required { &mut missing } else { &mut advice };
+        list.push(lack(format!("{} was not found: it {}", tool.name, tool.purpose), tool.remedy));
+    }
+    if let Some(store) = &findings.store {
+        if !store.writable {
+            missing.push(lack(
+                format!("the store's folder {} cannot be written", store.path.display()),
+                "see to its permissions, or name another one with --store or SEESAW_STORE",
+            ));
+        }
+        if let Some(free) = store.free_bytes.filter(|free| *free < LITTLE_SPACE) {
+            missing.push(lack(
+                format!("the store's disk has {} left, less than {}", gigabytes(free), gigabytes(LITTLE_SPACE)),
+                "free some, or name a folder on another disk with --store or SEESAW_STORE",
+            ));
+        }
+    }
+    let Libtorch { cuda_build, gpus, driver_sees_gpu, .. } = findings.libtorch;
+    match (cuda_build, gpus > 0, driver_sees_gpu) {
+        (false, _, true) => advice.push(lack(
+            "this machine has a GPU, and this libtorch is for the CPU alone",
+            "run `TORCH=cuda make` to use the GPU",
+        )),
+        (true, false, true) => advice.push(lack(
+            "libtorch is a CUDA build and `nvidia-smi` sees a GPU, but libtorch does not",
+            "see that the driver is recent enough for CUDA 13, and that CUDA_VISIBLE_DEVICES does not hide the GPU",
+        )),
+        (true, false, false) => advice.push(lack(
+            "libtorch is a CUDA build, and no GPU was found: everything runs on the CPU",
+            "see that `nvidia-smi` answers, or run `TORCH=cpu make`",
+        )),
+        _ => {}
+    }
+    findings.missing.extend(missing);
+    findings.advice.extend(advice);
+}
+
+fn told(findings: &Findings) -> String {
+    let Findings { seesaw, libtorch, machine, threads, store, tools, missing, advice } = findings;
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    let commit = seesaw.commit.as_ref().map_or(String::new(), |commit| format!(" at {commit}"));
+    lines.push(("seesaw", format!("{}{commit}, built by {}", seesaw.version, seesaw.rustc)));
+    let build = if libtorch.cuda_build { "CUDA" } else { "CPU" };
+    lines.push(("libtorch", format!("{}, {build} build, in {}", libtorch.version, libtorch.folder.display())));
+    lines.push(("device", device(libtorch)));
+    let features = if machine.features.is_empty() { "none" } else { &machine.features.join(", ") };
+    lines.push(("threads", format!("{threads}, of {} cores", machine.cores)));
+    lines.push(("processor", format!("{}, vector instructions: {features}", machine.architecture)));
+    let available = machine.memory_available_bytes.map(|bytes| format!(", {} available", gigabytes(bytes)));
+    lines.push(("memory", format!("{}{}", gigabytes(machine.memory_bytes), available.unwrap_or_default())));
+    if let Some(store) = store {
+        let state = if store.exists { "" } else { " (not made yet)" };
+        let free = store.free_bytes.map_or("unknown space".into(), gigabytes);
+        lines.push(("store", format!("{}{state}, {free} free", store.path.display())));
+    }
+    for tool in tools {
+        lines.push((tool.name, tool.found.clone().unwrap_or_else(|| "not found".into())));
+    }
+    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect();
+    text.push('\n');
+    for (word, list) in [("missing", missing), ("note", advice)] {
+        for Lack { what, remedy } in list {
+            text += &format!("{word}: {what}\nhint: {remedy}\n");
+        }
+    }
+    if missing.is_empty() {
+        text += "nothing that a run needs is missing\n";
+    }
+    text
+}
+
+/// The device that `auto` takes, and which parts of CUDA are missing if it is the CPU.
+fn device(libtorch: &Libtorch) -> String {
+    match (libtorch.gpus, libtorch.cuda_build, libtorch.driver_sees_gpu) {
+        (0, false, false) => "cpu (CUDA would need a CUDA build of libtorch and a GPU)".into(),
+        (0, false, true) => "cpu (CUDA would need a CUDA build of libtorch; there is a GPU)".into(),
+        (0, true, _) => "cpu (CUDA would need a GPU that libtorch sees; this is a CUDA build)".into(),
+        (1, ..) => "cuda:0".into(),
+        (count, ..) => format!("cuda:0, of {count} GPUs"),
+    }
+}
+
+/// In gigabytes of 10⁹ bytes.
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings() -> Findings {
+        let tool = |name, found: Option<&str>, required| Tool {
+            name,
+            found: found.map(str::to_owned),
+            required,
+            purpose: "helps",
+            remedy: "install it",
+        };
+        Findings {
+            seesaw: Program { version: "0.1.0", rustc: "rustc 1.92.0", commit: Some("abc1234-dirty".into()) },
+            libtorch: Libtorch {
+                version: "2.13.0",
+                folder: "/project/.libtorch/lib".into(),
+                cuda_build: false,
+                gpus: 0,
+                driver_sees_gpu: false,
+            },
+            machine: Machine {
+                architecture: "x86_64",
+                cores: 2,
+                features: vec!["avx2", "fma"],
+                memory_bytes: 8_000_000_000,
+                memory_available_bytes: Some(6_540_000_000),
+            },
+            threads: 1,
+            store: Some(Place {
+                path: "/project/.seesaw".into(),
+                exists: false,
+                writable: true,
+                free_bytes: Some(50_000_000_000),
+            }),
+            tools: vec![tool("pip", Some("23.2 (`pip3`)"), true), tool("pdflatex", None, false)],
+            missing: Vec::new(),
+            advice: Vec::new(),
+        }
+    }
+
+    /// A machine that has what a run needs: everything in words, and only a note on what is optional.
+    #[test]
+    fn a_machine_that_is_ready() {
+        let mut found = findings();
+        judge(&mut found);
+        insta::assert_snapshot!(told(&found), @r"
+        seesaw        0.1.0 at abc1234-dirty, built by rustc 1.92.0
+        libtorch      2.13.0, CPU build, in /project/.libtorch/lib
+        device        cpu (CUDA would need a CUDA build of libtorch and a GPU)
+        threads       1, of 2 cores
+        processor     x86_64, vector instructions: avx2, fma
+        memory        8.0 GB, 6.5 GB available
+        store         /project/.seesaw (not made yet), 50.0 GB free
+        pip           23.2 (`pip3`)
+        pdflatex      not found
+
+        note: pdflatex was not found: it helps
+        hint: install it
+        nothing that a run needs is missing
+        ");
+    }
+
+    /// Required things end up under `missing`, each with its remedy.
+    #[test]
+    fn what_is_missing_is_told_with_its_remedy() {
+        let mut found = findings();
+        found.tools[0].found = None;
+        let store = found.store.as_mut().unwrap();
+        (store.writable, store.free_bytes) = (false, Some(200_000_000));
+        judge(&mut found);
+        let told: Vec<&str> = found.missing.iter().map(|lack| lack.what.as_str()).collect();
+        assert_eq!(
+            told,
+            [
+                "pip was not found: it helps",
+                "the store's folder /project/.seesaw cannot be written",
+                "the store's disk has 0.2 GB left, less than 1.0 GB",
+            ]
+        );
+        assert_eq!(found.missing[0].remedy, "install it");
+    }
+
+    /// Of the two parts that CUDA needs, the one that is missing is named.
+    #[test]
+    fn the_missing_part_of_cuda_is_named() {
+        let advice = |cuda_build, gpus, driver_sees_gpu| {
+            let mut found = findings();
+            found.tools.clear();
+            found.libtorch = Libtorch { cuda_build, gpus, driver_sees_gpu, ..found.libtorch };
+            judge(&mut found);
+            let what = found.advice.first().map_or(String::new(), |lack| lack.remedy.clone());
+            (device(&found.libtorch), what)
+        };
+        assert!(advice(false, 0, true).1.contains("TORCH=cuda make"));
+        assert!(advice(true, 0, false).1.contains("nvidia-smi"));
+        assert!(advice(true, 0, true).1.contains("driver"));
+        assert_eq!(advice(true, 2, true), ("cuda:0, of 2 GPUs".into(), String::new()));
+        assert_eq!(advice(true, 1, true).0, "cuda:0");
+        assert_eq!(advice(false, 0, false).1, "");
+    }
+}
