@@ -345,7 +345,7 @@ impl<'a> Machine<'a> {
     }
 
     fn extend_dict(&mut self, values: Vec<Value>) -> anyhow::Result<()> {
-        ensure!(values.len() % 2 == 0, "a dictionary's key has no value");
+        ensure!(values.len().is_multiple_of(2), "a dictionary's key has no value");
         let Some(Value::Dict(dict)) = self.stack.last() else {
             bail!("items are set on something that is no dictionary")
         };
