@@ -288,7 +288,13 @@ fn receive(
     context: &FetchContext,
 ) -> Result<(), Cut> {
     let mut at = start;
-    while let Piece::Body(bytes) = next(pieces, context)? {
+    let cut_at = |cut: Cut, at: u64| match cut {
+        Cut::Passing(error, wait) => {
+            Cut::Passing(error.context(format!("cut after {at} of {} bytes", archive.size)), wait)
+        }
+        cut => cut,
+    };
+    while let Piece::Body(bytes) = next(pieces, context).map_err(|cut| cut_at(cut, at))? {
         at += bytes.len() as u64;
         if at > archive.size {
             let _ = file.set_len(0);
