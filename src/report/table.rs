@@ -217,12 +217,7 @@ fn causes(number: &Number) -> Vec<String> {
     let total = number.seeds.len();
     let mut causes: Vec<(String, Vec<u64>)> = Vec::new();
     for seed in &number.seeds {
-        let cause = match &seed.value {
-            Status::Value { .. } => continue,
-            Status::NotANumber => "the score is not a number".to_owned(),
-            Status::Failed { cause } => format!("failed: {}", one_line(cause)),
-            Status::NotRun { cause } => format!("not run: {}", one_line(cause)),
-        };
+        let Some(cause) = cause(&seed.value) else { continue };
         match causes.iter_mut().find(|(known, _)| *known == cause) {
             Some((_, seeds)) => seeds.push(seed.seed),
             None => causes.push((cause, vec![seed.seed])),
@@ -236,6 +231,16 @@ fn causes(number: &Number) -> Vec<String> {
         }
     };
     causes.into_iter().map(told).collect()
+}
+
+/// Why a seed gave no number.
+pub(super) fn cause(status: &Status) -> Option<String> {
+    match status {
+        Status::Value { .. } => None,
+        Status::NotANumber => Some("the score is not a number".to_owned()),
+        Status::Failed { cause } => Some(format!("failed: {}", one_line(cause))),
+        Status::NotRun { cause } => Some(format!("not run: {}", one_line(cause))),
+    }
 }
 
 /// The number of a footnote; the same cause has the same number.
