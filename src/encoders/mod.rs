@@ -1,13 +1,12 @@
 //! Frozen encoders: pictures and texts to features.
 //!
-//! One file per architecture ([`efficientnet_lite`], [`bert`]), [`weights`] for checkpoints, [`preprocess`] and
-//! [`tokenize`] for what goes in, [`pipeline`] for running one over a list of any length.
+//! One file per architecture ([`efficientnet_lite`], [`bert`]), [`weights`] for checkpoints, [`tokenize`] for
+//! texts (pictures: [`crate::datasets::preprocess`]), [`pipeline`] for running one over a list of any length.
 
 pub mod bert;
 pub mod efficientnet_lite;
 mod options;
 mod pipeline;
-pub mod preprocess;
 pub mod tokenize;
 pub mod weights;
 

@@ -11,15 +11,15 @@ use anyhow::Context;
 use tch::{Device, Kind, Tensor};
 
 use super::bert::{self, Bert, Tokens, mean_pool};
-use super::efficientnet_lite::{Config, EfficientNetLite, channels_last};
+use super::efficientnet_lite::{Config, EfficientNetLite};
 use super::options::{
     ImageEncoderOptions, LITE0_ARCHIVE, LITE0_WEIGHTS, MINILM_ARCHIVE, MINILM_FOLDER, Pooling, TextEncoderOptions,
 };
-use super::preprocess::Preprocess;
 use super::tokenize::TextTokenizer;
 use super::weights::Weights;
 use crate::datasets::Archives;
 use crate::datasets::picture::decode_over_white;
+use crate::datasets::preprocess::{Layout, Preprocess, Preprocessor};
 use crate::impairments::{PictureItem, noisy};
 use crate::interrupt::Interrupt;
 use crate::manifests::archive::ZipReader;
@@ -52,31 +52,32 @@ pub fn encode_pictures(
     let model = EfficientNetLite::load(Weights::read(&bytes)?, &Config::lite0()).context(LITE0_WEIGHTS)?;
     let model = model.to_device(run.device);
     run.progress.begin(Some(items.len() as u64), Unit::Pictures);
-    let size = options.size as usize;
+    let preprocess = Preprocess::lite(options.size as usize);
     let batches: Vec<Vec<usize>> = in_batches((0..items.len()).collect(), PICTURES);
     let worker = || {
         let model = model.share();
-        let mut preprocess = Preprocess::lite(size);
+        let mut preprocessor = preprocess.worker();
+        let (side, numel) = (preprocess.size() as i64, preprocess.values());
         let mut readers: Vec<(String, ZipReader)> = Vec::new();
         move |batch: &[usize]| -> anyhow::Result<Tensor> {
-            let mut values = vec![0f32; batch.len() * preprocess.numel()];
-            for (slot, &item) in values.chunks_exact_mut(preprocess.numel()).zip(batch) {
-                fill(&items[item], archives, &mut readers, &mut preprocess, slot)?;
+            let mut values = vec![0f32; batch.len() * numel];
+            for (slot, &item) in values.chunks_exact_mut(numel).zip(batch) {
+                fill(&items[item], archives, &mut readers, &mut preprocessor, slot)?;
             }
-            let side = size as i64;
-            let x = Tensor::from_slice(&values).view([-1, 3, side, side]).to_device(run.device);
-            Ok(model.pool(&model.forward(&channels_last(&x))))
+            // Channels-last memory, seen as [B, 3, H, W].
+            let x = Tensor::from_slice(&values).view([-1, side, side, 3]).permute([0, 3, 1, 2]).to_device(run.device);
+            Ok(model.pool(&model.forward(&x)))
         }
     };
     in_parallel(&batches, items.len(), run, worker)
 }
 
-/// One picture's values, in channels-first order; the blank picture leaves its slot at 0.
+/// One picture's values, channels last; the blank picture leaves its slot at 0.
 fn fill(
     item: &PictureItem,
     archives: &Archives,
     readers: &mut Vec<(String, ZipReader)>,
-    preprocess: &mut Preprocess,
+    preprocessor: &mut Preprocessor,
     slot: &mut [f32],
 ) -> anyhow::Result<()> {
     if let Some(picture) = &item.picture {
@@ -90,10 +91,10 @@ fn fill(
         let bytes = readers[at].1.read(&picture.member)?;
         let decoded =
             decode_over_white(&bytes).with_context(|| format!("{} in {}", picture.member, picture.archive))?;
-        preprocess.write(&decoded, slot);
+        preprocessor.write(&decoded, Layout::ChannelsLast, slot)?;
     }
     if let Some(noise) = &item.noise {
-        noisy::add(noise, slot);
+        noisy::add_in(Layout::ChannelsLast, noise, slot);
     }
     Ok(())
 }

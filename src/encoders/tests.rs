@@ -11,6 +11,7 @@ use super::options::{LITE0_ARCHIVE, LITE0_WEIGHTS, MINILM_ARCHIVE, MINILM_FOLDER
 use super::tokenize::TextTokenizer;
 use super::weights::Weights;
 use super::{ImageEncoderOptions, Pooling, Run, TextEncoderOptions, encode_pictures, encode_texts};
+use crate::datasets::preprocess::{Layout, Preprocess};
 use crate::datasets::{Archives, Picture, emoji};
 use crate::impairments::{PictureItem, PictureNoise};
 use crate::interrupt::Interrupt;
@@ -184,7 +185,7 @@ fn efficientnet_lite0_agrees_with_its_recording() {
             let file = folder.join(format!("{}.png", name.as_str().unwrap()));
             let rgb = crate::datasets::picture::decode_over_white(&std::fs::read(file).unwrap()).unwrap();
             let mut values = vec![0f32; 3 * 224 * 224];
-            super::preprocess::Preprocess::lite(224).write(&rgb, &mut values);
+            Preprocess::lite(224).worker().write(&rgb, Layout::ChannelsFirst, &mut values).unwrap();
             Tensor::from_slice(&values).view([3, 224, 224])
         })
         .collect();
