@@ -5,6 +5,7 @@
 
 pub mod escape;
 pub mod figure4;
+pub mod quantity;
 pub mod render;
 pub mod results;
 #[cfg(test)]

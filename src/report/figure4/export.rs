@@ -7,7 +7,7 @@ use resvg::tiny_skia;
 use resvg::usvg;
 
 use super::Figure;
-use super::pen::{FAMILY, FONT, UNIT};
+use super::pen::{FAMILY, FONT, UNIT, clean};
 
 /// Converts a drawing of plotters, whose size is in units.
 ///
@@ -34,8 +34,7 @@ pub fn convert(svg: &str, (width, height): (u32, u32), title: &str) -> anyhow::R
 
 /// Gives an SVG the title that browsers and screen readers tell, since its words are outlines.
 fn titled(svg: &str, title: &str) -> String {
-    let clean = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let clean: String = clean.chars().map(|c| if c.is_control() || c > '\u{fffd}' { ' ' } else { c }).collect();
+    let clean = clean(title).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     match svg.split_once(">\n") {
         Some((head, rest)) => format!("{head}>\n    <title>{clean}</title>\n{rest}"),
         None => svg.to_owned(),

@@ -91,17 +91,20 @@ pub fn font(size: i32) -> TextStyle<'static> {
 
 /// How wide a text is, in units.
 pub fn width(text: &str, size: i32) -> Result<i32, FontError> {
-    Ok(font(size).font.layout_box(text).map(|(low, high)| high.0 - low.0)?)
+    font(size).font.layout_box(text).map(|(low, high)| high.0 - low.0)
+}
+
+/// A text with spaces for the characters that XML cannot hold.
+pub fn clean(text: &str) -> String {
+    let is_xml = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.chars().map(|c| if is_xml(c) { c } else { ' ' }).collect()
 }
 
 /// The lines of a text that fit a width in units, broken between words, and within a word that is wider than a line.
-/// Characters that SVG cannot hold are spaces.
 pub fn wrap(text: &str, size: i32, room: i32) -> Result<Vec<String>, FontError> {
-    let is_xml = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
-    let clean: String = text.chars().map(|c| if is_xml(c) { c } else { ' ' }).collect();
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
-    for word in clean.split_whitespace() {
+    for word in clean(text).split_whitespace() {
         let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
         if width(&longer, size)? <= room {
             line = longer;
