@@ -12,6 +12,9 @@ fn main() {
         panic!("the version of libtorch in {lib} is unknown: neither ../build-version nor ../version.py tells it")
     });
     println!("cargo:rustc-env=SEESAW_LIBTORCH_VERSION={version}");
+    // Known at build time, so that a command that needs no tensors need not load libtorch to tell.
+    let cuda = ["libtorch_cuda.so", "libtorch_cuda.dylib"].iter().any(|name| Path::new(&lib).join(name).exists());
+    println!("cargo:rustc-env=SEESAW_LIBTORCH_CUDA={}", if cuda { "yes" } else { "no" });
 }
 
 /// `build-version` of a libtorch archive, or `version.py` of an installed Python package; the part behind `+`, which

@@ -22,10 +22,10 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
     let suite = Suite::load(&project.experiments(), &args.suite)?;
-    let engine = project.engine(global, Interrupt::default())?;
+    let engine = project.engine(global, device, Interrupt::default())?;
     let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
     let wanted = args.step.join(" ");
     let by_key = || {

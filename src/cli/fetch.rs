@@ -41,10 +41,10 @@ struct Report {
     cause: Option<String>,
 }
 
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
     let chosen = chosen(manifests::load_all(&project.manifests())?, &args.names)?;
-    let engine = project.engine(global, run::stop_on_signals()?)?;
+    let engine = project.engine(global, device, run::stop_on_signals()?)?;
     let (graph, nodes) = plan::fetches(&chosen);
     let reports = match args.check {
         true => check(&engine, &graph, &chosen)?,
@@ -96,7 +96,7 @@ fn fetch(
     }
     let style = if global.quiet { Style::Quiet } else { Style::Automatic };
     let display = Display::new(nodes.len(), style);
-    let outcome = engine.run(graph, nodes, &lost, &display);
+    let outcome = engine.run(graph, nodes, &lost, &display, &crate::steps::fetch::execute);
     display.finish();
     if outcome.interrupted {
         return Err(errors::interrupted());

@@ -15,6 +15,8 @@ use clap::{Parser, Subcommand};
 
 pub use project::Project;
 
+use crate::errors::{self, Class};
+
 /// Reproduces "See-Saw Modality Balance" (NAACL 2025) from its downloads to its tables.
 ///
 /// Results are kept in a store by the hash of everything that they depend on, so that nothing is computed twice.
@@ -62,28 +64,97 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the subcommand.
-    ///
-    /// # Errors
-    /// Whatever ended it; the class of the error chooses the exit code.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
-        let level = if self.global.quiet { "error" } else { "warn" };
-        let filter = tracing_subscriber::EnvFilter::try_from_env("SEESAW_LOG").unwrap_or_else(|_| level.into());
-        // A second initialisation, in tests, is no failure.
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .without_time()
-            .with_target(false)
-            .try_init();
-        match self.command {
-            Command::Run(args) => run::run(&self.global, &args),
-            Command::Plan(args) => plan::run(&self.global, &args),
-            Command::Status(args) => status::run(&self.global, &args),
-            Command::Explain(args) => explain::run(&self.global, &args),
-            Command::Fetch(args) => fetch::run(&self.global, &args),
+    /// What can be answered without libtorch, whose loading alone takes longer than most answers: everything but
+    /// computing. None: the full program has to do it.
+    fn run_light(&self) -> anyhow::Result<Option<ExitCode>> {
+        let Some(device) = project::device_without_libtorch(&self.global.device)? else { return Ok(None) };
+        match &self.command {
+            Command::Run(args) => run::light(&self.global, args, device),
+            Command::Plan(args) => plan::run(&self.global, args, device).map(Some),
+            Command::Status(args) => status::run(&self.global, args, device).map(Some),
+            Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
+            Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
         }
     }
+
+    /// Everything.
+    fn run_full(&self) -> anyhow::Result<ExitCode> {
+        let device = project::device(&self.global.device)?;
+        match &self.command {
+            Command::Run(args) => run::run(&self.global, args, device),
+            Command::Plan(args) => plan::run(&self.global, args, device),
+            Command::Status(args) => status::run(&self.global, args, device),
+            Command::Explain(args) => explain::run(&self.global, args, device),
+            Command::Fetch(args) => fetch::run(&self.global, args, device),
+        }
+    }
+}
+
+/// `seesaw`: answers what it can without libtorch, else becomes `seesaw-full`, which lies beside it.
+pub fn light_main() -> ExitCode {
+    start(|cli| match cli.run_light()? {
+        Some(code) => Ok(code),
+        None => Err(become_full()),
+    })
+}
+
+/// `seesaw-full`: everything, with libtorch.
+pub fn full_main() -> ExitCode {
+    start(Cli::run_full)
+}
+
+/// Replaces this process; returns only if that fails.
+fn become_full() -> anyhow::Error {
+    use std::os::unix::process::CommandExt;
+    let full = match std::env::current_exe() {
+        Ok(light) => light.with_file_name("seesaw-full"),
+        Err(error) => return anyhow::Error::new(error).context("cannot tell where this program lies"),
+    };
+    let error = std::process::Command::new(&full).args(std::env::args_os().skip(1)).exec();
+    errors::failed(
+        format!("cannot start {}, the part of this program that computes: {error}", full.display()),
+        "build both parts with `make` and keep them in one folder",
+    )
+}
+
+/// Parses, runs, and turns an error into an exit code.
+fn start(run: impl Fn(&Cli) -> anyhow::Result<ExitCode>) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` arrive here too, and are no failures.
+            let code = if error.use_stderr() { Class::Usage.exit_code() } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let level = if cli.global.quiet { "error" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SEESAW_LOG").unwrap_or_else(|_| level.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if let Some(hint) = errors::hint_of(&error) {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(errors::class_of(&error).exit_code())
+        }
+    }
+}
+
+/// Whoever reads our output has seen enough (`seesaw plan smoke | head`).
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Prints to standard output; a closed pipe is an error that `main` does not count as one.

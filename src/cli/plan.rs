@@ -36,10 +36,10 @@ struct Planned {
     reason: Option<String>,
 }
 
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
     let suite = Suite::load(&project.experiments(), &args.suite)?;
-    let engine = project.engine(global, Interrupt::default())?;
+    let engine = project.engine(global, device, Interrupt::default())?;
     let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
     let states = engine.survey(&graph);
     let steps: Vec<Planned> = graph

@@ -65,12 +65,11 @@ impl Project {
         global.store.clone().unwrap_or_else(|| self.root.join(".seesaw"))
     }
 
-    /// Opens the store and settles device and threads.
+    /// Opens the store and settles threads.
     ///
     /// # Errors
-    /// If the store cannot be opened, or the device is not there.
-    pub fn engine(&self, global: &Global, interrupt: Interrupt) -> anyhow::Result<Engine> {
-        let device = device(&global.device)?;
+    /// If the store cannot be opened.
+    pub fn engine(&self, global: &Global, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Engine> {
         let store = Store::open(&self.store_path(global))?;
         let downloads = FetchPlaces {
             partial: store.partial(),
@@ -86,32 +85,76 @@ fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Whether libtorch was built with CUDA.
+const BUILT_WITH_CUDA: bool = matches!(env!("SEESAW_LIBTORCH_CUDA").as_bytes(), b"yes");
+
+/// The device that the user means, where that is clear without asking libtorch.
+///
+/// # Errors
+/// If the word is unknown, or asks for CUDA and this build has none.
+pub fn device_without_libtorch(word: &str) -> anyhow::Result<Option<tch::Device>> {
+    match word {
+        "cpu" => Ok(Some(tch::Device::Cpu)),
+        "auto" => Ok((!BUILT_WITH_CUDA).then_some(tch::Device::Cpu)),
+        word if gpu(word).is_none() => {
+            Err(errors::usage(format!("unknown device `{word}`"), "use auto, cpu, cuda or cuda:N"))
+        }
+        _ if BUILT_WITH_CUDA => Ok(None),
+        _ => Err(errors::usage(
+            format!("the device `{word}` is not there: this build of libtorch is for the CPU alone"),
+            "run `TORCH=cuda make` and try again, or use `--device cpu`",
+        )),
+    }
+}
+
 /// The device that the user means.
 ///
 /// # Errors
-/// If the word is unknown (usage), or CUDA was asked for and is not there: says which of the two parts is missing.
-fn device(word: &str) -> anyhow::Result<tch::Device> {
-    let cuda = |index: usize| {
-        if tch::Cuda::is_available() && (index as i64) < tch::Cuda::device_count() {
-            return Ok(tch::Device::Cuda(index));
-        }
-        let (missing, remedy) = if !crate::training::built_with_cuda() {
-            ("this build of libtorch is for the CPU alone", "run `TORCH=cuda make` and try again")
-        } else if tch::Cuda::device_count() == 0 {
-            ("libtorch finds no GPU", "see that `nvidia-smi` answers, or use `--device cpu`")
-        } else {
-            ("there is no GPU with this number", "`seesaw doctor` lists the devices")
-        };
-        Err(errors::usage(format!("the device `{word}` is not there: {missing}"), remedy))
+/// If the word is unknown (usage), or CUDA was asked for and is not there: says which part is missing.
+pub fn device(word: &str) -> anyhow::Result<tch::Device> {
+    if let Some(device) = device_without_libtorch(word)? {
+        return Ok(device);
+    }
+    let wanted = match gpu(word) {
+        Some(index) => index,
+        None if tch::Cuda::is_available() => 0,
+        None => return Ok(tch::Device::Cpu),
     };
+    let there = tch::Cuda::device_count();
+    if tch::Cuda::is_available() && (wanted as i64) < there {
+        return Ok(tch::Device::Cuda(wanted));
+    }
+    let (missing, remedy) = match there {
+        0 => ("libtorch finds no GPU", "see that `nvidia-smi` answers, or use `--device cpu`"),
+        _ => ("there is no GPU with this number", "`seesaw doctor` lists the devices"),
+    };
+    Err(errors::usage(format!("the device `{word}` is not there: {missing}"), remedy))
+}
+
+/// The number of the GPU that a word names.
+fn gpu(word: &str) -> Option<usize> {
     match word {
-        "cpu" => Ok(tch::Device::Cpu),
-        "auto" if tch::Cuda::is_available() => Ok(tch::Device::Cuda(0)),
-        "auto" => Ok(tch::Device::Cpu),
-        "cuda" => cuda(0),
-        other => match other.strip_prefix("cuda:").and_then(|index| index.parse().ok()) {
-            Some(index) => cuda(index),
-            None => Err(errors::usage(format!("unknown device `{other}`"), "use auto, cpu, cuda or cuda:N")),
-        },
+        "cuda" => Some(0),
+        word => word.strip_prefix("cuda:")?.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_devices() {
+        assert_eq!(device("cpu").unwrap(), tch::Device::Cpu);
+        assert_eq!((gpu("cuda"), gpu("cuda:3"), gpu("cuda:x"), gpu("auto")), (Some(0), Some(3), None, None));
+        for word in ["gpu", "cuda:", "cuda:-1", ""] {
+            let error = device(word).unwrap_err();
+            assert_eq!(errors::class_of(&error), errors::Class::Usage);
+            assert!(error.to_string().contains("unknown device"), "{error}");
+        }
+        if !BUILT_WITH_CUDA {
+            let error = device("cuda").unwrap_err();
+            assert!(error.to_string().contains("for the CPU alone"), "{error}");
+        }
     }
 }

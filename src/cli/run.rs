@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use super::{Global, Project};
 use crate::engine::display::{Display, Style, seconds};
@@ -37,32 +38,68 @@ struct Summary {
     out: PathBuf,
 }
 
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let began = std::time::Instant::now();
+/// A run with nothing to do: everything is recorded, and `out/` is as it should be. Else none.
+pub fn light(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<Option<ExitCode>> {
+    let began = Instant::now();
+    let project = Project::find(global)?;
+    let suite = Suite::load(&project.experiments(), &args.suite)?;
+    let engine = project.engine(global, device, Interrupt::default())?;
+    let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
+    let mut nodes = Vec::new();
+    for state in engine.survey(&graph) {
+        let State::Done(key, action) = state else { return Ok(None) };
+        nodes.push(NodeOutcome::Done(key, action));
+    }
+    let outcome = Outcome { nodes, computed: 0, interrupted: false, elapsed: began.elapsed() };
+    let out = project.out(&suite.name);
+    if !engine.stale(&graph, &out, |publication| output_of(&outcome, publication)).is_empty() {
+        return Ok(None);
+    }
+    tell(global, args, &Summary::new(&suite, &graph, &outcome, began, Vec::new(), out), &graph, &outcome).map(Some)
+}
+
+pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
     let project = Project::find(global)?;
     let suite = Suite::load(&project.experiments(), &args.suite)?;
     let interrupt = stop_on_signals()?;
-    let engine = project.engine(global, interrupt)?;
+    let engine = project.engine(global, device, interrupt)?;
     let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
     let out = project.out(&suite.name);
     let style = if global.quiet { Style::Quiet } else { Style::Automatic };
 
     let (outcome, written) = bring_up_to_date(&engine, &graph, &out, style)?;
-    let failed: Vec<String> = outcome.failures().map(|(id, _)| graph.node(id).step.label()).collect();
-    let summary = Summary {
-        suite: suite.name.clone(),
-        steps: graph.len(),
-        computed: outcome.computed,
-        failed,
-        interrupted: outcome.interrupted,
-        seconds: began.elapsed().as_secs_f64(),
-        written,
-        out,
-    };
+    tell(global, args, &Summary::new(&suite, &graph, &outcome, began, written, out), &graph, &outcome)
+}
+
+impl Summary {
+    fn new(
+        suite: &Suite,
+        graph: &Graph,
+        outcome: &Outcome,
+        began: Instant,
+        written: Vec<PathBuf>,
+        out: PathBuf,
+    ) -> Self {
+        Summary {
+            suite: suite.name.clone(),
+            steps: graph.len(),
+            computed: outcome.computed,
+            failed: outcome.failures().map(|(id, _)| graph.node(id).step.label()).collect(),
+            interrupted: outcome.interrupted,
+            seconds: began.elapsed().as_secs_f64(),
+            written,
+            out,
+        }
+    }
+}
+
+/// Prints the summary, and chooses the exit code.
+fn tell(global: &Global, args: &Args, summary: &Summary, graph: &Graph, outcome: &Outcome) -> anyhow::Result<ExitCode> {
     if args.json {
-        super::print_json(&summary)?;
+        super::print_json(summary)?;
     } else if !global.quiet {
-        super::print(&told(&summary, &graph, &outcome))?;
+        super::print(&told(summary, graph, outcome))?;
     }
     if summary.interrupted {
         return Err(errors::interrupted());
@@ -84,7 +121,7 @@ fn bring_up_to_date(
     let (mut lost, mut written) = (Vec::new(), Vec::new());
     loop {
         let display = Display::new(graph.len() - done, style);
-        let outcome = engine.run(graph, &wanted, &lost, &Shown(&display));
+        let outcome = engine.run(graph, &wanted, &lost, &Shown(&display), &crate::steps::execute);
         display.finish();
         if outcome.interrupted {
             return Ok((outcome, written));

@@ -30,9 +30,9 @@ struct Status {
     stale: Vec<String>,
 }
 
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
-    let engine = project.engine(global, Interrupt::default())?;
+    let engine = project.engine(global, device, Interrupt::default())?;
     let names = match args.suites.is_empty() {
         true => Suite::names(&project.experiments())?,
         false => args.suites.clone(),

@@ -189,7 +189,7 @@ impl Builder<'_> {
         };
         let trained = self.graph.add(step, part(Split::Train).chain(part(Split::Val)).chain([about()]));
         let weights = output(trained, "weights");
-        let heads = method.options.build().needs_heads();
+        let heads = method.options.needs_heads();
         let mut scores = vec![(collect::role("weights", name, &method.name, seed), weights.clone())];
         let feature = |kind: &str, (modality, node): &(Modality, NodeId)| {
             (format!("{kind} {}", modality.name()), output(*node, "features"))

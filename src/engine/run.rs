@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::graph::{Graph, NodeId};
-use super::job::{Ending, Order};
+use super::job::{Ending, Execute, Order};
 use super::key::Inputs;
 use super::survey::{Known, State};
 use crate::progress::Progress;
@@ -78,6 +78,7 @@ struct Run<'a> {
     engine: &'a Engine,
     graph: &'a Graph,
     observer: &'a dyn Observer,
+    execute: Execute<'a>,
     nodes: Vec<Progressing>,
     repairs: BTreeMap<NodeId, usize>,
     verified: Arc<Mutex<BTreeSet<Digest>>>,
@@ -93,7 +94,14 @@ const MOST_DOWNLOADS: usize = 4;
 
 impl Engine {
     /// Runs the wanted steps and all that they need. Failures end their own branch alone; the rest goes on.
-    pub fn run(&self, graph: &Graph, wanted: &[NodeId], lost: &[NodeId], observer: &dyn Observer) -> Outcome {
+    pub fn run(
+        &self,
+        graph: &Graph,
+        wanted: &[NodeId],
+        lost: &[NodeId],
+        observer: &dyn Observer,
+        execute: Execute<'_>,
+    ) -> Outcome {
         let began = Instant::now();
         let needed: BTreeSet<NodeId> = graph.needed_for(wanted).into_iter().collect();
         let start = |id: NodeId| match needed.contains(&id) {
@@ -104,6 +112,7 @@ impl Engine {
             engine: self,
             graph,
             observer,
+            execute,
             nodes: graph.ids().map(start).collect(),
             repairs: BTreeMap::new(),
             verified: Arc::default(),
@@ -232,6 +241,7 @@ impl<'a> Run<'a> {
         }
         Order {
             step: node.step.as_ref(),
+            execute: self.execute,
             ingredients,
             inputs: files,
             absent,

@@ -97,10 +97,6 @@ impl BalGrad {
 }
 
 impl Method for BalGrad {
-    fn needs_heads(&self) -> bool {
-        true
-    }
-
     fn step(&mut self, model: &Model, batch: &Batch) -> Step {
         let task = &model.shape.task;
 

@@ -18,10 +18,6 @@ pub struct Baseline {
 }
 
 impl Method for Baseline {
-    fn needs_heads(&self) -> bool {
-        self.probe
-    }
-
     fn step(&mut self, model: &Model, batch: &Batch) -> Step {
         let task = &model.shape.task;
         let a = model.forward(batch);

@@ -25,9 +25,6 @@ pub struct Step {
 
 /// A training method.
 pub trait Method: Send {
-    /// Whether the model needs the unimodal heads f_v and f_l.
-    fn needs_heads(&self) -> bool;
-
     /// The combined gradient of one batch at the model's present parameters.
     fn step(&mut self, model: &Model, batch: &Batch) -> Step;
 
@@ -77,6 +74,14 @@ impl MethodOptions {
         match self {
             MethodOptions::Baseline(_) => 1,
             MethodOptions::Balgrad(_) => 1,
+        }
+    }
+
+    /// Whether the model needs the unimodal heads f_v and f_l.
+    pub fn needs_heads(&self) -> bool {
+        match self {
+            MethodOptions::Baseline(options) => options.probe,
+            MethodOptions::Balgrad(_) => true,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::evaluate::Scores;
-use super::{Absence, InputFile, Job, Kind, Outputs, Step};
+use super::{Absence, Compute, InputFile, Job, Kind, Outputs, Step};
 use crate::datasets::Modality;
 use crate::report::results::{
     Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, SuiteDescription, collect,
@@ -44,8 +44,10 @@ impl Step for Collect {
     fn tolerates_absent_inputs(&self) -> bool {
         true
     }
+}
 
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Compute for Collect {
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let mut cells = Vec::new();
         for dataset in &self.suite.datasets {
             for method in &self.suite.methods {

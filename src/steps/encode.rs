@@ -6,7 +6,7 @@ use anyhow::Context;
 use tch::{Kind as TensorKind, Tensor};
 
 use super::prepare::archives;
-use super::{Cost, Job, Kind, Outputs, Step};
+use super::{Compute, Cost, Job, Kind, Outputs, Step};
 use crate::encoders::{self, ImageEncoderOptions, TextEncoderOptions};
 use crate::impairments::PictureItem;
 use crate::store::Ingredients;
@@ -63,8 +63,10 @@ impl Step for Encode {
     fn cost(&self) -> Cost {
         Cost::AllCores
     }
+}
 
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Compute for Encode {
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let archives = archives(job)?;
         let run = encoders::Run {
             device: job.device,

@@ -9,7 +9,7 @@ use tch::Kind as TensorKind;
 use super::encode::read_features;
 use super::prepare::About;
 use super::train::feature_set;
-use super::{Job, Kind, Outputs, Step};
+use super::{Compute, Job, Kind, Outputs, Step};
 use crate::datasets::{Modality, Split};
 use crate::evaluation::{impaired, metrics};
 use crate::impairments::missing;
@@ -112,8 +112,10 @@ impl Step for Evaluate {
         list.options("binary head", binary_head);
         list.flag("heads", *heads);
     }
+}
 
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Compute for Evaluate {
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         tch::set_num_threads(1);
         let about: About = job.read_json("about")?;
         let task = Task::new(about.task, about.classes.len(), self.config.binary_head);

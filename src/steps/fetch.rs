@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cost, Job, Kind, Outputs, Step};
+use anyhow::Context;
+
+use super::{Compute, Cost, Job, Kind, Outputs, Step};
 use crate::manifests::Archive;
 use crate::manifests::fetch::{self, FetchContext};
 use crate::store::Ingredients;
@@ -35,11 +37,22 @@ impl Step for Fetch {
     fn cost(&self) -> Cost {
         Cost::Network
     }
+}
 
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Compute for Fetch {
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let destination = job.folder.join("archive");
         let context = FetchContext::new(job.interrupt.clone(), job.progress.clone(), job.downloads.clone());
         fetch::fetch_archive(&self.archive, &destination, &context)?;
         Ok(BTreeMap::from([(ARCHIVE.to_owned(), destination)]))
     }
+}
+
+/// Carries out fetches and nothing else, for a program that does not load libtorch.
+///
+/// # Errors
+/// See [`super::execute`].
+pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+    let step: &dyn std::any::Any = step;
+    step.downcast_ref::<Fetch>().context("only archives are fetched here")?.compute(job)
 }

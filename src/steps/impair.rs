@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Job, Kind, Outputs, Step};
+use super::{Compute, Job, Kind, Outputs, Step};
 use crate::datasets::{Modality, Sample};
 use crate::impairments::noisy::{self, ImageNoise, TextNoise};
 use crate::impairments::{PictureItem, missing};
@@ -74,8 +74,10 @@ impl Step for Impair {
             }
         }
     }
+}
 
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Compute for Impair {
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let mut outputs = BTreeMap::new();
         match self.draw {
             Draw::Missing => {

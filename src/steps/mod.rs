@@ -12,6 +12,7 @@ pub mod prepare;
 pub mod render;
 pub mod train;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -97,8 +98,9 @@ pub enum Cost {
     AllCores,
 }
 
-/// A step of a plan.
-pub trait Step: Send + Sync {
+/// A step of a plan, as data: what it is, what it depends on, what it costs. Looking at steps needs no libtorch, so that
+/// a run with nothing to do never loads it; carrying one out is [`execute`].
+pub trait Step: Any + Send + Sync {
     fn kind(&self) -> Kind;
 
     /// What a person calls it, unique in a suite: `train emoji-words balgrad seed 1`.
@@ -116,12 +118,36 @@ pub trait Step: Send + Sync {
     fn tolerates_absent_inputs(&self) -> bool {
         false
     }
+}
 
+/// What a kind of step computes.
+trait Compute: Step {
     /// Computes the outputs as files in the job's folder.
     ///
     /// # Errors
     /// What went wrong, for a person; an error of class interrupted if a stop was asked for.
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs>;
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs>;
+}
+
+/// Carries a step out.
+///
+/// # Errors
+/// What went wrong, for a person; an error of class interrupted if a stop was asked for.
+pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+    fn of<S: Compute>(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+        let step: &dyn Any = step;
+        step.downcast_ref::<S>().context("the step is of another kind than it says")?.compute(job)
+    }
+    match step.kind() {
+        Kind::Fetch => of::<fetch::Fetch>(step, job),
+        Kind::Prepare => of::<prepare::Prepare>(step, job),
+        Kind::Impair => of::<impair::Impair>(step, job),
+        Kind::Encode => of::<encode::Encode>(step, job),
+        Kind::Train => of::<train::Train>(step, job),
+        Kind::Evaluate => of::<evaluate::Evaluate>(step, job),
+        Kind::Collect => of::<collect::Collect>(step, job),
+        Kind::Render => of::<render::Render>(step, job),
+    }
 }
 
 /// Output name → file in the job's folder.

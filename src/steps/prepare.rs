@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Job, Kind, Outputs, Step};
+use super::{Compute, Job, Kind, Outputs, Step};
 use crate::datasets::{Archives, Dataset, Reader, Split, TaskKind};
 use crate::impairments::PictureItem;
 use crate::store::Ingredients;
@@ -56,8 +56,10 @@ impl Step for Prepare {
         list.text("dataset", *name);
         list.natural("reader's recipe", *recipe);
     }
+}
 
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Compute for Prepare {
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let archives = archives(job)?;
         let Dataset { task, classes, splits, dropped } = self.reader.read(&archives)?;
         let samples: BTreeMap<String, usize> = Split::ALL

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Job, Kind, Outputs, Step};
+use super::{Compute, Job, Kind, Outputs, Step};
 use crate::report::render::{formats, render};
 use crate::report::results::Results;
 use crate::report::{self};
@@ -36,8 +36,10 @@ impl Step for Render {
             |(name, digest): &(String, Digest)| Value::List(vec![Value::Text(name.clone()), Value::Digest(*digest)]);
         list.list("templates", digests.iter().map(pair).collect());
     }
+}
 
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Compute for Render {
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let results: Results = job.read_json("results")?;
         let mut outputs = BTreeMap::new();
         for (format, bytes) in render(&self.target, &results, &self.templates)? {

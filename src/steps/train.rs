@@ -7,7 +7,7 @@ use tch::{Kind as TensorKind, Tensor};
 
 use super::encode::read_features;
 use super::prepare::About;
-use super::{Job, Kind, Outputs, Step};
+use super::{Compute, Job, Kind, Outputs, Step};
 use crate::datasets::{Modality, Sample, Split};
 use crate::evaluation::metrics::Metric;
 use crate::methods::MethodOptions;
@@ -69,8 +69,10 @@ impl Step for Train {
         list.options("training", config);
         list.natural("seed", *seed);
     }
+}
 
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Compute for Train {
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         tch::set_num_threads(1);
         let about: About = job.read_json("about")?;
         let task = Task::new(about.task, about.classes.len(), self.config.binary_head);

@@ -101,7 +101,7 @@ pub fn train(
         image_features: train.x_v.size()[1],
         text_features: train.x_l.size()[1],
         embedding: i64::from(config.embedding),
-        heads: method.needs_heads(),
+        heads: options.needs_heads(),
     };
     let mut model = Model::new(shape, *seed, Kind::Float, device);
     let mut optimizer = Optimizer::new(config.optimizer, &model);

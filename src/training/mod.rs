@@ -17,8 +17,3 @@ pub mod model;
 pub mod optimizer;
 
 pub mod task;
-
-/// Whether this build of libtorch has CUDA in it, whatever the machine has.
-pub fn built_with_cuda() -> bool {
-    tch::utils::has_cuda()
-}

@@ -1,4 +1,8 @@
-//! Tests of the whole program and of whole rooms against recorded references.
+//! Tests of the whole program, and of whole rooms against recorded references.
 
+mod fetch;
+mod http_server;
 mod methods;
+mod project;
+mod runs;
 mod support;

@@ -73,7 +73,7 @@ fn replay(
     let case = index["cases"].as_array().unwrap().iter().find(|case| case["name"] == case_name).unwrap();
     let inputs = tensors(&folder.join(case["inputs"].as_str().unwrap()));
     let options = method_options(method, &run["options"]);
-    let shape = shape(case, fusion, options.build().needs_heads());
+    let shape = shape(case, fusion, options.needs_heads());
     let optimizer_options = optimizer_options(&index["optimizers"][optimizer], optimizer);
     let steps = index["steps"].as_u64().unwrap() as i64;
 

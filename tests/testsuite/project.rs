@@ -1,0 +1,130 @@
+//! A project in a temporary folder, with a suite small enough to run many times, and the program to run in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use seesaw::testing;
+
+/// One dataset, tiny pictures, few epochs: a cold run takes a few seconds.
+pub const SUITE: &str = r#"
+version = 1
+kind = "smoke"
+title = "Tiny"
+seeds = [1, 2]
+
+[encoders.tiny]
+image = { name = "efficientnet-lite0", size = 32 }
+text = { name = "all-minilm-l6-v2", max-length = 8 }
+
+[training]
+embedding = 32
+epochs = 2
+optimizer = { name = "adam", learning-rate = 1e-3 }
+
+[[datasets]]
+name = "emoji-subgroup"
+encoders = "tiny"
+
+[[methods]]
+name = "baseline"
+
+[[methods]]
+name = "balgrad"
+
+[impairments.missing]
+ratios = [0.0, 0.5, 1.0]
+
+[impairments.noisy]
+image = { kind = "gaussian", sigma = 0.5 }
+text = { kind = "delete-characters", probability = 0.2 }
+
+[[outputs]]
+target = "table1"
+
+[[outputs]]
+target = "figure4"
+"#;
+
+pub struct Project {
+    _folder: tempfile::TempDir,
+    pub root: PathBuf,
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+impl Project {
+    /// The real templates; the real manifests, but for their sources: the archives lie in `downloads/`, as if a person
+    /// had put them there.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("project");
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        copy(&repository.join("templates"), &root.join("templates"));
+        copy(&repository.join("data-manifests"), &root.join("data-manifests"));
+        std::fs::create_dir_all(root.join("experiments")).unwrap();
+        std::fs::create_dir_all(root.join("downloads")).unwrap();
+        for name in ["emoji", "all-minilm-l6-v2", "efficientnet-lite0"] {
+            let path = root.join(format!("data-manifests/{name}.json"));
+            let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            for archive in manifest["archives"].as_array_mut().unwrap() {
+                let file = archive["name"].as_str().unwrap().to_owned();
+                let here = root.join("downloads").join(&file);
+                std::os::unix::fs::symlink(testing::archive(&file), here).unwrap();
+                archive["sources"] = serde_json::json!([
+                    { "type": "manual", "accept": "Accept the terms", "url": "https://example.org", "file": file }
+                ]);
+            }
+            std::fs::write(path, manifest.to_string()).unwrap();
+        }
+        let project = Project { _folder: folder, root };
+        project.write_suite(SUITE);
+        project
+    }
+
+    pub fn write_suite(&self, text: &str) {
+        std::fs::write(self.root.join("experiments/tiny.toml"), text).unwrap();
+    }
+
+    /// The program, in this project.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("seesaw"));
+        command.current_dir(&self.root).args(arguments).env_remove("SEESAW_STORE").env_remove("SEESAW_LOG");
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs and expects success; standard output.
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", told(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Every file under `out/tiny`, by name.
+    pub fn results(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
+        std::fs::read_dir(self.root.join("out/tiny"))
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())
+            })
+            .collect()
+    }
+}
+
+/// Everything that a run said.
+pub fn told(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}\nstdout: {}\nstderr: {}", output.status, text(&output.stdout), text(&output.stderr))
+}
