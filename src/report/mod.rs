@@ -3,15 +3,19 @@
 //! [`results`] collects scores into [`results::Results`], the one thing that tables and figures see and that
 //! `results.json` holds; [`table`] lays a table out, [`render`] writes it by templates, [`figure4`] draws.
 
+pub mod escape;
 pub mod figure4;
+pub mod quantity;
 pub mod render;
 pub mod results;
+#[cfg(test)]
+mod samples;
 pub mod table;
 
 use serde::{Deserialize, Serialize};
 
 /// The version of how results are collected, laid out and drawn: part of the keys of collecting and rendering.
-pub const RECIPE: u64 = 1;
+pub const RECIPE: u64 = 2;
 
 /// The tables and figures that can be rendered.
 pub const TARGETS: &[&str] = &["table1", "figure4"];

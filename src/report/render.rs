@@ -6,8 +6,8 @@ use anyhow::Context;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
-use super::results::Results;
-use super::{SuiteKind, figure4, table};
+use super::results::{Results, SCHEMA};
+use super::{SuiteKind, escape, figure4, table};
 use crate::errors;
 use crate::store::Digest;
 
@@ -46,8 +46,14 @@ pub fn template_digests(target: &str, folder: &Path) -> anyhow::Result<Vec<(Stri
 ///
 /// # Errors
 /// If a template is malformed (naming the file and the line), uses a name that is not there, or leaves out the mark
-/// that says what kind of results these are.
+/// that says what kind of results these are; if there is no such target; if the results have another layout.
 pub fn render(target: &str, results: &Results, folder: &Path) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+    if results.schema != SCHEMA {
+        return Err(errors::failed(
+            format!("these results have the layout {}, expected {SCHEMA}", results.schema),
+            "run the suite again with this version of the program",
+        ));
+    }
     match target {
         "table1" => {
             let table = table::table1(results);
@@ -61,10 +67,13 @@ pub fn render(target: &str, results: &Results, folder: &Path) -> anyhow::Result<
             let figure = figure4::draw(results)?;
             Ok(vec![("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)])
         }
-        other => Err(errors::usage(
-            format!("there is no table or figure `{other}`"),
-            format!("there are: {}", super::TARGETS.join(", ")),
-        )),
+        other => {
+            let hint = match errors::nearest(other, super::TARGETS.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are: {}", super::TARGETS.join(", ")),
+            };
+            Err(errors::usage(format!("there is no table or figure `{other}`"), hint))
+        }
     }
 }
 
@@ -80,9 +89,9 @@ fn fill(path: &Path, format: &str, table: &table::Table, kind: SuiteKind) -> any
         syntax.block_delimiters("<%", "%>").variable_delimiters("<<", ">>").comment_delimiters("<#", "#>");
     }
     environment.set_syntax(syntax.build().context("the template syntax")?);
-    environment.add_filter("latex", |text: &str| escape_latex(text));
-    environment.add_filter("markdown", |text: &str| escape_markdown(text));
-    environment.add_filter("csv", escape_csv);
+    environment.add_filter("latex", |text: &str| escape::latex(text));
+    environment.add_filter("markdown", |text: &str| escape::markdown(text));
+    environment.add_filter("csv", |value: &Value| escape::csv(value));
     let name = path.display().to_string();
     let told = |error: minijinja::Error| {
         let line = error.line().map_or(String::new(), |line| format!(" line {line}"));
@@ -97,72 +106,51 @@ fn fill(path: &Path, format: &str, table: &table::Table, kind: SuiteKind) -> any
         .get_template("template")
         .and_then(|t| t.render(Value::from(minijinja::value::Serde(table))))
         .map_err(told)?;
-    if !filled.contains(kind.mark()) {
+    if !shows(format, &filled, kind.mark()) {
         return Err(errors::failed(
-            format!("the template {name} leaves out what kind of results these are: \"{}\"", kind.mark()),
-            "place `caption` or `mark` in it",
+            format!("the template {name} does not show what kind of results these are: \"{}\"", kind.mark()),
+            "place `caption` or `mark` in it, where a reader sees it: a comment does not count",
         ));
     }
     Ok(filled)
 }
 
-/// Text for LaTeX: its special characters, and the few others that captions and causes hold.
-pub fn escape_latex(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    let mut opening = true;
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\textbackslash{}"),
-            '{' | '}' | '$' | '&' | '#' | '_' | '%' => out.extend(['\\', c]),
-            '^' => out.push_str("\\textasciicircum{}"),
-            '~' => out.push_str("\\textasciitilde{}"),
-            '<' => out.push_str("\\textless{}"),
-            '>' => out.push_str("\\textgreater{}"),
-            '|' => out.push_str("\\textbar{}"),
-            '`' => out.push_str("\\textasciigrave{}"),
-            '"' => {
-                out.push_str(if opening { "``" } else { "''" });
-                opening = !opening;
-            }
-            'Δ' => out.push_str("$\\Delta$"),
-            '±' => out.push_str("$\\pm$"),
-            '×' => out.push_str("$\\times$"),
-            '—' => out.push_str("---"),
-            '–' => out.push_str("--"),
-            '’' => out.push('\''),
-            c if c.is_control() => out.push(' '),
-            c if c.is_ascii() => out.push(c),
-            // pdflatex knows Latin letters in UTF-8; others are written by number rather than break the document.
-            c if ('\u{a0}'..='\u{17f}').contains(&c) => out.push(c),
-            c => out.push_str(&format!("[U+{:04X}]", c as u32)),
-        }
+/// Whether a reader of the output sees the mark. What stands in a comment is in the file, but not on the page.
+fn shows(format: &str, output: &str, mark: &str) -> bool {
+    let (seen, mark) = match format {
+        "tex" => (without_latex_comments(output), escape::latex(mark)),
+        "md" => (without_html_comments(output), escape::markdown(mark)),
+        _ => (output.to_owned(), mark.to_owned()),
+    };
+    // A template may break lines where it likes.
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words(&seen).contains(&words(&mark))
+}
+
+/// Each line up to its first percent sign that is not escaped.
+fn without_latex_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut escaped = false;
+        out.extend(line.chars().take_while(|&c| {
+            let comment = c == '%' && !escaped;
+            escaped = c == '\\' && !escaped;
+            !comment
+        }));
+        out.push('\n');
     }
     out
 }
 
-/// Text for a cell of a Markdown table.
-pub fn escape_markdown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            '|' | '*' | '_' | '`' | '\\' | '[' | ']' | '<' | '>' | '#' => out.extend(['\\', c]),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
+/// The text outside of `<!-- … -->`; one that does not end hides the rest.
+fn without_html_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, comment)) = rest.split_once("<!--") {
+        out.push_str(before);
+        rest = comment.split_once("-->").map_or("", |(_, after)| after);
     }
-    out
-}
-
-/// A field of a CSV file (RFC 4180); nothing for a missing number.
-fn escape_csv(value: &Value) -> String {
-    if value.is_none() {
-        return String::new();
-    }
-    let text = value.to_string();
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text,
-    }
+    out + rest
 }
 
 /// A minimal document around a fragment of LaTeX, with the packages that tables need.

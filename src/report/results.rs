@@ -1,11 +1,13 @@
 //! The results of a suite: every number with its seeds, its statistics, and where it came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 
 use super::SuiteKind;
-use crate::evaluation::robustness::{average, gap, is_negative_transfer};
+pub use super::quantity::{Quantity, QuantityDescription};
+use crate::evaluation::robustness::is_negative_transfer;
 use crate::evaluation::statistics::{mean, sample_std};
 
 /// What a suite is, in words that captions need.
@@ -98,80 +100,6 @@ pub struct Provenance {
     pub inputs: BTreeMap<String, String>,
 }
 
-/// What is measured: a row of Table 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Quantity {
-    Full,
-    MissingImage,
-    MissingText,
-    MissingAvg,
-    MissingGap,
-    NoisyImage,
-    NoisyText,
-    NoisyAvg,
-    NoisyGap,
-}
-
-impl Quantity {
-    pub const ALL: [Quantity; 9] = [
-        Quantity::Full,
-        Quantity::MissingImage,
-        Quantity::MissingText,
-        Quantity::MissingAvg,
-        Quantity::MissingGap,
-        Quantity::NoisyImage,
-        Quantity::NoisyText,
-        Quantity::NoisyAvg,
-        Quantity::NoisyGap,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Quantity::Full => "full",
-            Quantity::MissingImage => "missing-image",
-            Quantity::MissingText => "missing-text",
-            Quantity::MissingAvg => "missing-avg",
-            Quantity::MissingGap => "missing-gap",
-            Quantity::NoisyImage => "noisy-image",
-            Quantity::NoisyText => "noisy-text",
-            Quantity::NoisyAvg => "noisy-avg",
-            Quantity::NoisyGap => "noisy-gap",
-        }
-    }
-
-    pub fn higher_is_better(self) -> bool {
-        !matches!(self, Quantity::MissingGap | Quantity::NoisyGap)
-    }
-
-    pub fn is_missing(self) -> bool {
-        use Quantity::{MissingAvg, MissingGap, MissingImage, MissingText};
-        matches!(self, MissingImage | MissingText | MissingAvg | MissingGap)
-    }
-
-    /// Whether it is a score under an impairment, which can exceed the full one.
-    fn can_be_negative_transfer(self) -> bool {
-        matches!(self, Quantity::MissingImage | Quantity::MissingText | Quantity::NoisyImage | Quantity::NoisyText)
-    }
-
-    /// The value of one cell, at a missing ratio where there is one.
-    fn of(self, scores: &CellScores, ratio: f64) -> Option<f64> {
-        let level = scores.missing.iter().find(|level| level.ratio == ratio);
-        let noisy = &scores.noisy;
-        match self {
-            Quantity::Full => Some(scores.full),
-            Quantity::MissingImage => level.map(|l| l.image),
-            Quantity::MissingText => level.map(|l| l.text),
-            Quantity::MissingAvg => level.map(|l| average(l.image, l.text)),
-            Quantity::MissingGap => level.map(|l| gap(l.image, l.text)),
-            Quantity::NoisyImage => Some(noisy.image),
-            Quantity::NoisyText => Some(noisy.text),
-            Quantity::NoisyAvg => Some(average(noisy.image, noisy.text)),
-            Quantity::NoisyGap => Some(gap(noisy.image, noisy.text)),
-        }
-    }
-}
-
 /// One number of the suite: a quantity of a method on a dataset, over the seeds. Avg and ΔGap are formed per seed, then
 /// averaged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -210,15 +138,18 @@ pub enum Status {
     NotRun { cause: String },
 }
 
+/// The version of the layout of [`Results`].
+pub const SCHEMA: u32 = 1;
+
 /// Everything that a suite came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
-    /// The version of this layout: 1.
+    /// The version of this layout, [`SCHEMA`].
     pub schema: u32,
     #[serde(flatten)]
     pub suite: SuiteDescription,
     pub estimator: String,
-    pub unit: String,
+    pub quantities: Vec<QuantityDescription>,
     pub numbers: Vec<Number>,
     /// Where each cell's scores came from.
     pub cells: Vec<CellProvenance>,
@@ -232,8 +163,13 @@ pub struct CellProvenance {
     pub provenance: Provenance,
 }
 
-/// Collects cells into results, in the order of the suite's datasets, methods and seeds.
-pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> Results {
+/// Collects cells into results, in the order of the suite's datasets, methods and seeds. A cell of the suite that is
+/// not there counts as not run.
+///
+/// # Errors
+/// If a cell is no cell of the suite, or is there twice: its scores would be left out without a word.
+pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Results> {
+    check(&suite, cells)?;
     let mut numbers = Vec::new();
     for dataset in &suite.datasets {
         for method in &suite.methods {
@@ -273,14 +209,27 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> Results {
         }),
         _ => None,
     };
-    Results {
-        schema: 1,
+    Ok(Results {
+        schema: SCHEMA,
         suite,
         estimator: "mean ± sample standard deviation over seeds; Avg and ΔGap are formed per seed".into(),
-        unit: "percent; ΔGap in percentage points".into(),
+        quantities: Quantity::ALL.map(QuantityDescription::from).to_vec(),
         numbers,
         cells: cells.iter().filter_map(provenance).collect(),
+    })
+}
+
+fn check(suite: &SuiteDescription, cells: &[Cell]) -> anyhow::Result<()> {
+    let mut seen = BTreeSet::new();
+    for Cell { dataset, method, seed, outcome: _ } in cells {
+        let cell = format!("{dataset} × {method} × seed {seed}");
+        let known = suite.datasets.iter().any(|known| known.name == *dataset)
+            && suite.methods.iter().any(|known| known.name == *method)
+            && suite.seeds.contains(seed);
+        ensure!(known, "the suite {} has no cell {cell}, but there are scores of it", suite.suite);
+        ensure!(seen.insert((dataset, method, seed)), "the suite {} has two scores of the cell {cell}", suite.suite);
     }
+    Ok(())
 }
 
 fn number(
@@ -335,72 +284,8 @@ impl Results {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-
-    fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
-        let dataset = |name: &str, metric: &str| DatasetDescription {
-            name: name.into(),
-            title: name.into(),
-            metric: metric.into(),
-            fusion: "concat".into(),
-            epochs: 20,
-            encoders: "lite0-minilm".into(),
-        };
-        let method = |name: &str, title: &str| MethodDescription {
-            name: name.into(),
-            title: title.into(),
-            source: "here".into(),
-        };
-        SuiteDescription {
-            kind,
-            suite: "example".into(),
-            title: "An example".into(),
-            seeds: seeds.to_vec(),
-            selection: "last epoch".into(),
-            optimizer: "Adam, learning rate 0.001".into(),
-            missing: "missing modalities are the feature vector 0".into(),
-            noisy: "noisy images have noise, noisy texts lack characters".into(),
-            ratios: vec![0.0, 0.5, 1.0],
-            datasets: vec![dataset("food_101 & more", "accuracy"), dataset("words", "F1-macro")],
-            methods: vec![method("baseline", "Baseline"), method("balgrad", "BalGrad"), method("broken", "Broken")],
-        }
-    }
-
-    fn scored(full: f64, image: f64, text: f64) -> Outcome {
-        let level = |ratio: f64| MissingLevel {
-            ratio,
-            image: if ratio == 1.0 { image } else { full + ratio * (image - full) },
-            text: if ratio == 1.0 { text } else { full + ratio * (text - full) },
-        };
-        let provenance = Provenance {
-            keys: [("train".to_owned(), "abc".to_owned())].into(),
-            inputs: [("weights".to_owned(), "def".to_owned())].into(),
-        };
-        Outcome::Scored(CellScores {
-            full,
-            missing: [0.0, 0.5, 1.0].map(level).to_vec(),
-            noisy: NoisyScores { image: image + 5.0, text: text + 5.0 },
-            provenance,
-        })
-    }
-
-    /// Results with everything that can happen: values, a true zero, a NaN, a failed seed, a method that did not run.
-    pub(in crate::report) fn difficult(kind: SuiteKind) -> Results {
-        let mut cells = Vec::new();
-        let mut push = |dataset: &str, method: &str, seed: u64, outcome: Outcome| {
-            cells.push(Cell { dataset: dataset.into(), method: method.into(), seed, outcome });
-        };
-        let diverged = || Outcome::Failed { cause: "loss_T is NaN at step 7_000 (epoch 2)".into() };
-        for seed in [1, 2] {
-            let shift = seed as f64;
-            push("food_101 & more", "baseline", seed, scored(50.0 + shift, 20.0 + shift, 40.0));
-            push("food_101 & more", "balgrad", seed, scored(55.0, 30.0 + shift, 56.0));
-            push("words", "baseline", seed, scored(60.0, 0.0, 30.0));
-            push("words", "balgrad", seed, if seed == 1 { scored(f64::NAN, 10.0, 20.0) } else { diverged() });
-            push("food_101 & more", "broken", seed, diverged());
-            push("words", "broken", seed, Outcome::NotRun { cause: "`fetch words.zip` failed: no network".into() });
-        }
-        collect(description(kind, &[1, 2]), &cells)
-    }
+    pub(in crate::report) use crate::report::samples::difficult;
+    use crate::report::samples::{cells, description};
 
     #[test]
     fn numbers_are_means_over_seeds_and_know_why_they_are_not() {
@@ -428,5 +313,28 @@ pub(super) mod tests {
         let text = serde_json::to_string(&results).unwrap();
         assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), results);
         assert!(text.starts_with(r#"{"schema":1,"type":"paper","suite":"example""#), "{text}");
+    }
+
+    /// Scores that nobody asked for, or that came twice, are told rather than dropped.
+    #[test]
+    fn cells_that_do_not_belong_are_refused() {
+        let suite = description(SuiteKind::Smoke, &[1, 2]);
+        let mut twice = cells();
+        twice.push(twice[0].clone());
+        let told = collect(suite.clone(), &twice).unwrap_err().to_string();
+        assert_eq!(told, "the suite example has two scores of the cell food_101 & more × baseline × seed 1");
+        let mut unknown = cells();
+        unknown[0].seed = 7;
+        let told = collect(suite, &unknown).unwrap_err().to_string();
+        assert!(told.contains("no cell food_101 & more × baseline × seed 7"), "{told}");
+    }
+
+    /// A cell without scores is not run, never a zero.
+    #[test]
+    fn a_cell_that_is_not_there_is_not_run() {
+        let results = collect(description(SuiteKind::Smoke, &[1]), &[]).unwrap();
+        let full = results.number("words", "balgrad", Quantity::Full, None).unwrap();
+        assert_eq!((full.mean, full.std, full.n), (None, None, 0));
+        assert!(matches!(full.seeds[0].value, Status::NotRun { .. }));
     }
 }

@@ -57,7 +57,7 @@ impl Compute for Collect {
                 }
             }
         }
-        let results = collect(self.suite.clone(), &cells);
+        let results = collect(self.suite.clone(), &cells)?;
         let mut text = serde_json::to_vec_pretty(&results)?;
         text.push(b'\n');
         Ok(BTreeMap::from([("results".to_owned(), job.write("results.json", &text)?)]))

@@ -1,0 +1,132 @@
+//! The quantities that a suite measures: the rows of Table 1.
+
+use serde::{Deserialize, Serialize};
+
+use super::results::CellScores;
+use crate::evaluation::robustness::{average, gap};
+
+/// What is measured: a row of Table 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantity {
+    Full,
+    MissingImage,
+    MissingText,
+    MissingAvg,
+    MissingGap,
+    NoisyImage,
+    NoisyText,
+    NoisyAvg,
+    NoisyGap,
+}
+
+impl Quantity {
+    pub const ALL: [Quantity; 9] = [
+        Quantity::Full,
+        Quantity::MissingImage,
+        Quantity::MissingText,
+        Quantity::MissingAvg,
+        Quantity::MissingGap,
+        Quantity::NoisyImage,
+        Quantity::NoisyText,
+        Quantity::NoisyAvg,
+        Quantity::NoisyGap,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Quantity::Full => "full",
+            Quantity::MissingImage => "missing-image",
+            Quantity::MissingText => "missing-text",
+            Quantity::MissingAvg => "missing-avg",
+            Quantity::MissingGap => "missing-gap",
+            Quantity::NoisyImage => "noisy-image",
+            Quantity::NoisyText => "noisy-text",
+            Quantity::NoisyAvg => "noisy-avg",
+            Quantity::NoisyGap => "noisy-gap",
+        }
+    }
+
+    pub fn higher_is_better(self) -> bool {
+        !matches!(self, Quantity::MissingGap | Quantity::NoisyGap)
+    }
+
+    pub fn is_missing(self) -> bool {
+        use Quantity::{MissingAvg, MissingGap, MissingImage, MissingText};
+        matches!(self, MissingImage | MissingText | MissingAvg | MissingGap)
+    }
+
+    /// Whether it is a score under an impairment, which can exceed the full one.
+    pub(super) fn can_be_negative_transfer(self) -> bool {
+        matches!(self, Quantity::MissingImage | Quantity::MissingText | Quantity::NoisyImage | Quantity::NoisyText)
+    }
+
+    /// What is measured, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Quantity::Full => "the score with both modalities",
+            Quantity::MissingImage => "the score when the image is missing in a share r of the test samples",
+            Quantity::MissingText => "the score when the text is missing in a share r of the test samples",
+            Quantity::MissingAvg => "the mean of missing-image and missing-text, formed per seed",
+            Quantity::MissingGap => "the absolute difference of missing-image and missing-text, formed per seed",
+            Quantity::NoisyImage => "the score when the image is noisy",
+            Quantity::NoisyText => "the score when the text is noisy",
+            Quantity::NoisyAvg => "the mean of noisy-image and noisy-text, formed per seed",
+            Quantity::NoisyGap => "the absolute difference of noisy-image and noisy-text, formed per seed",
+        }
+    }
+
+    fn unit(self) -> &'static str {
+        if self.higher_is_better() { "percent" } else { "percentage points" }
+    }
+
+    /// The value of one cell, at a missing ratio where there is one.
+    pub(super) fn of(self, scores: &CellScores, ratio: f64) -> Option<f64> {
+        let level = scores.missing.iter().find(|level| level.ratio == ratio);
+        let noisy = &scores.noisy;
+        match self {
+            Quantity::Full => Some(scores.full),
+            Quantity::MissingImage => level.map(|l| l.image),
+            Quantity::MissingText => level.map(|l| l.text),
+            Quantity::MissingAvg => level.map(|l| average(l.image, l.text)),
+            Quantity::MissingGap => level.map(|l| gap(l.image, l.text)),
+            Quantity::NoisyImage => Some(noisy.image),
+            Quantity::NoisyText => Some(noisy.text),
+            Quantity::NoisyAvg => Some(average(noisy.image, noisy.text)),
+            Quantity::NoisyGap => Some(gap(noisy.image, noisy.text)),
+        }
+    }
+}
+
+/// What a quantity is, for readers of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuantityDescription {
+    pub name: Quantity,
+    pub meaning: String,
+    pub unit: String,
+    pub higher_is_better: bool,
+}
+
+impl From<Quantity> for QuantityDescription {
+    fn from(name: Quantity) -> Self {
+        QuantityDescription {
+            name,
+            meaning: name.meaning().into(),
+            unit: name.unit().into(),
+            higher_is_better: name.higher_is_better(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names in CSV files are those in `results.json`.
+    #[test]
+    fn a_quantity_has_one_name() {
+        for quantity in Quantity::ALL {
+            assert_eq!(serde_json::to_value(quantity).unwrap(), quantity.name());
+        }
+    }
+}
