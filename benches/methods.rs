@@ -1,7 +1,7 @@
 //! How many steps a method makes per second, on one thread: `cargo bench --bench methods`.
 //!
-//! Methods and parts take turns, and the fastest of many rounds counts, so that what else the machine does matters
-//! little. A step is what the training loop does: gather a batch, form the gradient, update the parameters.
+//! Methods take turns, and of each part of a step the fastest of many counts, so that what else the machine does
+//! matters little. A step is what the training loop does: gather a batch, form the gradient, update the parameters.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -41,30 +41,28 @@ fn main() {
         for _ in 0..ROUNDS {
             runs.iter_mut().for_each(|run| run.round(&features));
         }
-        let baseline = runs[0].best[PARTS - 1];
+        let whole = |run: &Run| run.best.iter().sum::<f64>();
         for run in &runs {
-            let [gather, gradient, update, whole] = run.best.map(|seconds| 1e6 * seconds / BATCHES as f64);
+            let [gather, gradient, update] = run.best.map(|seconds| 1e6 * seconds);
             println!(
-                "  {:<10} {:>6.0} steps/s, {:>4.2} times the baseline's time; µs a step: {whole:.0} = {gather:.0} gather \
-                 + {gradient:.0} gradient + {update:.0} update",
+                "  {:<10} {:>6.0} steps/s, {:>4.2} times the baseline's time; µs a step: {:.0} = {gather:.0} gather + \
+                 {gradient:.0} gradient + {update:.0} update",
                 run.name,
-                1e6 / whole,
-                run.best[PARTS - 1] / baseline
+                1.0 / whole(run),
+                whole(run) / whole(&runs[0]),
+                1e6 * whole(run),
             );
         }
     }
 }
-
-/// Gathering, gradient, update; all.
-const PARTS: usize = 4;
 
 struct Run {
     name: &'static str,
     method: Box<dyn Method>,
     model: Model,
     optimizer: Optimizer,
-    /// Seconds for all batches, the fewest of all rounds.
-    best: [f64; PARTS],
+    /// Seconds for gathering, gradient and update, the fewest of all steps.
+    best: [f64; 3],
 }
 
 impl Run {
@@ -73,11 +71,10 @@ impl Run {
         let model = Model::new(Shape { heads: method.needs_heads(), ..shape }, 0, Kind::Float, Device::Cpu);
         let adam =
             OptimizerOptions::Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
-        Run { name: options.name(), method, optimizer: Optimizer::new(adam, &model), model, best: [f64::MAX; PARTS] }
+        Run { name: options.name(), method, optimizer: Optimizer::new(adam, &model), model, best: [f64::MAX; 3] }
     }
 
     fn round(&mut self, features: &FeatureSet) {
-        let mut seconds = [0.0; PARTS];
         let order = Tensor::arange(features.len(), (Kind::Int64, Device::Cpu));
         for start in (0..features.len()).step_by(BATCH as usize) {
             let begun = Instant::now();
@@ -88,15 +85,10 @@ impl Run {
             let method = &self.method;
             self.optimizer.step(&mut self.model, &step.gradients, |role| method.learning_rate_factor(role));
             drop(black_box(step));
-            let updated = Instant::now();
-            for (part, (from, to)) in
-                [(begun, gathered), (gathered, formed), (formed, updated), (begun, updated)].into_iter().enumerate()
-            {
-                seconds[part] += (to - from).as_secs_f64();
+            let parts = [gathered - begun, formed - gathered, formed.elapsed()];
+            for (best, part) in self.best.iter_mut().zip(parts) {
+                *best = best.min(part.as_secs_f64());
             }
-        }
-        for (best, seconds) in self.best.iter_mut().zip(seconds) {
-            *best = best.min(seconds);
         }
     }
 }
