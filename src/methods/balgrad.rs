@@ -118,10 +118,13 @@ impl Method for BalGrad {
         let g_t_m = model.pull_back_heads(&a, &d_v, &d_l);
         let g_kl = model.pull_back_heads(&a, &d_kl_v, &d_kl_l);
 
-        // 5, project: g_T⊥ = g_T − a g_kl with a = ⟨g_T, g_kl⟩/‖g_kl‖² where ⟨g_T, g_kl⟩ < 0, else g_T.
+        // 5, project: g_T⊥ = g_T − a g_kl with a = ⟨g_T, g_kl⟩/‖g_kl‖² where ⟨g_T, g_kl⟩ < 0, else g_T. Both are of g_kl's
+        // direction; `size` is what is left of its length.
         let gram = Gram::of(batch);
-        let dot = gram.inner(&g_t, &g_kl);
-        let norm_squared = gram.inner(&g_kl, &g_kl);
+        let (direction, size) = g_kl.direction();
+        let [(dot_v, square_v), (dot_l, square_l)] =
+            [Image, Text].map(|m| gram.inner_and_square(m, Entries::Both, &g_t, &direction));
+        let (dot, square) = (dot_v + dot_l, square_v + square_l);
         let mut scalars = vec![
             ("loss_T", loss_t),
             ("loss_v", loss_v),
@@ -130,12 +133,12 @@ impl Method for BalGrad {
             ("loss_kl_l", kl_l),
             ("coefficient_v", w_v),
             ("coefficient_l", w_l),
-            ("dot_T_kl", dot.shallow_clone()),
-            ("norm_g_kl_theta", norm_squared.sqrt()),
+            ("dot_T_kl", &dot * &size),
+            ("norm_g_kl_theta", square.sqrt() * &size),
             ("conflict", dot.lt(0.0).to_kind(dot.kind())),
         ];
-        let kl = Kl { g_kl: &g_kl, d_kl_v: &d_kl_v, d_kl_l: &d_kl_l };
-        let projected = self.project_away(&a, &gram, &g_t, &kl, &dot, &norm_squared);
+        let kl = Kl { g_kl: &g_kl, direction, size, d_kl_v: &d_kl_v, d_kl_l: &d_kl_l };
+        let projected = self.project_away(&a, &gram, g_t, &kl, &dot, &square);
         scalars.extend(projected.coefficients);
 
         // 6, update: f_T: g_T;  h_m: g_T⊥ + g_T^m + w_m g_kl^m;  f_m: g_T^m + w_m g_kl^m.
@@ -149,23 +152,29 @@ impl Method for BalGrad {
                 join(weights, biases)
             }
         });
-        gradients.extend(model.head_gradient(Image, &a, &(d_v + d_kl_v * &projected.on_heads)));
-        gradients.extend(model.head_gradient(Text, &a, &(d_l + d_kl_l * &projected.on_heads)));
+        let [kl_v, kl_l] = match projected.on_heads {
+            None => [d_kl_v, d_kl_l],
+            Some(factor) => [d_kl_v * &factor, d_kl_l * factor],
+        };
+        gradients.extend(model.head_gradient(Image, &a, &(d_v + kl_v)));
+        gradients.extend(model.head_gradient(Text, &a, &(d_l + kl_l)));
         Step { gradients, scalars }
     }
 }
 
-/// The weighted KL gradient: on θ, and at the logits of the heads.
+/// The weighted KL gradient: on θ, its direction and size there, and at the logits of the heads.
 struct Kl<'a> {
     g_kl: &'a Theta,
+    direction: Theta,
+    size: Tensor,
     d_kl_v: &'a Tensor,
     d_kl_l: &'a Tensor,
 }
 
 struct Projected {
     g_t_perp: Perpendicular,
-    /// What the heads get of the weighted KL gradient: 1, or 1 − a.
-    on_heads: Tensor,
+    /// What the heads get of the weighted KL gradient: all of it, or 1 − a times.
+    on_heads: Option<Tensor>,
     coefficients: Vec<(&'static str, Tensor)>,
 }
 
@@ -178,9 +187,16 @@ enum Perpendicular {
     },
 }
 
-/// a = ⟨g_T, g_kl⟩/‖g_kl‖² if the inner product is negative, which implies that the norm is not 0; else 0.
-fn coefficient(dot: &Tensor, norm_squared: &Tensor) -> Tensor {
-    (dot / norm_squared).where_self(&dot.lt(0.0), &dot.zeros_like())
+/// ⟨g_T, g⟩/‖g‖² if the inner product is negative, which implies that the norm is not 0, unless both are what rounding
+/// leaves of 0; else 0.
+fn coefficient(dot: &Tensor, square: &Tensor) -> Tensor {
+    (dot / square).where_self(&dot.lt(0.0).logical_and(&square.gt(0.0)), &dot.zeros_like())
+}
+
+/// The factor on a gradient, from the factor on its direction. Where the gradient is so small that no float32 could
+/// hold the factor, the largest one.
+fn unscaled(coefficient: &Tensor, size: &Tensor) -> Tensor {
+    (coefficient / size).clamp_min(f64::from(f32::MIN))
 }
 
 impl BalGrad {
@@ -188,52 +204,58 @@ impl BalGrad {
         &self,
         activations: &Activations,
         gram: &Gram,
-        g_t: &Theta,
+        g_t: Theta,
         kl: &Kl<'_>,
         dot: &Tensor,
-        norm_squared: &Tensor,
+        square: &Tensor,
     ) -> Projected {
-        let g_kl = kl.g_kl;
-        let one = dot.ones_like();
         if !self.project {
-            let g_t_perp = Perpendicular::Whole(g_t - &(&dot.zeros_like() * g_kl));
-            return Projected {
-                g_t_perp,
-                on_heads: one,
-                coefficients: vec![("projection_coefficient", dot.zeros_like())],
-            };
+            let coefficients = vec![("projection_coefficient", dot.zeros_like())];
+            return Projected { g_t_perp: Perpendicular::Whole(g_t), on_heads: None, coefficients };
         }
         match self.projection_scope {
             ProjectionScope::Joint => {
-                let a = coefficient(dot, norm_squared);
-                let g_t_perp = Perpendicular::Whole(g_t - &(&a * g_kl));
-                Projected { g_t_perp, on_heads: one, coefficients: vec![("projection_coefficient", a)] }
+                let a = coefficient(dot, square);
+                let g_t_perp = Perpendicular::Whole(&g_t - &(&a * &kl.direction));
+                let coefficients = vec![("projection_coefficient", unscaled(&a, &kl.size))];
+                Projected { g_t_perp, on_heads: None, coefficients }
             }
             ProjectionScope::PerModality => {
-                let [a_v, a_l] =
-                    [Image, Text].map(|m| coefficient(&gram.inner_h(m, g_t, g_kl), &gram.inner_h(m, g_kl, g_kl)));
-                let g_t_perp = Perpendicular::Whole(g_t - &g_kl.weighted(&a_v, &a_l));
-                let coefficients = vec![("projection_coefficient_v", a_v), ("projection_coefficient_l", a_l)];
-                Projected { g_t_perp, on_heads: one, coefficients }
+                let (directions, [size_v, size_l]) = kl.g_kl.directions();
+                let [a_v, a_l] = coefficients(gram, Entries::Both, &g_t, &directions);
+                let g_t_perp = Perpendicular::Whole(&g_t - &directions.weighted(&a_v, &a_l));
+                let coefficients = vec![
+                    ("projection_coefficient_v", unscaled(&a_v, &size_v)),
+                    ("projection_coefficient_l", unscaled(&a_l, &size_l)),
+                ];
+                Projected { g_t_perp, on_heads: None, coefficients }
             }
             ProjectionScope::PerTensor => {
+                let (directions, _) = kl.g_kl.directions();
                 let [weight, bias] = [Entries::Weight, Entries::Bias].map(|entries| {
-                    let [a_v, a_l] = [Image, Text].map(|m| {
-                        coefficient(&gram.inner_on(m, entries, g_t, g_kl), &gram.inner_on(m, entries, g_kl, g_kl))
-                    });
-                    g_t - &g_kl.weighted(&a_v, &a_l)
+                    let [a_v, a_l] = coefficients(gram, entries, &g_t, &directions);
+                    &g_t - &directions.weighted(&a_v, &a_l)
                 });
-                Projected { g_t_perp: Perpendicular::ByTensor { weight, bias }, on_heads: one, coefficients: vec![] }
+                Projected { g_t_perp: Perpendicular::ByTensor { weight, bias }, on_heads: None, coefficients: vec![] }
             }
             ProjectionScope::WithHeads => {
-                let on_heads =
-                    head_norm_squared(kl.d_kl_v, &activations.z_v) + head_norm_squared(kl.d_kl_l, &activations.z_l);
-                let a = coefficient(dot, &(norm_squared + on_heads));
-                let g_t_perp = Perpendicular::Whole(g_t - &(&a * g_kl));
-                Projected { g_t_perp, on_heads: one - &a, coefficients: vec![("projection_coefficient", a)] }
+                let on_heads = head_norm_squared(&(kl.d_kl_v / &kl.size), &activations.z_v)
+                    + head_norm_squared(&(kl.d_kl_l / &kl.size), &activations.z_l);
+                let a = coefficient(dot, &(square + on_heads));
+                let g_t_perp = Perpendicular::Whole(&g_t - &(&a * &kl.direction));
+                let a = unscaled(&a, &kl.size);
+                Projected { g_t_perp, on_heads: Some(1.0 - &a), coefficients: vec![("projection_coefficient", a)] }
             }
         }
     }
+}
+
+/// One coefficient for h_v and one for h_l.
+fn coefficients(gram: &Gram, entries: Entries, g_t: &Theta, directions: &Theta) -> [Tensor; 2] {
+    [Image, Text].map(|m| {
+        let (dot, square) = gram.inner_and_square(m, entries, g_t, directions);
+        coefficient(&dot, &square)
+    })
 }
 
 /// The weights of one list with the biases of the other.

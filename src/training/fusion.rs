@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::model::{Activations, Gradients, Model, linear_gradient};
+use super::model::{Activations, Gradients, Model, linear_gradient, through_relu};
 
 /// The fusion of a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ impl Fusion {
             }
             Way::Mlp { input, hidden } => {
                 let mut gradients = linear_gradient("f_T", hidden, d_logits);
-                let d_hidden = d_logits.mm(weight) * hidden.gt(0.0);
+                let d_hidden = through_relu(hidden, &d_logits.mm(weight));
                 gradients.extend(linear_gradient("f_T.hidden", input, &d_hidden));
                 let (d_v, d_l) = halves(d_hidden.mm(model.get("f_T.hidden.weight")));
                 (d_v, d_l, gradients)

@@ -5,7 +5,7 @@
 //! follow from matrices of the batch's size alone:
 //!
 //! ```text
-//! ⟨g, g′⟩_{h_m} = Σ_ij (δ δ′ᵀ)_ij (x_m x_mᵀ + 1)_ij        (+1 for the bias)
+//! ⟨g, g′⟩_{h_m} = Σ_ij (δ δ′ᵀ)_ij (x_m x_mᵀ + 1)_ij = Σ_ij δ_ij ((x_m x_mᵀ + 1) δ′)_ij        (+1 for the bias)
 //! ```
 //!
 //! So a method can add, scale, project and compare gradients as the paper's equations do, while only one weight
@@ -42,6 +42,29 @@ impl Theta {
     pub fn weighted(&self, w_v: &Tensor, w_l: &Tensor) -> Theta {
         Theta::new(&self.v * w_v, &self.l * w_l)
     }
+}
+
+impl Theta {
+    /// This gradient's direction: itself divided by its largest |δ|, and that divisor. Zero stays zero.
+    ///
+    /// A projection depends on the direction alone, and squares of it neither vanish nor overflow: in float32 the
+    /// square of a gradient below 1e-23 is 0, and dividing by it would make a NaN of the whole model. Two heads that
+    /// agree on every sample with great confidence have KL gradients as small as that.
+    pub fn direction(&self) -> (Theta, Tensor) {
+        let size = largest(&self.v).maximum(&largest(&self.l));
+        (Theta::new(&self.v / &size, &self.l / &size), size)
+    }
+
+    /// The direction of each modality's part on its own.
+    pub fn directions(&self) -> (Theta, [Tensor; 2]) {
+        let (size_v, size_l) = (largest(&self.v), largest(&self.l));
+        (Theta::new(&self.v / &size_v, &self.l / &size_l), [size_v, size_l])
+    }
+}
+
+/// The largest magnitude, at least the smallest normal float32, so that it can be divided by.
+pub fn largest(tensor: &Tensor) -> Tensor {
+    tensor.abs().max().clamp_min(f64::from(f32::MIN_POSITIVE))
 }
 
 impl Add for &Theta {
@@ -89,18 +112,32 @@ impl Gram {
         Gram { v: batch.x_v.mm(&batch.x_v.tr()), l: batch.x_l.mm(&batch.x_l.tr()) }
     }
 
-    /// ⟨g, g′⟩ over h_m's weight, bias or both; a tensor without dimensions.
-    pub fn inner_on(&self, modality: Modality, entries: Entries, g: &Theta, g2: &Theta) -> Tensor {
+    /// D with ⟨g′, g⟩ = Σ_ij δ′_ij D_ij for every g′, over h_m's weight, bias or both; [B, d].
+    fn dual(&self, modality: Modality, entries: Entries, g: &Theta) -> Tensor {
         let gram = match modality {
             Modality::Image => &self.v,
             Modality::Text => &self.l,
         };
-        let products = g.part(modality).mm(&g2.part(modality).tr());
+        let delta = g.part(modality);
+        let column_sums = || delta.sum_dim_intlist([0].as_slice(), true, None);
         match entries {
-            Entries::Weight => (products * gram).sum(None),
-            Entries::Bias => products.sum(None),
-            Entries::Both => (products * (gram + 1.0)).sum(None),
+            Entries::Weight => gram.mm(delta),
+            Entries::Bias => column_sums().expand_as(delta),
+            Entries::Both => column_sums().addmm(gram, delta),
         }
+    }
+
+    /// ⟨g, g′⟩ over h_m's weight, bias or both; a tensor without dimensions.
+    pub fn inner_on(&self, modality: Modality, entries: Entries, g: &Theta, g2: &Theta) -> Tensor {
+        (g.part(modality) * self.dual(modality, entries, g2)).sum(None)
+    }
+
+    /// ⟨g, g′⟩ and ‖g′‖² over h_m's weight, bias or both, at the price of one inner product.
+    pub fn inner_and_square(&self, modality: Modality, entries: Entries, g: &Theta, g2: &Theta) -> (Tensor, Tensor) {
+        let dual = self.dual(modality, entries, g2);
+        let square = (g2.part(modality) * &dual).sum(None);
+        // Rounding can make a vanishing sum of squares negative, and its root NaN.
+        ((g.part(modality) * dual).sum(None), square.clamp_min(0.0))
     }
 
     /// ⟨g, g′⟩ over h_m.
@@ -155,6 +192,13 @@ mod tests {
             let by_gram: f64 =
                 Modality::ALL.iter().map(|&m| gram.inner_on(m, entries, &g, &g2).double_value(&[])).sum();
             assert!((by_gram - written_out(entries)).abs() < 1e-11, "{entries:?}");
+            for m in Modality::ALL {
+                let (inner, square) = gram.inner_and_square(m, entries, &g, &g2);
+                let expected = [gram.inner_on(m, entries, &g, &g2), gram.inner_on(m, entries, &g2, &g2)];
+                for (found, expected) in [inner, square].iter().zip(expected) {
+                    assert!((found - expected).abs().double_value(&[]) < 1e-11, "{entries:?} of {m:?}");
+                }
+            }
         }
         let (o, z) = (random(&[6, 3], "o"), random(&[6, 5], "z"));
         let squares: f64 =

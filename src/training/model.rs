@@ -104,9 +104,6 @@ pub struct Activations {
     /// [B, d], after the ReLU.
     pub z_v: Tensor,
     pub z_l: Tensor,
-    /// 1 where the pre-activation is positive, else 0; relu'(0) = 0.
-    pub(super) open_v: Tensor,
-    pub(super) open_l: Tensor,
     /// o_T and what its gradient needs.
     pub fused: Fused,
 }
@@ -157,18 +154,16 @@ impl Model {
 
     /// z_v, z_l and o_T of a batch.
     pub fn forward(&self, batch: &Batch) -> Activations {
-        let (z_v, open_v) = self.embed(Modality::Image, &batch.x_v);
-        let (z_l, open_l) = self.embed(Modality::Text, &batch.x_l);
+        let z_v = self.embed(Modality::Image, &batch.x_v);
+        let z_l = self.embed(Modality::Text, &batch.x_l);
         let fused = self.shape.fusion.forward(self, &z_v, &z_l);
-        Activations { z_v, z_l, open_v, open_l, fused }
+        Activations { z_v, z_l, fused }
     }
 
-    /// z_m and where the ReLU is open.
-    fn embed(&self, modality: Modality, x: &Tensor) -> (Tensor, Tensor) {
+    /// z_m = relu(h_m(x_m)).
+    fn embed(&self, modality: Modality, x: &Tensor) -> Tensor {
         let m = letter(modality);
-        let z = x.linear(self.get(&format!("h_{m}.weight")), Some(self.get(&format!("h_{m}.bias")))).relu_();
-        let open = z.gt(0.0);
-        (z, open)
+        x.linear(self.get(&format!("h_{m}.weight")), Some(self.get(&format!("h_{m}.bias")))).relu_()
     }
 
     /// o_m = f_m(z_m).
@@ -180,12 +175,13 @@ impl Model {
     /// The pull-back of ∂L/∂o_T to θ, and its gradient on f_T's parameters.
     pub fn pull_back_fused(&self, a: &Activations, d_logits: &Tensor) -> (Theta, Gradients) {
         let (d_v, d_l, gradients) = self.shape.fusion.pull_back(self, a, d_logits);
-        (Theta::new(d_v * &a.open_v, d_l * &a.open_l), gradients)
+        (Theta::new(through_relu(&a.z_v, &d_v), through_relu(&a.z_l, &d_l)), gradients)
     }
 
     /// The pull-back of ∂L/∂o_v and ∂L/∂o_l to θ.
     pub fn pull_back_heads(&self, a: &Activations, d_v: &Tensor, d_l: &Tensor) -> Theta {
-        Theta::new(d_v.mm(self.get("f_v.weight")) * &a.open_v, d_l.mm(self.get("f_l.weight")) * &a.open_l)
+        let (d_z_v, d_z_l) = (d_v.mm(self.get("f_v.weight")), d_l.mm(self.get("f_l.weight")));
+        Theta::new(through_relu(&a.z_v, &d_z_v), through_relu(&a.z_l, &d_z_l))
     }
 
     /// The gradient on f_m's parameters that follows from ∂L/∂o_m.
@@ -207,6 +203,11 @@ impl Model {
 
 /// Parameter name → gradient. A parameter that is not in the list is not updated.
 pub type Gradients = Vec<(String, Tensor)>;
+
+/// ∂L/∂(pre-activation) of z = relu(pre-activation) and ∂L/∂z: the gradient passes where z > 0; relu'(0) = 0.
+pub fn through_relu(z: &Tensor, d_z: &Tensor) -> Tensor {
+    z.threshold_backward(d_z, 0.0)
+}
 
 /// For o = z Vᵀ + c and G = ∂L/∂o: ∂V = Gᵀ z, ∂c = Σ_i G_i.
 pub fn linear_gradient(prefix: &str, z: &Tensor, d_output: &Tensor) -> Gradients {

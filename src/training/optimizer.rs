@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::adam;
 use super::model::{Gradients, Model, Role};
 
 /// The optimiser of a suite and its settings.
@@ -128,13 +129,12 @@ impl Optimizer {
 }
 
 fn update(options: &OptimizerOptions, factor: f64, value: &mut Tensor, gradient: &Tensor, state: &mut Option<State>) {
-    let decayed = |decay: f64, value: &Tensor| match decay {
-        0.0 => gradient.shallow_clone(),
-        decay => gradient + value * decay,
-    };
     match *options {
         OptimizerOptions::Sgd { learning_rate, momentum, weight_decay } => {
-            let gradient = decayed(weight_decay, value);
+            let gradient = match weight_decay {
+                0.0 => gradient.shallow_clone(),
+                decay => gradient + &*value * decay,
+            };
             let direction = if momentum == 0.0 {
                 gradient
             } else {
@@ -149,21 +149,18 @@ fn update(options: &OptimizerOptions, factor: f64, value: &mut Tensor, gradient:
             let _ = value.g_sub_(&(direction * (learning_rate * factor)));
         }
         OptimizerOptions::Adam { learning_rate, beta1, beta2, epsilon, weight_decay } => {
-            let gradient = decayed(weight_decay, value);
-            let state = state.get_or_insert_with(|| State {
-                first: gradient.zeros_like(),
-                second: gradient.zeros_like(),
-                steps: 0,
-            });
+            let state =
+                state.get_or_insert_with(|| State { first: value.zeros_like(), second: value.zeros_like(), steps: 0 });
             state.steps += 1;
             let (correction1, correction2) = (1.0 - beta1.powi(state.steps), 1.0 - beta2.powi(state.steps));
-            let _ = state.first.lerp_(&gradient, 1.0 - beta1);
-            let _ = state.second.lerp_(&gradient.square(), 1.0 - beta2);
-            // m̂/(√v̂ + ε) = (√c₂/c₁) · m/(√v + ε√c₂): one pass over the parameter less than dividing first.
-            let root = correction2.sqrt();
-            let denominator = state.second.sqrt().g_add_scalar_(epsilon * root);
-            let scaled = &state.first * (-learning_rate * factor * root / correction1);
-            let _ = value.addcdiv_(&scaled, &denominator);
+            let factors = adam::Factors {
+                weight_decay,
+                first: 1.0 - beta1,
+                second: 1.0 - beta2,
+                rate: learning_rate * factor * correction2.sqrt() / correction1,
+                epsilon: epsilon * correction2.sqrt(),
+            };
+            adam::update(value, gradient, &mut state.first, &mut state.second, &factors);
         }
     }
 }
