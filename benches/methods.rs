@@ -68,7 +68,7 @@ struct Run {
 impl Run {
     fn new(options: &MethodOptions, shape: Shape) -> Self {
         let method = options.build();
-        let model = Model::new(Shape { heads: method.needs_heads(), ..shape }, 0, Kind::Float, Device::Cpu);
+        let model = Model::new(Shape { heads: options.needs_heads(), ..shape }, 0, Kind::Float, Device::Cpu);
         let adam =
             OptimizerOptions::Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
         Run { name: options.name(), method, optimizer: Optimizer::new(adam, &model), model, best: [f64::MAX; 3] }
