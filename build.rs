@@ -21,6 +21,11 @@ fn main() {
     // Known at build time, so that a command that needs no tensors need not load libtorch to tell.
     let cuda = ["libtorch_cuda.so", "libtorch_cuda.dylib"].iter().any(|name| Path::new(&lib).join(name).exists());
     println!("cargo:rustc-env=SEESAW_LIBTORCH_CUDA={}", if cuda { "yes" } else { "no" });
+    // No symbol of this library is named by us, so that the linker would leave it out, and libtorch find no GPU.
+    if cuda && std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        let keep = format!("-Wl,--push-state,--no-as-needed,{lib}/libtorch_cuda.so,--pop-state");
+        println!("cargo:rustc-link-arg-bin=seesaw-full={keep}");
+    }
     println!("cargo:rustc-env=SEESAW_LIBTORCH_LIB={lib}");
     println!("cargo:rustc-env=SEESAW_RUSTC_VERSION={}", rustc_version().unwrap_or_else(|| "an unknown rustc".into()));
 }

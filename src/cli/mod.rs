@@ -70,7 +70,12 @@ impl Cli {
     /// What can be answered without libtorch, whose loading alone takes longer than most answers: everything but
     /// computing. None: the full program has to do it.
     fn run_light(&self) -> anyhow::Result<Option<ExitCode>> {
-        let Some(device) = project::device_without_libtorch(&self.global.device)? else { return Ok(None) };
+        let device = match self.command {
+            // It tells what there is, whatever device is asked for.
+            Command::Doctor(_) => None,
+            _ => project::device_without_libtorch(&self.global.device)?,
+        };
+        let Some(device) = device else { return Ok(None) };
         match &self.command {
             Command::Run(args) => run::light(&self.global, args, device),
             Command::Plan(args) => plan::run(&self.global, args, device).map(Some),
@@ -83,13 +88,13 @@ impl Cli {
 
     /// Everything.
     fn run_full(&self) -> anyhow::Result<ExitCode> {
-        let device = project::device(&self.global.device)?;
+        let device = || project::device(&self.global.device);
         match &self.command {
-            Command::Run(args) => run::run(&self.global, args, device),
-            Command::Plan(args) => plan::run(&self.global, args, device),
-            Command::Status(args) => status::run(&self.global, args, device),
-            Command::Explain(args) => explain::run(&self.global, args, device),
-            Command::Fetch(args) => fetch::run(&self.global, args, device),
+            Command::Run(args) => run::run(&self.global, args, device()?),
+            Command::Plan(args) => plan::run(&self.global, args, device()?),
+            Command::Status(args) => status::run(&self.global, args, device()?),
+            Command::Explain(args) => explain::run(&self.global, args, device()?),
+            Command::Fetch(args) => fetch::run(&self.global, args, device()?),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }

@@ -86,7 +86,7 @@ fn available_cores() -> usize {
 }
 
 /// Whether libtorch was built with CUDA.
-const BUILT_WITH_CUDA: bool = matches!(env!("SEESAW_LIBTORCH_CUDA").as_bytes(), b"yes");
+pub const BUILT_WITH_CUDA: bool = matches!(env!("SEESAW_LIBTORCH_CUDA").as_bytes(), b"yes");
 
 /// The device that the user means, where that is clear without asking libtorch.
 ///

@@ -51,7 +51,7 @@ impl Libtorch {
         Libtorch {
             version: env!("SEESAW_LIBTORCH_VERSION"),
             folder,
-            cuda_build: env!("SEESAW_LIBTORCH_CUDA") == "yes",
+            cuda_build: super::super::project::BUILT_WITH_CUDA,
             gpus: if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 },
             driver_sees_gpu: answer(Command::new("nvidia-smi").arg("-L")).is_some_and(|text| text.contains("GPU ")),
         }
