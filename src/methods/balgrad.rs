@@ -265,3 +265,6 @@ fn join(weights: Gradients, biases: Gradients) -> Gradients {
     joined.extend(biases.into_iter().filter(|(name, _)| !is_weight(name)));
     joined
 }
+
+#[cfg(test)]
+mod tests;

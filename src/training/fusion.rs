@@ -168,3 +168,6 @@ fn pull_back_attention(model: &Model, way: &AttentionWay, d_logits: &Tensor) -> 
         + d_u.matmul(model.get("attn.v.weight"));
     (d_tokens.select(1, 0), d_tokens.select(1, 1), gradients)
 }
+
+#[cfg(test)]
+mod tests;

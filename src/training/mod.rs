@@ -8,6 +8,8 @@
 //! costs less and lets a method share what its losses have in common. Tests hold each of them against autograd.
 
 mod adam;
+#[cfg(test)]
+pub(crate) mod autograd;
 pub mod config;
 pub mod fit;
 pub mod fusion;
