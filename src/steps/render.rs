@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Compute, Job, Kind, Outputs, Step};
-use crate::report::render::{formats, render};
+use crate::report::render::{formats, render, template_digests};
 use crate::report::results::Results;
 use crate::report::{self};
 use crate::store::{Digest, Ingredients, Value};
@@ -40,6 +40,12 @@ impl Step for Render {
 
 impl Compute for Render {
     fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+        // The key was made from what the templates were when the run began.
+        anyhow::ensure!(
+            template_digests(&self.target, &self.templates)? == self.digests,
+            "a template of {} was changed while the run went on; run it again",
+            self.target
+        );
         let results: Results = job.read_json("results")?;
         let mut outputs = BTreeMap::new();
         for (format, bytes) in render(&self.target, &results, &self.templates)? {
