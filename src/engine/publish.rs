@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::Engine;
 use super::graph::{Graph, NodeId, Publication};
-use crate::store::{Digest, Output, write_atomically};
+use crate::store::{Digest, Output};
 
 impl Engine {
     /// The publications whose file in `folder` is not what the step gave: missing, changed, or of another run.
@@ -41,9 +41,7 @@ impl Engine {
             match self.store.read(output) {
                 Ok(bytes) => {
                     let file = folder.join(&publication.file);
-                    std::fs::create_dir_all(folder)
-                        .and_then(|()| write_atomically(&file, folder, &bytes))
-                        .with_context(|| format!("cannot write {}", file.display()))?;
+                    self.store.write_file(&file, &bytes).with_context(|| format!("cannot write {}", file.display()))?;
                     written.push(file);
                 }
                 Err(damage) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Ingredients, Store, write_atomically};
+use super::{Digest, Ingredients, Store};
 
 /// One file that a step gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,10 +68,9 @@ impl Store {
         let mut text = serde_json::to_vec_pretty(&sealed).expect("actions are plain data");
         text.push(b'\n');
         let path = self.sharded("actions", &key.to_string(), ".json");
-        let tmp = self.root().join("tmp");
-        write_atomically(&path, &tmp, &text).with_context(|| format!("cannot write {}", path.display()))?;
+        self.write_file(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
         let latest = self.latest_path(&action.label);
-        write_atomically(&latest, &tmp, format!("{key}\n").as_bytes())
+        self.write_file(&latest, format!("{key}\n").as_bytes())
             .with_context(|| format!("cannot write {}", latest.display()))?;
         Ok(key)
     }

@@ -28,7 +28,7 @@ use anyhow::Context;
 
 pub use actions::{Action, Output};
 pub use digest::{Digest, NotADigest};
-pub use files::write_atomically;
+use files::write_atomically;
 pub use ingredients::{Ingredient, Ingredients, Value};
 pub use locks::KeyLock;
 pub use objects::Damage;

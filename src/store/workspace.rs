@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::Store;
+use super::{Store, write_atomically};
 
 /// A temporary folder on the store's filesystem, removed when dropped. A lock on it tells a sweep that its owner is
 /// alive.
@@ -44,8 +44,25 @@ impl Store {
         File::options().create(true).truncate(false).write(true).open(self.root().join("locks/tmp"))
     }
 
-    /// Removes what killed runs left in `tmp/`: folders whose lock nobody holds, and files older than a day. Does
-    /// nothing while another run makes a folder; the next run sweeps.
+    /// Writes a file so that a crash leaves the old one or the new one, by way of `tmp/`; where that is on another
+    /// filesystem, by way of the file's own folder.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        // No sweep takes the temporary file away.
+        let door = self.door()?;
+        door.lock_shared()?;
+        match write_atomically(path, &self.root().join("tmp"), bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
+                write_atomically(path, path.parent().unwrap_or(Path::new(".")), bytes)
+            }
+            written => written,
+        }
+    }
+
+    /// Removes what killed runs left in `tmp/`: folders whose lock nobody holds, and files, which are there only while
+    /// somebody holds the door. Does nothing while somebody does; the next run sweeps.
     pub(super) fn sweep(&self) -> anyhow::Result<()> {
         let tmp = self.root().join("tmp");
         let door = self.door().with_context(|| format!("cannot write to {}", self.root().display()))?;
@@ -54,10 +71,12 @@ impl Store {
         }
         let entries = std::fs::read_dir(&tmp).with_context(|| format!("cannot list {}", tmp.display()))?;
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            if if path.is_dir() { abandoned(&path) } else { old(&path) } {
-                // Another run may sweep at the same time.
-                let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            }
+            // What cannot be removed now is removed by a later sweep.
+            let _ = match path.is_dir() {
+                true if abandoned(&path) => std::fs::remove_dir_all(&path),
+                true => Ok(()),
+                false => std::fs::remove_file(&path),
+            };
         }
         Ok(())
     }
@@ -73,11 +92,6 @@ fn abandoned(folder: &Path) -> bool {
     }
 }
 
-fn old(path: &Path) -> bool {
-    let age = std::fs::metadata(path).and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
-    age.is_some_and(|age| age.as_secs() > 24 * 3600)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,9 +105,11 @@ mod tests {
         std::fs::create_dir(&dead).unwrap();
         std::fs::write(dead.join(ALIVE), "").unwrap();
         std::fs::write(dead.join("half"), "half").unwrap();
+        std::fs::write(folder.path().join("tmp/half a record"), "half").unwrap();
         store.sweep().unwrap();
         assert!(living.path().exists());
         assert!(!dead.exists());
+        assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 1);
         let path = living.path().to_owned();
         drop(living);
         assert!(!path.exists());
