@@ -127,6 +127,20 @@ fn download(file: &str, sha256: &str, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a process ends within ten seconds. A zombie, which waits for a parent that may never ask, has ended.
+pub fn ends(process: u32) -> bool {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while std::time::Instant::now() < end {
+        let state = Command::new("ps").args(["-o", "stat=", "-p"]).arg(process.to_string()).output().expect("ps runs");
+        let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
+        if state.is_empty() || state.starts_with('Z') {
+            return true;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

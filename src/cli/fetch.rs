@@ -43,7 +43,7 @@ struct Report {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
-    let chosen = chosen(manifests::load_all(&project.manifests())?, &args.names)?;
+    let chosen = manifests::find(manifests::load_all(&project.manifests())?, &args.names)?;
     let engine = project.engine(global, device, run::stop_on_signals()?)?;
     let (graph, nodes) = plan::fetches(&chosen);
     let reports = match args.check {
@@ -57,22 +57,6 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     }
     let bad = reports.iter().any(|report| matches!(report.state, "missing" | "damaged" | "failed"));
     Ok(ExitCode::from(if bad { Class::Failed.exit_code() } else { 0 }))
-}
-
-/// The manifests with these names, or that serve these datasets.
-fn chosen(all: Vec<Manifest>, names: &[String]) -> anyhow::Result<Vec<Manifest>> {
-    let serves = |manifest: &Manifest, name: &String| manifest.name == *name || manifest.datasets.contains(name);
-    for name in names {
-        if !all.iter().any(|manifest| serves(manifest, name)) {
-            let known = all.iter().flat_map(|manifest| manifest.datasets.iter().chain([&manifest.name]));
-            let known: Vec<&str> = known.map(String::as_str).collect();
-            let near = errors::nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
-            let hint = format!("{}Known: {}", near.unwrap_or_default(), known.join(", "));
-            return Err(errors::usage(format!("no manifest is named `{name}` or serves a dataset of that name"), hint));
-        }
-    }
-    let wanted = |manifest: &Manifest| names.is_empty() || names.iter().any(|name| serves(manifest, name));
-    Ok(all.into_iter().filter(wanted).collect())
 }
 
 /// Fetches what is not there. What is there is verified first: a file that was damaged is fetched again.

@@ -28,13 +28,20 @@ impl ZipReader {
     /// Opens an archive and checks the names of all members.
     ///
     /// # Errors
-    /// If it is no zip archive, or a member's name is absolute, leads out of the archive or is not UTF-8.
+    /// If it is no zip archive, or a member's name is absolute, leads out of the archive, is not UTF-8 or occurs twice.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let length = file.metadata().with_context(|| format!("cannot open {}", path.display()))?.len();
         let reader = Positioned { file: Arc::new(file), length, position: 0, buffer: Vec::new(), start: 0 };
         let zip = zip::ZipArchive::new(reader)
             .with_context(|| format!("{} is not a readable zip archive", path.display()))?;
+        if zip.has_duplicate_names() {
+            // Which of the two is meant differs from reader to reader.
+            return Err(errors::failed(
+                format!("{} has two members of one name", path.display()),
+                "do not use this archive; fetch it again from its source",
+            ));
+        }
         let mut names = Vec::new();
         for name in zip.file_names() {
             let name = name.with_context(|| format!("{} has a member whose name is not UTF-8", path.display()))?;
@@ -60,8 +67,7 @@ impl ZipReader {
     /// # Errors
     /// If it is not there, is damaged, or is larger than any honest member.
     pub fn read(&mut self, name: &str) -> anyhow::Result<Vec<u8>> {
-        let place = || format!("`{name}` in {}", self.path.display());
-        let place = place();
+        let place = format!("`{name}` in {}", self.path.display());
         let mut member = self.zip.by_name(name).with_context(|| format!("cannot read {place}"))?;
         let (size, packed) = (member.size(), member.compressed_size());
         if size > MOST_BYTES || (size > SMALL && size / MOST_RATIO > packed) {
@@ -199,5 +205,57 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), cut).unwrap();
         assert!(ZipReader::open(file.path()).is_err());
+    }
+
+    /// Changes bytes of an archive wherever they occur.
+    fn patched(file: &tempfile::NamedTempFile, from: &[u8], to: &[u8], times: usize) {
+        let mut bytes = std::fs::read(file.path()).unwrap();
+        let places: Vec<usize> = (0..bytes.len() - from.len()).filter(|i| bytes[*i..].starts_with(from)).collect();
+        assert_eq!(places.len(), times);
+        places.iter().for_each(|i| bytes[*i..i + to.len()].copy_from_slice(to));
+        std::fs::write(file.path(), bytes).unwrap();
+    }
+
+    /// Readers differ in which of two members they take, so none is taken.
+    #[test]
+    fn two_members_of_one_name_are_refused() {
+        let file = archive(&[("first", b"1"), ("other", b"2")]);
+        assert!(ZipReader::open(file.path()).is_ok());
+        patched(&file, b"other", b"first", 2);
+        let error = ZipReader::open(file.path()).err().unwrap().to_string();
+        assert!(error.contains("two members of one name"), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_leads_out_is_refused_at_the_door() {
+        let file = archive(&[("aa/up", b"1")]);
+        patched(&file, b"aa/up", b"../up", 2);
+        let error = ZipReader::open(file.path()).err().unwrap().to_string();
+        assert!(error.contains("leads out of the archive"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_member_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = zip::ZipWriter::new(file.reopen().unwrap());
+        let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        writer.start_file("a", stored).unwrap();
+        writer.write_all(b"some content").unwrap();
+        writer.finish().unwrap();
+        assert_eq!(ZipReader::open(file.path()).unwrap().read("a").unwrap(), b"some content");
+        patched(&file, b"some content", b"same content", 1);
+        let error = format!("{:#}", ZipReader::open(file.path()).unwrap().read("a").unwrap_err());
+        assert!(error.contains("`a` in "), "{error}");
+    }
+
+    /// A member may not be longer than its directory says, nor shorter.
+    #[test]
+    fn a_member_that_lies_about_its_size_is_refused() {
+        for (name, lie) in [("longer", 100u32), ("shorter", 300)] {
+            let file = archive(&[("a", &[7; 200])]);
+            patched(&file, &200u32.to_le_bytes(), &lie.to_le_bytes(), 2);
+            let error = format!("{:#}", ZipReader::open(file.path()).unwrap().read("a").unwrap_err());
+            assert!(error.contains("`a` in "), "{name}: {error}");
+        }
     }
 }

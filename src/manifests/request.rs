@@ -1,0 +1,205 @@
+//! One HTTP request whose answer arrives piece by piece on a thread of its own, so that a request to stop is heard while
+//! a server is silent.
+
+use std::io::Read;
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+
+use super::fetch::Patience;
+use crate::interrupt::Interrupt;
+
+/// The longest pause that a server may ask for.
+const MOST_PATIENCE: Duration = Duration::from_secs(120);
+const MOST_REDIRECTS: usize = 8;
+
+/// A client for one address: HTTPS everywhere, plain HTTP on this machine alone.
+///
+/// # Errors
+/// If the address is of another kind, or TLS cannot be set up.
+pub(super) fn client(url: &Url, patience: &Patience) -> anyhow::Result<Client> {
+    static PROVIDER: OnceLock<()> = OnceLock::new();
+    PROVIDER.get_or_init(|| {
+        // Somebody else in this process may have installed one; any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    anyhow::ensure!(is_allowed(url), "the address should begin with https://");
+    let redirects = reqwest::redirect::Policy::custom(|attempt| {
+        if attempt.previous().len() > MOST_REDIRECTS {
+            attempt.error(format!("more than {MOST_REDIRECTS} redirects"))
+        } else if is_allowed(attempt.url()) {
+            attempt.follow()
+        } else {
+            let message = format!("a redirect to {}, which is not https", attempt.url());
+            attempt.error(message)
+        }
+    });
+    let builder = Client::builder()
+        .connect_timeout(patience.connect)
+        // In a blocking client this bounds each wait, for the answer and for every piece of its body, not the whole.
+        .timeout(patience.stall)
+        .redirect(redirects)
+        .user_agent(concat!("seesaw/", env!("CARGO_PKG_VERSION")));
+    // No proxy knows this machine's own addresses.
+    let builder = if is_here(url) { builder.no_proxy() } else { builder };
+    builder.build().context("cannot start an HTTPS client")
+}
+
+/// HTTPS everywhere; plain HTTP on this machine alone.
+pub(super) fn is_allowed(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_here(url))
+}
+
+fn is_here(url: &Url) -> bool {
+    matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+/// What an answer says before its body.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub status: StatusCode,
+    pub content_length: Option<u64>,
+    pub content_range: Option<String>,
+    /// Which version of the file this is: a strong entity tag, or else the date of the last change.
+    pub version: Option<String>,
+    /// What the server asks for in seconds, within reason.
+    pub retry_after: Option<Duration>,
+}
+
+/// Why there was no answer, or no whole one.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Nobody listens there.
+    NoConnection(anyhow::Error),
+    /// The connection broke or fell silent.
+    Cut(anyhow::Error),
+    /// Redirects that lead nowhere, or away from HTTPS.
+    Redirects(anyhow::Error),
+    /// A stop was asked for.
+    Stop(anyhow::Error),
+}
+
+enum Piece {
+    Head(Head),
+    Body(Vec<u8>),
+    End,
+    Broken(Broken),
+}
+
+/// An answer on its way.
+pub(super) struct Answer<'a> {
+    pieces: Receiver<Piece>,
+    interrupt: &'a Interrupt,
+}
+
+impl<'a> Answer<'a> {
+    /// Sends a request.
+    pub fn to(request: RequestBuilder, interrupt: &'a Interrupt) -> Self {
+        let (sender, pieces) = sync_channel(8);
+        std::thread::spawn(move || relay(request, &sender));
+        Answer { pieces, interrupt }
+    }
+
+    /// The answer's head; it comes first.
+    pub fn head(&self) -> Result<Head, Broken> {
+        match self.next()? {
+            Piece::Head(head) => Ok(head),
+            _ => Err(Broken::Cut(anyhow::anyhow!("no answer"))),
+        }
+    }
+
+    /// The next bytes of the body; none: it ended, where it should or not.
+    pub fn bytes(&self) -> Result<Option<Vec<u8>>, Broken> {
+        match self.next()? {
+            Piece::Body(bytes) => Ok(Some(bytes)),
+            _ => Ok(None),
+        }
+    }
+
+    fn next(&self) -> Result<Piece, Broken> {
+        loop {
+            self.interrupt.check().map_err(Broken::Stop)?;
+            match self.pieces.recv_timeout(Duration::from_millis(100)) {
+                Ok(Piece::Broken(broken)) => return Err(broken),
+                Ok(piece) => return Ok(piece),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Broken::Cut(anyhow::anyhow!("the connection's thread ended")));
+                }
+            }
+        }
+    }
+}
+
+/// Reads an answer and hands it on, until nobody takes it any more.
+fn relay(request: RequestBuilder, sender: &SyncSender<Piece>) {
+    let mut response = match request.send() {
+        Ok(response) => response,
+        Err(error) => return drop(sender.send(Piece::Broken(no_answer(error)))),
+    };
+    let mut going = sender.send(Piece::Head(head(&response))).is_ok();
+    while going {
+        let mut buffer = vec![0; 1 << 16];
+        let piece = match response.read(&mut buffer) {
+            Ok(0) => Piece::End,
+            Ok(n) => {
+                buffer.truncate(n);
+                Piece::Body(buffer)
+            }
+            Err(error) => Piece::Broken(Broken::Cut(cut(error))),
+        };
+        going = matches!(piece, Piece::Body(_));
+        going = sender.send(piece).is_ok() && going;
+    }
+}
+
+fn head(response: &Response) -> Head {
+    let header = |name: HeaderName| {
+        let value = response.headers().get(name)?.to_str().ok()?;
+        Some(value.trim().to_owned())
+    };
+    let seconds = header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    Head {
+        status: response.status(),
+        content_length: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+        content_range: header(CONTENT_RANGE),
+        version: header(ETAG).filter(|tag| tag.starts_with('"')).or_else(|| header(LAST_MODIFIED)),
+        retry_after: seconds.map(|asked| asked.min(MOST_PATIENCE)),
+    }
+}
+
+/// The address is left out: it is told once, by whoever lists the mirrors.
+fn no_answer(error: reqwest::Error) -> Broken {
+    let (connect, redirect) = (error.is_connect(), error.is_redirect());
+    let error = anyhow::anyhow!("{:#}", anyhow::Error::new(error.without_url()));
+    match (redirect, connect) {
+        (true, _) => Broken::Redirects(error),
+        (false, true) => Broken::NoConnection(error),
+        (false, false) => Broken::Cut(error),
+    }
+}
+
+fn cut(error: std::io::Error) -> anyhow::Error {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => anyhow::anyhow!("{:#}", anyhow::Error::new(error.without_url())),
+        Err(error) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_stays_on_this_machine() {
+        let allowed = |url: &str| is_allowed(&Url::parse(url).unwrap());
+        assert!(allowed("https://example.org/x") && allowed("http://127.0.0.1:80/x") && allowed("http://[::1]/x"));
+        assert!(!allowed("http://example.org/x") && !allowed("ftp://127.0.0.1/x"));
+        assert!(!allowed("http://127.0.0.1.example.org/"));
+    }
+}
