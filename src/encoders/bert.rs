@@ -4,7 +4,7 @@
 //! pre-training checkpoint are accepted. Source: transformers, `models/bert/modeling_bert.py`.
 
 use serde::Deserialize;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::weights::Weights;
 
@@ -20,6 +20,12 @@ pub struct Config {
     pub type_vocab_size: i64,
     pub layer_norm_eps: f64,
     pub hidden_act: String,
+    #[serde(default = "absolute")]
+    pub position_embedding_type: String,
+}
+
+fn absolute() -> String {
+    "absolute".to_owned()
 }
 
 impl Config {
@@ -27,12 +33,30 @@ impl Config {
     /// If a setting is one that this file does not compute.
     pub fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.hidden_act == "gelu", "`hidden_act` should be \"gelu\", found {:?}", self.hidden_act);
+        let positions = &self.position_embedding_type;
         anyhow::ensure!(
-            self.num_attention_heads > 0 && self.hidden_size % self.num_attention_heads == 0,
+            positions == "absolute",
+            "`position_embedding_type` should be \"absolute\", found {positions:?}"
+        );
+        for (name, size, most) in [
+            ("hidden_size", self.hidden_size, 1 << 16),
+            ("num_hidden_layers", self.num_hidden_layers, 1000),
+            ("num_attention_heads", self.num_attention_heads, 1 << 16),
+            ("intermediate_size", self.intermediate_size, 1 << 20),
+            ("vocab_size", self.vocab_size, 1 << 24),
+            ("max_position_embeddings", self.max_position_embeddings, 1 << 20),
+            ("type_vocab_size", self.type_vocab_size, 1 << 20),
+        ] {
+            anyhow::ensure!((1..=most).contains(&size), "`{name}` should lie between 1 and {most}, found {size}");
+        }
+        anyhow::ensure!(
+            self.hidden_size % self.num_attention_heads == 0,
             "`hidden_size` {} is no multiple of `num_attention_heads` {}",
             self.hidden_size,
             self.num_attention_heads
         );
+        let eps = self.layer_norm_eps;
+        anyhow::ensure!(eps.is_finite() && eps > 0.0, "`layer_norm_eps` should be a positive number, found {eps}");
         Ok(())
     }
 }
@@ -59,7 +83,7 @@ impl Linear {
         Linear { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
     }
 
-    fn to_device(&self, device: tch::Device) -> Self {
+    fn to_device(&self, device: Device) -> Self {
         Linear { weight: self.weight.to_device(device), bias: self.bias.to_device(device) }
     }
 }
@@ -84,7 +108,7 @@ impl LayerNorm {
         x.layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), self.eps, false)
     }
 
-    fn on(&self, device: Option<tch::Device>) -> Self {
+    fn on(&self, device: Option<Device>) -> Self {
         let place = |t: &Tensor| device.map_or_else(|| t.shallow_clone(), |device| t.to_device(device));
         LayerNorm { weight: place(&self.weight), bias: place(&self.bias), eps: self.eps }
     }
@@ -141,7 +165,7 @@ impl Layer {
         context.transpose(1, 2).reshape([batch, tokens, hidden])
     }
 
-    fn map(&self, linear: impl Fn(&Linear) -> Linear, device: Option<tch::Device>) -> Self {
+    fn map(&self, linear: impl Fn(&Linear) -> Linear, device: Option<Device>) -> Self {
         Layer {
             query: linear(&self.query),
             key: linear(&self.key),
@@ -177,6 +201,21 @@ pub struct Tokens {
     pub token_type_ids: Option<Tensor>,
 }
 
+impl Tokens {
+    /// Ids of single texts, padded on the right with 0 to the longest.
+    pub fn padded(rows: &[&[u32]], device: Device) -> Self {
+        let length = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        let (mut ids, mut mask) = (Vec::new(), Vec::new());
+        for row in rows {
+            ids.extend((0..length).map(|at| row.get(at).map_or(0, |&id| i64::from(id))));
+            mask.extend((0..length).map(|at| i64::from(at < row.len())));
+        }
+        let shaped =
+            |values: &[i64]| Tensor::from_slice(values).view([rows.len() as i64, length as i64]).to_device(device);
+        Tokens { input_ids: shaped(&ids), attention_mask: shaped(&mask), token_type_ids: None }
+    }
+}
+
 impl Bert {
     /// Takes a checkpoint apart.
     ///
@@ -186,9 +225,14 @@ impl Bert {
         config.check()?;
         let mut weights = weights.rename(|key| {
             let key = key.strip_prefix("bert.").unwrap_or(key);
-            key.replace(".gamma", ".weight").replace(".beta", ".bias")
+            match (key.strip_suffix(".gamma"), key.strip_suffix(".beta")) {
+                (Some(norm), _) => format!("{norm}.weight"),
+                (_, Some(norm)) => format!("{norm}.bias"),
+                _ => key.to_owned(),
+            }
         });
-        weights.ignore(|key| key.starts_with("cls.") || key == "embeddings.position_ids");
+        let heads = |key: &str| key.starts_with("cls.") || key.starts_with("classifier.");
+        weights.ignore(|key| heads(key) || key == "embeddings.position_ids");
         let w = &mut weights;
         let d = config.hidden_size;
         let embedding =
@@ -242,11 +286,11 @@ impl Bert {
     }
 
     /// The same model on a device.
-    pub fn to_device(&self, device: tch::Device) -> Self {
+    pub fn to_device(&self, device: Device) -> Self {
         self.map(|linear| linear.to_device(device), Some(device))
     }
 
-    fn map(&self, linear: impl Fn(&Linear) -> Linear, device: Option<tch::Device>) -> Self {
+    fn map(&self, linear: impl Fn(&Linear) -> Linear, device: Option<Device>) -> Self {
         let place = |t: &Tensor| device.map_or_else(|| t.shallow_clone(), |device| t.to_device(device));
         Bert {
             word_embeddings: place(&self.word_embeddings),

@@ -1,17 +1,91 @@
 //! Frozen encoders: pictures and texts to features.
 //!
-//! One file per architecture ([`efficientnet_lite`], [`bert`]), [`weights`] for checkpoints, [`tokenize`] for
-//! texts (pictures: [`crate::datasets::preprocess`]), [`pipeline`] for running one over a list of any length.
+//! One file per architecture ([`efficientnet_lite`], [`bert`]); `checkpoints` holds the published weights that
+//! experiments can name, each a row of [`IMAGE_ENCODERS`] or [`TEXT_ENCODERS`]; [`weights`] reads files of weights,
+//! [`tokenize`] texts (pictures: [`crate::datasets::preprocess`]); the pipeline runs an encoder over a list of any
+//! length.
+//!
+//! To add an encoder: a file for its architecture if there is none yet, a row for its weights, and a manifest that says
+//! where these come from.
 
 pub mod bert;
+mod checkpoints;
 pub mod efficientnet_lite;
 mod options;
 mod pipeline;
 pub mod tokenize;
 pub mod weights;
 
+use tch::{Device, Tensor};
+
 pub use options::{ImageEncoderOptions, Pooling, TextEncoderOptions};
 pub use pipeline::{Run, encode_pictures, encode_texts};
+
+use crate::datasets::Archives;
+use crate::datasets::preprocess::Preprocess;
+
+/// A frozen network that turns pictures into features.
+pub trait ImageEncoder: Send {
+    /// How a picture becomes the network's input.
+    fn preprocess(&self) -> Preprocess;
+
+    /// Features, float32 [B, d], of preprocessed pictures [B, 3, H, W], which lie in channels-last memory.
+    ///
+    /// # Errors
+    /// If the pictures are of a size that the network cannot take.
+    fn encode(&self, pictures: &Tensor) -> anyhow::Result<Tensor>;
+
+    /// Another handle on the same weights, for another thread: a tensor can be sent to a thread, but not shared with it.
+    fn replicate(&self) -> Box<dyn ImageEncoder>;
+}
+
+/// A frozen network that turns texts into features.
+pub trait TextEncoder: Send {
+    /// The ids of a text's tokens, special ones included, cut at the encoder's length.
+    ///
+    /// # Errors
+    /// If the tokenizer cannot take the text.
+    fn tokenize(&self, text: &str) -> anyhow::Result<Vec<u32>>;
+
+    /// Features, float32 [B, d], of texts given by their ids. Padding to a common length is the encoder's affair.
+    ///
+    /// # Errors
+    /// If a text has more tokens than the network has positions.
+    fn encode(&self, ids: &[&[u32]]) -> anyhow::Result<Tensor>;
+
+    /// Another handle on the same weights, for another thread.
+    fn replicate(&self) -> Box<dyn TextEncoder>;
+}
+
+/// Published weights of an encoder, and how they are used: `Options` and `Encoder` are those of pictures or of texts.
+pub struct Published<Options, Encoder: ?Sized> {
+    /// The name that experiment files use.
+    pub name: &'static str,
+    /// The manifest of the weights, and the archives of it that are read.
+    pub manifest: &'static str,
+    pub archives: &'static [&'static str],
+    /// The version of the computation, part of the key: raised when the same weights would give other features.
+    pub recipe: u64,
+    /// Names the option that these weights cannot be used with.
+    pub(crate) check: fn(&Options) -> Result<(), String>,
+    pub(crate) load: fn(&Options, &Archives, Device) -> anyhow::Result<Box<Encoder>>,
+}
+
+/// Every image encoder.
+pub const IMAGE_ENCODERS: &[Published<ImageEncoderOptions, dyn ImageEncoder>] = &[checkpoints::EFFICIENTNET_LITE0];
+
+/// Every text encoder.
+pub const TEXT_ENCODERS: &[Published<TextEncoderOptions, dyn TextEncoder>] = &[checkpoints::ALL_MINILM_L6_V2];
+
+impl<Options, Encoder: ?Sized> Published<Options, Encoder> {
+    /// Loads the weights onto a device.
+    ///
+    /// # Errors
+    /// If the archives do not hold what they should; names the file, and every tensor that is missing or does not fit.
+    pub fn load(&self, options: &Options, archives: &Archives, device: Device) -> anyhow::Result<Box<Encoder>> {
+        (self.load)(options, archives, device)
+    }
+}
 
 #[cfg(test)]
 mod tests;

