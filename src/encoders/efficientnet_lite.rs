@@ -48,8 +48,11 @@ struct Convolution {
     weight: Tensor,
     bias: Tensor,
     stride: i64,
+    /// Of the checkpoint's kernel.
     kernel: i64,
     groups: i64,
+    /// The weight with a first row and column of zeros, for [`Convolution::forward`].
+    widened: Option<Tensor>,
 }
 
 impl Convolution {
@@ -68,17 +71,16 @@ impl Convolution {
         let (gamma, beta) = (of_norm("weight"), of_norm("bias"));
         let (mean, variance) = (of_norm("running_mean"), of_norm("running_var"));
         let scale = gamma / (variance + eps).sqrt();
-        let weight = weight * scale.view([-1, 1, 1, 1]);
-        Convolution {
-            weight: channels_last(&weight.to_kind(Kind::Float)),
-            bias: (beta - mean * scale).to_kind(Kind::Float),
-            stride,
-            kernel: size[2],
-            groups,
-        }
+        let weight = channels_last(&(weight * scale.view([-1, 1, 1, 1])).to_kind(Kind::Float));
+        let widened = (groups > 1 && stride == 2).then(|| channels_last(&weight.constant_pad_nd([1, 0, 1, 0])));
+        let bias = (beta - mean * scale).to_kind(Kind::Float);
+        Convolution { weight, bias, stride, kernel: size[2], groups, widened }
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
+        if self.kernel == 1 {
+            return self.at_each_pixel(x);
+        }
         let size = x.size();
         let pad = |n: i64| -> (i64, i64) {
             let total = ((n + self.stride - 1) / self.stride - 1) * self.stride + self.kernel - n;
@@ -86,15 +88,22 @@ impl Convolution {
             (total / 2, total - total / 2)
         };
         let ((top, bottom), (left, right)) = (pad(size[2]), pad(size[3]));
-        let convolve = |x: &Tensor, padding: [i64; 2]| {
-            x.conv2d(&self.weight, Some(&self.bias), [self.stride; 2], padding, [1, 1], self.groups)
+        let convolve = |x: &Tensor, weight: &Tensor, padding: [i64; 2]| {
+            x.conv2d(weight, Some(&self.bias), [self.stride; 2], padding, [1, 1], self.groups)
         };
-        // Symmetric padding is the convolution's own; the rest is laid around the input first.
-        if top == bottom && left == right {
-            convolve(x, [top, left])
-        } else {
-            convolve(&x.constant_pad_nd([left, right, top, bottom]), [0, 0])
+        // Symmetric padding is the convolution's own. One more below and to the right is symmetric for a kernel with a
+        // first row and column of zeros. The rest is laid around the input, which takes longer than such a convolution.
+        match &self.widened {
+            _ if top == bottom && left == right => convolve(x, &self.weight, [top, left]),
+            Some(widened) if top + 1 == bottom && left + 1 == right => convolve(x, widened, [bottom, right]),
+            _ => convolve(&x.constant_pad_nd([left, right, top, bottom]), &self.weight, [0, 0]),
         }
+    }
+
+    /// A 1×1 convolution in channels-last memory is one product of matrices, [B·H·W, inputs] by [inputs, outputs].
+    fn at_each_pixel(&self, x: &Tensor) -> Tensor {
+        let weight = self.weight.view([self.weight.size()[0], -1]);
+        x.permute([0, 2, 3, 1]).linear(&weight, Some(&self.bias)).permute([0, 3, 1, 2])
     }
 
     /// Followed by ReLU6, in place.
@@ -104,7 +113,8 @@ impl Convolution {
 
     fn on(&self, device: Option<Device>) -> Self {
         let place = |t: &Tensor| device.map_or_else(|| t.shallow_clone(), |device| t.to_device(device));
-        Convolution { weight: place(&self.weight), bias: place(&self.bias), ..*self }
+        let widened = self.widened.as_ref().map(place);
+        Convolution { weight: place(&self.weight), bias: place(&self.bias), widened, ..*self }
     }
 }
 

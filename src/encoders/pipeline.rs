@@ -20,8 +20,8 @@ use crate::interrupt::Interrupt;
 use crate::manifests::archive::ZipReader;
 use crate::progress::{Progress, Unit};
 
-/// Pictures per batch: as many as leave a network's activations in the processor's caches; twice as many took 1.4 times
-/// as long per picture. Part of the recipe: it may change the last bits of a feature.
+/// Pictures per batch: as many as leave a network's activations in the processor's caches. Part of the recipe: it may
+/// change the last bits of a feature.
 const PICTURES: usize = 16;
 /// Texts per batch. Part of the recipe.
 const TEXTS: usize = 32;
