@@ -1,7 +1,9 @@
 //! How many steps a method makes per second, on one thread: `cargo bench --bench methods`.
 //!
 //! Methods take turns, and of each part of a step the fastest of many counts, so that what else the machine does
-//! matters little. A step is what the training loop does: gather a batch, form the gradient, update the parameters.
+//! matters little. A step is what the training loop does: gather a batch, form the gradient, update the parameters; and,
+//! measured apart, what the trace asks for beside it. Where a Python with torch is there (`SEESAW_PYTHON`, else
+//! `python3`), PyTorch eager does the same in the plain way in the same run.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -9,6 +11,7 @@ use std::time::Instant;
 use seesaw::datasets::TaskKind;
 use seesaw::methods::{Method, MethodOptions, NAMES};
 use seesaw::random::Stream;
+use seesaw::training::diagnostics;
 use seesaw::training::fit::FeatureSet;
 use seesaw::training::fusion::Fusion;
 use seesaw::training::model::{Model, Shape};
@@ -42,19 +45,91 @@ fn main() {
         for _ in 0..ROUNDS {
             runs.iter_mut().for_each(|run| run.round(&features));
         }
-        let whole = |run: &Run| run.best.iter().sum::<f64>();
+        let whole = |run: &Run| run.best[..3].iter().sum::<f64>();
         for run in &runs {
-            let [gather, gradient, update] = run.best.map(|seconds| 1e6 * seconds);
+            let [gather, gradient, update, trace] = run.best.map(|seconds| 1e6 * seconds);
             println!(
                 "  {:<10} {:>6.0} steps/s, {:>4.2} times the baseline's time; µs a step: {:.0} = {gather:.0} gather + \
-                 {gradient:.0} gradient + {update:.0} update",
+                 {gradient:.0} gradient + {update:.0} update; trace {trace:.0} more ({:.1} %)",
                 run.name,
                 1.0 / whole(run),
                 whole(run) / whole(&runs[0]),
                 1e6 * whole(run),
+                1e-4 * trace / whole(run),
             );
         }
+        if fusion == Fusion::Concat && kind == TaskKind::Multiclass {
+            seeds_at_once(d_v, d_l, d, classes as i64);
+            eager(&[d_v, d_l, d, classes as i64, BATCH], |name| {
+                runs.iter().find(|run| run.name == name).map(|run| 1.0 / whole(run))
+            });
+        }
     }
+}
+
+/// The same step by PyTorch eager, if there is a Python with torch.
+fn eager(sizes: &[i64], ours: impl Fn(&str) -> Option<f64>) {
+    let python = std::env::var("SEESAW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/eager.py");
+    // Its own libtorch, not the one that this program was linked with.
+    let mut command = std::process::Command::new(&python);
+    let output = command.arg(script).args(sizes.iter().map(i64::to_string)).env_remove("LD_LIBRARY_PATH").output();
+    let Some(output) = output.ok().filter(|output| output.status.success()) else {
+        return println!(
+            "  PyTorch eager: not measured, `{python}` has no torch (SEESAW_PYTHON may name one that has)"
+        );
+    };
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Some((name, rate)) = line.split_once(' ') else { continue };
+        if let (Ok(theirs), Some(ours)) = (rate.parse::<f64>(), ours(name)) {
+            println!("  {name:<10} PyTorch eager {theirs:>6.0} steps/s; ours is {:.2} times as fast", ours / theirs);
+        }
+    }
+}
+
+/// What five seeds in one batched computation could gain: the products of a baseline step, which take most of its time,
+/// one seed after the other and with a leading dimension of seeds.
+fn seeds_at_once(d_v: i64, d_l: i64, d: i64, classes: i64) {
+    const SEEDS: i64 = 5;
+    let random = |size: [i64; 3]| Tensor::randn(size, (Kind::Float, Device::Cpu));
+    let x = [d_v, d_l].map(|d_m| random([SEEDS, BATCH, d_m]));
+    let w = [d_v, d_l].map(|d_m| random([SEEDS, d_m, d]));
+    let head = random([SEEDS, 2 * d, classes]);
+    let (batched, single) =
+        (Tensor::bmm as fn(&Tensor, &Tensor) -> Tensor, Tensor::mm as fn(&Tensor, &Tensor) -> Tensor);
+    let products = |x: [Tensor; 2], w: [Tensor; 2], head: Tensor, multiply: fn(&Tensor, &Tensor) -> Tensor| {
+        let z = Tensor::cat(&[multiply(&x[0], &w[0]), multiply(&x[1], &w[1])], -1);
+        let o = multiply(&z, &head);
+        let d_z = multiply(&o, &head.transpose(-1, -2));
+        let _ = black_box(multiply(&z.transpose(-1, -2), &o));
+        for (m, x) in x.iter().enumerate() {
+            let _ = black_box(multiply(&x.transpose(-1, -2), &d_z.narrow(-1, m as i64 * d, d)));
+        }
+    };
+    let of_seed = |seed: i64| (x.each_ref().map(|x| x.select(0, seed)), w.each_ref().map(|w| w.select(0, seed)));
+    let mut best = [f64::MAX; 2];
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        for seed in 0..SEEDS {
+            let (x, w) = of_seed(seed);
+            products(x, w, head.select(0, seed), single);
+        }
+        best[0] = best[0].min(begun.elapsed().as_secs_f64());
+        let begun = Instant::now();
+        products(
+            x.each_ref().map(Tensor::shallow_clone),
+            w.each_ref().map(Tensor::shallow_clone),
+            head.copy(),
+            batched,
+        );
+        best[1] = best[1].min(begun.elapsed().as_secs_f64());
+    }
+    println!(
+        "  products of a step of {SEEDS} seeds: {:.0} µs one by one, {:.0} µs batched, {:.2} times as fast",
+        1e6 * best[0],
+        1e6 * best[1],
+        best[0] / best[1]
+    );
 }
 
 struct Run {
@@ -62,8 +137,8 @@ struct Run {
     method: Box<dyn Method>,
     model: Model,
     optimizer: Optimizer,
-    /// Seconds for gathering, gradient and update, the fewest of all steps.
-    best: [f64; 3],
+    /// Seconds for gathering, gradient and update, and for diagnostics beside them, the fewest of all steps.
+    best: [f64; 4],
 }
 
 impl Run {
@@ -72,7 +147,7 @@ impl Run {
         let model = Model::new(Shape { heads: options.needs_heads(), ..shape }, 0, Kind::Float, Device::Cpu);
         let adam =
             OptimizerOptions::Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
-        Run { name: options.name(), method, optimizer: Optimizer::new(adam, &model), model, best: [f64::MAX; 3] }
+        Run { name: options.name(), method, optimizer: Optimizer::new(adam, &model), model, best: [f64::MAX; 4] }
     }
 
     fn round(&mut self, features: &FeatureSet) {
@@ -85,8 +160,11 @@ impl Run {
             let formed = Instant::now();
             let method = &self.method;
             self.optimizer.step(&mut self.model, &step.gradients, |role| method.learning_rate_factor(role));
+            let updated = Instant::now();
+            black_box(diagnostics::of(&self.model, &step.gradients, &step.d_z));
+            let watched = updated.elapsed();
             drop(black_box(step));
-            let parts = [gathered - begun, formed - gathered, formed.elapsed()];
+            let parts = [gathered - begun, formed - gathered, updated - formed, watched];
             for (best, part) in self.best.iter_mut().zip(parts) {
                 *best = best.min(part.as_secs_f64());
             }
