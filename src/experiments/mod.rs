@@ -17,6 +17,7 @@ use crate::impairments::missing::MissingOptions;
 use crate::impairments::noisy::NoisyOptions;
 use crate::methods::MethodOptions;
 use crate::report::SuiteKind;
+use crate::report::target::{self, Target};
 use crate::training::config::TrainConfig;
 
 pub use file::{Output, SuiteFile};
@@ -33,7 +34,7 @@ pub struct Suite {
     pub methods: Vec<MethodPlan>,
     pub missing: MissingOptions,
     pub noisy: NoisyOptions,
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<OutputPlan>,
 }
 
 /// A dataset of a suite, with everything that its cells share.
@@ -55,6 +56,15 @@ pub struct MethodPlan {
     /// As tables write it.
     pub title: String,
     pub options: MethodOptions,
+}
+
+/// A table or figure of a suite.
+#[derive(Clone, Debug)]
+pub struct OutputPlan {
+    /// No two outputs of a suite have the same.
+    pub target: &'static Target,
+    /// The names of the methods shown, in this order; as many as the target takes.
+    pub methods: Vec<String>,
 }
 
 impl Suite {
@@ -118,10 +128,9 @@ impl Suite {
         impairments.noisy.check().map_err(|wrong| anyhow::anyhow!("impairments.noisy: {wrong}"))?;
         let datasets =
             file.datasets.iter().map(|dataset| dataset_plan(&file, dataset)).collect::<anyhow::Result<_>>()?;
-        let methods = file.methods.iter().map(method_plan).collect::<anyhow::Result<_>>()?;
-        for output in &file.outputs {
-            output.check()?;
-        }
+        let methods: Vec<MethodPlan> = file.methods.iter().map(method_plan).collect::<anyhow::Result<_>>()?;
+        unique("outputs", file.outputs.iter().map(|output| output.target.clone()))?;
+        let outputs = file.outputs.iter().map(|output| output_plan(&methods, output)).collect::<anyhow::Result<_>>()?;
         Ok(Suite {
             name: name.to_owned(),
             kind: file.kind,
@@ -131,7 +140,7 @@ impl Suite {
             methods,
             missing: file.impairments.missing,
             noisy: file.impairments.noisy,
-            outputs: file.outputs,
+            outputs,
         })
     }
 }
@@ -184,6 +193,22 @@ fn method_plan(method: &file::Method) -> anyhow::Result<MethodPlan> {
     options.check().map_err(|wrong| anyhow::anyhow!("options of method `{name}`: {wrong}"))?;
     let title = method.title.clone().unwrap_or_else(|| known.title.to_owned());
     Ok(MethodPlan { name: name.clone(), title, options })
+}
+
+fn output_plan(methods: &[MethodPlan], output: &Output) -> anyhow::Result<OutputPlan> {
+    let target = target::find(&output.target).context("outputs")?;
+    let field = format!("outputs.{}.methods", target.name);
+    let known = || methods.iter().map(|method| method.name.as_str());
+    let shown = match &output.methods {
+        Some(names) => names.clone(),
+        None => known().map(str::to_owned).collect(),
+    };
+    if let Some(name) = shown.iter().find(|name| known().all(|known| known != name.as_str())) {
+        return Err(unknown(&field, "method of this suite", name, known()));
+    }
+    unique(&field, shown.iter().cloned())?;
+    target.check(&shown).context("outputs")?;
+    Ok(OutputPlan { target, methods: shown })
 }
 
 fn unknown<'a>(field: &str, what: &str, found: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {

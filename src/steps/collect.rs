@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
+
 use super::evaluate::Scores;
 use super::{Absence, Compute, InputFile, Job, Kind, Outputs, Step};
 use crate::datasets::Modality;
 use crate::report::results::{
-    Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, SuiteDescription, collect,
+    Cell, CellScores, DatasetDescription, MissingLevel, NoisyScores, Outcome, Provenance, SuiteDescription, collect,
 };
-use crate::report::{self};
+use crate::report::summary::TraceSummary;
+use crate::report::{self, trace};
 use crate::store::Ingredients;
 
 /// Collects a suite. Output `results`: a JSON file of [`report::results::Results`].
@@ -20,7 +23,7 @@ pub struct Collect {
 /// The conditions of each cell.
 const CONDITIONS: [&str; 3] = ["full", "missing", "noisy"];
 
-/// The role of a cell's scores.
+/// The role of a cell's scores under a condition, of its `weights` or of its `trace`.
 pub fn role(condition: &str, dataset: &str, method: &str, seed: u64) -> String {
     format!("{condition} {dataset} {method} {seed}")
 }
@@ -52,7 +55,7 @@ impl Compute for Collect {
         for dataset in &self.suite.datasets {
             for method in &self.suite.methods {
                 for &seed in &self.suite.seeds {
-                    let outcome = outcome(job, &self.suite, &dataset.name, &method.name, seed)?;
+                    let outcome = outcome(job, &self.suite, dataset, &method.name, seed)?;
                     cells.push(Cell { dataset: dataset.name.clone(), method: method.name.clone(), seed, outcome });
                 }
             }
@@ -64,7 +67,14 @@ impl Compute for Collect {
     }
 }
 
-fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, seed: u64) -> anyhow::Result<Outcome> {
+fn outcome(
+    job: &Job,
+    suite: &SuiteDescription,
+    described: &DatasetDescription,
+    method: &str,
+    seed: u64,
+) -> anyhow::Result<Outcome> {
+    let dataset = &described.name;
     let roles = CONDITIONS.map(|condition| role(condition, dataset, method, seed));
     if let Some(absence) = roles.iter().find_map(|role| job.absent.get(role)) {
         return Ok(match absence {
@@ -88,9 +98,11 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
         provenance.keys.insert(format!("evaluate {condition}"), key.clone());
         provenance.inputs.insert(format!("scores {condition}"), sha256.clone());
     }
-    if let Ok(InputFile { sha256, key, path: _ }) = job.input(&role("weights", dataset, method, seed)) {
-        provenance.keys.insert("train".to_owned(), key.clone());
-        provenance.inputs.insert("weights".to_owned(), sha256.clone());
+    for output in ["weights", "trace"] {
+        if let Ok(InputFile { sha256, key, path: _ }) = job.input(&role(output, dataset, method, seed)) {
+            provenance.keys.insert("train".to_owned(), key.clone());
+            provenance.inputs.insert(output.to_owned(), sha256.clone());
+        }
     }
     Ok(Outcome::Scored(CellScores {
         full: number(&full, None, None),
@@ -99,8 +111,20 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
             image: number(&noisy, Some(Modality::Image), None),
             text: number(&noisy, Some(Modality::Text), None),
         },
+        trace: summary(job, &role("trace", dataset, method, seed), described.epochs)?,
         provenance,
     }))
+}
+
+/// What a training's trace comes to; none if it could not be made.
+fn summary(job: &Job, role: &str, epochs: u32) -> anyhow::Result<Option<TraceSummary>> {
+    if job.absent.contains_key(role) {
+        return Ok(None);
+    }
+    let path = &job.input(role)?.path;
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let summary = trace::read(&bytes).and_then(|columns| TraceSummary::of(&columns, epochs));
+    summary.map(Some).with_context(|| format!("the input `{role}` ({}) is malformed", path.display()))
 }
 
 /// An evaluation did not run because its own training failed: the cell failed. Because of anything else (a download):
