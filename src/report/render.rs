@@ -8,9 +8,10 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::escape;
+use super::figure::{figure2, figure4, figure6, figure7};
 use super::results::{Results, SCHEMA};
-use super::table::Table;
-use super::target::{Draw, Target};
+use super::table::{self, Table};
+use super::target::{self, Kind, Target};
 use crate::errors;
 use crate::store::Digest;
 
@@ -22,9 +23,9 @@ const FIGURE_FORMATS: [&str; 3] = ["svg", "pdf", "png"];
 
 /// The formats that a target is rendered in; its files are `TARGET.FORMAT`.
 pub fn formats(target: &Target) -> &'static [&'static str] {
-    match target.draw {
-        Draw::Table(_) => &TABLE_FORMATS,
-        Draw::Figure(_) => &FIGURE_FORMATS,
+    match target.kind {
+        Kind::Table(_) => &TABLE_FORMATS,
+        Kind::Figure(_) => &FIGURE_FORMATS,
     }
 }
 
@@ -38,9 +39,9 @@ fn templates(target: &Target, format: &str) -> [String; 2] {
 /// # Errors
 /// If a template cannot be read.
 pub fn template_digests(target: &Target, folder: &Path) -> anyhow::Result<Vec<(String, Digest)>> {
-    let formats: &[&str] = match target.draw {
-        Draw::Table(_) => &TABLE_FORMATS,
-        Draw::Figure(_) => &[],
+    let formats: &[&str] = match target.kind {
+        Kind::Table(_) => &TABLE_FORMATS,
+        Kind::Figure(_) => &[],
     };
     let names = formats.iter().flat_map(|format| templates(target, format));
     names.map(|name| Ok((name.clone(), Digest::of(read(&folder.join(name))?.as_bytes())))).collect()
@@ -65,14 +66,23 @@ pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Resu
     }
     let methods: Vec<String> = results.suite.methods.iter().map(|method| method.name.clone()).collect();
     target.check(&methods)?;
-    match target.draw {
-        Draw::Table(lay_out) => {
-            let table = lay_out(results);
+    match target.kind {
+        Kind::Table(which) => {
+            let table = match which {
+                target::Table::One => table::table1(results),
+                target::Table::Two => table::table2(results),
+                target::Table::Three => table::table3(results),
+            };
             let filled = |format| Ok((format, fill(target, format, folder, &table)?.into_bytes()));
             TABLE_FORMATS.into_iter().map(filled).collect()
         }
-        Draw::Figure(draw) => {
-            let figure = draw(results)?;
+        Kind::Figure(which) => {
+            let figure = match which {
+                target::Figure::Two => figure2::draw(results)?,
+                target::Figure::Four => figure4::draw(results)?,
+                target::Figure::Six => figure6::draw(results)?,
+                target::Figure::Seven => figure7::draw(results)?,
+            };
             Ok(vec![("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)])
         }
     }

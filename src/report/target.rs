@@ -1,27 +1,41 @@
 //! The tables and figures that can be rendered.
 
-use super::figure::{Figure, figure2, figure4, figure6, figure7};
-use super::results::Results;
-use super::table::{self, Table};
 use crate::errors;
 
 /// A table or figure of the paper.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// As experiment files write it; its files have this name.
     pub name: &'static str,
     /// What it shows, in one line.
     pub meaning: &'static str,
     pub methods: Methods,
-    pub draw: Draw,
+    pub kind: Kind,
 }
 
-/// How a target is made of results that hold the methods that it shows.
-#[derive(Clone, Copy, Debug)]
-pub enum Draw {
-    /// By templates.
-    Table(fn(&Results) -> Table),
-    Figure(fn(&Results) -> anyhow::Result<Figure>),
+/// What a target is; it decides on the formats. How it is made is known to [`super::render`] alone, so that a program that
+/// only plans does without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Table(Table),
+    Figure(Figure),
+}
+
+/// The tables, by their numbers in the paper. Templates write them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    One,
+    Two,
+    Three,
+}
+
+/// The figures, by their numbers in the paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    Two,
+    Four,
+    Six,
+    Seven,
 }
 
 /// How many methods a target shows.
@@ -39,43 +53,43 @@ pub const TARGETS: &[Target] = &[
         name: "table1",
         meaning: "scores with full, missing and noisy modalities",
         methods: Methods::Any,
-        draw: Draw::Table(table::table1),
+        kind: Kind::Table(Table::One),
     },
     Target {
         name: "table2",
         meaning: "the ablation: scores with full and missing modalities",
         methods: Methods::Any,
-        draw: Draw::Table(table::table2),
+        kind: Kind::Table(Table::Two),
     },
     Target {
         name: "table3",
         meaning: "conflicting gradients and missing ΔGap",
         methods: Methods::Parts(&["without projection", "with projection"]),
-        draw: Draw::Table(table::table3),
+        kind: Kind::Table(Table::Three),
     },
     Target {
         name: "figure2",
         meaning: "scores of each modality alone, and the losses per modality",
         methods: Methods::Parts(&["the method shown"]),
-        draw: Draw::Figure(figure2::draw),
+        kind: Kind::Figure(Figure::Two),
     },
     Target {
         name: "figure4",
         meaning: "ΔGap against the missing ratio",
         methods: Methods::Any,
-        draw: Draw::Figure(figure4::draw),
+        kind: Kind::Figure(Figure::Four),
     },
     Target {
         name: "figure6",
         meaning: "losses per modality",
         methods: Methods::Parts(&["without reweighting", "with reweighting"]),
-        draw: Draw::Figure(figure6::draw),
+        kind: Kind::Figure(Figure::Six),
     },
     Target {
         name: "figure7",
         meaning: "cosines between the gradients of image and text",
         methods: Methods::Parts(&["without projection", "with projection"]),
-        draw: Draw::Figure(figure7::draw),
+        kind: Kind::Figure(Figure::Seven),
     },
 ];
 

@@ -65,23 +65,23 @@ pub fn place(dataset: &DatasetDescription, method: &MethodDescription) -> String
     format!("{} on {}", method.title, dataset.title)
 }
 
-/// A loss per epoch, over the seeds whose trace has the column; the others are noted. Empty if there is none.
-pub fn losses(
-    traces: &[(u64, &TraceSummary)],
-    (modality, column): (&str, &str),
-    place: &str,
-    gaps: &mut Gaps<'_>,
-) -> Vec<Point> {
-    let mut curves: Vec<&[f64]> = Vec::new();
+/// Notes the trainings without a head for the image alone or for the text alone, which have no such loss.
+pub fn note_heads(traces: &[(u64, &TraceSummary)], place: &str, gaps: &mut Gaps<'_>) {
     for (seed, trace) in traces {
-        match trace.losses.get(column) {
-            Some(curve) => curves.push(curve),
-            None => {
-                let cause = format!("its training has no head for the {modality} alone (no `{column}` in its trace)");
-                gaps.add(place, *seed, None, &cause);
-            }
+        let absent: Vec<_> = MODALITIES.iter().filter(|(_, column, _)| !trace.losses.contains_key(*column)).collect();
+        let heads: Vec<&str> = absent.iter().map(|(modality, ..)| *modality).collect();
+        let columns: Vec<String> = absent.iter().map(|(_, column, _)| format!("`{column}`")).collect();
+        if !absent.is_empty() {
+            let (heads, columns) = (heads.join(" or the "), columns.join(", "));
+            let cause = format!("its training has no head for the {heads} alone (its trace has no {columns})");
+            gaps.add(place, *seed, None, &cause);
         }
     }
+}
+
+/// A loss per epoch, over the seeds whose trace has the column. Empty if there is none.
+pub fn losses(traces: &[(u64, &TraceSummary)], column: &str) -> Vec<Point> {
+    let curves: Vec<&Vec<f64>> = traces.iter().filter_map(|(_, trace)| trace.losses.get(column)).collect();
     let epochs = curves.iter().map(|curve| curve.len()).max().unwrap_or(0);
     let point = |epoch: usize| {
         let values: Vec<f64> = curves.iter().filter_map(|curve| curve.get(epoch).copied()).collect();

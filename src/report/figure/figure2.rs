@@ -6,7 +6,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::Figure;
 use super::axis::{Axis, minus};
-use super::curves::{MODALITIES, losses, place, traces};
+use super::curves::{MODALITIES, losses, note_heads, place, traces};
 use super::figure6::loss_panel;
 use super::frame::Frame;
 use super::legend::{Entry, Sample};
@@ -80,9 +80,8 @@ fn curves<'a>(
 ) -> Panel<'a> {
     // A cell that has neither scores nor a trace is told with its bars.
     let found = traces(results, dataset, method, gaps);
-    let curve = |(modality, column, pen): (&str, &str, Pen)| {
-        (pen, losses(&found, (modality, column), &place(dataset, method), gaps))
-    };
+    note_heads(&found, &place(dataset, method), gaps);
+    let curve = |(_, column, pen): (&str, &str, Pen)| (pen, losses(&found, column));
     loss_panel(dataset, MODALITIES.map(curve).to_vec(), first)
 }
 
@@ -178,7 +177,8 @@ mod tests {
     #[test]
     fn a_method_without_heads_says_so() {
         let words = told(page, &ablation(SuiteKind::Smoke), &["baseline"]);
-        for part in ["has no head for the image alone (no `loss_v` in its trace)", "no head for the text alone", "68.5"]
+        for part in
+            ["no head for the image or the text alone (its trace has no", "no losses: see the note below", "70.0"]
         {
             assert!(words.contains(part), "{part}\n{words}");
         }

@@ -2,7 +2,7 @@
 //! with reweighting.
 
 use super::axis::Axis;
-use super::curves::{MODALITIES, Point, draw_bands, draw_lines, losses, place, traces};
+use super::curves::{MODALITIES, Point, draw_bands, draw_lines, losses, note_heads, place, traces};
 use super::legend::{Entry, Sample};
 use super::notes::Gaps;
 use super::page::{self, PANEL, Page, Panel, Row};
@@ -54,12 +54,14 @@ fn lines(methods: usize) -> impl Iterator<Item = (usize, usize, Pen)> {
 
 fn panel<'a>(results: &'a Results, dataset: &'a DatasetDescription, first: bool, gaps: &mut Gaps<'_>) -> Panel<'a> {
     let methods = &results.suite.methods;
-    let mut curves: Vec<(Pen, Vec<Point>)> = Vec::new();
-    for (method, modality, pen) in lines(methods.len()) {
-        let (name, column, _) = MODALITIES[modality];
-        let found = traces(results, dataset, &methods[method], gaps);
-        curves.push((pen, losses(&found, (name, column), &place(dataset, &methods[method]), gaps)));
+    let mut found = Vec::new();
+    for method in methods {
+        let traces = traces(results, dataset, method, gaps);
+        note_heads(&traces, &place(dataset, method), gaps);
+        found.push(traces);
     }
+    let curve = |(method, modality, pen): (usize, usize, Pen)| (pen, losses(&found[method], MODALITIES[modality].1));
+    let curves = lines(methods.len()).map(curve).collect();
     loss_panel(dataset, curves, first)
 }
 
@@ -74,6 +76,9 @@ pub(super) fn loss_panel(dataset: &DatasetDescription, curves: Vec<(Pen, Vec<Poi
         x: Axis::epochs(epochs),
         y: Axis::from_zero(highest, if first { "loss (mean over an epoch)" } else { "" }),
         draw: Box::new(move |area, frame| {
+            if curves.iter().all(|(_, points)| points.is_empty()) {
+                return frame.say(area, "no losses: see the note below");
+            }
             curves.iter().try_for_each(|(pen, points)| draw_bands(area, frame, *pen, points))?;
             curves.iter().try_for_each(|(pen, points)| draw_lines(area, frame, *pen, points, epochs.div_ceil(12)))
         }),
@@ -98,7 +103,7 @@ mod tests {
         let (dataset, method) = (&results.suite.datasets[0], &results.suite.methods[3]);
         let mut gaps = Gaps::new(&results.suite);
         let found = traces(&results, dataset, method, &mut gaps);
-        let points = losses(&found, ("image", "loss_v"), &place(dataset, method), &mut gaps);
+        let points = losses(&found, "loss_v");
         assert_eq!(points, [(1.0, 3.0, 2.5f64.sqrt()), (2.0, 0.5, 0.0)]);
         assert!(gaps.lines().is_empty());
         let dashes: Vec<bool> = lines(2).map(|(.., pen)| pen.is_solid()).collect();
@@ -119,7 +124,7 @@ mod tests {
         assert!(!words.contains("no head"), "{words}");
         let words = told(page, &results, &["baseline", "balgrad"]);
         let part = "Left out: Baseline on Emoji subgroup; Baseline on Emoji match; Baseline on Emoji words: its training \
-                    has no head for the image alone (no `loss_v` in its trace)";
+                    has no head for the image or the text alone (its trace has no `loss_v`, `loss_l`)";
         assert!(words.contains(part), "{part}\n{words}");
     }
 }

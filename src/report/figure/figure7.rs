@@ -50,7 +50,7 @@ pub(super) fn page(results: &Results) -> Page<'_> {
     let used: std::collections::BTreeSet<Cosine> = pooled.iter().flatten().flatten().map(|p| p.column).collect();
     let (first, last) = shown_bins(pooled.iter().flatten().flatten());
     let entry = |(at, method): (usize, &MethodDescription)| Entry {
-        title: format!("{} (mean {})", method.title, if at == 0 { "dashed" } else { "dotted" }),
+        title: method.title.clone(),
         pen: pen(at),
         sample: Sample::Outline,
     };
@@ -83,7 +83,8 @@ pub(super) fn page(results: &Results) -> Page<'_> {
 
 /// The pen of the first and of the second method.
 fn pen(method: usize) -> Pen {
-    if method == 0 { Pen::of(1).solid() } else { Pen::of(0).solid() }
+    // Where the two are the same, the first is seen between the second one's dashes.
+    if method == 0 { Pen::of(1).solid() } else { Pen::of(0).dashed(0) }
 }
 
 /// Pools a method's cosines on a dataset; what is left out is noted.
@@ -178,12 +179,18 @@ fn panel(
 ) -> Panel<'_> {
     let highest = found.iter().flatten().flat_map(|pooled| pooled.shares.iter().copied()).fold(0.0, f64::max);
     let top = ceiling(highest / (1.0 - LABELS) / 1.05);
+    let mut y = Axis::new((0.0, top), 5, if leftmost { "share of steps (percent)" } else { "" });
+    // The room for labels is above what a share can be.
+    y.ticks.retain(|(share, _)| *share <= 100.0);
     Panel {
         title: dataset.title.clone(),
         width: PANEL.0,
         x: Axis::new((edge(first), edge(last + 1)), 5, "cosine similarity"),
-        y: Axis::new((0.0, top), 5, if leftmost { "share of steps (percent)" } else { "" }),
+        y,
         draw: Box::new(move |area, frame| {
+            if found.iter().all(Option::is_none) {
+                return frame.say(area, "no cosines: see the note below");
+            }
             let found = || found.iter().enumerate().filter_map(|(at, pooled)| Some((at, pooled.as_ref()?)));
             for (at, pooled) in found() {
                 let outline: Vec<(i32, i32)> = (first..=last)
@@ -202,7 +209,7 @@ fn panel(
 
 /// The upright line of a mean, and its label in a row at the panel's upper left.
 fn mean(area: &Area<'_>, frame: &Frame, (row, method): (usize, usize), mean: f64) -> Drawn {
-    let pen = pen(method).dashed(method.min(1));
+    let pen = pen(method);
     let (x, _) = frame.place(mean, 0.0);
     let labels = frame.top + (f64::from(frame.bottom - frame.top) * LABELS) as i32;
     pen.line(area, &[(x, frame.bottom), (x, labels)])?;
@@ -223,8 +230,11 @@ mod tests {
     use crate::report::samples::{ablation, description, scored};
     use crate::report::summary::TraceSummary;
 
-    /// Results of the baseline on words with these cosines, seed by seed: column, mean, undefined, (bin, steps).
-    fn results(seeds: &[(Cosine, Option<f64>, usize, &[(usize, u64)])]) -> Results {
+    /// Column, mean, undefined steps, (bin, steps).
+    type Seed<'a> = (Cosine, Option<f64>, usize, &'a [(usize, u64)]);
+
+    /// Results of the baseline on words with these cosines, seed by seed.
+    fn results(seeds: &[Seed<'_>]) -> Results {
         let numbers: Vec<u64> = (1..).take(seeds.len()).collect();
         let suite = description(SuiteKind::Smoke, &numbers);
         let cells = numbers.iter().zip(seeds).map(|(&seed, &(column, mean, undefined, bins))| {
@@ -299,7 +309,7 @@ mod tests {
         let words = told(page, &results, &methods);
         for part in [
             "here the updates of the image and the text embedding layer (h_v, h_l): BalGrad w/o projection",
-            "BalGrad w/o projection (mean dashed) BalGrad (mean dotted)",
+            "mean 0.030 BalGrad w/o projection BalGrad Left out",
             "mean 0.090 mean 0.230 Emoji match",
             "Histograms over all steps of 5 seeds",
             "Left out: BalGrad on Emoji words, seed 4: failed: balgrad: `loss_v` is NaN at step 712 (epoch 9)",

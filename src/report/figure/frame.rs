@@ -70,4 +70,11 @@ impl Frame {
         area.draw(&Text::new(y.title.clone(), (left - LEFT + px(10), (top + bottom) / 2), upright))?;
         Ok(())
     }
+
+    /// Says in the middle of the plot why it is empty.
+    pub fn say(&self, area: &Area<'_>, text: &str) -> Drawn {
+        let middle = ((self.left + self.right) / 2, (self.top + self.bottom) / 2);
+        let style = font(12).color(&RGBColor(90, 90, 90)).pos(Pos::new(HPos::Center, VPos::Center));
+        Ok(area.draw(&Text::new(fit(text, 12, self.right - self.left)?, middle, style))?)
+    }
 }

@@ -49,9 +49,11 @@ pub struct Panel<'a> {
     pub width: i32,
     pub x: Axis,
     pub y: Axis,
-    /// Draws what lies on the axes.
-    pub draw: Box<dyn Fn(&Area<'_>, &Frame) -> Drawn + 'a>,
+    pub draw: Content<'a>,
 }
+
+/// Draws what lies on the axes of a panel.
+pub type Content<'a> = Box<dyn Fn(&Area<'_>, &Frame) -> Drawn + 'a>;
 
 /// Draws a page in all formats.
 ///

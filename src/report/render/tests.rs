@@ -3,7 +3,6 @@ use std::path::PathBuf;
 use super::*;
 use crate::report::SuiteKind;
 use crate::report::samples::{ablation, difficult, realistic};
-use crate::report::target;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")

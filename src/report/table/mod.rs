@@ -122,7 +122,8 @@ fn by_quantity(results: &Results, name: &str, rows: &[QuantityRow], caption: Str
 
 /// Table 3: a row per method, a group of columns per dataset, a column per quantity; better is lower.
 pub fn table3(results: &Results) -> Table {
-    const QUANTITIES: [(Quantity, &str); 2] = [(Quantity::Conflict, "Conflict (%)"), (Quantity::MissingGap, "ΔGap")];
+    const QUANTITIES: [(Quantity, &str); 2] =
+        [(Quantity::Conflict, "Conflict (%)"), (Quantity::MissingGap, "Missing ΔGap")];
     let suite = &results.suite;
     let mut footnotes = Vec::new();
     let row = |method: &MethodDescription| {
