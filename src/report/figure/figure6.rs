@@ -23,12 +23,15 @@ pub(super) fn page(results: &Results) -> Page<'_> {
     let mut gaps = Gaps::new(suite);
     let panels = suite.datasets.iter().enumerate();
     let panels = panels.map(|(at, dataset)| panel(results, dataset, at == 0, &mut gaps)).collect();
-    let legend = lines(results.suite.methods.len()).map(|(method, modality, pen)| Entry {
+    // In the order of the methods.
+    let mut legend: Vec<_> = lines(suite.methods.len()).collect();
+    legend.sort_by_key(|(method, modality, _)| (*method, *modality));
+    let entry = |(method, modality, pen): (usize, usize, Pen)| Entry {
         title: format!("{}, {}", suite.methods[method].title, MODALITIES[modality].0),
         pen,
         sample: Sample::Line,
-    });
-    let legend = legend.collect();
+    };
+    let legend = legend.into_iter().map(entry).collect();
     let titles: Vec<&str> = suite.methods.iter().map(|method| method.title.as_str()).collect();
     Page {
         subtitle: format!(
@@ -42,13 +45,12 @@ pub(super) fn page(results: &Results) -> Page<'_> {
     }
 }
 
-/// Method, modality and pen of each line: the last method's are drawn through, on top of the others.
+/// Method, modality and pen of each line, in the order in which they are drawn: the last method's, drawn through, and the
+/// others' on top of them.
 fn lines(methods: usize) -> impl Iterator<Item = (usize, usize, Pen)> {
-    (0..methods).flat_map(move |method| {
-        MODALITIES.iter().enumerate().map(move |(modality, &(.., pen))| {
-            let pen = if method + 1 == methods { pen.solid() } else { pen.dashed(method) };
-            (method, modality, pen)
-        })
+    (0..methods).rev().flat_map(move |method| {
+        let pens = if method + 1 == methods { [Pen::IMAGE, Pen::TEXT] } else { [Pen::IMAGE_ABOVE, Pen::TEXT_ABOVE] };
+        pens.into_iter().enumerate().map(move |(modality, pen)| (method, modality, pen))
     })
 }
 
@@ -92,7 +94,7 @@ mod tests {
     use crate::report::figure::tests::told;
     use crate::report::samples::ablation;
 
-    /// A point is the mean over the seeds of an epoch's loss; the second method's lines are drawn through.
+    /// A point is the mean over the seeds of an epoch's loss; the first method's lines lie on top.
     #[test]
     fn curves_are_means_over_seeds() {
         let mut results = ablation(SuiteKind::Smoke);
@@ -106,8 +108,8 @@ mod tests {
         let points = losses(&found, "loss_v");
         assert_eq!(points, [(1.0, 3.0, 2.5f64.sqrt()), (2.0, 0.5, 0.0)]);
         assert!(gaps.lines().is_empty());
-        let dashes: Vec<bool> = lines(2).map(|(.., pen)| pen.is_solid()).collect();
-        assert_eq!(dashes, [false, false, true, true]);
+        let drawn: Vec<(usize, usize)> = lines(2).map(|(method, modality, _)| (method, modality)).collect();
+        assert_eq!(drawn, [(1, 0), (1, 1), (0, 0), (0, 1)]);
     }
 
     #[test]

@@ -52,17 +52,15 @@ impl Pen {
     /// The pens of image and text, the same in every figure.
     pub const IMAGE: Pen = Pen { colour: COLOURS[0], dash: None, marker: 0 };
     pub const TEXT: Pen = Pen { colour: COLOURS[1], dash: None, marker: 1 };
+    /// Those of a second curve of the same thing, which is drawn on top: darker, and thin enough to see the first one.
+    pub const IMAGE_ABOVE: Pen = Pen { colour: RGBColor(0, 52, 84), dash: Some((7, 4)), marker: 3 };
+    pub const TEXT_ABOVE: Pen = Pen { colour: RGBColor(112, 44, 0), dash: Some((2, 3)), marker: 4 };
     /// The pen of both together.
     pub const BOTH: Pen = Pen { colour: RGBColor(110, 110, 110), dash: None, marker: 2 };
 
     /// The same pen, its line interrupted; the second way differs from the first.
     pub fn dashed(self, way: usize) -> Pen {
         Pen { dash: DASHES[1 + way % (DASHES.len() - 1)], ..self }
-    }
-
-    #[cfg(test)]
-    pub fn is_solid(&self) -> bool {
-        self.dash.is_none()
     }
 
     /// The same pen, its line drawn through.
@@ -99,7 +97,12 @@ impl Pen {
             0 => area.draw(&Circle::new(at, px(4), fill))?,
             1 => area.draw(&TriangleMarker::new(at, px(5), fill))?,
             2 => area.draw(&Rectangle::new([(x - px(4), y - px(4)), (x + px(4), y + px(4))], fill))?,
-            _ => area.draw(&Cross::new(at, px(4), self.colour.stroke_width(px(2) as u32)))?,
+            3 => area.draw(&Cross::new(at, px(4), self.colour.stroke_width(px(2) as u32)))?,
+            _ => {
+                for ends in [[(x - px(5), y), (x + px(5), y)], [(x, y - px(5)), (x, y + px(5))]] {
+                    area.draw(&PathElement::new(ends.to_vec(), self.colour.stroke_width(px(2) as u32)))?;
+                }
+            }
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ pub fn table3(results: &Results) -> String {
         "{head}. Conflict: share of training steps in which the task gradient and the KL gradient have a negative inner \
          product, in percent; in both rows it is measured before the projection, since after it the share is 0 by \
          construction. Missing ΔGap: difference between the test scores without the image and without the text, in percentage \
-         points; {}; {spread}; {training}. Lower is better; the lower one of two different numbers is in bold.",
+         points; {}; {spread}; {training}. Lower is better, the best in bold.",
         results.suite.missing
     )
 }
