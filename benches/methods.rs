@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use seesaw::datasets::TaskKind;
-use seesaw::methods::{BalGrad, Baseline, Method, MethodOptions};
+use seesaw::methods::{Method, MethodOptions, NAMES};
 use seesaw::random::Stream;
 use seesaw::training::fit::FeatureSet;
 use seesaw::training::fusion::Fusion;
@@ -36,8 +36,9 @@ fn main() {
         println!("{name}: {d_v}+{d_l} → {d}, {fusion:?}, batches of {BATCH}, Adam");
         let features = features(&task, d_v, d_l);
         let shape = Shape { task, fusion, image_features: d_v, text_features: d_l, embedding: d, heads: false };
-        let methods = [MethodOptions::Baseline(Baseline::default()), MethodOptions::Balgrad(BalGrad::default())];
-        let mut runs: Vec<Run> = methods.iter().map(|options| Run::new(options, shape)).collect();
+        let methods = NAMES.iter().filter(|named| named.fixed.is_empty());
+        let methods = methods.filter_map(|named| MethodOptions::default_of(named.method));
+        let mut runs: Vec<Run> = methods.map(|options| Run::new(&options, shape)).collect();
         for _ in 0..ROUNDS {
             runs.iter_mut().for_each(|run| run.round(&features));
         }
@@ -67,7 +68,7 @@ struct Run {
 
 impl Run {
     fn new(options: &MethodOptions, shape: Shape) -> Self {
-        let method = options.build();
+        let method = options.build(0);
         let model = Model::new(Shape { heads: options.needs_heads(), ..shape }, 0, Kind::Float, Device::Cpu);
         let adam =
             OptimizerOptions::Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };

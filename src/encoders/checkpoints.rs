@@ -18,7 +18,7 @@ pub(super) const EFFICIENTNET_LITE0: Published<ImageEncoderOptions, dyn ImageEnc
     name: "efficientnet-lite0",
     manifest: "efficientnet-lite0",
     archives: &[LITE0_ARCHIVE],
-    recipe: 1,
+    recipe: 2,
     // A multiple of 32, so that the two flavours of SAME padding agree: from the size that the weights were trained with,
     // as in the published code, and from the input's, as here.
     check: |options| match (32..=1024).contains(&options.size) && options.size.is_multiple_of(32) {

@@ -22,7 +22,7 @@ use crate::progress::{Progress, Unit};
 
 /// Pictures per batch: as many as leave a network's activations in the processor's caches. Part of the recipe: it may
 /// change the last bits of a feature.
-const PICTURES: usize = 16;
+const PICTURES: usize = 8;
 /// Texts per batch. Part of the recipe.
 const TEXTS: usize = 32;
 

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::datasets::reader;
     use crate::encoders::ImageEncoderOptions;
-    use crate::methods::{BalGrad, MethodOptions};
+    use crate::methods::{BalGrad, KlScale, MethodOptions};
     use crate::steps::encode::{Encode, Encoder};
     use crate::steps::prepare::Prepare;
     use crate::steps::train::Train;
@@ -91,7 +91,7 @@ mod tests {
         Train {
             dataset: "emoji-words",
             name: "balgrad".into(),
-            method: MethodOptions::Balgrad(BalGrad::default()),
+            method: MethodOptions::BalGrad(BalGrad::default()),
             config: serde_json::from_str(settings).unwrap(),
             seed,
         }
@@ -124,8 +124,8 @@ mod tests {
             keys,
             [
                 "ee0b4f3154b5f6fb05df0cff45a6680724c169c04c2055abaee5c2f4365ad069",
-                "b9c2e2b5f7d5bd4c8236bec513c6cdb26460a3f32f0b864666879fc4e121667a",
-                "4d94d9663541763900261e932bde63fac59a3fdcf15eb48c06fdea6b3229893f",
+                "1abfa5e9c268ed7eedb2e1ee09599b058d4cf80f8b8a23cd4c91500e72516431",
+                "4d92f4b902a7ebbc5c3db4dc6631257ceb0ae9f856324197038cffcd05f953e0",
             ]
         );
     }
@@ -143,7 +143,7 @@ mod tests {
         step.config.epochs = 21;
         assert_ne!(plain, key(&step, &roles, &here()), "hyperparameter");
         let mut step = train(1);
-        step.method = MethodOptions::Balgrad(BalGrad { kl_scale: 2.0, ..BalGrad::default() });
+        step.method = MethodOptions::BalGrad(BalGrad { kl_scale: KlScale::Factor(2.0), ..BalGrad::default() });
         assert_ne!(plain, key(&step, &roles, &here()), "option of the method");
         assert_ne!(plain, key(&train(1), &["about", "train text"], &here()), "input");
         for environment in [

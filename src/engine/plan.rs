@@ -13,6 +13,7 @@ use crate::impairments::missing::{MissingImage, MissingText};
 use crate::manifests::{self, Manifest};
 use crate::report::render;
 use crate::report::results::{DatasetDescription, MethodDescription, SuiteDescription};
+use crate::steps::choose::{self, Choose};
 use crate::steps::collect::{self, Collect};
 use crate::steps::encode::{Encode, Encoder};
 use crate::steps::evaluate::{Condition, Evaluate};
@@ -32,10 +33,10 @@ pub fn build(suite: &Suite, manifests: &Path, templates: &Path) -> anyhow::Resul
     let mut scores = Vec::new();
     let features: Vec<Features> =
         suite.datasets.iter().map(|dataset| builder.features(dataset)).collect::<anyhow::Result<_>>()?;
-    for (dataset, features) in suite.datasets.iter().zip(&features) {
+    for (at, features) in features.iter().enumerate() {
         for method in &suite.methods {
             for &seed in &suite.seeds {
-                scores.extend(builder.cell(dataset, features, method, seed));
+                scores.extend(builder.cell(at, features, method, seed));
             }
         }
     }
@@ -163,15 +164,9 @@ impl Builder<'_> {
         Ok(self.graph.add(Encode { dataset: reader.name, part: part.to_owned(), encoder }, inputs))
     }
 
-    /// Adds a training and its evaluations; the inputs of the collecting step that come of it.
-    fn cell(
-        &mut self,
-        dataset: &DatasetPlan,
-        features: &Features,
-        method: &MethodPlan,
-        seed: u64,
-    ) -> Vec<(String, Source)> {
-        let name = dataset.reader.name;
+    /// Adds a training on the dataset at a place in the suite, and its evaluations; the inputs of the collecting step that come of it.
+    fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> Vec<(String, Source)> {
+        let name = self.suite.datasets[at].reader.name;
         let part = |split: Split| {
             let of_split = features.encoded.iter().filter(move |(of, ..)| *of == split);
             let samples = output(features.prepared, format!("samples.{}", split.name()));
@@ -179,20 +174,43 @@ impl Builder<'_> {
             encoded.chain([(train::role(split, "samples"), samples)])
         };
         let about = || ("about".to_owned(), output(features.prepared, "about"));
-        let step = Train {
-            dataset: name,
-            name: method.name.clone(),
-            method: method.options.clone(),
-            config: dataset.training.clone(),
-            seed,
+        let config = &method.trainings[at];
+        let mut train = |candidate: Option<usize>, seed: u64| {
+            let options = &method.candidates[candidate.unwrap_or(0)];
+            let number = candidate.map_or_else(String::new, |candidate| format!(" candidate {}", candidate + 1));
+            let step = Train {
+                dataset: name,
+                name: format!("{}{number}", method.name),
+                method: options.clone(),
+                config: config.clone(),
+                seed,
+            };
+            self.graph.add(step, part(Split::Train).chain(part(Split::Val)).chain([about()]))
         };
-        let trained = self.graph.add(step, part(Split::Train).chain(part(Split::Val)).chain([about()]));
+        let trained = if method.candidates.len() == 1 {
+            train(None, seed)
+        } else {
+            let mut inputs = Vec::new();
+            for candidate in 0..method.candidates.len() {
+                for &other in &self.suite.seeds {
+                    let node = train(Some(candidate), other);
+                    inputs.push((choose::summary_role(candidate, other), output(node, "summary")));
+                    if other == seed {
+                        inputs.extend(
+                            ["weights", "trace"].map(|what| (choose::role(what, candidate), output(node, what))),
+                        );
+                    }
+                }
+            }
+            let (candidates, seeds) = (method.candidates.clone(), self.suite.seeds.clone());
+            self.graph.add(Choose { dataset: name, name: method.name.clone(), candidates, seeds, seed }, inputs)
+        };
         let weights = output(trained, "weights");
-        let heads = method.options.needs_heads();
-        let mut scores = vec![
-            (collect::role("weights", name, &method.name, seed), weights.clone()),
-            (collect::role("trace", name, &method.name, seed), output(trained, "trace")),
-        ];
+        let heads = method.candidates[0].needs_heads();
+        let mut scores = vec![(collect::role("weights", name, &method.name, seed), weights.clone())];
+        for what in ["trace", "summary"] {
+            scores.push((collect::role(what, name, &method.name, seed), output(trained, what)));
+        }
         let feature = |kind: &str, (modality, node): &(Modality, NodeId)| {
             (format!("{kind} {}", modality.name()), output(*node, "features"))
         };
@@ -206,14 +224,8 @@ impl Builder<'_> {
         ];
         for (condition, more) in conditions {
             let role = collect::role(condition.name(), name, &method.name, seed);
-            let step = Evaluate {
-                dataset: name,
-                name: method.name.clone(),
-                seed,
-                condition,
-                config: dataset.training.clone(),
-                heads,
-            };
+            let step =
+                Evaluate { dataset: name, name: method.name.clone(), seed, condition, config: config.clone(), heads };
             let inputs = part(Split::Test).chain([about(), ("weights".to_owned(), weights.clone())]).chain(more);
             scores.push((role, output(self.graph.add(step, inputs), "scores")));
         }
@@ -239,10 +251,7 @@ fn describe(suite: &Suite) -> anyhow::Result<SuiteDescription> {
     let method = |method: &MethodPlan| MethodDescription {
         name: method.name.clone(),
         title: method.title.clone(),
-        source: crate::methods::ALL
-            .iter()
-            .find(|known| known.name == method.options.name())
-            .map_or_else(String::new, |known| known.source.to_owned()),
+        source: method.citation.to_owned(),
     };
     let training = || suite.datasets.iter().map(|dataset| &dataset.training);
     Ok(SuiteDescription {
@@ -251,13 +260,30 @@ fn describe(suite: &Suite) -> anyhow::Result<SuiteDescription> {
         title: suite.title.clone(),
         seeds: suite.seeds.clone(),
         selection: common(training().map(|training| training.selection.description().to_owned()).collect()),
-        optimizer: common(training().map(|training| training.optimizer.description()).collect()),
+        optimizer: optimizers(suite, &common(training().map(|training| training.optimizer.description()).collect())),
         missing: suite.missing.description(),
         noisy: suite.noisy.description(),
         ratios: suite.missing.ratios.clone(),
         datasets: suite.datasets.iter().map(dataset).collect(),
         methods: suite.methods.iter().map(method).collect(),
     })
+}
+
+/// The optimiser of the suite's datasets, and what methods have of their own.
+fn optimizers(suite: &Suite, common: &str) -> String {
+    let mut words = common.to_owned();
+    for method in &suite.methods {
+        let trainings = method.trainings.iter().zip(&suite.datasets);
+        let mut own: Vec<String> = trainings
+            .filter(|(own, dataset)| own.optimizer != dataset.training.optimizer)
+            .map(|(own, _)| own.optimizer.description())
+            .collect();
+        own.dedup();
+        if !own.is_empty() {
+            words += &format!("; {}: {}", method.title, own.join("; "));
+        }
+    }
+    words
 }
 
 /// The name that a variant has in experiment files.

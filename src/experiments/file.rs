@@ -70,6 +70,13 @@ pub struct Method {
     /// Options of the method that differ from its defaults.
     #[serde(default)]
     pub options: toml::Table,
+    /// Options of which several values are tried: of all combinations, the one with the best mean score over the seeds
+    /// on the validation split is evaluated, on each dataset by itself.
+    #[serde(default)]
+    pub sweep: BTreeMap<String, Vec<toml::Value>>,
+    /// Settings of its trainings that differ from those of the suite and the dataset.
+    #[serde(default)]
+    pub training: toml::Table,
 }
 
 /// What is done to test samples.

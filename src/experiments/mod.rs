@@ -6,6 +6,7 @@
 
 mod file;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -15,7 +16,7 @@ use crate::encoders::{ImageEncoderOptions, TextEncoderOptions};
 use crate::errors;
 use crate::impairments::missing::MissingOptions;
 use crate::impairments::noisy::NoisyOptions;
-use crate::methods::MethodOptions;
+use crate::methods::{self, MethodOptions};
 use crate::report::SuiteKind;
 use crate::report::target::{self, Target};
 use crate::training::config::TrainConfig;
@@ -55,7 +56,12 @@ pub struct MethodPlan {
     pub name: String,
     /// As tables write it.
     pub title: String,
-    pub options: MethodOptions,
+    /// Where it was published.
+    pub citation: &'static str,
+    /// Its options; several if some are swept, of which the validation split chooses.
+    pub candidates: Vec<MethodOptions>,
+    /// Its trainings' settings, one per dataset of the suite.
+    pub trainings: Vec<TrainConfig>,
 }
 
 /// A table or figure of a suite.
@@ -128,7 +134,8 @@ impl Suite {
         impairments.noisy.check().map_err(|wrong| anyhow::anyhow!("impairments.noisy: {wrong}"))?;
         let datasets =
             file.datasets.iter().map(|dataset| dataset_plan(&file, dataset)).collect::<anyhow::Result<_>>()?;
-        let methods: Vec<MethodPlan> = file.methods.iter().map(method_plan).collect::<anyhow::Result<_>>()?;
+        let methods: Vec<MethodPlan> =
+            file.methods.iter().map(|method| method_plan(&file, method)).collect::<anyhow::Result<_>>()?;
         unique("outputs", file.outputs.iter().map(|output| output.target.clone()))?;
         let outputs = file.outputs.iter().map(|output| output_plan(&methods, output)).collect::<anyhow::Result<_>>()?;
         Ok(Suite {
@@ -163,12 +170,7 @@ fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow::Result<Dat
     })?;
     encoders.image.check().map_err(|wrong| anyhow::anyhow!("encoders.{}.image: {wrong}", dataset.encoders))?;
     encoders.text.check().map_err(|wrong| anyhow::anyhow!("encoders.{}.text: {wrong}", dataset.encoders))?;
-    let mut settings = file.training.clone();
-    settings.extend(dataset.training.clone());
-    let training: TrainConfig = settings
-        .try_into()
-        .map_err(|error: toml::de::Error| anyhow::anyhow!("training of `{name}`: {}", error.message()))?;
-    training.check().map_err(|wrong| anyhow::anyhow!("training of `{name}`: {wrong}"))?;
+    let training = training(&format!("training of `{name}`"), [&file.training, &dataset.training])?;
     Ok(DatasetPlan {
         reader,
         title: dataset.title.clone().unwrap_or_else(|| name.clone()),
@@ -178,21 +180,92 @@ fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow::Result<Dat
     })
 }
 
-fn method_plan(method: &file::Method) -> anyhow::Result<MethodPlan> {
+/// The settings of a training, of which later tables go before earlier ones.
+fn training<'a>(what: &str, tables: impl IntoIterator<Item = &'a toml::Table>) -> anyhow::Result<TrainConfig> {
+    let mut settings = toml::Table::new();
+    tables.into_iter().for_each(|table| settings.extend(table.clone()));
+    let training: TrainConfig =
+        settings.try_into().map_err(|error: toml::de::Error| anyhow::anyhow!("{what}: {}", error.message()))?;
+    training.check().map_err(|wrong| anyhow::anyhow!("{what}: {wrong}"))?;
+    Ok(training)
+}
+
+fn method_plan(file: &SuiteFile, method: &file::Method) -> anyhow::Result<MethodPlan> {
     let name = &method.name;
-    let base = method.method.clone().unwrap_or_else(|| name.clone());
-    let known = crate::methods::ALL
-        .iter()
-        .find(|known| known.name == base)
-        .ok_or_else(|| unknown("methods", "method", &base, crate::methods::ALL.iter().map(|known| known.name)))?;
+    let base = method.method.as_ref().unwrap_or(name);
+    let names = || methods::NAMES.iter().map(|named| named.name);
+    let known = methods::named(base).ok_or_else(|| unknown("methods", "method", base, names()))?;
+    let options = method.options.keys().map(|option| ("options", option));
+    for (given, option) in options.chain(method.sweep.keys().map(|option| ("sweep", option))) {
+        if !known.options.iter().any(|known| known.name == option) {
+            let field = format!("{given} of method `{name}`");
+            return Err(unknown(&field, "option", option, known.options.iter().map(|known| known.name)));
+        }
+        if let Some((_, value)) = known.fixed.iter().find(|(fixed, _)| fixed == option) {
+            anyhow::bail!("{given} of method `{name}`: `{option}` is {value} in `{base}`; use `{}`", known.method);
+        }
+    }
     let mut table = method.options.clone();
-    table.insert("method".into(), base.clone().into());
-    let options: MethodOptions = toml::Value::Table(table)
-        .try_into()
-        .map_err(|error: toml::de::Error| anyhow::anyhow!("options of method `{name}`: {}", error.message()))?;
-    options.check().map_err(|wrong| anyhow::anyhow!("options of method `{name}`: {wrong}"))?;
-    let title = method.title.clone().unwrap_or_else(|| known.title.to_owned());
-    Ok(MethodPlan { name: name.clone(), title, options })
+    for (option, value) in known.fixed {
+        let value: toml::Table = toml::from_str(&format!("value = {value}")).context("a method's fixed option")?;
+        table.extend(value.into_iter().map(|(_, value)| ((*option).to_owned(), value)));
+    }
+    table.insert("method".into(), known.method.into());
+    let candidates: Vec<MethodOptions> = grid(name, table, &method.sweep)?
+        .into_iter()
+        .map(|table| {
+            let options: MethodOptions = toml::Value::Table(table)
+                .try_into()
+                .map_err(|error: toml::de::Error| anyhow::anyhow!("options of method `{name}`: {}", error.message()))?;
+            options.check().map_err(|wrong| anyhow::anyhow!("options of method `{name}`: {wrong}"))?;
+            Ok(options)
+        })
+        .collect::<anyhow::Result<_>>()?;
+    anyhow::ensure!(
+        candidates.iter().all(|options| options.needs_heads() == candidates[0].needs_heads()),
+        "sweep of method `{name}`: either all or none of its models should have unimodal heads"
+    );
+    let trainings = file.datasets.iter().map(|dataset| {
+        let what = format!("training of `{name}` on `{}`", dataset.name);
+        training(&what, [&file.training, &dataset.training, &method.training])
+    });
+    Ok(MethodPlan {
+        name: name.clone(),
+        title: method.title.clone().unwrap_or_else(|| known.title.to_owned()),
+        citation: known.citation,
+        candidates,
+        trainings: trainings.collect::<anyhow::Result<_>>()?,
+    })
+}
+
+/// The most candidates of a sweep: each of them is a training per dataset and seed.
+const MOST_CANDIDATES: usize = 64;
+
+/// Every combination of the swept options' values, the last option's values changing fastest.
+fn grid(
+    name: &str,
+    options: toml::Table,
+    sweep: &BTreeMap<String, Vec<toml::Value>>,
+) -> anyhow::Result<Vec<toml::Table>> {
+    let mut grid = vec![options];
+    for (option, values) in sweep {
+        anyhow::ensure!(!values.is_empty(), "sweep of method `{name}`: `{option}` should list at least one value");
+        anyhow::ensure!(
+            !grid[0].contains_key(option),
+            "method `{name}`: `{option}` is set in `options` and swept in `sweep`"
+        );
+        let with = |table: &toml::Table, value: &toml::Value| {
+            let mut table = table.clone();
+            table.insert(option.clone(), value.clone());
+            table
+        };
+        grid = grid.iter().flat_map(|table| values.iter().map(move |value| with(table, value))).collect();
+        anyhow::ensure!(
+            grid.len() <= MOST_CANDIDATES,
+            "sweep of method `{name}`: more than {MOST_CANDIDATES} candidates"
+        );
+    }
+    Ok(grid)
 }
 
 fn output_plan(methods: &[MethodPlan], output: &Output) -> anyhow::Result<OutputPlan> {

@@ -36,9 +36,22 @@ fn mistakes_are_told_so_that_they_can_be_mended() {
         (
             "name = \"balgrad\"",
             "name = \"balgrad\"\noptions = { kl-scal = 2 }",
-            &["unknown field `kl-scal`", "kl-scale"],
+            &["no option `kl-scal`", "did you mean `kl-scale`?"],
         ),
         ("name = \"balgrad\"", "name = \"balgrad\"\noptions = { kl-scale = -2 }", &["`kl-scale`", "found -2"]),
+        (
+            "name = \"balgrad\"",
+            "name = \"balgrad-reweighting\"\noptions = { project = true }",
+            &["`project` is false in `balgrad-reweighting`", "use `balgrad`"],
+        ),
+        ("name = \"balgrad\"", "name = \"balgrad\"\nsweep = { kl-scale = [] }", &["should list at least one value"]),
+        (
+            "name = \"balgrad\"",
+            "name = \"balgrad\"\noptions = { kl-scale = 2 }\nsweep = { kl-scale = [1, 2] }",
+            &["`kl-scale` is set in `options` and swept in `sweep`"],
+        ),
+        ("name = \"balgrad\"", "name = \"balgrad\"\nsweep = { kl-scala = [1] }", &["did you mean `kl-scale`?"]),
+        ("name = \"balgrad\"", "name = \"balgrad\"\ntraining = { epochs = 0 }", &["training of `balgrad` on"]),
         ("epochs = 10", "epoch = 10", &["training of `emoji-match`", "unknown field `epoch`"]),
         ("epochs = 10", "epochs = 0", &["`epochs` should be at least 1"]),
         ("learning-rate = 1e-3", "learning-rate = -1", &["`learning-rate` should be a positive number, found -1"]),
@@ -106,4 +119,24 @@ fn an_unknown_suite_has_near_names() {
     let error = Suite::load(&folder, "smok").unwrap_err();
     assert_eq!(errors::class_of(&error), errors::Class::Usage);
     assert!(errors::hint_of(&error).unwrap().contains("did you mean `smoke`?"));
+}
+
+/// A sweep gives every combination, and a method's own settings go before those of the dataset.
+#[test]
+fn sweeps_and_own_settings_are_expanded() {
+    let text = smoke().replace(
+        "name = \"balgrad\"\n",
+        "name = \"balgrad\"\nsweep = { kl-scale = [0.5, \"1/C\"], project = [true, false] }\n\
+         training = { epochs = 3, optimizer = { name = \"sgd\", learning-rate = 0.1 } }\n",
+    );
+    let suite = Suite::parse("test", &text).unwrap();
+    let balgrad = suite.methods.iter().find(|method| method.name == "balgrad").unwrap();
+    let expected = [("0.5", "true"), ("0.5", "false"), ("\"1/C\"", "true"), ("\"1/C\"", "false")];
+    assert_eq!(balgrad.candidates.len(), 4);
+    for (options, (scale, project)) in balgrad.candidates.iter().zip(expected) {
+        let value = serde_json::to_value(options).unwrap();
+        assert_eq!((value["kl-scale"].to_string(), value["project"].to_string()), (scale.into(), project.into()));
+    }
+    assert!(balgrad.trainings.iter().all(|training| training.epochs == 3));
+    assert!(suite.methods[0].trainings.iter().all(|training| training.epochs >= 10));
 }

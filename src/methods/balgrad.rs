@@ -6,18 +6,20 @@
 //!
 //! - the weighting rule: `loss-ratio` gives more of the KL gradient to the modality that has learned less;
 //! - the scope of the projection: one inner product over θ = (h_v, h_l);
-//! - the size of the KL gradient: the weights sum to 1, and `kl-scale` multiplies them. In multilabel tasks the divergence is summed over classes
-//!   while the losses are averaged, as the definition of both says;
+//! - the size of the KL gradient: the weights sum to 1, and `kl-scale` multiplies them. In multilabel tasks the divergence
+//!   is summed over classes while the losses are averaged, as the definition of both says;
 //! - f_T is updated with g_T, which is the same as g_T⊥ there: the KL losses do not reach f_T;
-//! - ∇L_v and ∇L_l are not projected, and the KL gradients train the heads too.
+//! - ∇L_v and ∇L_l are not projected; whether the KL gradients train the heads too is `kl-heads`.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Method, Step};
+use super::{Method, Options, Step};
 use crate::datasets::Modality::{Image, Text};
-use crate::training::gradient::{Entries, Gram, Theta, head_norm_squared};
-use crate::training::model::{Activations, Batch, Gradients, Model};
+use crate::datasets::TaskKind;
+use crate::training::gradient::{Entries, Gram, Theta, cosine, head_norm_squared};
+use crate::training::model::{Activations, Batch, FusedGradient, Gradients, Model};
+use crate::training::task::Task;
 
 /// How w_v and w_l follow from the losses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +61,35 @@ pub struct BalGrad {
     /// Over what.
     pub projection_scope: ProjectionScope,
     /// λ: multiplies both weights, which sum to 1.
-    pub kl_scale: f64,
+    pub kl_scale: KlScale,
+    /// Whether the KL gradients train the heads f_v and f_l too, or the embedding layers alone.
+    pub kl_heads: bool,
+}
+
+/// λ.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum KlScale {
+    Factor(f64),
+    Named(NamedScale),
+}
+
+/// A λ that depends on the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NamedScale {
+    /// 1/C in multilabel tasks of C labels, which makes the divergence a mean over labels, as the losses are; else 1.
+    #[serde(rename = "1/C")]
+    OverLabels,
+}
+
+impl KlScale {
+    fn of(self, task: &Task) -> f64 {
+        match self {
+            KlScale::Factor(factor) => factor,
+            KlScale::Named(NamedScale::OverLabels) if task.kind == TaskKind::Multilabel => 1.0 / task.logits as f64,
+            KlScale::Named(NamedScale::OverLabels) => 1.0,
+        }
+    }
 }
 
 impl Default for BalGrad {
@@ -68,19 +98,35 @@ impl Default for BalGrad {
             weights: KlWeights::default(),
             project: true,
             projection_scope: ProjectionScope::default(),
-            kl_scale: 1.0,
+            kl_scale: KlScale::Factor(1.0),
+            kl_heads: true,
         }
     }
 }
 
-impl BalGrad {
-    pub(super) fn check(&self) -> Result<(), String> {
-        match self.kl_scale.is_finite() && self.kl_scale >= 0.0 {
-            true => Ok(()),
-            false => Err(format!("`kl-scale` should be a non-negative number, found {}", self.kl_scale)),
+impl Options for BalGrad {
+    fn needs_heads(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.project && self.projection_scope == ProjectionScope::WithHeads && !self.kl_heads {
+            return Err("`projection-scope = \"with-heads\"` projects what `kl-heads = false` leaves out".to_owned());
+        }
+        match self.kl_scale {
+            KlScale::Factor(factor) if !(factor.is_finite() && factor >= 0.0) => {
+                Err(format!("`kl-scale` should be a non-negative number or \"1/C\", found {factor}"))
+            }
+            _ => Ok(()),
         }
     }
 
+    fn build(&self, _seed: u64) -> Box<dyn Method> {
+        Box::new(self.clone())
+    }
+}
+
+impl BalGrad {
     /// w_v and w_l, which sum to 1; numbers, no gradient flows through them.
     fn kl_weights(&self, loss_v: &Tensor, loss_l: &Tensor) -> (Tensor, Tensor) {
         let half = loss_v.full_like(0.5);
@@ -111,10 +157,11 @@ impl Method for BalGrad {
 
         // 4, reweight: g_kl = w_v g_kl^v ⊕ w_l g_kl^l, times λ.
         let (w_v, w_l) = self.kl_weights(&loss_v, &loss_l);
-        let (d_kl_v, d_kl_l) = (d_kl_v * (&w_v * self.kl_scale), d_kl_l * (&w_l * self.kl_scale));
+        let λ = self.kl_scale.of(task);
+        let (d_kl_v, d_kl_l) = (d_kl_v * (&w_v * λ), d_kl_l * (&w_l * λ));
 
         // 3: g_T = ∇L_T on θ and f_T; g_T^v ⊕ g_T^l = ∇L_v ⊕ ∇L_l and g_kl on θ (they share no parameter).
-        let (g_t, g_t_fused) = model.pull_back_fused(&a, &d_t);
+        let FusedGradient { d_z, theta: g_t, head: g_t_fused } = model.pull_back_fused(&a, &d_t);
         let g_t_m = model.pull_back_heads(&a, &d_v, &d_l);
         let g_kl = model.pull_back_heads(&a, &d_kl_v, &d_kl_l);
 
@@ -125,6 +172,7 @@ impl Method for BalGrad {
         let [(dot_v, square_v), (dot_l, square_l)] =
             [Image, Text].map(|m| gram.inner_and_square(m, Entries::Both, &g_t, &direction));
         let (dot, square) = (dot_v + dot_l, square_v + square_l);
+        let square_t = gram.square(Image, &g_t) + gram.square(Text, &g_t);
         let mut scalars = vec![
             ("loss_T", loss_t),
             ("loss_v", loss_v),
@@ -135,6 +183,8 @@ impl Method for BalGrad {
             ("coefficient_l", w_l),
             ("dot_T_kl", &dot * &size),
             ("norm_g_kl_theta", square.sqrt() * &size),
+            ("norm_g_T_theta", square_t.sqrt()),
+            ("cos_T_kl", cosine(&dot, &square_t, &square)),
             ("conflict", dot.lt(0.0).to_kind(dot.kind())),
         ];
         let kl = Kl { g_kl: &g_kl, direction, size, d_kl_v: &d_kl_v, d_kl_l: &d_kl_l };
@@ -152,13 +202,14 @@ impl Method for BalGrad {
                 join(weights, biases)
             }
         });
-        let [kl_v, kl_l] = match projected.on_heads {
-            None => [d_kl_v, d_kl_l],
-            Some(factor) => [d_kl_v * &factor, d_kl_l * factor],
+        let [on_v, on_l] = match projected.on_heads {
+            _ if !self.kl_heads => [d_v, d_l],
+            None => [d_v + d_kl_v, d_l + d_kl_l],
+            Some(factor) => [d_v + d_kl_v * &factor, d_l + d_kl_l * factor],
         };
-        gradients.extend(model.head_gradient(Image, &a, &(d_v + kl_v)));
-        gradients.extend(model.head_gradient(Text, &a, &(d_l + kl_l)));
-        Step { gradients, scalars }
+        gradients.extend(model.head_gradient(Image, &a, &on_v));
+        gradients.extend(model.head_gradient(Text, &a, &on_l));
+        Step { gradients, d_z, scalars }
     }
 }
 

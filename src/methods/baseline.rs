@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Method, Step};
-use crate::datasets::Modality;
+use super::{Method, Options, Step, probes};
 use crate::training::model::{Batch, Model};
 
 /// Options of the baseline.
@@ -17,21 +16,24 @@ pub struct Baseline {
     pub probe: bool,
 }
 
+impl Options for Baseline {
+    fn needs_heads(&self) -> bool {
+        self.probe
+    }
+
+    fn build(&self, _seed: u64) -> Box<dyn Method> {
+        Box::new(self.clone())
+    }
+}
+
 impl Method for Baseline {
     fn step(&mut self, model: &Model, batch: &Batch) -> Step {
-        let task = &model.shape.task;
         let a = model.forward(batch);
-        let (loss_t, d_o_t) = task.loss(&a.fused.logits, &batch.y);
-        let (g_t, mut gradients) = model.pull_back_fused(&a, &d_o_t);
-        gradients.extend(model.embedding_gradient(batch, &g_t));
-        let mut scalars = vec![("loss_T", loss_t)];
-        if self.probe {
-            for (name, modality, z) in [("loss_v", Modality::Image, &a.z_v), ("loss_l", Modality::Text, &a.z_l)] {
-                let (loss, d_o) = task.loss(&model.head(modality, z), &batch.y);
-                gradients.extend(model.head_gradient(modality, &a, &d_o));
-                scalars.push((name, loss));
-            }
-        }
-        Step { gradients, scalars }
+        let (loss_t, d_o_t) = model.shape.task.loss(&a.fused.logits, &batch.y);
+        let g_t = model.pull_back_fused(&a, &d_o_t);
+        let mut gradients = g_t.head;
+        gradients.extend(model.embedding_gradient(batch, &g_t.theta));
+        let step = Step { gradients, d_z: g_t.d_z, scalars: vec![("loss_T", loss_t)] };
+        if self.probe { probes(model, &a, batch, step) } else { step }
     }
 }

@@ -2,28 +2,41 @@
 //!
 //! A method turns a batch into one combined gradient per parameter. It knows tensors, its own options and its own small
 //! state; the optimiser, the schedule, logging and files belong to the loop in [`crate::training::fit`].
+//!
+//! To add one: a file with its options ([`Options`]) and its step ([`Method`]), and a line in the list below. README.md
+//! walks through an example.
 
+mod agm;
 mod balgrad;
 mod baseline;
+mod mslr;
+mod ogm_ge;
+mod registry;
 
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::training::model::{Batch, Gradients, Model, Role};
+use crate::datasets::Modality;
+use crate::training::model::{Activations, Batch, Gradients, Model, Role};
 
-pub use balgrad::{BalGrad, KlWeights, ProjectionScope};
+pub use agm::{Agm, Scope, ZeroAt};
+pub use balgrad::{BalGrad, KlScale, KlWeights, ProjectionScope};
 pub use baseline::Baseline;
+pub use mslr::{Accumulation, Application, Mslr, Strategy};
+pub use ogm_ge::{Argument, Draw, Modulated, Modulation, MultilabelScore, Noise, OgmGe};
+pub use registry::{MethodOptions, NAMES, Named, OptionDescription, named};
 
 /// What a method makes of one batch.
 #[derive(Debug)]
 pub struct Step {
     /// The combined gradient. A parameter that is not in it is not updated.
     pub gradients: Gradients,
+    /// ∂L_T/∂z_v and ∂L_T/∂z_l, both [B, d], up to one positive factor: what the loop compares the modalities by.
+    pub d_z: [Tensor; 2],
     /// What happened, by the names of the trace; tensors without dimensions, so that nothing has to leave the device.
     pub scalars: Vec<(&'static str, Tensor)>,
 }
 
-/// A training method.
+/// A training method under way.
 pub trait Method: Send {
     /// The combined gradient of one batch at the model's present parameters.
     fn step(&mut self, model: &Model, batch: &Batch) -> Step;
@@ -32,73 +45,50 @@ pub trait Method: Send {
     fn learning_rate_factor(&self, _role: Role) -> f64 {
         1.0
     }
-}
 
-/// A method and its options, as an experiment file names them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "kebab-case")]
-pub enum MethodOptions {
-    Baseline(Baseline),
-    Balgrad(BalGrad),
-}
+    /// Comes before the first step of each epoch, counted from 1.
+    fn begin_epoch(&mut self, _epoch: u32) {}
 
-/// A method's name and where it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Description {
-    /// As experiment files write it.
-    pub name: &'static str,
-    /// As tables write it.
-    pub title: &'static str,
-    /// Where it was published.
-    pub source: &'static str,
-}
-
-/// Every method.
-pub const ALL: &[Description] = &[
-    Description { name: "baseline", title: "Baseline", source: "joint training with the fused loss alone" },
-    Description { name: "balgrad", title: "BalGrad", source: "Kwon et al., NAACL 2025" },
-];
-
-impl MethodOptions {
-    /// The name that experiment files use.
-    pub fn name(&self) -> &'static str {
-        match self {
-            MethodOptions::Baseline(_) => "baseline",
-            MethodOptions::Balgrad(_) => "balgrad",
-        }
+    /// Whether [`Method::end_epoch`] wants scores.
+    fn wants_unimodal_scores(&self) -> bool {
+        false
     }
 
-    /// The version of the method's computation, part of the key of every training with it. Raise it when the same
-    /// options and batches would give another gradient than before.
-    pub fn recipe(&self) -> u64 {
-        match self {
-            MethodOptions::Baseline(_) => 1,
-            MethodOptions::Balgrad(_) => 1,
-        }
-    }
+    /// Comes after the last step of each epoch; for a method that wants them, with the validation scores in percent of
+    /// the mono-modal responses u_v and u_l, blank at the embedding.
+    fn end_epoch(&mut self, _unimodal_scores: Option<[f64; 2]>) {}
+}
 
+/// A method's options, as an experiment file sets them.
+pub trait Options: std::fmt::Debug {
     /// Whether the model needs the unimodal heads f_v and f_l.
-    pub fn needs_heads(&self) -> bool {
-        match self {
-            MethodOptions::Baseline(options) => options.probe,
-            MethodOptions::Balgrad(_) => true,
-        }
-    }
-
-    /// A fresh method with these options.
-    pub fn build(&self) -> Box<dyn Method> {
-        match self {
-            MethodOptions::Baseline(options) => Box::new(options.clone()),
-            MethodOptions::Balgrad(options) => Box::new(options.clone()),
-        }
-    }
+    fn needs_heads(&self) -> bool;
 
     /// # Errors
     /// Names the option that cannot be used.
-    pub fn check(&self) -> Result<(), String> {
-        match self {
-            MethodOptions::Baseline(_) => Ok(()),
-            MethodOptions::Balgrad(options) => options.check(),
-        }
+    fn check(&self) -> Result<(), String> {
+        Ok(())
     }
+
+    /// A fresh method with these options. Whatever it draws follows from the seed.
+    fn build(&self, seed: u64) -> Box<dyn Method>;
 }
+
+/// Trains the unimodal heads on the side, on embeddings that pass no gradient back: unimodal loss curves exist (Figures
+/// 2b and 6 of Kwon et al., NAACL 2025), and the training itself is unchanged.
+fn probes(model: &Model, a: &Activations, batch: &Batch, mut step: Step) -> Step {
+    for (name, modality, z) in [("loss_v", Modality::Image, &a.z_v), ("loss_l", Modality::Text, &a.z_l)] {
+        let (loss, d_o) = model.shape.task.loss(&model.head(modality, z), &batch.y);
+        step.gradients.extend(model.head_gradient(modality, a, &d_o));
+        step.scalars.push((name, loss));
+    }
+    step
+}
+
+/// Whether an epoch lies in a window whose ends belong to it; no last one: to the end.
+fn within(epoch: u32, first: u32, last: Option<u32>) -> bool {
+    epoch >= first && last.is_none_or(|last| epoch <= last)
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 
 use super::evaluate::Scores;
+use super::train::Summary;
 use super::{Absence, Compute, InputFile, Job, Kind, Outputs, Step};
 use crate::datasets::Modality;
 use crate::report::results::{
-    Cell, CellScores, DatasetDescription, MissingLevel, NoisyScores, Outcome, Provenance, SuiteDescription, collect,
+    Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, SuiteDescription, collect,
 };
 use crate::report::summary::TraceSummary;
-use crate::report::{self, trace};
+use crate::report::{self};
 use crate::store::Ingredients;
 
 /// Collects a suite. Output `results`: a JSON file of [`report::results::Results`].
@@ -23,7 +24,7 @@ pub struct Collect {
 /// The conditions of each cell.
 const CONDITIONS: [&str; 3] = ["full", "missing", "noisy"];
 
-/// The role of a cell's scores under a condition, of its `weights` or of its `trace`.
+/// The role of a cell's scores under a condition, or of its training's `weights`, `trace` or `summary`.
 pub fn role(condition: &str, dataset: &str, method: &str, seed: u64) -> String {
     format!("{condition} {dataset} {method} {seed}")
 }
@@ -55,7 +56,7 @@ impl Compute for Collect {
         for dataset in &self.suite.datasets {
             for method in &self.suite.methods {
                 for &seed in &self.suite.seeds {
-                    let outcome = outcome(job, &self.suite, dataset, &method.name, seed)?;
+                    let outcome = outcome(job, &self.suite, &dataset.name, &method.name, seed)?;
                     cells.push(Cell { dataset: dataset.name.clone(), method: method.name.clone(), seed, outcome });
                 }
             }
@@ -67,14 +68,7 @@ impl Compute for Collect {
     }
 }
 
-fn outcome(
-    job: &Job,
-    suite: &SuiteDescription,
-    described: &DatasetDescription,
-    method: &str,
-    seed: u64,
-) -> anyhow::Result<Outcome> {
-    let dataset = &described.name;
+fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, seed: u64) -> anyhow::Result<Outcome> {
     let roles = CONDITIONS.map(|condition| role(condition, dataset, method, seed));
     if let Some(absence) = roles.iter().find_map(|role| job.absent.get(role)) {
         return Ok(match absence {
@@ -111,26 +105,29 @@ fn outcome(
             image: number(&noisy, Some(Modality::Image), None),
             text: number(&noisy, Some(Modality::Text), None),
         },
-        trace: summary(job, &role("trace", dataset, method, seed), described.epochs)?,
+        trace: trace(job, ["trace", "summary"].map(|output| role(output, dataset, method, seed)))?,
         provenance,
     }))
 }
 
-/// What a training's trace comes to; none if it could not be made.
-fn summary(job: &Job, role: &str, epochs: u32) -> anyhow::Result<Option<TraceSummary>> {
-    if job.absent.contains_key(role) {
+/// What a training's trace comes to; none if it could not be made. How many epochs it has is in its summary: a method may
+/// have settings of its own.
+fn trace(job: &Job, [trace, summary]: [String; 2]) -> anyhow::Result<Option<TraceSummary>> {
+    if [&trace, &summary].into_iter().any(|role| job.absent.contains_key(role)) {
         return Ok(None);
     }
-    let path = &job.input(role)?.path;
+    let Summary { epochs, .. } = job.read_json(&summary)?;
+    let path = &job.input(&trace)?.path;
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let summary = trace::read(&bytes).and_then(|columns| TraceSummary::of(&columns, epochs));
-    summary.map(Some).with_context(|| format!("the input `{role}` ({}) is malformed", path.display()))
+    let read = report::trace::read(&bytes).and_then(|columns| TraceSummary::of(&columns, epochs));
+    read.map(Some).with_context(|| format!("the input `{trace}` ({}) is malformed", path.display()))
 }
 
-/// An evaluation did not run because its own training failed: the cell failed. Because of anything else (a download):
+/// An evaluation did not run because its own training, or the choice among its trainings, failed: the cell failed. Because of anything else (a download):
 /// the cell did not run.
 fn failed_or_not_run(cause: &str) -> Outcome {
-    match cause.strip_prefix("`train ").and_then(|rest| rest.split_once("` failed: ")) {
+    let own = cause.strip_prefix("`train ").or_else(|| cause.strip_prefix("`choose "));
+    match own.and_then(|rest| rest.split_once("` failed: ")) {
         Some((_, cause)) => Outcome::Failed { cause: cause.to_owned() },
         None => Outcome::NotRun { cause: cause.to_owned() },
     }
@@ -144,6 +141,8 @@ mod tests {
     fn a_failed_training_is_a_failed_cell() {
         let failed = failed_or_not_run("`train emoji-words balgrad seed 1` failed: loss_T is NaN");
         assert_eq!(failed, Outcome::Failed { cause: "loss_T is NaN".into() });
+        let failed = failed_or_not_run("`choose emoji-words mslr seed 1` failed: no candidate");
+        assert_eq!(failed, Outcome::Failed { cause: "no candidate".into() });
         let cause = "`fetch emoji.whl` failed: no pip";
         assert_eq!(failed_or_not_run(cause), Outcome::NotRun { cause: cause.into() });
     }

@@ -105,8 +105,16 @@ impl Step for Evaluate {
         if let Condition::Missing { ratios } = condition {
             list.options("ratios", ratios);
         }
-        let TrainConfig { embedding, fusion, binary_head, epochs: _, batch_size: _, optimizer: _, selection: _ } =
-            config;
+        let TrainConfig {
+            embedding,
+            fusion,
+            binary_head,
+            epochs: _,
+            batch_size: _,
+            optimizer: _,
+            selection: _,
+            diagnostics: _,
+        } = config;
         list.natural("embedding", u64::from(*embedding));
         list.options("fusion", fusion);
         list.options("binary head", binary_head);

@@ -3,6 +3,7 @@
 //! Each kind is one file: what it takes, what it gives, its recipe version and how it is computed. A step knows files
 //! and the rooms that do the work; it knows nothing of keys, plans or of the store beyond the files it is handed.
 
+pub mod choose;
 pub mod collect;
 pub mod encode;
 pub mod evaluate;
@@ -32,18 +33,20 @@ pub enum Kind {
     Impair,
     Encode,
     Train,
+    Choose,
     Evaluate,
     Collect,
     Render,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Fetch,
         Kind::Prepare,
         Kind::Impair,
         Kind::Encode,
         Kind::Train,
+        Kind::Choose,
         Kind::Evaluate,
         Kind::Collect,
         Kind::Render,
@@ -56,6 +59,7 @@ impl Kind {
             Kind::Impair => "impair",
             Kind::Encode => "encode",
             Kind::Train => "train",
+            Kind::Choose => "choose",
             Kind::Evaluate => "evaluate",
             Kind::Collect => "collect",
             Kind::Render => "render",
@@ -73,7 +77,8 @@ impl Kind {
             Kind::Prepare => 1,
             Kind::Impair => 1,
             Kind::Encode => 1,
-            Kind::Train => 1,
+            Kind::Train => 2,
+            Kind::Choose => 1,
             Kind::Evaluate => 1,
             Kind::Collect => 1,
             Kind::Render => 1,
@@ -144,6 +149,7 @@ pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
         Kind::Impair => of::<impair::Impair>(step, job),
         Kind::Encode => of::<encode::Encode>(step, job),
         Kind::Train => of::<train::Train>(step, job),
+        Kind::Choose => of::<choose::Choose>(step, job),
         Kind::Evaluate => of::<evaluate::Evaluate>(step, job),
         Kind::Collect => of::<collect::Collect>(step, job),
         Kind::Render => of::<render::Render>(step, job),

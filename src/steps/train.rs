@@ -77,7 +77,8 @@ impl Compute for Train {
         let about: About = job.read_json("about")?;
         let task = Task::new(about.task, about.classes.len(), self.config.binary_head);
         let (train, val) = (feature_set(job, &task, Split::Train)?, feature_set(job, &task, Split::Val)?);
-        let cell = Cell { task, config: &self.config, method: &self.method, seed: self.seed };
+        let method = self.method.options();
+        let cell = Cell { task, config: &self.config, name: &self.name, method, seed: self.seed };
         let trained = fit::train(&cell, &train, &val, &job.interrupt, job.progress.as_ref())?;
 
         let parameters = &trained.model.parameters;

@@ -50,6 +50,13 @@ pub struct TrainConfig {
     /// Which epoch is evaluated.
     #[serde(default)]
     pub selection: Selection,
+    /// Whether the trace holds norms and cosines too ([`super::diagnostics`]).
+    #[serde(default = "yes")]
+    pub diagnostics: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn embedding() -> u32 {

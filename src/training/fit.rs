@@ -4,13 +4,14 @@ use anyhow::Context;
 use tch::{Device, Kind, Tensor};
 
 use super::config::{Selection, TrainConfig};
-use super::model::{Batch, Model, Shape};
+use super::diagnostics;
+use super::model::{Activations, Batch, Model, Shape};
 use super::optimizer::Optimizer;
 use super::task::Task;
 use crate::errors;
 use crate::evaluation::metrics;
 use crate::interrupt::Interrupt;
-use crate::methods::MethodOptions;
+use crate::methods::Options;
 use crate::progress::{Progress, Unit};
 use crate::random::Stream;
 
@@ -74,7 +75,9 @@ pub struct Trained {
 pub struct Cell<'a> {
     pub task: Task,
     pub config: &'a TrainConfig,
-    pub method: &'a MethodOptions,
+    /// As the suite calls it.
+    pub name: &'a str,
+    pub method: &'a dyn Options,
     pub seed: u64,
 }
 
@@ -90,11 +93,11 @@ pub fn train(
     progress: &dyn Progress,
 ) -> anyhow::Result<Trained> {
     let _no_grad = tch::no_grad_guard();
-    let Cell { task, config, method: options, seed } = cell;
+    let Cell { task, config, name, method: options, seed } = cell;
     anyhow::ensure!(!train.is_empty(), "the training split is empty");
     anyhow::ensure!(!val.is_empty(), "the validation split is empty");
     let device = train.x_v.device();
-    let mut method = options.build();
+    let mut method = options.build(*seed);
     let shape = Shape {
         task: *task,
         fusion: config.fusion,
@@ -109,6 +112,7 @@ pub fn train(
     let mut best: Option<(f64, u32, Vec<Tensor>)> = None;
     progress.begin(Some(u64::from(config.epochs)), Unit::Epochs);
     for epoch in 1..=config.epochs {
+        method.begin_epoch(epoch);
         let order = shuffled(train.len(), *seed, epoch, device);
         let mut scalars = Vec::new();
         for start in (0..train.len()).step_by(config.batch_size as usize) {
@@ -117,10 +121,15 @@ pub fn train(
             let batch = train.batch(&order.narrow(0, start, size));
             let step = method.step(&model, &batch);
             optimizer.step(&mut model, &step.gradients, |role| method.learning_rate_factor(role));
-            scalars.push(step.scalars);
+            let mut happened = step.scalars;
+            if config.diagnostics {
+                happened.extend(diagnostics::of(&model, &step.gradients, &step.d_z));
+            }
+            scalars.push(happened);
         }
-        record(&mut trace, scalars, epoch, options.name())?;
-        let metric = metrics::score(task, &logits(&model, val)?, &val.y);
+        record(&mut trace, scalars, epoch, name)?;
+        let (metric, unimodal) = validation(&model, val, method.wants_unimodal_scores())?;
+        method.end_epoch(unimodal);
         trace.validation.push(metric);
         if config.selection == Selection::BestValidation && best.as_ref().is_none_or(|(most, ..)| metric > *most) {
             best = Some((metric, epoch, model.parameters.iter().map(|p| p.value.copy()).collect()));
@@ -163,7 +172,8 @@ fn record(
     for step in 0..steps {
         for (column, (name, values)) in trace.steps.iter_mut().enumerate() {
             let value = table[step * width + column];
-            if !value.is_finite() {
+            // A cosine with a zero vector is not defined, and no failure.
+            if !value.is_finite() && !name.starts_with("cos_") {
                 return Err(errors::failed(
                     format!("{method}: `{name}` is {value} at step {} (epoch {epoch})", before + step + 1),
                     "a smaller learning rate usually helps; the other cells are not concerned",
@@ -175,11 +185,31 @@ fn record(
     Ok(())
 }
 
+/// The score in percent on the validation split, and if wanted those of the mono-modal responses u_v and u_l.
+fn validation(model: &Model, val: &FeatureSet, unimodal: bool) -> anyhow::Result<(f64, Option<[f64; 2]>)> {
+    let score = |logits: &Tensor| metrics::score(&model.shape.task, logits, &val.y);
+    if !unimodal {
+        return Ok((score(&logits(model, val)?), None));
+    }
+    let fusion = model.shape.fusion;
+    let parts = in_batches(model, val, |a| {
+        let [u_v, u_l] = fusion.responses(model, &a);
+        Tensor::stack(&[a.fused.logits, u_v, u_l], 1)
+    })?;
+    let [fused, u_v, u_l] = [0, 1, 2].map(|which| score(&parts.select(1, which)));
+    Ok((fused, Some([u_v, u_l])))
+}
+
 /// The fused logits of a whole split, [n, C], in batches of fixed size.
 ///
 /// # Errors
 /// If the features do not fit the model.
 pub fn logits(model: &Model, features: &FeatureSet) -> anyhow::Result<Tensor> {
+    in_batches(model, features, |a| a.fused.logits)
+}
+
+/// What `of` makes of the forward pass of a whole split, batches of fixed size laid one behind the other.
+fn in_batches(model: &Model, features: &FeatureSet, of: impl Fn(Activations) -> Tensor) -> anyhow::Result<Tensor> {
     let _no_grad = tch::no_grad_guard();
     for (name, found, expected) in [
         ("picture", features.x_v.size()[1], model.shape.image_features),
@@ -189,13 +219,11 @@ pub fn logits(model: &Model, features: &FeatureSet) -> anyhow::Result<Tensor> {
     }
     const ROWS: i64 = 512;
     let samples = Tensor::arange(features.len(), (Kind::Int64, features.x_v.device()));
-    let parts: Vec<Tensor> = (0..features.len())
-        .step_by(ROWS as usize)
-        .map(|start| {
-            let batch = features.batch(&samples.narrow(0, start, ROWS.min(features.len() - start)));
-            model.forward(&batch).fused.logits
-        })
-        .collect();
+    let part = |start: i64| {
+        let batch = features.batch(&samples.narrow(0, start, ROWS.min(features.len() - start)));
+        of(model.forward(&batch))
+    };
+    let parts: Vec<Tensor> = (0..features.len()).step_by(ROWS as usize).map(part).collect();
     Ok(Tensor::cat(&parts, 0))
 }
 
@@ -204,7 +232,7 @@ mod tests {
     use super::*;
     use crate::datasets::TaskKind;
     use crate::errors::{Class, class_of};
-    use crate::methods::{BalGrad, Baseline};
+    use crate::methods::{BalGrad, Baseline, MethodOptions, Mslr};
     use crate::progress::Silent;
     use crate::training::optimizer::OptimizerOptions;
     use crate::training::task::BinaryHead;
@@ -247,13 +275,14 @@ mod tests {
             },
             binary_head: BinaryHead::TwoLogits,
             selection: Selection::Last,
+            diagnostics: true,
         }
     }
 
     fn trained(method: MethodOptions, config: &TrainConfig, seed: u64) -> anyhow::Result<Trained> {
         tch::set_num_threads(1);
         let task = Task::new(TaskKind::Multiclass, 4, BinaryHead::TwoLogits);
-        let cell = Cell { task, config, method: &method, seed };
+        let cell = Cell { task, config, name: method.name(), method: method.options(), seed };
         train(&cell, &split(&task, 64, "train"), &split(&task, 24, "val"), &Interrupt::default(), &Silent)
     }
 
@@ -263,8 +292,9 @@ mod tests {
     }
 
     #[test]
-    fn both_methods_learn() {
-        for method in [MethodOptions::Baseline(Baseline { probe: true }), MethodOptions::Balgrad(BalGrad::default())] {
+    fn every_method_learns() {
+        for named in crate::methods::NAMES {
+            let method = MethodOptions::default_of(named.method).unwrap();
             let trained = trained(method, &config(1e-2), 1).unwrap();
             assert!(*trained.trace.validation.last().unwrap() > 80.0, "{:?}", trained.trace.validation);
             let (name, losses) = &trained.trace.steps[0];
@@ -277,7 +307,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_bytes() {
         let run = |seed| {
-            let trained = trained(MethodOptions::Balgrad(BalGrad::default()), &config(1e-3), seed).unwrap();
+            let trained = trained(MethodOptions::BalGrad(BalGrad::default()), &config(1e-3), seed).unwrap();
             (bytes(&trained.model), format!("{:?}", trained.trace))
         };
         let alone = run(5);
@@ -303,11 +333,38 @@ mod tests {
     fn a_loss_that_is_not_finite_is_an_error_that_names_the_step() {
         let mut config = config(1e30);
         config.optimizer = OptimizerOptions::Sgd { learning_rate: 1e30, momentum: 0.0, weight_decay: 0.0 };
-        let error = trained(MethodOptions::Balgrad(BalGrad::default()), &config, 1).unwrap_err();
+        let error = trained(MethodOptions::BalGrad(BalGrad::default()), &config, 1).unwrap_err();
         assert_eq!(class_of(&error), Class::Failed);
         let message = error.to_string();
         assert!(message.starts_with("balgrad: `loss_"), "{message}");
         assert!(message.contains("at step 2 (epoch 1)") || message.contains("at step 3 (epoch 1)"), "{message}");
+    }
+
+    /// MSLR follows the validation scores of the two modalities, which only a training knows.
+    #[test]
+    fn mslr_adapts_during_a_training() {
+        let trained = trained(MethodOptions::Mslr(Mslr { history: 1, ..Mslr::default() }), &config(1e-3), 1).unwrap();
+        let ratio = &trained.trace.steps.iter().find(|(name, _)| *name == "ratio_v").unwrap().1;
+        assert!(ratio[..20].iter().all(|&ratio| ratio == 1.0), "two epochs of ten steps");
+        assert!(ratio[20..].iter().any(|&ratio| ratio != 1.0));
+    }
+
+    /// The trace's diagnostics are there for every method, and watching changes nothing.
+    #[test]
+    fn watching_changes_nothing() {
+        for named in crate::methods::NAMES {
+            let run = |diagnostics: bool| {
+                let config = TrainConfig { diagnostics, epochs: 2, ..config(1e-3) };
+                trained(MethodOptions::default_of(named.method).unwrap(), &config, 4).unwrap()
+            };
+            let (with, without) = (run(true), run(false));
+            assert_eq!(bytes(&with.model), bytes(&without.model), "{}", named.name);
+            let column = |trained: &Trained, name: &str| trained.trace.steps.iter().any(|(known, _)| *known == name);
+            for name in ["cos_embedding_v_l", "norm_update_h_v", "norm_update_h_l", "norm_update_f_T"] {
+                assert!(column(&with, name) && !column(&without, name), "{}: {name}", named.name);
+            }
+            assert!(!column(&with, "cos_update_v_l"), "there are 10 picture and 6 text features");
+        }
     }
 
     /// The epoch with the best validation metric is kept, of several the earliest, and its weights are the ones that

@@ -108,6 +108,30 @@ impl Fusion {
         }
     }
 
+    /// The mono-modal responses u_v = ½ (F − F_l + F_v) and u_l = ½ (F − F_v + F_l), which sum to F, where F_v = F(z_v, 0)
+    /// and F_l = F(0, z_l); [B, C] each. Where F is linear, u_m = z_m W_mᵀ + b/2, half of the classifier with half of its
+    /// bias (Peng et al., CVPR 2022, main.py).
+    pub fn responses(self, model: &Model, a: &Activations) -> [Tensor; 2] {
+        let linear = |weight: &Tensor| (model.get("f_T.bias") * 0.5).addmm(&a.z_v, &weight.tr());
+        match self {
+            Fusion::Concat => {
+                let u_v = linear(&model.get("f_T.weight").narrow(1, 0, model.shape.embedding));
+                let u_l = &a.fused.logits - &u_v;
+                [u_v, u_l]
+            }
+            Fusion::Addition => {
+                let u_v = linear(model.get("f_T.weight"));
+                let u_l = &a.fused.logits - &u_v;
+                [u_v, u_l]
+            }
+            Fusion::Attention | Fusion::ConcatMlp => {
+                let f_v = self.forward(model, &a.z_v, &a.z_l.zeros_like()).logits;
+                let f_l = self.forward(model, &a.z_v.zeros_like(), &a.z_l).logits;
+                shares(&a.fused.logits, &f_v, &f_l)
+            }
+        }
+    }
+
     /// For G = ∂L/∂o_T: ∂L/∂z_v, ∂L/∂z_l, and the gradients of f_T's parameters.
     pub fn pull_back(self, model: &Model, a: &Activations, d_logits: &Tensor) -> (Tensor, Tensor, Gradients) {
         let weight = model.get("f_T.weight");
@@ -133,6 +157,13 @@ impl Fusion {
             Way::Attention(way) => pull_back_attention(model, way, d_logits),
         }
     }
+}
+
+/// u_v and u_l of F, F_v and F_l: the Shapley value of each modality, and half of what no modality gives.
+pub fn shares(f: &Tensor, f_v: &Tensor, f_l: &Tensor) -> [Tensor; 2] {
+    let u_v = (f - f_l + f_v) * 0.5;
+    let u_l = (f - f_v + f_l) * 0.5;
+    [u_v, u_l]
 }
 
 fn attend(model: &Model, z_v: &Tensor, z_l: &Tensor) -> AttentionWay {

@@ -135,9 +135,14 @@ impl Gram {
     /// ⟨g, g′⟩ and ‖g′‖² over h_m's weight, bias or both, at the price of one inner product.
     pub fn inner_and_square(&self, modality: Modality, entries: Entries, g: &Theta, g2: &Theta) -> (Tensor, Tensor) {
         let dual = self.dual(modality, entries, g2);
-        let square = (g2.part(modality) * &dual).sum(None);
         // Rounding can make a vanishing sum of squares negative, and its root NaN.
-        ((g.part(modality) * dual).sum(None), square.clamp_min(0.0))
+        let square = (g2.part(modality) * &dual).sum(None).clamp_min(0.0);
+        ((g.part(modality) * dual).sum(None), square)
+    }
+
+    /// ‖g‖² over h_m.
+    pub fn square(&self, modality: Modality, g: &Theta) -> Tensor {
+        self.inner_h(modality, g, g).clamp_min(0.0)
     }
 
     /// ⟨g, g′⟩ over h_m.
@@ -149,6 +154,12 @@ impl Gram {
     pub fn inner(&self, g: &Theta, g2: &Theta) -> Tensor {
         self.inner_h(Modality::Image, g, g2) + self.inner_h(Modality::Text, g, g2)
     }
+}
+
+/// The cosine of two vectors from their inner product and squares; NaN if one of them is 0.
+pub fn cosine(inner: &Tensor, square: &Tensor, square2: &Tensor) -> Tensor {
+    let norms = square.sqrt() * square2.sqrt();
+    (inner / &norms).clamp(-1.0, 1.0).where_self(&norms.gt(0.0), &norms.full_like(f64::NAN))
 }
 
 /// The squared norm of a unimodal head's gradient from its δ = ∂L/∂o_m and its input z_m, by the same identity.

@@ -11,6 +11,7 @@ mod adam;
 #[cfg(test)]
 pub(crate) mod autograd;
 pub mod config;
+pub mod diagnostics;
 pub mod fit;
 pub mod fusion;
 pub mod gradient;

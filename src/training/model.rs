@@ -108,6 +108,17 @@ pub struct Activations {
     pub fused: Fused,
 }
 
+/// The gradient of a loss of the fused logits.
+#[derive(Debug)]
+pub struct FusedGradient {
+    /// ∂L/∂z_v and ∂L/∂z_l, both [B, d].
+    pub d_z: [Tensor; 2],
+    /// On θ.
+    pub theta: Theta,
+    /// On f_T's parameters.
+    pub head: Gradients,
+}
+
 impl Model {
     /// A model with PyTorch's default initialisation, drawn on the CPU from the seed.
     pub fn new(shape: Shape, seed: u64, kind: Kind, device: Device) -> Self {
@@ -154,10 +165,18 @@ impl Model {
 
     /// z_v, z_l and o_T of a batch.
     pub fn forward(&self, batch: &Batch) -> Activations {
-        let z_v = self.embed(Modality::Image, &batch.x_v);
-        let z_l = self.embed(Modality::Text, &batch.x_l);
+        self.fuse(self.embed(Modality::Image, &batch.x_v), self.embed(Modality::Text, &batch.x_l))
+    }
+
+    /// o_T of embeddings [B, d].
+    pub fn fuse(&self, z_v: Tensor, z_l: Tensor) -> Activations {
         let fused = self.shape.fusion.forward(self, &z_v, &z_l);
         Activations { z_v, z_l, fused }
+    }
+
+    /// z_m⁰ = relu(b_m), [1, d]: the embedding of the feature vector 0.
+    pub fn blank_embedding(&self, modality: Modality) -> Tensor {
+        self.get(&format!("h_{}.bias", letter(modality))).relu().unsqueeze(0)
     }
 
     /// z_m = relu(h_m(x_m)).
@@ -172,10 +191,11 @@ impl Model {
         z.linear(self.get(&format!("f_{m}.weight")), Some(self.get(&format!("f_{m}.bias"))))
     }
 
-    /// The pull-back of ∂L/∂o_T to θ, and its gradient on f_T's parameters.
-    pub fn pull_back_fused(&self, a: &Activations, d_logits: &Tensor) -> (Theta, Gradients) {
-        let (d_v, d_l, gradients) = self.shape.fusion.pull_back(self, a, d_logits);
-        (Theta::new(through_relu(&a.z_v, &d_v), through_relu(&a.z_l, &d_l)), gradients)
+    /// The pull-back of ∂L/∂o_T to the embeddings and to θ, and its gradient on f_T's parameters.
+    pub fn pull_back_fused(&self, a: &Activations, d_logits: &Tensor) -> FusedGradient {
+        let (d_v, d_l, head) = self.shape.fusion.pull_back(self, a, d_logits);
+        let theta = Theta::new(through_relu(&a.z_v, &d_v), through_relu(&a.z_l, &d_l));
+        FusedGradient { d_z: [d_v, d_l], theta, head }
     }
 
     /// The pull-back of ∂L/∂o_v and ∂L/∂o_l to θ.

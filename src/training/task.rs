@@ -120,6 +120,15 @@ impl Task {
         }
     }
 
+    /// The probability that logits [B, C] give to the truth: of the true class, [B], for a softmax; of each label being
+    /// as it is, [B, C], for Bernoulli.
+    pub fn probability_of_truth(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
+        match self.likelihood {
+            Likelihood::Softmax => logits.softmax(-1, None).gather(1, &labels.unsqueeze(1), false).squeeze_dim(1),
+            Likelihood::Bernoulli => ((labels * 2.0 - 1.0) * logits).sigmoid(),
+        }
+    }
+
     /// Predicted class numbers, or 0/1 per label at threshold 0.5, as int64: [B] for a softmax and a single logit,
     /// [B, C] for a multilabel task.
     pub fn predict(&self, logits: &Tensor) -> Tensor {

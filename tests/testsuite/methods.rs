@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use seesaw::datasets::TaskKind;
-use seesaw::methods::MethodOptions;
+use seesaw::methods::{Draw, Method, MethodOptions, Modulation};
 use seesaw::training::fusion::Fusion;
 use seesaw::training::model::{Batch, Model, Shape};
 use seesaw::training::optimizer::{Optimizer, OptimizerOptions};
@@ -25,6 +25,9 @@ type Tensors = BTreeMap<String, Tensor>;
 /// The recordings of the methods that exist here, by the name of their file, and the method that each is a setting of.
 const RECORDED: &[(&str, &str)] = &[
     ("baseline", "baseline"),
+    ("mslr", "mslr"),
+    ("ogm-ge", "ogm-ge"),
+    ("agm", "agm"),
     ("balgrad", "balgrad"),
     ("balgrad-reweighting", "balgrad"),
     ("balgrad-projection", "balgrad"),
@@ -73,21 +76,32 @@ fn replay(
     let case = index["cases"].as_array().unwrap().iter().find(|case| case["name"] == case_name).unwrap();
     let inputs = tensors(&folder.join(case["inputs"].as_str().unwrap()));
     let options = method_options(method, &run["options"]);
+    let draws_given = run["options"]["noise"] == "given";
     let shape = shape(case, fusion, options.needs_heads());
     let optimizer_options = optimizer_options(&index["optimizers"][optimizer], optimizer);
     let steps = index["steps"].as_u64().unwrap() as i64;
 
     let mut own = model(shape, &inputs, fusion, |_| None);
     let mut own_optimizer = Optimizer::new(optimizer_options, &own);
-    let mut own_method = options.build();
+    // A method may carry something from step to step, so that each of the two ways has its own.
+    let build = || match &options {
+        MethodOptions::OgmGe(options) if draws_given => {
+            Box::new(Modulation::with_noise(options.clone(), given_noise(&inputs))) as Box<dyn Method>
+        }
+        options => options.build(0),
+    };
+    let (mut own_method, mut method_on_recorded) = (build(), build());
     for t in 0..steps {
+        let epoch = t as u32 + 1;
+        own_method.begin_epoch(epoch);
+        method_on_recorded.begin_epoch(epoch);
         let at = |key: &str| inputs[key].select(0, t);
         let batch = Batch { x_v: at("x_v"), x_l: at("x_l"), y: at("y") };
         // A single step from the recorded parameters.
         let before =
             |parameter: &str| (t > 0).then(|| recorded[&format!("{name}/params/{parameter}")].select(0, t - 1));
         let from_recorded = model(shape, &inputs, fusion, before);
-        let step = options.build().step(&from_recorded, &batch);
+        let step = method_on_recorded.step(&from_recorded, &batch);
         for (parameter, gradient) in &step.gradients {
             if let Some(expected) = recorded.get(&format!("{name}/gradient/{parameter}")) {
                 close(
@@ -109,6 +123,11 @@ fn replay(
             close(&format!("{method}: {name}, after step {t}, {}", parameter.name), &parameter.value, &expected);
             compared.tensors += 1;
         }
+        // Every step is an epoch here.
+        let metric = |m: &str| inputs[&format!("mslr.metric_{m}")].double_value(&[t]);
+        let scores = own_method.wants_unimodal_scores().then(|| [metric("v"), metric("l")]);
+        own_method.end_epoch(scores);
+        method_on_recorded.end_epoch(scores);
     }
     // The traces list a parameter if and only if it moves.
     let moving = recorded.keys().filter(|key| key.starts_with(&format!("{name}/params/"))).count();
@@ -118,7 +137,26 @@ fn replay(
 fn method_options(method: &str, options: &Value) -> MethodOptions {
     let mut table = serde_json::Map::from_iter([("method".to_owned(), Value::from(method))]);
     table.extend(options.as_object().unwrap().iter().map(|(key, value)| (key.replace('_', "-"), value.clone())));
+    if table.get("noise").is_some_and(|noise| noise == "given") {
+        table.insert("noise".to_owned(), "gaussian".into());
+    }
     serde_json::from_value(table.into()).unwrap()
+}
+
+/// The recorded draws: each parameter's, step by step.
+fn given_noise(inputs: &Tensors) -> Draw {
+    let noises: Vec<(String, Tensor)> = inputs
+        .iter()
+        .filter_map(|(key, noise)| Some((key.strip_prefix("ogm.noise.")?.to_owned(), noise.copy())))
+        .collect();
+    let mut drawn: BTreeMap<String, i64> = BTreeMap::new();
+    Box::new(move |parameter, _| {
+        let step = drawn.entry(parameter.to_owned()).or_default();
+        let (_, noise) = noises.iter().find(|(name, _)| name == parameter).expect("a recorded draw");
+        let noise = noise.select(0, *step);
+        *step += 1;
+        noise
+    })
 }
 
 fn shape(case: &Value, fusion: &str, heads: bool) -> Shape {

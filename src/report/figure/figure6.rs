@@ -36,7 +36,7 @@ pub(super) fn page(results: &Results) -> Page<'_> {
     Page {
         subtitle: format!(
             "Training losses of the heads of one modality, {}. {}; {}.",
-            titles.join(" (without reweighting, dashed) and ") + " (with reweighting, drawn through)",
+            titles.join(" (without reweighting, broken lines) and ") + " (with reweighting, drawn through)",
             spread_of_lines(suite.seeds.len()),
             suite.optimizer
         ),
@@ -117,7 +117,7 @@ mod tests {
         let results = ablation(SuiteKind::Smoke);
         let words = told(page, &results, &["balgrad-projection", "balgrad"]);
         for part in [
-            "BalGrad w/o reweighting (without reweighting, dashed) and BalGrad (with reweighting, drawn through)",
+            "BalGrad w/o reweighting (without reweighting, broken lines) and BalGrad (with reweighting, drawn through)",
             "BalGrad w/o reweighting, image BalGrad w/o reweighting, text BalGrad, image BalGrad, text",
             "Left out: BalGrad on Emoji words, seed 4: failed",
         ] {

@@ -1,0 +1,265 @@
+//! AGM (Li et al., "Boosting Multi-modal Model Performance with Adaptive Gradient Modulation", ICCV 2023): scales the
+//! gradient that enters each modality's response, by how far ahead the modality is now and was on average.
+//!
+//! ```text
+//! u_v = ½ (F − F_l + F_v),  u_l = ½ (F − F_v + F_l),  blank at the features, with gradients through every term
+//! s_m = mean_i −log max(softmax(u_m,i)[y_i], 10⁻⁸)            no gradient
+//! r_m = exp(s_m̄ − s_m)            how far ahead m is now
+//! τ_m = exp(ŝ_m̄ − ŝ_m)            how far ahead it was on average, this step not included
+//! κ_m = exp(α · min(τ_m − r_m, 10))
+//! t ← t+1;  ŝ_m ← ŝ_m (t−1)/t + s_m/t
+//! backward pass of L(u_v + u_l, y), with the gradient that enters u_m multiplied by κ_m
+//! if any |∂/∂f_T.weight| > 1:  g ← g · min(1, 1/(‖g‖ + 10⁻⁶))
+//! ```
+//!
+//! With G = ∂L/∂o, F receives ½(κ_v + κ_l) G, F_v ½(κ_v − κ_l) G and F_l −½(κ_v − κ_l) G. Source:
+//! lihong2303/AGM_ICCV2023, the two-modality case (CREMA-D), which clamps, floors and clips as written here. In Bernoulli
+//! tasks s_m is the mean over samples and labels.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::{Method, Options, Step, probes, within};
+use crate::datasets::Modality;
+use crate::training::fusion::shares;
+use crate::training::model::{Activations, Batch, FusedGradient, Gradients, Model, letter, through_relu};
+
+/// Where a modality is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ZeroAt {
+    /// x_m = 0, hence z_m⁰ = relu(b_m); gradients flow into b_m.
+    #[default]
+    Features,
+    /// z_m⁰ = 0.
+    Embedding,
+}
+
+/// What is scaled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// The gradient that enters each response.
+    #[default]
+    Response,
+    /// The gradient of h_m, by κ_m; f_T is left alone.
+    Embedding,
+}
+
+/// Options of AGM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Agm {
+    /// α
+    pub alpha: f64,
+    pub zero_at: ZeroAt,
+    pub scope: Scope,
+    /// The most that τ − r counts.
+    pub clamp: f64,
+    /// The least probability that a score sees.
+    pub floor: f64,
+    /// Both the threshold of f_T.weight's entries and the norm that is clipped to; 0: no clipping.
+    pub clip: f64,
+    /// The first epoch that is modulated, counted from 1.
+    pub modulation_start: u32,
+    /// The last one; none: to the end. Outside, κ = 1.
+    pub modulation_end: Option<u32>,
+    /// Train unimodal heads on the side.
+    pub probe: bool,
+}
+
+impl Default for Agm {
+    fn default() -> Self {
+        Agm {
+            alpha: 1.0,
+            zero_at: ZeroAt::default(),
+            scope: Scope::default(),
+            clamp: 10.0,
+            floor: 1e-8,
+            clip: 1.0,
+            modulation_start: 1,
+            modulation_end: None,
+            probe: false,
+        }
+    }
+}
+
+impl Options for Agm {
+    fn needs_heads(&self) -> bool {
+        self.probe
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for (name, value) in [("alpha", self.alpha), ("clamp", self.clamp), ("clip", self.clip)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(format!("`{name}` should be a non-negative number, found {value}"));
+            }
+        }
+        match self.floor > 0.0 && self.floor <= 1.0 {
+            true => Ok(()),
+            false => Err(format!("`floor` should lie above 0 and not above 1, found {}", self.floor)),
+        }
+    }
+
+    fn build(&self, _seed: u64) -> Box<dyn Method> {
+        Box::new(Adaptive::new(self.clone()))
+    }
+}
+
+/// AGM under way.
+#[derive(Debug)]
+pub struct Adaptive {
+    options: Agm,
+    epoch: u32,
+    /// ŝ_v and ŝ_l, once there is a step to average over.
+    running: Option<[Tensor; 2]>,
+    /// t
+    steps: u32,
+}
+
+impl Adaptive {
+    pub fn new(options: Agm) -> Self {
+        Adaptive { options, epoch: 1, running: None, steps: 0 }
+    }
+
+    /// F(z_v, z_l⁰) and F(z_v⁰, z_l).
+    fn alone(&self, model: &Model, a: &Activations) -> [Activations; 2] {
+        let blank = |modality, z: &Tensor| match self.options.zero_at {
+            ZeroAt::Features => model.blank_embedding(modality).expand_as(z),
+            ZeroAt::Embedding => z.zeros_like(),
+        };
+        let (no_v, no_l) = (blank(Modality::Image, &a.z_v), blank(Modality::Text, &a.z_l));
+        [model.fuse(a.z_v.shallow_clone(), no_l), model.fuse(no_v, a.z_l.shallow_clone())]
+    }
+
+    /// ŝ_m ← ŝ_m (t−1)/t + s_m/t.
+    fn average(&mut self, scores: [&Tensor; 2]) -> [Tensor; 2] {
+        self.steps += 1;
+        let t = f64::from(self.steps);
+        let running = match self.running.take() {
+            None => scores.map(Tensor::shallow_clone),
+            Some([v, l]) => [v * ((t - 1.0) / t) + scores[0] / t, l * ((t - 1.0) / t) + scores[1] / t],
+        };
+        self.running = Some(running.each_ref().map(Tensor::shallow_clone));
+        running
+    }
+
+    /// The gradient with κ_m on what enters u_m.
+    fn modulated(
+        &self,
+        model: &Model,
+        batch: &Batch,
+        a: &Activations,
+        [a_v, a_l]: &[Activations; 2],
+        d_o_t: &Tensor,
+        [κ_v, κ_l]: [&Tensor; 2],
+    ) -> (Gradients, [Tensor; 2]) {
+        if self.options.scope == Scope::Embedding {
+            let g_t = model.pull_back_fused(a, d_o_t);
+            let mut gradients = g_t.head;
+            gradients.extend(model.embedding_gradient(batch, &g_t.theta.weighted(κ_v, κ_l)));
+            return (gradients, g_t.d_z);
+        }
+        let half_difference = (κ_v - κ_l) * 0.5;
+        let FusedGradient { d_z, theta, head } = model.pull_back_fused(a, &(d_o_t * ((κ_v + κ_l) * 0.5)));
+        let of_v = model.pull_back_fused(a_v, &(d_o_t * &half_difference));
+        let of_l = model.pull_back_fused(a_l, &(d_o_t * -half_difference));
+        let mut theta = theta;
+        theta.v += &of_v.theta.v;
+        theta.l += &of_l.theta.l;
+        let embedding = model.embedding_gradient(batch, &theta);
+        let blanks = [(Modality::Image, &of_l.d_z[0]), (Modality::Text, &of_v.d_z[1])];
+        let mut gradients = sum(head, [of_v.head, of_l.head]);
+        gradients.extend(match self.options.zero_at {
+            ZeroAt::Embedding => embedding,
+            ZeroAt::Features => blanks.into_iter().fold(embedding, |sum, (m, d_z)| through_blank(model, sum, m, d_z)),
+        });
+        (gradients, d_z)
+    }
+}
+
+impl Method for Adaptive {
+    fn step(&mut self, model: &Model, batch: &Batch) -> Step {
+        let task = &model.shape.task;
+        let a = model.forward(batch);
+        let alone = self.alone(model, &a);
+        let (loss_t, d_o_t) = task.loss(&a.fused.logits, &batch.y);
+
+        let score = |u: Tensor| -task.probability_of_truth(&u, &batch.y).clamp_min(self.options.floor).log().mean(None);
+        let [a_v, a_l] = &alone;
+        let [s_v, s_l] = shares(&a.fused.logits, &a_v.fused.logits, &a_l.fused.logits).map(score);
+        let ahead = |s: &Tensor, s_other: &Tensor| (s_other - s).exp();
+        let (r_v, r_l) = (ahead(&s_v, &s_l), ahead(&s_l, &s_v));
+        let (τ_v, τ_l) = match &self.running {
+            None => (s_v.ones_like(), s_l.ones_like()),
+            Some([v, l]) => (ahead(v, l), ahead(l, v)),
+        };
+        let active = within(self.epoch, self.options.modulation_start, self.options.modulation_end);
+        let κ = |τ: &Tensor, r: &Tensor| match active {
+            true => ((τ - r).clamp_max(self.options.clamp) * self.options.alpha).exp(),
+            false => τ.ones_like(),
+        };
+        let (κ_v, κ_l) = (κ(&τ_v, &r_v), κ(&τ_l, &r_l));
+        let (mut gradients, d_z) = self.modulated(model, batch, &a, &alone, &d_o_t, [&κ_v, &κ_l]);
+        let [running_v, running_l] = self.average([&s_v, &s_l]);
+
+        let mut scalars = vec![
+            ("loss_T", loss_t),
+            ("score_v", s_v),
+            ("score_l", s_l),
+            ("ratio_v", r_v),
+            ("ratio_l", r_l),
+            ("reference_v", τ_v),
+            ("reference_l", τ_l),
+            ("running_v", running_v),
+            ("running_l", running_l),
+            ("coefficient_v", κ_v),
+            ("coefficient_l", κ_l),
+        ];
+        if self.options.clip > 0.0 {
+            let (norm, clipped) = clip(&mut gradients, self.options.clip);
+            scalars.extend([("norm_before_clip", norm), ("clipped", clipped)]);
+        }
+        let step = Step { gradients, d_z, scalars };
+        if self.options.probe { probes(model, &a, batch, step) } else { step }
+    }
+
+    fn begin_epoch(&mut self, epoch: u32) {
+        self.epoch = epoch;
+    }
+}
+
+/// The sum of gradients on the same parameters, in the same order.
+fn sum(mut gradients: Gradients, others: [Gradients; 2]) -> Gradients {
+    for other in others {
+        for ((name, sum), (other_name, gradient)) in gradients.iter_mut().zip(other) {
+            debug_assert_eq!(*name, other_name);
+            *sum += gradient;
+        }
+    }
+    gradients
+}
+
+/// Adds what flows through z_m⁰ = relu(b_m), one row for the whole batch, into b_m.
+fn through_blank(model: &Model, gradients: Gradients, modality: Modality, d_z: &Tensor) -> Gradients {
+    let row = d_z.sum_dim_intlist([0].as_slice(), true, None);
+    let d_bias = through_relu(&model.blank_embedding(modality), &row).squeeze_dim(0);
+    let bias = format!("h_{}.bias", letter(modality));
+    let added = |(name, gradient): (String, Tensor)| {
+        let gradient = if name == bias { gradient + &d_bias } else { gradient };
+        (name, gradient)
+    };
+    gradients.into_iter().map(added).collect()
+}
+
+/// Clips the norm of the whole gradient if an entry of f_T.weight's exceeds the limit; the norm before, and whether.
+fn clip(gradients: &mut Gradients, limit: f64) -> (Tensor, Tensor) {
+    let squares: Vec<Tensor> = gradients.iter().map(|(_, g)| g.reshape([-1]).dot(&g.reshape([-1]))).collect();
+    let norm = Tensor::stack(&squares, 0).sum(None).sqrt();
+    let (_, of_classifier) = gradients.iter().find(|(name, _)| name == "f_T.weight").expect("every fusion has one");
+    let clipped = of_classifier.abs().max().gt(limit);
+    let factor = (limit / (&norm + 1e-6)).clamp_max(1.0).where_self(&clipped, &norm.ones_like());
+    gradients.iter_mut().for_each(|(_, g)| drop(g.g_mul_(&factor)));
+    let clipped = clipped.to_kind(norm.kind());
+    (norm, clipped)
+}

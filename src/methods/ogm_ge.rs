@@ -1,0 +1,247 @@
+//! OGM-GE (Peng et al., "Balanced Multimodal Learning via On-the-fly Gradient Modulation", CVPR 2022): slows the modality
+//! that is ahead, and adds noise to both (GE, "generalisation enhancement").
+//!
+//! ```text
+//! s_m = Σ_i p_m,i        p_m,i = softmax(u_m,i)[y_i], the other modality's embedding 0, no gradient
+//! ρ_v = s_v / s_l,  ρ_l = 1/ρ_v
+//! k_m = 1 − tanh(α ρ_m)  if ρ_m > 1,  else 1
+//! for every parameter tensor g of h_m, for both modalities:
+//!     g ← k_m · g + ε,   ε ~ N(0, (std(g) + 10⁻⁸)²), independent entries
+//! ```
+//!
+//! f_T is not modulated. Source: GeWu-Lab/OGM-GE_CVPR2022, main.py; equation (10) of the paper. Where the code departs
+//! from the equation at a tie (ρ = 1), the equation holds here: nobody is slowed. The authors change convolutions
+//! alone, and there are none here: `parameters = "all"` takes the equation's θ^u, all of h_m. In multilabel tasks
+//! p_m,i is the mean probability of the labels that sample i has (0 if none).
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::{Method, Options, Step, probes, within};
+use crate::datasets::TaskKind;
+use crate::random::Stream;
+use crate::training::model::{Batch, Gradients, Model};
+use crate::training::task::Task;
+
+/// What tanh is taken of, times α.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Argument {
+    /// ρ: k jumps from 1 to 1 − tanh α at ρ = 1.
+    #[default]
+    Ratio,
+    /// ρ − 1: k is continuous, as in the group's later methods.
+    RatioMinusOne,
+}
+
+/// What is modulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Modulated {
+    /// h_m's weight and bias.
+    #[default]
+    All,
+    /// Its weight.
+    Weights,
+}
+
+/// GE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Noise {
+    #[default]
+    Gaussian,
+    Off,
+}
+
+/// p_m,i of a multilabel task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MultilabelScore {
+    /// The mean probability of the labels that the sample has.
+    #[default]
+    Positives,
+    /// The mean over all labels of the probability that each is as it is; with rare labels ρ stays near 1.
+    Likelihood,
+}
+
+/// Options of OGM-GE.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct OgmGe {
+    /// α; the authors use 0.1, and 0.8 for CREMA-D.
+    pub alpha: f64,
+    pub argument: Argument,
+    pub parameters: Modulated,
+    pub noise: Noise,
+    pub multilabel_score: MultilabelScore,
+    /// The first epoch that is modulated, counted from 1.
+    pub modulation_start: u32,
+    /// The last one; none: to the end.
+    pub modulation_end: Option<u32>,
+    /// Train unimodal heads on the side.
+    pub probe: bool,
+}
+
+impl Default for OgmGe {
+    fn default() -> Self {
+        OgmGe {
+            alpha: 0.1,
+            argument: Argument::default(),
+            parameters: Modulated::default(),
+            noise: Noise::default(),
+            multilabel_score: MultilabelScore::default(),
+            modulation_start: 1,
+            modulation_end: None,
+            probe: false,
+        }
+    }
+}
+
+impl Options for OgmGe {
+    fn needs_heads(&self) -> bool {
+        self.probe
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self.alpha.is_finite() && self.alpha >= 0.0 {
+            true => Ok(()),
+            false => Err(format!("`alpha` should be a non-negative number, found {}", self.alpha)),
+        }
+    }
+
+    fn build(&self, seed: u64) -> Box<dyn Method> {
+        Box::new(Modulation::new(self.clone(), seed))
+    }
+}
+
+impl OgmGe {
+    /// s_m of a response [B, C].
+    fn score(&self, task: &Task, response: &Tensor, labels: &Tensor) -> Tensor {
+        let p = task.probability_of_truth(response, labels);
+        match (task.kind, self.multilabel_score) {
+            (TaskKind::Multilabel, MultilabelScore::Positives) => {
+                let over_labels = |x: &Tensor| x.sum_dim_intlist([1].as_slice(), false, None);
+                (over_labels(&(p * labels)) / over_labels(labels).clamp_min(1.0)).sum(None)
+            }
+            (TaskKind::Multilabel, MultilabelScore::Likelihood) => p.sum(None) / task.logits as f64,
+            (TaskKind::Multiclass | TaskKind::Binary, _) => p.sum(None),
+        }
+    }
+
+    /// k_m of ρ_m.
+    fn coefficient(&self, ratio: &Tensor) -> Tensor {
+        let argument = match self.argument {
+            Argument::Ratio => ratio * self.alpha,
+            Argument::RatioMinusOne => (ratio - 1.0) * self.alpha,
+        };
+        // ρ is not a number if both scores are 0: a tie.
+        let slowed: Tensor = 1.0 - argument.tanh();
+        slowed.where_self(&ratio.gt(1.0), &ratio.ones_like())
+    }
+}
+
+/// Standard normal numbers in the size and kind of a tensor, for the parameter with this name.
+pub type Draw = Box<dyn FnMut(&str, &Tensor) -> Tensor + Send>;
+
+/// OGM-GE under way.
+pub struct Modulation {
+    options: OgmGe,
+    epoch: u32,
+    draw: Draw,
+}
+
+impl Modulation {
+    /// Noise comes from the training's seed.
+    pub fn new(options: OgmGe, seed: u64) -> Self {
+        let mut stream = Stream::new(seed, &["ogm-ge noise"]);
+        Modulation::with_noise(options, Box::new(move |_, like| standard_normal(&mut stream, like)))
+    }
+
+    /// Noise comes from `draw`, which is asked for h_v.weight, h_v.bias, h_l.weight, h_l.bias in each step.
+    pub fn with_noise(options: OgmGe, draw: Draw) -> Self {
+        Modulation { options, epoch: 1, draw }
+    }
+
+    /// k · g + ε for the tensors of an embedding layer.
+    fn modulate(&mut self, gradients: Gradients, [k_v, k_l]: [&Tensor; 2]) -> Gradients {
+        let options = &self.options;
+        let modulated = |(name, mut g): (String, Tensor)| {
+            if options.parameters == Modulated::Weights && name.ends_with(".bias") {
+                return (name, g);
+            }
+            let k = if name.starts_with("h_v") { k_v } else { k_l };
+            if options.noise == Noise::Off {
+                return (name, g.g_mul_(k));
+            }
+            let std = standard_deviation(&g) + 1e-8;
+            let noise = (self.draw)(&name, &g) * std;
+            (name, g.g_mul_(k).g_add_(&noise))
+        };
+        gradients.into_iter().map(modulated).collect()
+    }
+}
+
+impl Method for Modulation {
+    fn step(&mut self, model: &Model, batch: &Batch) -> Step {
+        let task = &model.shape.task;
+        let a = model.forward(batch);
+        let (loss_t, d_o_t) = task.loss(&a.fused.logits, &batch.y);
+        let g_t = model.pull_back_fused(&a, &d_o_t);
+
+        let [u_v, u_l] = model.shape.fusion.responses(model, &a);
+        let [score_v, score_l] = [u_v, u_l].map(|u| self.options.score(task, &u, &batch.y));
+        let (ratio_v, ratio_l) = (&score_v / &score_l, &score_l / &score_v);
+        let active = within(self.epoch, self.options.modulation_start, self.options.modulation_end);
+        let [k_v, k_l] = [&ratio_v, &ratio_l].map(|ratio| match active {
+            true => self.options.coefficient(ratio),
+            false => ratio.ones_like(),
+        });
+
+        let mut gradients = g_t.head;
+        let embedding = model.embedding_gradient(batch, &g_t.theta);
+        gradients.extend(if active { self.modulate(embedding, [&k_v, &k_l]) } else { embedding });
+        let told = |ratio: Tensor| ratio.nan_to_num(1.0, f64::from(f32::MAX), 0.0);
+        let scalars = vec![
+            ("loss_T", loss_t),
+            ("score_v", score_v),
+            ("score_l", score_l),
+            ("ratio_v", told(ratio_v)),
+            ("ratio_l", told(ratio_l)),
+            ("coefficient_v", k_v),
+            ("coefficient_l", k_l),
+        ];
+        let step = Step { gradients, d_z: g_t.d_z, scalars };
+        if self.options.probe { probes(model, &a, batch, step) } else { step }
+    }
+
+    fn begin_epoch(&mut self, epoch: u32) {
+        self.epoch = epoch;
+    }
+}
+
+/// The unbiased standard deviation over a tensor's entries; 0 of a single one.
+fn standard_deviation(g: &Tensor) -> Tensor {
+    let n = g.numel() as f64;
+    if n < 2.0 {
+        return g.sum(None).zeros_like();
+    }
+    // Two products instead of the library's running moments, which take many times as long.
+    let flat = g.reshape([-1]);
+    let mean = flat.mean(None);
+    ((flat.dot(&flat) - &mean * &mean * n).clamp_min(0.0) / (n - 1.0)).sqrt()
+}
+
+/// Drawn on the CPU, so that all devices see the same noise.
+fn standard_normal(stream: &mut Stream, like: &Tensor) -> Tensor {
+    let drawn = if like.kind() == Kind::Float {
+        let mut values = vec![0f32; like.numel()];
+        stream.fill_normal_f32(&mut values);
+        Tensor::from_slice(&values)
+    } else {
+        let values: Vec<f64> = (0..like.numel()).map(|_| stream.normal()).collect();
+        Tensor::from_slice(&values).to_kind(like.kind())
+    };
+    debug_assert_eq!(drawn.device(), Device::Cpu);
+    drawn.view(like.size().as_slice()).to_device(like.device())
+}

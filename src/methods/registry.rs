@@ -1,0 +1,244 @@
+//! The list of all methods: their names, what they are called, where they come from, their options.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Agm, BalGrad, Baseline, Method, Mslr, OgmGe, Options};
+
+/// An option of a method, for people. Its default is what the options' `Default` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OptionDescription {
+    pub name: &'static str,
+    /// What it may be.
+    pub values: &'static str,
+    pub meaning: &'static str,
+}
+
+/// A name that experiment files may use: a method, or a method with some options set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Named {
+    pub name: &'static str,
+    /// As tables write it.
+    pub title: &'static str,
+    pub citation: &'static str,
+    /// The method that it is, and the options that make it this one, in TOML.
+    pub method: &'static str,
+    pub fixed: &'static [(&'static str, &'static str)],
+    pub options: &'static [OptionDescription],
+}
+
+macro_rules! methods {
+    ($($variant:ident($options:ty) = $tag:literal, recipe $recipe:literal;)*) => {
+        /// A method and its options, as an experiment file names them.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "method")]
+        pub enum MethodOptions {
+            $(#[serde(rename = $tag)] $variant($options),)*
+        }
+
+        impl MethodOptions {
+            /// The method's name.
+            pub fn name(&self) -> &'static str {
+                match self { $(MethodOptions::$variant(_) => $tag,)* }
+            }
+
+            /// The version of the method's computation, part of the key of every training with it. Raise it when the
+            /// same options and batches would give another gradient than before.
+            pub fn recipe(&self) -> u64 {
+                match self { $(MethodOptions::$variant(_) => $recipe,)* }
+            }
+
+            /// See [`Options::needs_heads`].
+            pub fn needs_heads(&self) -> bool {
+                match self { $(MethodOptions::$variant(options) => options.needs_heads(),)* }
+            }
+
+            /// See [`Options::check`].
+            ///
+            /// # Errors
+            /// Names the option that cannot be used.
+            pub fn check(&self) -> Result<(), String> {
+                match self { $(MethodOptions::$variant(options) => options.check(),)* }
+            }
+
+            /// The options alone. Whoever calls this carries methods out, and so needs libtorch.
+            pub fn options(&self) -> &dyn Options {
+                match self { $(MethodOptions::$variant(options) => options,)* }
+            }
+
+            /// See [`Options::build`].
+            pub fn build(&self, seed: u64) -> Box<dyn Method> {
+                self.options().build(seed)
+            }
+
+            /// The default options of the method with this name.
+            pub fn default_of(name: &str) -> Option<MethodOptions> {
+                match name { $($tag => Some(MethodOptions::$variant(<$options>::default())),)* _ => None }
+            }
+        }
+    };
+}
+
+// Every method: a variant, the type of its options, its name, the version of its computation.
+methods! {
+    Baseline(Baseline) = "baseline", recipe 1;
+    Mslr(Mslr) = "mslr", recipe 1;
+    OgmGe(OgmGe) = "ogm-ge", recipe 1;
+    Agm(Agm) = "agm", recipe 1;
+    BalGrad(BalGrad) = "balgrad", recipe 1;
+}
+
+const KWON: &str = "Kwon et al., See-Saw Modality Balance, NAACL 2025";
+
+/// Every name, in the order of the paper's tables.
+pub const NAMES: &[Named] = &[
+    Named {
+        name: "baseline",
+        title: "Baseline",
+        citation: "joint training with the fused loss alone",
+        method: "baseline",
+        fixed: &[],
+        options: &[PROBE],
+    },
+    Named {
+        name: "mslr",
+        title: "MSLR",
+        citation: "Yao & Mihalcea, Modality-specific Learning Rates for Effective Multimodal Additive Late-fusion, \
+                   Findings of ACL 2022",
+        method: "mslr",
+        fixed: &[],
+        options: &[
+            option("strategy", "dynamic, keep, smooth", "how a modality's learning rate follows"),
+            option("factor-v", "> 0", "φ_v, the factor on the image's learning rate"),
+            option("factor-l", "> 0", "φ_l, the factor on the text's learning rate"),
+            option("smoothing", "0 to 1", "s of `smooth`: 0 keeps the factors, 1 makes them one"),
+            option(
+                "history",
+                "≥ 1",
+                "H of `dynamic`: validation scores in the mean that the next one is compared with",
+            ),
+            option("accumulation", "replace, multiply", "what a new ratio does to the one in force"),
+            option("application", "learning-rate, gradient", "what the factors multiply"),
+            PROBE,
+        ],
+    },
+    Named {
+        name: "ogm-ge",
+        title: "OGM-GE",
+        citation: "Peng et al., Balanced Multimodal Learning via On-the-fly Gradient Modulation, CVPR 2022",
+        method: "ogm-ge",
+        fixed: &[],
+        options: &[
+            option("alpha", "≥ 0", "α, how strongly the modality that is ahead is slowed"),
+            option("argument", "ratio, ratio-minus-one", "what tanh is taken of, times α"),
+            option("parameters", "all, weights", "which parameters of h_m are modulated"),
+            option("noise", "gaussian, off", "GE, the noise that is added to both modalities' gradients"),
+            option("multilabel-score", "positives, likelihood", "over which labels a multilabel score runs"),
+            START,
+            END,
+            PROBE,
+        ],
+    },
+    Named {
+        name: "agm",
+        title: "AGM",
+        citation: "Li et al., Boosting Multi-modal Model Performance with Adaptive Gradient Modulation, ICCV 2023",
+        method: "agm",
+        fixed: &[],
+        options: &[
+            option("alpha", "≥ 0", "α, how strongly responses are modulated"),
+            option("zero-at", "features, embedding", "where a modality is left out for the other's response"),
+            option("scope", "response, embedding", "whether responses or gradients of h_m are scaled"),
+            option("clamp", "≥ 0", "the most that τ − r counts"),
+            option("floor", "> 0, ≤ 1", "the least probability that a score sees"),
+            option("clip", "≥ 0", "limit of f_T.weight's gradient and norm that is clipped to; 0: no clipping"),
+            START,
+            END,
+            PROBE,
+        ],
+    },
+    Named { name: "balgrad", title: "BalGrad", citation: KWON, method: "balgrad", fixed: &[], options: BALGRAD },
+    Named {
+        name: "balgrad-reweighting",
+        title: "Reweighting only",
+        citation: KWON,
+        method: "balgrad",
+        fixed: &[("project", "false")],
+        options: BALGRAD,
+    },
+    Named {
+        name: "balgrad-projection",
+        title: "Projection only",
+        citation: KWON,
+        method: "balgrad",
+        fixed: &[("weights", "\"uniform\"")],
+        options: BALGRAD,
+    },
+];
+
+const BALGRAD: &[OptionDescription] = &[
+    option("weights", "loss-ratio, uniform, inverse-loss", "the rule for the weights w_v and w_l of the KL gradients"),
+    option("project", "true, false", "whether the task gradient is projected"),
+    option("projection-scope", "joint, per-modality, per-tensor, with-heads", "over what an inner product runs"),
+    option("kl-scale", "≥ 0, \"1/C\"", "λ, multiplies both weights; 1/C: one over the labels of a multilabel task"),
+    option("kl-heads", "true, false", "whether the KL gradients train the unimodal heads too"),
+];
+
+const PROBE: OptionDescription = option("probe", "true, false", "train unimodal heads on the side");
+const START: OptionDescription = option("modulation-start", "epoch", "the first epoch that is modulated, from 1");
+const END: OptionDescription = option("modulation-end", "epoch", "the last one; not set: to the end");
+
+const fn option(name: &'static str, values: &'static str, meaning: &'static str) -> OptionDescription {
+    OptionDescription { name, values, meaning }
+}
+
+/// What has this name.
+pub fn named(name: &str) -> Option<&'static Named> {
+    NAMES.iter().find(|named| named.name == name)
+}
+
+impl Named {
+    /// The value of an option where an experiment file does not set it, in TOML; empty if it is not set.
+    pub fn default_value(&self, option: &str) -> String {
+        if let Some((_, value)) = self.fixed.iter().find(|(fixed, _)| *fixed == option) {
+            return (*value).to_owned();
+        }
+        let defaults = MethodOptions::default_of(self.method).map(serde_json::to_value);
+        match defaults.and_then(Result::ok).as_ref().and_then(|defaults| defaults.get(option)) {
+            None | Some(serde_json::Value::Null) => String::new(),
+            Some(value) => value.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The list for people and the types say the same.
+    #[test]
+    fn every_option_is_described() {
+        for named in NAMES {
+            let defaults = serde_json::to_value(MethodOptions::default_of(named.method).unwrap()).unwrap();
+            let mut fields: BTreeSet<&str> = defaults.as_object().unwrap().keys().map(String::as_str).collect();
+            assert!(fields.remove("method"));
+            let described: BTreeSet<&str> = named.options.iter().map(|option| option.name).collect();
+            assert_eq!(fields, described, "{}", named.name);
+            assert_eq!(described.len(), named.options.len(), "{}", named.name);
+            assert!(named.fixed.iter().all(|(name, _)| described.contains(name)), "{}", named.name);
+        }
+        let names: BTreeSet<&str> = NAMES.iter().map(|named| named.name).collect();
+        assert_eq!(names.len(), NAMES.len());
+    }
+
+    #[test]
+    fn defaults_are_told_as_files_write_them() {
+        let default = |name: &str, option: &str| named(name).unwrap().default_value(option);
+        assert_eq!(default("ogm-ge", "alpha"), "0.1");
+        assert_eq!(default("ogm-ge", "modulation-end"), "");
+        assert_eq!(default("balgrad", "weights"), "\"loss-ratio\"");
+        assert_eq!(default("balgrad-projection", "weights"), "\"uniform\"");
+        assert_eq!(default("balgrad-reweighting", "project"), "false");
+    }
+}

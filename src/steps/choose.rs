@@ -1,0 +1,155 @@
+//! Chooses among the candidates of a sweep by their scores on the validation split. The test split has no say.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::train::Summary;
+use super::{Absence, Compute, Job, Kind, Outputs, Step};
+use crate::errors;
+use crate::methods::MethodOptions;
+use crate::store::Ingredients;
+
+/// Takes, for one seed, the training of the candidate whose mean validation score over all seeds is the highest; of
+/// several, the first. A candidate that lacks a seed is not chosen. Inputs: `summary I SEED` of every candidate I and
+/// seed, `weights I` and `trace I` of this seed. Outputs: `weights` and `trace` of the chosen one, `summary` likewise, and
+/// `choice`, a [`Choice`].
+#[derive(Clone, Debug)]
+pub struct Choose {
+    pub dataset: &'static str,
+    /// The method's name in the suite.
+    pub name: String,
+    pub candidates: Vec<MethodOptions>,
+    pub seeds: Vec<u64>,
+    pub seed: u64,
+}
+
+/// What a sweep came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What chose.
+    pub by: String,
+    pub chosen: MethodOptions,
+    pub candidates: Vec<Candidate>,
+}
+
+/// One combination of a sweep's values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub options: MethodOptions,
+    /// The mean over the seeds of the score on the validation split of the epoch that would be evaluated, in percent;
+    /// none if a training failed.
+    pub validation: Option<f64>,
+    /// Why there is no score.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
+}
+
+/// The role of a candidate's summary.
+pub fn summary_role(candidate: usize, seed: u64) -> String {
+    format!("summary {candidate} {seed}")
+}
+
+/// The role of another output of a candidate's training with this seed.
+pub fn role(output: &str, candidate: usize) -> String {
+    format!("{output} {candidate}")
+}
+
+impl Step for Choose {
+    fn kind(&self) -> Kind {
+        Kind::Choose
+    }
+
+    fn label(&self) -> String {
+        format!("choose {} {} seed {}", self.dataset, self.name, self.seed)
+    }
+
+    fn ingredients(&self, list: &mut Ingredients) {
+        let Choose { dataset: _, name: _, candidates, seeds, seed } = self;
+        list.options("candidates", candidates);
+        list.options("seeds", seeds);
+        list.natural("seed", *seed);
+    }
+
+    fn tolerates_absent_inputs(&self) -> bool {
+        true
+    }
+}
+
+impl Choose {
+    fn candidate(&self, job: &Job, at: usize, options: &MethodOptions) -> anyhow::Result<Candidate> {
+        let mut sum = 0.0;
+        for &seed in &self.seeds {
+            let role = summary_role(at, seed);
+            if let Some(Absence::Failed(cause) | Absence::NotRun(cause)) = job.absent.get(&role) {
+                let cause = Some(format!("seed {seed}: {cause}"));
+                return Ok(Candidate { options: options.clone(), validation: None, cause });
+            }
+            let summary: Summary = job.read_json(&role)?;
+            let epoch = (summary.selected_epoch as usize).checked_sub(1);
+            let score = epoch.and_then(|epoch| summary.validation.get(epoch));
+            sum += score.with_context(|| format!("the input `{role}` has no score of its selected epoch"))?;
+        }
+        let validation = Some(sum / self.seeds.len() as f64);
+        Ok(Candidate { options: options.clone(), validation, cause: None })
+    }
+}
+
+impl Compute for Choose {
+    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+        let candidates: Vec<Candidate> = self
+            .candidates
+            .iter()
+            .enumerate()
+            .map(|(at, options)| self.candidate(job, at, options))
+            .collect::<anyhow::Result<_>>()?;
+        let chosen = first_highest(candidates.iter().map(|candidate| candidate.validation)).ok_or_else(|| {
+            let causes: Vec<&str> = candidates.iter().filter_map(|candidate| candidate.cause.as_deref()).collect();
+            errors::failed(
+                format!("no candidate of {} has a training for every seed: {}", self.name, causes.join("; ")),
+                "the failed trainings say why",
+            )
+        })?;
+        let mut outputs = BTreeMap::new();
+        for output in ["weights", "trace"] {
+            let path = job.folder.join(output);
+            let source = &job.input(&role(output, chosen))?.path;
+            std::fs::copy(source, &path).with_context(|| format!("cannot copy {}", source.display()))?;
+            outputs.insert(output.to_owned(), path);
+        }
+        let summary: Summary = job.read_json(&summary_role(chosen, self.seed))?;
+        let choice = Choice {
+            by: format!("mean {} on the validation split over {} seeds", summary.metric, self.seeds.len()),
+            chosen: self.candidates[chosen].clone(),
+            candidates,
+        };
+        outputs.insert("summary".to_owned(), job.write_json("summary", &summary)?);
+        outputs.insert("choice".to_owned(), job.write_json("choice", &choice)?);
+        Ok(outputs)
+    }
+}
+
+/// The place of the highest number, of several the first.
+fn first_highest(scores: impl Iterator<Item = Option<f64>>) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for (at, score) in scores.enumerate() {
+        if let Some(score) = score.filter(|score| score.is_finite() && best.is_none_or(|(_, most)| *score > most)) {
+            best = Some((at, score));
+        }
+    }
+    best.map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_the_best_is_chosen() {
+        let chosen = |scores: &[Option<f64>]| first_highest(scores.iter().copied());
+        assert_eq!(chosen(&[Some(1.0), Some(3.0), Some(3.0), None]), Some(1));
+        assert_eq!(chosen(&[None, Some(f64::NAN), Some(2.0)]), Some(2));
+        assert_eq!(chosen(&[None, None]), None);
+    }
+}
