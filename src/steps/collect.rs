@@ -135,7 +135,15 @@ fn failed_or_not_run(cause: &str) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::Dtype;
+    use safetensors::tensor::TensorView;
+
+    use super::super::evaluate::Level;
     use super::*;
+    use crate::datasets::Modality::{Image, Text};
+    use crate::manifests::fetch::FetchPlaces;
+    use crate::report::SuiteKind;
+    use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results, Status};
 
     #[test]
     fn a_failed_training_is_a_failed_cell() {
@@ -145,5 +153,109 @@ mod tests {
         assert_eq!(failed, Outcome::Failed { cause: "no candidate".into() });
         let cause = "`fetch emoji.whl` failed: no pip";
         assert_eq!(failed_or_not_run(cause), Outcome::NotRun { cause: cause.into() });
+    }
+
+    fn description() -> SuiteDescription {
+        let text = String::new;
+        SuiteDescription {
+            kind: SuiteKind::Smoke,
+            suite: "tiny".into(),
+            title: text(),
+            seeds: vec![3],
+            selection: text(),
+            optimizer: text(),
+            missing: text(),
+            noisy: text(),
+            ratios: vec![1.0],
+            datasets: vec![DatasetDescription {
+                name: "words".into(),
+                title: text(),
+                metric: text(),
+                fusion: text(),
+                // The method has settings of its own: its trace has two epochs.
+                epochs: 7,
+                encoders: text(),
+            }],
+            methods: vec![MethodDescription { name: "balgrad".into(), title: text(), source: text() }],
+        }
+    }
+
+    /// A job with the inputs of the one cell; its trace as given.
+    fn job(folder: &std::path::Path, trace: Option<&[u8]>) -> Job {
+        let mut job = Job {
+            inputs: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            folder: folder.to_owned(),
+            interrupt: Default::default(),
+            progress: std::sync::Arc::new(crate::progress::Silent),
+            threads: 1,
+            device: tch::Device::Cpu,
+            downloads: FetchPlaces { partial: folder.to_owned(), quarantine: folder.to_owned(), manual: Vec::new() },
+        };
+        let level = |modality, ratio, score| Level { modality, ratio, impaired: 0, score };
+        let impaired = |ratio| vec![level(Some(Image), ratio, 20.0), level(Some(Text), ratio, 30.0)];
+        let scores = |levels| serde_json::to_vec(&Scores { metric: String::new(), samples: 4, levels }).unwrap();
+        let summary = Summary {
+            selected_epoch: 2,
+            epochs: 2,
+            validation: vec![1.0, 2.0],
+            metric: String::new(),
+            parameters: 1,
+        };
+        let files = [
+            ("full", Some(scores(vec![level(None, None, 40.0)]))),
+            ("missing", Some(scores(impaired(Some(1.0))))),
+            ("noisy", Some(scores(impaired(None)))),
+            ("summary", Some(serde_json::to_vec(&summary).unwrap())),
+            ("trace", trace.map(<[u8]>::to_vec)),
+        ];
+        for (what, bytes) in files {
+            let role = role(what, "words", "balgrad", 3);
+            let Some(bytes) = bytes else {
+                job.absent.insert(role, Absence::NotRun("lost".into()));
+                continue;
+            };
+            let path = folder.join(what);
+            std::fs::write(&path, bytes).unwrap();
+            job.inputs.insert(role, InputFile { path, sha256: format!("content of {what}"), key: "key".into() });
+        }
+        job
+    }
+
+    fn columns(columns: &[(&str, [f32; 4])]) -> Vec<u8> {
+        let bytes = |column: &[f32; 4]| column.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let columns: Vec<_> = columns.iter().map(|(name, column)| (*name, bytes(column))).collect();
+        let view = |(name, bytes)| (name, TensorView::new(Dtype::F32, vec![4], bytes).unwrap());
+        safetensors::serialize(columns.iter().map(|(name, bytes)| view((*name, bytes.as_slice()))), None).unwrap()
+    }
+
+    fn collected(trace: Option<&[u8]>) -> anyhow::Result<Results> {
+        let folder = tempfile::tempdir().unwrap();
+        let outputs = Collect { suite: description() }.compute(&job(folder.path(), trace))?;
+        Ok(serde_json::from_slice(&std::fs::read(&outputs["results"]).unwrap()).unwrap())
+    }
+
+    /// A trace comes into the results by as many epochs as its training had, and what it came from is told.
+    #[test]
+    fn a_trace_is_summarised() {
+        let trace = columns(&[("loss_v", [4.0, 2.0, 1.0, 1.0]), ("conflict", [0.0, 1.0, 1.0, 1.0])]);
+        let results = collected(Some(&trace)).unwrap();
+        let conflict = results.number("words", "balgrad", Quantity::Conflict, None).unwrap();
+        assert_eq!(conflict.seeds[0].value, Status::Value { value: 75.0 });
+        let cell = results.cell("words", "balgrad", 3).unwrap();
+        assert_eq!(cell.trace.as_ref().unwrap().losses["loss_v"], [3.0, 1.0]);
+        assert_eq!((cell.provenance.keys["train"].as_str(), cell.provenance.inputs["trace"].as_str()), ("key", "content of trace"));
+        assert_eq!(results.number("words", "balgrad", Quantity::MissingGap, None).unwrap().mean, Some(10.0));
+    }
+
+    /// Scores do not depend on a trace; one that is not what it should be is told with its cell.
+    #[test]
+    fn a_trace_may_be_absent_but_not_malformed() {
+        let results = collected(None).unwrap();
+        assert_eq!(results.cell("words", "balgrad", 3).unwrap().trace, None);
+        assert_eq!(results.number("words", "balgrad", Quantity::Full, None).unwrap().mean, Some(40.0));
+        assert!(results.number("words", "balgrad", Quantity::Conflict, None).is_none());
+        let error = format!("{:#}", collected(Some(b"no trace")).unwrap_err());
+        assert!(error.contains("the input `trace words balgrad 3`") && error.contains("safetensors"), "{error}");
     }
 }

@@ -59,3 +59,35 @@ impl Compute for Render {
         Ok(outputs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::target;
+
+    /// Which methods are shown, and in which order, is part of the key, as each template's content is.
+    #[test]
+    fn the_key_holds_methods_and_templates() {
+        let render = |target: &str, methods: &[&str], template: &[u8]| {
+            let mut list = Ingredients::default();
+            let step = Render {
+                target: target::find(target).unwrap(),
+                methods: methods.iter().map(ToString::to_string).collect(),
+                templates: PathBuf::new(),
+                digests: vec![("shared.md.j2".into(), Digest::of(template))],
+            };
+            step.ingredients(&mut list);
+            list
+        };
+        let first = render("table2", &["baseline", "balgrad"], b"a");
+        assert_eq!(first, render("table2", &["baseline", "balgrad"], b"a"));
+        for other in [
+            render("table2", &["balgrad", "baseline"], b"a"),
+            render("table2", &["baseline"], b"a"),
+            render("table2", &["baseline", "balgrad"], b"b"),
+            render("table1", &["baseline", "balgrad"], b"a"),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+}
