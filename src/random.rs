@@ -4,9 +4,13 @@
 //! threads, not on what was drawn before for another purpose. All draws are made on the CPU, so that a CPU and a GPU
 //! start alike.
 
+mod lanes;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
+
+pub use lanes::NormalLanes;
 
 /// A stream of random numbers for one purpose.
 pub struct Stream {

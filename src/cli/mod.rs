@@ -3,6 +3,7 @@
 mod doctor;
 mod explain;
 mod fetch;
+mod methods;
 mod plan;
 mod project;
 mod run;
@@ -60,6 +61,8 @@ enum Command {
     Status(status::Args),
     /// Tell why one step would run, or would not, and what its key is made of
     Explain(explain::Args),
+    /// List the training methods with their options, defaults and sources
+    Methods(methods::Args),
     /// Download and verify the archives of datasets and encoders
     Fetch(fetch::Args),
     /// Look at this machine: versions, device, places, and what is missing
@@ -73,6 +76,7 @@ impl Cli {
         let device = match self.command {
             // It tells what there is, whatever device is asked for.
             Command::Doctor(_) => None,
+            Command::Methods(ref args) => return methods::run(args).map(Some),
             _ => project::device_without_libtorch(&self.global.device)?,
         };
         let Some(device) = device else { return Ok(None) };
@@ -82,6 +86,7 @@ impl Cli {
             Command::Status(args) => status::run(&self.global, args, device).map(Some),
             Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
             Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
+            Command::Methods(args) => methods::run(args).map(Some),
             Command::Doctor(_) => Ok(None),
         }
     }
@@ -95,6 +100,7 @@ impl Cli {
             Command::Status(args) => status::run(&self.global, args, device()?),
             Command::Explain(args) => explain::run(&self.global, args, device()?),
             Command::Fetch(args) => fetch::run(&self.global, args, device()?),
+            Command::Methods(args) => methods::run(args),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }

@@ -17,7 +17,7 @@ use tch::Tensor;
 use super::{Method, Options, Step};
 use crate::datasets::Modality::{Image, Text};
 use crate::datasets::TaskKind;
-use crate::training::gradient::{Entries, Gram, Theta, cosine, head_norm_squared};
+use crate::training::gradient::{Entries, Gram, Theta, cosine, head_norm_squared, largest};
 use crate::training::model::{Activations, Batch, FusedGradient, Gradients, Model};
 use crate::training::task::Task;
 
@@ -155,20 +155,19 @@ impl Method for BalGrad {
         let (kl_v, kl_l, d_kl_v) = task.mutual_kl(&o_v, &o_l);
         let d_kl_l = -&d_kl_v;
 
-        // 4, reweight: g_kl = w_v g_kl^v ⊕ w_l g_kl^l, times λ.
+        // 4, reweight: g_kl = w_v g_kl^v ⊕ w_l g_kl^l, times λ. A projection needs its direction alone, whose squares
+        // neither vanish nor overflow; `size` is what was divided by.
         let (w_v, w_l) = self.kl_weights(&loss_v, &loss_l);
         let λ = self.kl_scale.of(task);
         let (d_kl_v, d_kl_l) = (d_kl_v * (&w_v * λ), d_kl_l * (&w_l * λ));
+        let size = largest(&d_kl_v).maximum(&largest(&d_kl_l));
 
-        // 3: g_T = ∇L_T on θ and f_T; g_T^v ⊕ g_T^l = ∇L_v ⊕ ∇L_l and g_kl on θ (they share no parameter).
+        // 3: g_T = ∇L_T on θ and f_T, and g_kl on θ.
         let FusedGradient { d_z, theta: g_t, head: g_t_fused } = model.pull_back_fused(&a, &d_t);
-        let g_t_m = model.pull_back_heads(&a, &d_v, &d_l);
-        let g_kl = model.pull_back_heads(&a, &d_kl_v, &d_kl_l);
+        let direction = model.pull_back_heads(&a, &(&d_kl_v / &size), &(&d_kl_l / &size));
 
-        // 5, project: g_T⊥ = g_T − a g_kl with a = ⟨g_T, g_kl⟩/‖g_kl‖² where ⟨g_T, g_kl⟩ < 0, else g_T. Both are of g_kl's
-        // direction; `size` is what is left of its length.
+        // 5, project: g_T⊥ = g_T − a g_kl with a = ⟨g_T, g_kl⟩/‖g_kl‖² where ⟨g_T, g_kl⟩ < 0, else g_T.
         let gram = Gram::of(batch);
-        let (direction, size) = g_kl.direction();
         let [(dot_v, square_v), (dot_l, square_l)] =
             [Image, Text].map(|m| gram.inner_and_square(m, Entries::Both, &g_t, &direction));
         let (dot, square) = (dot_v + dot_l, square_v + square_l);
@@ -187,25 +186,28 @@ impl Method for BalGrad {
             ("cos_T_kl", cosine(&dot, &square_t, &square)),
             ("conflict", dot.lt(0.0).to_kind(dot.kind())),
         ];
-        let kl = Kl { g_kl: &g_kl, direction, size, d_kl_v: &d_kl_v, d_kl_l: &d_kl_l };
-        let projected = self.project_away(&a, &gram, g_t, &kl, &dot, &square);
+        let kl = Kl { direction, size, d_kl_v, d_kl_l };
+        let projected = self.project_away(&a, &gram, &g_t, &kl, &dot, &square);
         scalars.extend(projected.coefficients);
 
         // 6, update: f_T: g_T;  h_m: g_T⊥ + g_T^m + w_m g_kl^m;  f_m: g_T^m + w_m g_kl^m.
-        let rest = &g_t_m + &g_kl;
+        let g_t_and_g_t_m = model.pull_back_with_heads(&a, &d_z, &d_v, &d_l);
         let mut gradients = g_t_fused;
-        gradients.extend(match projected.g_t_perp {
-            Perpendicular::Whole(g_t_perp) => model.embedding_gradient(batch, &(&g_t_perp + &rest)),
-            Perpendicular::ByTensor { weight, bias } => {
-                let weights = model.embedding_gradient(batch, &(&weight + &rest));
-                let biases = model.embedding_gradient(batch, &(&bias + &rest));
+        gradients.extend(match projected.removed {
+            Removed::Multiple(a) => {
+                model.embedding_gradient(batch, &g_t_and_g_t_m.plus(&(&kl.size - a), &kl.direction))
+            }
+            Removed::ByPart { weight, bias } => {
+                let all = g_t_and_g_t_m.plus(&kl.size, &kl.direction);
+                let weights = model.embedding_gradient(batch, &(&all - &weight));
+                let biases = model.embedding_gradient(batch, &(&all - &bias));
                 join(weights, biases)
             }
         });
         let [on_v, on_l] = match projected.on_heads {
             _ if !self.kl_heads => [d_v, d_l],
-            None => [d_v + d_kl_v, d_l + d_kl_l],
-            Some(factor) => [d_v + d_kl_v * &factor, d_l + d_kl_l * factor],
+            None => [d_v + kl.d_kl_v, d_l + kl.d_kl_l],
+            Some(factor) => [d_v + kl.d_kl_v * &factor, d_l + kl.d_kl_l * factor],
         };
         gradients.extend(model.head_gradient(Image, &a, &on_v));
         gradients.extend(model.head_gradient(Text, &a, &on_l));
@@ -213,29 +215,27 @@ impl Method for BalGrad {
     }
 }
 
-/// The weighted KL gradient: on θ, its direction and size there, and at the logits of the heads.
-struct Kl<'a> {
-    g_kl: &'a Theta,
+/// The weighted KL gradient: on θ, its direction and size, and at the logits of the heads.
+struct Kl {
     direction: Theta,
     size: Tensor,
-    d_kl_v: &'a Tensor,
-    d_kl_l: &'a Tensor,
+    d_kl_v: Tensor,
+    d_kl_l: Tensor,
 }
 
 struct Projected {
-    g_t_perp: Perpendicular,
+    removed: Removed,
     /// What the heads get of the weighted KL gradient: all of it, or 1 − a times.
     on_heads: Option<Tensor>,
     coefficients: Vec<(&'static str, Tensor)>,
 }
 
-enum Perpendicular {
-    Whole(Theta),
-    /// Weights and biases were projected on their own.
-    ByTensor {
-        weight: Theta,
-        bias: Theta,
-    },
+/// What the projection takes away from g_T.
+enum Removed {
+    /// This multiple of the KL gradient's direction.
+    Multiple(Tensor),
+    /// Multiples that differ between modalities, or between weights and biases.
+    ByPart { weight: Theta, bias: Theta },
 }
 
 /// ⟨g_T, g⟩/‖g‖² if the inner product is negative, which implies that the norm is not 0, unless both are what rounding
@@ -255,47 +255,48 @@ impl BalGrad {
         &self,
         activations: &Activations,
         gram: &Gram,
-        g_t: Theta,
-        kl: &Kl<'_>,
+        g_t: &Theta,
+        kl: &Kl,
         dot: &Tensor,
         square: &Tensor,
     ) -> Projected {
         if !self.project {
-            let coefficients = vec![("projection_coefficient", dot.zeros_like())];
-            return Projected { g_t_perp: Perpendicular::Whole(g_t), on_heads: None, coefficients };
+            let none = dot.zeros_like();
+            let coefficients = vec![("projection_coefficient", none.shallow_clone())];
+            return Projected { removed: Removed::Multiple(none), on_heads: None, coefficients };
         }
         match self.projection_scope {
             ProjectionScope::Joint => {
                 let a = coefficient(dot, square);
-                let g_t_perp = Perpendicular::Whole(&g_t - &(&a * &kl.direction));
                 let coefficients = vec![("projection_coefficient", unscaled(&a, &kl.size))];
-                Projected { g_t_perp, on_heads: None, coefficients }
+                Projected { removed: Removed::Multiple(a), on_heads: None, coefficients }
             }
             ProjectionScope::PerModality => {
-                let (directions, [size_v, size_l]) = kl.g_kl.directions();
-                let [a_v, a_l] = coefficients(gram, Entries::Both, &g_t, &directions);
-                let g_t_perp = Perpendicular::Whole(&g_t - &directions.weighted(&a_v, &a_l));
+                let (directions, [size_v, size_l]) = kl.direction.directions();
+                let [a_v, a_l] = coefficients(gram, Entries::Both, g_t, &directions);
+                let removed = || directions.weighted(&a_v, &a_l);
                 let coefficients = vec![
-                    ("projection_coefficient_v", unscaled(&a_v, &size_v)),
-                    ("projection_coefficient_l", unscaled(&a_l, &size_l)),
+                    ("projection_coefficient_v", unscaled(&unscaled(&a_v, &size_v), &kl.size)),
+                    ("projection_coefficient_l", unscaled(&unscaled(&a_l, &size_l), &kl.size)),
                 ];
-                Projected { g_t_perp, on_heads: None, coefficients }
+                let removed = Removed::ByPart { weight: removed(), bias: removed() };
+                Projected { removed, on_heads: None, coefficients }
             }
             ProjectionScope::PerTensor => {
-                let (directions, _) = kl.g_kl.directions();
+                let (directions, _) = kl.direction.directions();
                 let [weight, bias] = [Entries::Weight, Entries::Bias].map(|entries| {
-                    let [a_v, a_l] = coefficients(gram, entries, &g_t, &directions);
-                    &g_t - &directions.weighted(&a_v, &a_l)
+                    let [a_v, a_l] = coefficients(gram, entries, g_t, &directions);
+                    directions.weighted(&a_v, &a_l)
                 });
-                Projected { g_t_perp: Perpendicular::ByTensor { weight, bias }, on_heads: None, coefficients: vec![] }
+                Projected { removed: Removed::ByPart { weight, bias }, on_heads: None, coefficients: vec![] }
             }
             ProjectionScope::WithHeads => {
-                let on_heads = head_norm_squared(&(kl.d_kl_v / &kl.size), &activations.z_v)
-                    + head_norm_squared(&(kl.d_kl_l / &kl.size), &activations.z_l);
+                let on_heads = head_norm_squared(&(&kl.d_kl_v / &kl.size), &activations.z_v)
+                    + head_norm_squared(&(&kl.d_kl_l / &kl.size), &activations.z_l);
                 let a = coefficient(dot, &(square + on_heads));
-                let g_t_perp = Perpendicular::Whole(&g_t - &(&a * &kl.direction));
-                let a = unscaled(&a, &kl.size);
-                Projected { g_t_perp, on_heads: Some(1.0 - &a), coefficients: vec![("projection_coefficient", a)] }
+                let of_g_kl = unscaled(&a, &kl.size);
+                let coefficients = vec![("projection_coefficient", of_g_kl.shallow_clone())];
+                Projected { removed: Removed::Multiple(a), on_heads: Some(1.0 - of_g_kl), coefficients }
             }
         }
     }

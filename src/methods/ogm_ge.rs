@@ -19,7 +19,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Method, Options, Step, probes, within};
 use crate::datasets::TaskKind;
-use crate::random::Stream;
+use crate::random::NormalLanes;
 use crate::training::model::{Batch, Gradients, Model};
 use crate::training::task::Task;
 
@@ -144,42 +144,63 @@ impl OgmGe {
 /// Standard normal numbers in the size and kind of a tensor, for the parameter with this name.
 pub type Draw = Box<dyn FnMut(&str, &Tensor) -> Tensor + Send>;
 
+/// Where noise comes from: the seed, or somebody who gives it.
+enum Source {
+    Seed(Box<NormalLanes>),
+    Given(Draw),
+}
+
 /// OGM-GE under way.
 pub struct Modulation {
     options: OgmGe,
     epoch: u32,
-    draw: Draw,
+    source: Source,
 }
 
 impl Modulation {
     /// Noise comes from the training's seed.
     pub fn new(options: OgmGe, seed: u64) -> Self {
-        let mut stream = Stream::new(seed, &["ogm-ge noise"]);
-        Modulation::with_noise(options, Box::new(move |_, like| standard_normal(&mut stream, like)))
+        Modulation { options, epoch: 1, source: Source::Seed(Box::new(NormalLanes::new(seed, &["ogm-ge noise"]))) }
     }
 
     /// Noise comes from `draw`, which is asked for h_v.weight, h_v.bias, h_l.weight, h_l.bias in each step.
     pub fn with_noise(options: OgmGe, draw: Draw) -> Self {
-        Modulation { options, epoch: 1, draw }
+        Modulation { options, epoch: 1, source: Source::Given(draw) }
     }
 
     /// k · g + ε for the tensors of an embedding layer.
     fn modulate(&mut self, gradients: Gradients, [k_v, k_l]: [&Tensor; 2]) -> Gradients {
-        let options = &self.options;
         let modulated = |(name, mut g): (String, Tensor)| {
-            if options.parameters == Modulated::Weights && name.ends_with(".bias") {
+            if self.options.parameters == Modulated::Weights && name.ends_with(".bias") {
                 return (name, g);
             }
             let k = if name.starts_with("h_v") { k_v } else { k_l };
-            if options.noise == Noise::Off {
+            if self.options.noise == Noise::Off {
                 return (name, g.g_mul_(k));
             }
             let std = standard_deviation(&g) + 1e-8;
-            let noise = (self.draw)(&name, &g) * std;
-            (name, g.g_mul_(k).g_add_(&noise))
+            let g = match &mut self.source {
+                Source::Given(draw) => g.g_mul_(k).g_add_(&(draw(&name, &g) * std)),
+                Source::Seed(normal) => disturbed(normal, g, k, &std),
+            };
+            (name, g)
         };
         gradients.into_iter().map(modulated).collect()
     }
+}
+
+/// k · g + std · ξ. Drawn on the CPU, so that all devices see the same noise.
+fn disturbed(normal: &mut NormalLanes, g: Tensor, k: &Tensor, std: &Tensor) -> Tensor {
+    if g.device() == Device::Cpu && g.kind() == Kind::Float && g.is_contiguous() && g.numel() > 0 {
+        // Safety: a contiguous tensor of float32 on the CPU, not empty, which nobody else sees: it was made in this step.
+        let values = unsafe { std::slice::from_raw_parts_mut(g.data_ptr().cast::<f32>(), g.numel()) };
+        normal.disturb(values, k.double_value(&[]) as f32, std.double_value(&[]) as f32);
+        return g;
+    }
+    let mut values = vec![0f32; g.numel()];
+    normal.disturb(&mut values, 0.0, 1.0);
+    let noise = Tensor::from_slice(&values).view(g.size().as_slice()).to_kind(g.kind()).to_device(g.device());
+    g * k + noise * std
 }
 
 impl Method for Modulation {
@@ -230,18 +251,4 @@ fn standard_deviation(g: &Tensor) -> Tensor {
     let flat = g.reshape([-1]);
     let mean = flat.mean(None);
     ((flat.dot(&flat) - &mean * &mean * n).clamp_min(0.0) / (n - 1.0)).sqrt()
-}
-
-/// Drawn on the CPU, so that all devices see the same noise.
-fn standard_normal(stream: &mut Stream, like: &Tensor) -> Tensor {
-    let drawn = if like.kind() == Kind::Float {
-        let mut values = vec![0f32; like.numel()];
-        stream.fill_normal_f32(&mut values);
-        Tensor::from_slice(&values)
-    } else {
-        let values: Vec<f64> = (0..like.numel()).map(|_| stream.normal()).collect();
-        Tensor::from_slice(&values).to_kind(like.kind())
-    };
-    debug_assert_eq!(drawn.device(), Device::Cpu);
-    drawn.view(like.size().as_slice()).to_device(like.device())
 }

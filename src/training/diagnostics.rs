@@ -12,7 +12,7 @@
 
 use tch::Tensor;
 
-use super::gradient::cosine;
+use super::gradient::{cosine, inner};
 use super::model::{Gradients, Model, Role};
 use crate::datasets::Modality::{Image, Text};
 
@@ -48,11 +48,6 @@ pub fn of(model: &Model, gradients: &Gradients, [d_v, d_l]: &[Tensor; 2]) -> Vec
     }
     scalars.push(("cos_embedding_v_l", cosine(&inner(d_v, d_l), &inner(d_v, d_v), &inner(d_l, d_l))));
     scalars
-}
-
-/// ⟨a, b⟩ over all entries.
-fn inner(a: &Tensor, b: &Tensor) -> Tensor {
-    a.reshape([-1]).dot(&b.reshape([-1]))
 }
 
 #[cfg(test)]

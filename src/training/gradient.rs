@@ -45,17 +45,11 @@ impl Theta {
 }
 
 impl Theta {
-    /// This gradient's direction: itself divided by its largest |δ|, and that divisor. Zero stays zero.
+    /// The direction of each modality's part: itself divided by its largest |δ|, and that divisor. Zero stays zero.
     ///
     /// A projection depends on the direction alone, and squares of it neither vanish nor overflow: in float32 the
     /// square of a gradient below 1e-23 is 0, and dividing by it would make a NaN of the whole model. Two heads that
     /// agree on every sample with great confidence have KL gradients as small as that.
-    pub fn direction(&self) -> (Theta, Tensor) {
-        let size = largest(&self.v).maximum(&largest(&self.l));
-        (Theta::new(&self.v / &size, &self.l / &size), size)
-    }
-
-    /// The direction of each modality's part on its own.
     pub fn directions(&self) -> (Theta, [Tensor; 2]) {
         let (size_v, size_l) = (largest(&self.v), largest(&self.l));
         (Theta::new(&self.v / &size_v, &self.l / &size_l), [size_v, size_l])
@@ -80,6 +74,13 @@ impl Sub for &Theta {
 
     fn sub(self, other: &Theta) -> Theta {
         Theta::new(&self.v - &other.v, &self.l - &other.l)
+    }
+}
+
+impl Theta {
+    /// This plus a multiple of another.
+    pub fn plus(&self, factor: &Tensor, other: &Theta) -> Theta {
+        Theta::new(self.v.addcmul(&other.v, factor), self.l.addcmul(&other.l, factor))
     }
 }
 
@@ -129,15 +130,15 @@ impl Gram {
 
     /// ⟨g, g′⟩ over h_m's weight, bias or both; a tensor without dimensions.
     pub fn inner_on(&self, modality: Modality, entries: Entries, g: &Theta, g2: &Theta) -> Tensor {
-        (g.part(modality) * self.dual(modality, entries, g2)).sum(None)
+        inner(g.part(modality), &self.dual(modality, entries, g2))
     }
 
     /// ⟨g, g′⟩ and ‖g′‖² over h_m's weight, bias or both, at the price of one inner product.
     pub fn inner_and_square(&self, modality: Modality, entries: Entries, g: &Theta, g2: &Theta) -> (Tensor, Tensor) {
         let dual = self.dual(modality, entries, g2);
         // Rounding can make a vanishing sum of squares negative, and its root NaN.
-        let square = (g2.part(modality) * &dual).sum(None).clamp_min(0.0);
-        ((g.part(modality) * dual).sum(None), square)
+        let square = inner(g2.part(modality), &dual).clamp_min(0.0);
+        (inner(g.part(modality), &dual), square)
     }
 
     /// ‖g‖² over h_m.
@@ -154,6 +155,11 @@ impl Gram {
     pub fn inner(&self, g: &Theta, g2: &Theta) -> Tensor {
         self.inner_h(Modality::Image, g, g2) + self.inner_h(Modality::Text, g, g2)
     }
+}
+
+/// Σ a_ij b_ij, without a tensor of the products.
+pub fn inner(a: &Tensor, b: &Tensor) -> Tensor {
+    a.reshape([-1]).dot(&b.reshape([-1]))
 }
 
 /// The cosine of two vectors from their inner product and squares; NaN if one of them is 0.

@@ -204,6 +204,14 @@ impl Model {
         Theta::new(through_relu(&a.z_v, &d_z_v), through_relu(&a.z_l, &d_z_l))
     }
 
+    /// The sum of a gradient that enters through ∂L/∂z_v and ∂L/∂z_l and one that enters through ∂L′/∂o_v and ∂L′/∂o_l, on
+    /// θ: the sum is formed at z.
+    pub fn pull_back_with_heads(&self, a: &Activations, d_z: &[Tensor; 2], d_v: &Tensor, d_l: &Tensor) -> Theta {
+        let d_z_v = d_z[0].addmm(d_v, self.get("f_v.weight"));
+        let d_z_l = d_z[1].addmm(d_l, self.get("f_l.weight"));
+        Theta::new(through_relu(&a.z_v, &d_z_v), through_relu(&a.z_l, &d_z_l))
+    }
+
     /// The gradient on f_m's parameters that follows from ∂L/∂o_m.
     pub fn head_gradient(&self, modality: Modality, a: &Activations, d_logits: &Tensor) -> Gradients {
         let z = match modality {

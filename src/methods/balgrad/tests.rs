@@ -176,15 +176,16 @@ proptest! {
         let activations = model.forward(&batch);
         let (g_t, g_kl) = (theta(size, of_t, seed, "T", kind), theta(size, of_kl, seed, "kl", kind));
         let gram = Gram::of(&batch);
-        let (direction, kl_size) = g_kl.direction();
+        let kl_size = largest(&g_kl.v).maximum(&largest(&g_kl.l));
+        let direction = Theta::new(&g_kl.v / &kl_size, &g_kl.l / &kl_size);
         let [(dot_v, square_v), (dot_l, square_l)] =
             [Image, Text].map(|m| gram.inner_and_square(m, Entries::Both, &g_t, &direction));
         let (dot, square) = (dot_v + dot_l, square_v + square_l);
-        let none = Tensor::zeros([size, 4], (kind, tch::Device::Cpu));
-        let kl = Kl { g_kl: &g_kl, direction, size: kl_size, d_kl_v: &none, d_kl_l: &none };
+        let none = || Tensor::zeros([size, 4], (kind, tch::Device::Cpu));
+        let kl = Kl { direction, size: kl_size, d_kl_v: none(), d_kl_l: none() };
         let options = BalGrad { projection_scope: scope, ..BalGrad::default() };
-        let copy = Theta::new(g_t.v.copy(), g_t.l.copy());
-        let projected = options.project_away(&activations, &gram, copy, &kl, &dot, &square);
+        let projected = options.project_away(&activations, &gram, &g_t, &kl, &dot, &square);
+        let direction = &kl.direction;
         prop_assert!(projected.coefficients.iter().all(|(_, a)| all_finite(a) && a.double_value(&[]) <= 0.0));
         // Scaled, so that products of them stay within float64's range.
         let unit = Theta::new(&g_kl.v.to_kind(Kind::Double) / of_kl, &g_kl.l.to_kind(Kind::Double) / of_kl);
@@ -193,9 +194,9 @@ proptest! {
         };
         let (kl, kl_sizes) = (written_out_theta(&batch, &unit, false), written_out_theta(&batch, &unit, true));
         let (before, sizes) = (of(&g_t, false), of(&g_t, true));
-        let after = match &projected.g_t_perp {
-            Perpendicular::Whole(theta) => of(theta, false),
-            Perpendicular::ByTensor { weight, bias } => join(of(weight, false), of(bias, false)),
+        let after = match &projected.removed {
+            Removed::Multiple(a) => of(&g_t.plus(&-a, direction), false),
+            Removed::ByPart { weight, bias } => join(of(&(&g_t - weight), false), of(&(&g_t - bias), false)),
         };
         let blocks: &[&[&str]] = match scope {
             ProjectionScope::PerModality => &[&["h_v"], &["h_l"]],

@@ -1,0 +1,94 @@
+//! `seesaw methods [NAME…]`
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::errors;
+use crate::methods::{NAMES, Named, OptionDescription, named};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Methods [default: all]
+    names: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A method as scripts read it.
+#[derive(Serialize)]
+struct Method {
+    name: &'static str,
+    title: &'static str,
+    citation: &'static str,
+    /// The method that it is a setting of.
+    method: &'static str,
+    options: Vec<MethodOption>,
+}
+
+#[derive(Serialize)]
+struct MethodOption {
+    #[serde(flatten)]
+    description: OptionDescription,
+    /// In TOML; none: not set.
+    default: Option<String>,
+    /// Whether it is what makes this method out of the one that it is a setting of.
+    fixed: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let chosen: Vec<&Named> = match args.names.is_empty() {
+        true => NAMES.iter().collect(),
+        false => {
+            args.names.iter().map(|name| named(name).ok_or_else(|| unknown(name))).collect::<anyhow::Result<_>>()?
+        }
+    };
+    let methods: Vec<Method> = chosen.into_iter().map(describe).collect();
+    match args.json {
+        true => super::print_json(&methods)?,
+        false => super::print(&methods.iter().map(text).collect::<Vec<_>>().join("\n"))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(named: &Named) -> Method {
+    let option = |description: &OptionDescription| MethodOption {
+        description: *description,
+        default: Some(named.default_value(description.name)).filter(|value| !value.is_empty()),
+        fixed: named.fixed.iter().any(|(fixed, _)| *fixed == description.name),
+    };
+    Method {
+        name: named.name,
+        title: named.title,
+        citation: named.citation,
+        method: named.method,
+        options: named.options.iter().map(option).collect(),
+    }
+}
+
+fn text(method: &Method) -> String {
+    let mut text = format!("{} ({})\n  {}\n", method.name, method.title, method.citation);
+    for MethodOption { description, default, fixed } in &method.options {
+        if method.method != method.name && !fixed {
+            continue;
+        }
+        let value = default.as_deref().unwrap_or("not set");
+        let setting = format!("{} = {value}", description.name);
+        let values = if *fixed { "fixed".to_owned() } else { description.values.to_owned() };
+        text += &format!("  {setting:<32} {}  [{values}]\n", description.meaning);
+    }
+    if method.method != method.name {
+        text += &format!("  the other options are those of {}\n", method.method);
+    }
+    text
+}
+
+fn unknown(name: &str) -> anyhow::Error {
+    let known: Vec<&str> = NAMES.iter().map(|named| named.name).collect();
+    let near = errors::nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+    errors::usage(
+        format!("there is no method `{name}`"),
+        format!("{}There are: {}", near.unwrap_or_default(), known.join(", ")),
+    )
+}
