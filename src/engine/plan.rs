@@ -8,7 +8,7 @@ use super::graph::{Graph, NodeId, Publication, Source};
 use crate::datasets::{Modality, Split};
 use crate::errors;
 use crate::evaluation::metrics::Metric;
-use crate::experiments::{DatasetPlan, MethodPlan, Suite};
+use crate::experiments::{DatasetPlan, MethodPlan, OutputPlan, Suite};
 use crate::impairments::missing::{MissingImage, MissingText};
 use crate::manifests::{self, Manifest};
 use crate::report::render;
@@ -43,15 +43,14 @@ pub fn build(suite: &Suite, manifests: &Path, templates: &Path) -> anyhow::Resul
     let collected = builder.graph.add(Collect { suite: describe(suite)? }, scores);
     let results = Source { node: collected, output: "results".into() };
     builder.graph.publications.push(Publication { source: results.clone(), file: "results.json".into() });
-    for output in &suite.outputs {
-        let target = &output.target;
+    for OutputPlan { target, methods } in &suite.outputs {
         let digests = render::template_digests(target, templates)
             .map_err(|error| errors::usage(format!("{error:#}"), "templates/README.md says which there should be"))?;
-        let step = Render { target: target.clone(), templates: templates.to_owned(), digests };
+        let step = Render { target, methods: methods.clone(), templates: templates.to_owned(), digests };
         let node = builder.graph.add(step, [("results".to_owned(), results.clone())]);
         for format in render::formats(target) {
             let source = Source { node, output: (*format).to_owned() };
-            builder.graph.publications.push(Publication { source, file: format!("{target}.{format}") });
+            builder.graph.publications.push(Publication { source, file: format!("{}.{format}", target.name) });
         }
     }
     Ok(builder.graph)
@@ -209,6 +208,9 @@ impl Builder<'_> {
         let weights = output(trained, "weights");
         let heads = method.candidates[0].needs_heads();
         let mut scores = vec![(collect::role("weights", name, &method.name, seed), weights.clone())];
+        for what in ["trace", "summary"] {
+            scores.push((collect::role(what, name, &method.name, seed), output(trained, what)));
+        }
         let feature = |kind: &str, (modality, node): &(Modality, NodeId)| {
             (format!("{kind} {}", modality.name()), output(*node, "features"))
         };

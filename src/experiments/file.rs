@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::encoders::{ImageEncoderOptions, TextEncoderOptions};
 use crate::impairments::missing::MissingOptions;
 use crate::impairments::noisy::NoisyOptions;
-use crate::report::{self, SuiteKind};
+use crate::report::SuiteKind;
 
 /// A suite as its file writes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -91,15 +91,8 @@ pub struct Impairments {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Output {
-    /// What is rendered, `table1` or `figure4`; the files under `out/` have this name.
+    /// What is rendered, one of [`crate::report::target::TARGETS`]; the files under `out/` have this name.
     pub target: String,
-}
-
-impl Output {
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        match report::TARGETS.contains(&self.target.as_str()) {
-            true => Ok(()),
-            false => Err(super::unknown("outputs", "table or figure", &self.target, report::TARGETS.iter().copied())),
-        }
-    }
+    /// The names of the methods shown, in this order [default: all of the suite, in its order].
+    pub methods: Option<Vec<String>>,
 }

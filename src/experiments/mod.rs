@@ -18,6 +18,7 @@ use crate::impairments::missing::MissingOptions;
 use crate::impairments::noisy::NoisyOptions;
 use crate::methods::{self, MethodOptions};
 use crate::report::SuiteKind;
+use crate::report::target::{self, Target};
 use crate::training::config::TrainConfig;
 
 pub use file::{Output, SuiteFile};
@@ -34,7 +35,7 @@ pub struct Suite {
     pub methods: Vec<MethodPlan>,
     pub missing: MissingOptions,
     pub noisy: NoisyOptions,
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<OutputPlan>,
 }
 
 /// A dataset of a suite, with everything that its cells share.
@@ -61,6 +62,15 @@ pub struct MethodPlan {
     pub candidates: Vec<MethodOptions>,
     /// Its trainings' settings, one per dataset of the suite.
     pub trainings: Vec<TrainConfig>,
+}
+
+/// A table or figure of a suite.
+#[derive(Clone, Debug)]
+pub struct OutputPlan {
+    /// No two outputs of a suite have the same.
+    pub target: &'static Target,
+    /// The names of the methods shown, in this order; as many as the target takes.
+    pub methods: Vec<String>,
 }
 
 impl Suite {
@@ -124,10 +134,10 @@ impl Suite {
         impairments.noisy.check().map_err(|wrong| anyhow::anyhow!("impairments.noisy: {wrong}"))?;
         let datasets =
             file.datasets.iter().map(|dataset| dataset_plan(&file, dataset)).collect::<anyhow::Result<_>>()?;
-        let methods = file.methods.iter().map(|method| method_plan(&file, method)).collect::<anyhow::Result<_>>()?;
-        for output in &file.outputs {
-            output.check()?;
-        }
+        let methods: Vec<MethodPlan> =
+            file.methods.iter().map(|method| method_plan(&file, method)).collect::<anyhow::Result<_>>()?;
+        unique("outputs", file.outputs.iter().map(|output| output.target.clone()))?;
+        let outputs = file.outputs.iter().map(|output| output_plan(&methods, output)).collect::<anyhow::Result<_>>()?;
         Ok(Suite {
             name: name.to_owned(),
             kind: file.kind,
@@ -137,7 +147,7 @@ impl Suite {
             methods,
             missing: file.impairments.missing,
             noisy: file.impairments.noisy,
-            outputs: file.outputs,
+            outputs,
         })
     }
 }
@@ -256,6 +266,22 @@ fn grid(
         );
     }
     Ok(grid)
+}
+
+fn output_plan(methods: &[MethodPlan], output: &Output) -> anyhow::Result<OutputPlan> {
+    let target = target::find(&output.target).context("outputs")?;
+    let field = format!("outputs.{}.methods", target.name);
+    let known = || methods.iter().map(|method| method.name.as_str());
+    let shown = match &output.methods {
+        Some(names) => names.clone(),
+        None => known().map(str::to_owned).collect(),
+    };
+    if let Some(name) = shown.iter().find(|name| known().all(|known| known != name.as_str())) {
+        return Err(unknown(&field, "method of this suite", name, known()));
+    }
+    unique(&field, shown.iter().cloned())?;
+    target.check(&shown).context("outputs")?;
+    Ok(OutputPlan { target, methods: shown })
 }
 
 fn unknown<'a>(field: &str, what: &str, found: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {

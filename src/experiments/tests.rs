@@ -61,10 +61,55 @@ fn mistakes_are_told_so_that_they_can_be_mended() {
         ("0.8, 1.0]", "0.8]", &["impairments.missing", "end with 1"]),
         ("sigma = 0.5", "sigma = -0.5", &["impairments.noisy", "found -0.5"]),
         ("target = \"table1\"", "target = \"tabel1\"", &["no table or figure `tabel1`", "did you mean `table1`?"]),
+        (
+            "target = \"table1\"",
+            "target = \"table1\"\nmethods = [\"balgrad\", \"basline\"]",
+            &["`outputs.table1.methods`: there is no method of this suite `basline`", "did you mean `baseline`?"],
+        ),
+        (
+            "target = \"table1\"",
+            "target = \"table1\"\nmethods = [\"balgrad\", \"balgrad\"]",
+            &["`outputs.table1.methods` names `balgrad` twice"],
+        ),
+        (
+            "target = \"table1\"",
+            "target = \"table1\"\nmethods = []",
+            &["`table1` shows at least one method, found none"],
+        ),
+        ("target = \"table1\"", "target = \"table1\"\nmethod = [\"balgrad\"]", &["unknown field `method`", "methods"]),
+        ("target = \"table1\"", "target = \"figure4\"", &["`outputs` names `figure4` twice"]),
+        (
+            "target = \"table1\"",
+            "target = \"figure7\"\nmethods = [\"balgrad\"]",
+            &["`figure7` shows exactly 2 methods", "without projection", "found 1: balgrad", "methods = ["],
+        ),
         ("version = 1", "version = 2", &["`version` should be 1, found 2"]),
     ] {
         let told = error(from, to);
         assert!(parts.iter().all(|part| told.contains(part)), "{to}: {told}");
+    }
+}
+
+/// An output shows the methods that it names, in their order there, and all of the suite if it names none.
+#[test]
+fn outputs_choose_their_methods() {
+    let chosen =
+        smoke().replacen("target = \"table1\"\n", "target = \"table2\"\nmethods = [\"balgrad\", \"baseline\"]\n", 1);
+    let suite = Suite::parse("smoke", &(chosen + "\n[[outputs]]\ntarget = \"table1\"\n")).unwrap();
+    let shown: Vec<(&str, &[String])> =
+        suite.outputs.iter().map(|output| (output.target.name, output.methods.as_slice())).collect();
+    let names = |names: [&str; 2]| names.map(str::to_owned);
+    assert!(shown.contains(&("table2", &names(["balgrad", "baseline"]))), "{shown:?}");
+    assert!(shown.contains(&("table1", &names(["baseline", "balgrad"]))), "{shown:?}");
+}
+
+/// The page that explains the grammar lists every target with its meaning.
+#[test]
+fn every_target_is_explained() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/README.md")).unwrap();
+    for target in target::TARGETS {
+        let row = format!("| `{}` | {}", target.name, target.meaning);
+        assert!(page.contains(&row), "{row}");
     }
 }
 

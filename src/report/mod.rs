@@ -1,24 +1,25 @@
 //! Reports: from the scores of many cells to results, tables and figures. Knows nothing of training.
 //!
 //! [`results`] collects scores into [`results::Results`], the one thing that tables and figures see and that
-//! `results.json` holds; [`table`] lays a table out, [`render`] writes it by templates, [`figure4`] draws.
+//! `results.json` holds, with what [`summary`] makes of a training's [`trace`]; [`table`] lays tables out and [`render`]
+//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered.
 
 pub mod escape;
-pub mod figure4;
+pub mod figure;
 pub mod quantity;
 pub mod render;
 pub mod results;
 #[cfg(test)]
 mod samples;
+pub mod summary;
 pub mod table;
+pub mod target;
+pub(crate) mod trace;
 
 use serde::{Deserialize, Serialize};
 
 /// The version of how results are collected, laid out and drawn: part of the keys of collecting and rendering.
-pub const RECIPE: u64 = 2;
-
-/// The tables and figures that can be rendered.
-pub const TARGETS: &[&str] = &["table1", "figure4"];
+pub const RECIPE: u64 = 3;
 
 /// What results may be called. Results of one kind can never be rendered as the other's: the mark is put into tables and
 /// figures here, not by templates, and looked for in what a template made.

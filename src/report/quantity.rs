@@ -1,11 +1,11 @@
-//! The quantities that a suite measures: the rows of Table 1.
+//! The quantities that a suite measures: the rows of Table 1, and what traces tell.
 
 use serde::{Deserialize, Serialize};
 
 use super::results::CellScores;
 use crate::evaluation::robustness::{average, gap};
 
-/// What is measured: a row of Table 1.
+/// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
@@ -18,10 +18,11 @@ pub enum Quantity {
     NoisyText,
     NoisyAvg,
     NoisyGap,
+    Conflict,
 }
 
 impl Quantity {
-    pub const ALL: [Quantity; 9] = [
+    pub const ALL: [Quantity; 10] = [
         Quantity::Full,
         Quantity::MissingImage,
         Quantity::MissingText,
@@ -31,6 +32,7 @@ impl Quantity {
         Quantity::NoisyText,
         Quantity::NoisyAvg,
         Quantity::NoisyGap,
+        Quantity::Conflict,
     ];
 
     pub fn name(self) -> &'static str {
@@ -44,11 +46,12 @@ impl Quantity {
             Quantity::NoisyText => "noisy-text",
             Quantity::NoisyAvg => "noisy-avg",
             Quantity::NoisyGap => "noisy-gap",
+            Quantity::Conflict => "conflict",
         }
     }
 
     pub fn higher_is_better(self) -> bool {
-        !matches!(self, Quantity::MissingGap | Quantity::NoisyGap)
+        !matches!(self, Quantity::MissingGap | Quantity::NoisyGap | Quantity::Conflict)
     }
 
     pub fn is_missing(self) -> bool {
@@ -73,11 +76,18 @@ impl Quantity {
             Quantity::NoisyText => "the score when the text is noisy",
             Quantity::NoisyAvg => "the mean of noisy-image and noisy-text, formed per seed",
             Quantity::NoisyGap => "the absolute difference of noisy-image and noisy-text, formed per seed",
+            Quantity::Conflict => {
+                "the share of training steps in which the task gradient and the KL gradient conflict, ⟨g_T, g_kl⟩ < 0 \
+                 before any projection; only of methods that have a KL gradient"
+            }
         }
     }
 
     fn unit(self) -> &'static str {
-        if self.higher_is_better() { "percent" } else { "percentage points" }
+        match self {
+            Quantity::MissingGap | Quantity::NoisyGap => "percentage points",
+            _ => "percent",
+        }
     }
 
     /// The value of one cell, at a missing ratio where there is one.
@@ -94,6 +104,15 @@ impl Quantity {
             Quantity::NoisyText => Some(noisy.text),
             Quantity::NoisyAvg => Some(average(noisy.image, noisy.text)),
             Quantity::NoisyGap => Some(gap(noisy.image, noisy.text)),
+            Quantity::Conflict => scores.trace.as_ref().and_then(|trace| trace.conflict),
+        }
+    }
+
+    /// Why a cell with scores has no value of it.
+    pub(super) fn absence(self) -> &'static str {
+        match self {
+            Quantity::Conflict => "the trace of this training has no `conflict`",
+            _ => "this missing ratio was not evaluated",
         }
     }
 }

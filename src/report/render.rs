@@ -1,13 +1,17 @@
-//! Templates: `templates/TARGET.FORMAT.j2`, filled by minijinja. A template has holes, not arithmetic.
+//! Templates: `templates/TARGET.FORMAT.j2`, filled by minijinja, with macros from `templates/shared.FORMAT.j2`. A template
+//! has holes, not arithmetic.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
+use super::escape;
+use super::figure::{figure2, figure4, figure6, figure7};
 use super::results::{Results, SCHEMA};
-use super::{SuiteKind, escape, figure4, table};
+use super::table::{self, Table};
+use super::target::{self, Kind, Target};
 use crate::errors;
 use crate::store::Digest;
 
@@ -18,67 +22,73 @@ const TABLE_FORMATS: [&str; 3] = ["tex", "md", "csv"];
 const FIGURE_FORMATS: [&str; 3] = ["svg", "pdf", "png"];
 
 /// The formats that a target is rendered in; its files are `TARGET.FORMAT`.
-pub fn formats(target: &str) -> &'static [&'static str] {
-    if target.starts_with("figure") { &FIGURE_FORMATS } else { &TABLE_FORMATS }
+pub fn formats(target: &Target) -> &'static [&'static str] {
+    match target.kind {
+        Kind::Table(_) => &TABLE_FORMATS,
+        Kind::Figure(_) => &FIGURE_FORMATS,
+    }
 }
 
-/// The templates that a target is made of.
-pub fn templates(target: &str, folder: &Path) -> Vec<PathBuf> {
-    match target.starts_with("figure") {
-        true => Vec::new(),
-        false => TABLE_FORMATS.iter().map(|format| folder.join(format!("{target}.{format}.j2"))).collect(),
-    }
+/// A target's template in a format, and the one with the macros that all templates of the format share.
+fn templates(target: &Target, format: &str) -> [String; 2] {
+    [format!("{}.{format}.j2", target.name), format!("shared.{format}.j2")]
 }
 
 /// File name and digest of each template of a target, which belong to its key.
 ///
 /// # Errors
 /// If a template cannot be read.
-pub fn template_digests(target: &str, folder: &Path) -> anyhow::Result<Vec<(String, Digest)>> {
-    let digest = |path: PathBuf| {
-        let text = std::fs::read(&path).with_context(|| format!("cannot read the template {}", path.display()))?;
-        Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), Digest::of(&text)))
+pub fn template_digests(target: &Target, folder: &Path) -> anyhow::Result<Vec<(String, Digest)>> {
+    let formats: &[&str] = match target.kind {
+        Kind::Table(_) => &TABLE_FORMATS,
+        Kind::Figure(_) => &[],
     };
-    templates(target, folder).into_iter().map(digest).collect()
+    let names = formats.iter().flat_map(|format| templates(target, format));
+    names.map(|name| Ok((name.clone(), Digest::of(read(&folder.join(name))?.as_bytes())))).collect()
 }
 
-/// A target in all its formats: (format, bytes).
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read the template {}", path.display()))
+}
+
+/// A target in all its formats: (format, bytes). The results hold the methods that it shows, in their order.
 ///
 /// # Errors
 /// If a template is malformed (naming the file and the line), uses a name that is not there, or leaves out the mark
-/// that says what kind of results these are; if there is no such target; if the results have another layout.
-pub fn render(target: &str, results: &Results, folder: &Path) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+/// that says what kind of results these are; if the target takes another number of methods; if the results have another
+/// layout.
+pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     if results.schema != SCHEMA {
         return Err(errors::failed(
             format!("these results have the layout {}, expected {SCHEMA}", results.schema),
             "run the suite again with this version of the program",
         ));
     }
-    match target {
-        "table1" => {
-            let table = table::table1(results);
-            templates(target, folder)
-                .iter()
-                .zip(TABLE_FORMATS)
-                .map(|(path, format)| Ok((format, fill(path, format, &table, results.suite.kind)?.into_bytes())))
-                .collect()
-        }
-        "figure4" => {
-            let figure = figure4::draw(results)?;
-            Ok(vec![("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)])
-        }
-        other => {
-            let hint = match errors::nearest(other, super::TARGETS.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are: {}", super::TARGETS.join(", ")),
+    let methods: Vec<String> = results.suite.methods.iter().map(|method| method.name.clone()).collect();
+    target.check(&methods)?;
+    match target.kind {
+        Kind::Table(which) => {
+            let table = match which {
+                target::Table::One => table::table1(results),
+                target::Table::Two => table::table2(results),
+                target::Table::Three => table::table3(results),
             };
-            Err(errors::usage(format!("there is no table or figure `{other}`"), hint))
+            let filled = |format| Ok((format, fill(target, format, folder, &table)?.into_bytes()));
+            TABLE_FORMATS.into_iter().map(filled).collect()
+        }
+        Kind::Figure(which) => {
+            let figure = match which {
+                target::Figure::Two => figure2::draw(results)?,
+                target::Figure::Four => figure4::draw(results)?,
+                target::Figure::Six => figure6::draw(results)?,
+                target::Figure::Seven => figure7::draw(results)?,
+            };
+            Ok(vec![("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)])
         }
     }
 }
 
-fn fill(path: &Path, format: &str, table: &table::Table, kind: SuiteKind) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the template {}", path.display()))?;
+fn fill(target: &Target, format: &str, folder: &Path, table: &Table) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
@@ -92,27 +102,37 @@ fn fill(path: &Path, format: &str, table: &table::Table, kind: SuiteKind) -> any
     environment.add_filter("latex", |text: &str| escape::latex(text));
     environment.add_filter("markdown", |text: &str| escape::markdown(text));
     environment.add_filter("csv", |value: &Value| escape::csv(value));
-    let name = path.display().to_string();
+    let [name, shared] = templates(target, format);
     let told = |error: minijinja::Error| {
-        let line = error.line().map_or(String::new(), |line| format!(" line {line}"));
-        let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
+        // What goes wrong in a macro is told where it went wrong.
+        let at = innermost(&error);
+        let path = folder.join(at.name().unwrap_or(&name));
+        let line = at.line().map_or(String::new(), |line| format!(" line {line}"));
+        let detail = at.detail().map_or(String::new(), |detail| format!(": {detail}"));
         errors::failed(
-            format!("the template {name}{line}: {}{detail}", error.kind()),
+            format!("the template {}{line}: {}{detail}", path.display(), at.kind()),
             "templates/README.md lists the names that a template may use",
         )
     };
-    environment.add_template("template", &text).map_err(told)?;
-    let filled = environment
-        .get_template("template")
-        .and_then(|t| t.render(Value::from(minijinja::value::Serde(table))))
-        .map_err(told)?;
-    if !shows(format, &filled, kind.mark()) {
+    for name in [&shared, &name] {
+        environment.add_template_owned(name.clone(), read(&folder.join(name))?).map_err(told)?;
+    }
+    let template = environment.get_template(&name).map_err(told)?;
+    let filled = template.render(Value::from(minijinja::value::Serde(table))).map_err(told)?;
+    if !shows(format, &filled, &table.mark) {
+        let name = folder.join(name);
         return Err(errors::failed(
-            format!("the template {name} does not show what kind of results these are: \"{}\"", kind.mark()),
+            format!("the template {} does not show what kind of results these are: \"{}\"", name.display(), table.mark),
             "place `caption` or `mark` in it, where a reader sees it: a comment does not count",
         ));
     }
     Ok(filled)
+}
+
+/// The error of a template that caused another one's.
+fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<minijinja::Error>());
+    source.map_or(error, innermost)
 }
 
 /// Whether a reader of the output sees the mark. What stands in a comment is in the file, but not on the page.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::SuiteKind;
 pub use super::quantity::{Quantity, QuantityDescription};
+use super::summary::TraceSummary;
 use crate::evaluation::robustness::is_negative_transfer;
 use crate::evaluation::statistics::{mean, sample_std};
 
@@ -73,6 +74,8 @@ pub struct CellScores {
     pub full: f64,
     pub missing: Vec<MissingLevel>,
     pub noisy: NoisyScores,
+    /// What became of its training, step by step; none if the trace is not there.
+    pub trace: Option<TraceSummary>,
     pub provenance: Provenance,
 }
 
@@ -139,7 +142,7 @@ pub enum Status {
 }
 
 /// The version of the layout of [`Results`].
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Everything that a suite came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -151,15 +154,17 @@ pub struct Results {
     pub estimator: String,
     pub quantities: Vec<QuantityDescription>,
     pub numbers: Vec<Number>,
-    /// Where each cell's scores came from.
-    pub cells: Vec<CellProvenance>,
+    /// What is known of each cell beside its numbers.
+    pub cells: Vec<CellRecord>,
 }
 
+/// How a cell was trained, and where its scores came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CellProvenance {
+pub struct CellRecord {
     pub dataset: String,
     pub method: String,
     pub seed: u64,
+    pub trace: Option<TraceSummary>,
     pub provenance: Provenance,
 }
 
@@ -171,6 +176,12 @@ pub struct CellProvenance {
 pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Results> {
     check(&suite, cells)?;
     let mut numbers = Vec::new();
+    // Whether a method has KL gradients that can conflict is seen by any of its traces.
+    let has_conflicts = |method: &str| {
+        let mut outcomes = cells.iter().filter(|cell| cell.method == method).map(|cell| &cell.outcome);
+        outcomes
+            .any(|outcome| matches!(outcome, Outcome::Scored(scores) if Quantity::Conflict.of(scores, 1.0).is_some()))
+    };
     for dataset in &suite.datasets {
         for method in &suite.methods {
             let mine: Vec<(u64, Option<&Outcome>)> = suite
@@ -186,6 +197,9 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Result
             let full_mean = full.mean;
             numbers.push(full);
             for quantity in Quantity::ALL.into_iter().skip(1) {
+                if quantity == Quantity::Conflict && !has_conflicts(&method.name) {
+                    continue;
+                }
                 let ratios =
                     if quantity.is_missing() { suite.ratios.iter().copied().map(Some).collect() } else { vec![None] };
                 for ratio in ratios {
@@ -200,11 +214,12 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Result
             }
         }
     }
-    let provenance = |cell: &Cell| match &cell.outcome {
-        Outcome::Scored(scores) => Some(CellProvenance {
+    let record = |cell: &Cell| match &cell.outcome {
+        Outcome::Scored(scores) => Some(CellRecord {
             dataset: cell.dataset.clone(),
             method: cell.method.clone(),
             seed: cell.seed,
+            trace: scores.trace.clone(),
             provenance: scores.provenance.clone(),
         }),
         _ => None,
@@ -215,7 +230,7 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Result
         estimator: "mean ± sample standard deviation over seeds; Avg and ΔGap are formed per seed".into(),
         quantities: Quantity::ALL.map(QuantityDescription::from).to_vec(),
         numbers,
-        cells: cells.iter().filter_map(provenance).collect(),
+        cells: cells.iter().filter_map(record).collect(),
     })
 }
 
@@ -246,7 +261,7 @@ fn number(
         Some(Outcome::Scored(scores)) => match quantity.of(scores, ratio.unwrap_or(1.0)) {
             Some(value) if value.is_finite() => Status::Value { value },
             Some(_) => Status::NotANumber,
-            None => Status::NotRun { cause: "this missing ratio was not evaluated".into() },
+            None => Status::NotRun { cause: quantity.absence().into() },
         },
     };
     let seeds: Vec<SeedValue> =
@@ -272,6 +287,29 @@ fn number(
 }
 
 impl Results {
+    /// The same results with these methods only, in this order.
+    ///
+    /// # Errors
+    /// If there is no such method in them.
+    pub fn of_methods(&self, names: &[String]) -> anyhow::Result<Results> {
+        let mut results = self.clone();
+        results.suite.methods = names
+            .iter()
+            .map(|name| {
+                let found = self.suite.methods.iter().find(|method| method.name == *name);
+                found.cloned().with_context(|| format!("the results hold no method `{name}`"))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        results.numbers.retain(|number| names.contains(&number.method));
+        results.cells.retain(|cell| names.contains(&cell.method));
+        Ok(results)
+    }
+
+    /// What is known of a cell; none if it has no scores.
+    pub fn cell(&self, dataset: &str, method: &str, seed: u64) -> Option<&CellRecord> {
+        self.cells.iter().find(|cell| cell.dataset == dataset && cell.method == method && cell.seed == seed)
+    }
+
     /// The number of a method on a dataset; quantities of missing modalities at ratio 1 unless one is given.
     pub fn number(&self, dataset: &str, method: &str, quantity: Quantity, ratio: Option<f64>) -> Option<&Number> {
         let ratio = if quantity.is_missing() { Some(ratio.unwrap_or(1.0)) } else { None };
@@ -282,59 +320,4 @@ impl Results {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    pub(in crate::report) use crate::report::samples::difficult;
-    use crate::report::samples::{cells, description};
-
-    #[test]
-    fn numbers_are_means_over_seeds_and_know_why_they_are_not() {
-        let results = difficult(SuiteKind::Smoke);
-        let get = |dataset, method, quantity| results.number(dataset, method, quantity, None).unwrap();
-        let gap = get("food_101 & more", "baseline", Quantity::MissingGap);
-        assert_eq!((gap.mean, gap.std, gap.n), (Some(18.5), Some(0.5f64.sqrt()), 2));
-        let image = get("words", "baseline", Quantity::MissingImage);
-        assert_eq!((image.mean, image.std), (Some(0.0), Some(0.0)));
-        let full = get("words", "balgrad", Quantity::Full);
-        assert_eq!((full.mean, full.n), (None, 0));
-        assert_eq!(full.seeds[0].value, Status::NotANumber);
-        assert!(matches!(&full.seeds[1].value, Status::Failed { cause } if cause.contains("step 7_000")));
-        // The NaN is in the full score alone; the impaired ones of that seed are numbers.
-        assert_eq!(get("words", "balgrad", Quantity::MissingText).mean, Some(20.0));
-        assert!(get("food_101 & more", "balgrad", Quantity::MissingText).negative_transfer);
-        assert!(!get("food_101 & more", "baseline", Quantity::MissingText).negative_transfer);
-        let half = results.number("words", "baseline", Quantity::MissingText, Some(0.5)).unwrap();
-        assert_eq!(half.mean, Some(45.0));
-    }
-
-    #[test]
-    fn results_survive_their_file() {
-        let results = difficult(SuiteKind::Paper);
-        let text = serde_json::to_string(&results).unwrap();
-        assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), results);
-        assert!(text.starts_with(r#"{"schema":1,"type":"paper","suite":"example""#), "{text}");
-    }
-
-    /// Scores that nobody asked for, or that came twice, are told rather than dropped.
-    #[test]
-    fn cells_that_do_not_belong_are_refused() {
-        let suite = description(SuiteKind::Smoke, &[1, 2]);
-        let mut twice = cells();
-        twice.push(twice[0].clone());
-        let told = collect(suite.clone(), &twice).unwrap_err().to_string();
-        assert_eq!(told, "the suite example has two scores of the cell food_101 & more × baseline × seed 1");
-        let mut unknown = cells();
-        unknown[0].seed = 7;
-        let told = collect(suite, &unknown).unwrap_err().to_string();
-        assert!(told.contains("no cell food_101 & more × baseline × seed 7"), "{told}");
-    }
-
-    /// A cell without scores is not run, never a zero.
-    #[test]
-    fn a_cell_that_is_not_there_is_not_run() {
-        let results = collect(description(SuiteKind::Smoke, &[1]), &[]).unwrap();
-        let full = results.number("words", "balgrad", Quantity::Full, None).unwrap();
-        assert_eq!((full.mean, full.std, full.n), (None, None, 0));
-        assert!(matches!(full.seeds[0].value, Status::NotRun { .. }));
-    }
-}
+mod tests;

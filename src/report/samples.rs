@@ -1,10 +1,13 @@
 //! Results for the tests of this room.
 
+use std::collections::BTreeMap;
+
 use super::SuiteKind;
 use super::results::{
     Cell, CellScores, DatasetDescription, MethodDescription, MissingLevel, NoisyScores, Outcome, Provenance, Results,
     SuiteDescription, collect,
 };
+use super::summary::{BINS, Cosine, CosineSummary, TraceSummary};
 
 pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
     let dataset = |name: &str, metric: &str| DatasetDescription {
@@ -46,6 +49,7 @@ pub fn scored(full: f64, image: f64, text: f64) -> Outcome {
         full,
         missing: [0.0, 0.5, 1.0].map(level).to_vec(),
         noisy: NoisyScores { image: image + 5.0, text: text + 5.0 },
+        trace: None,
         provenance,
     })
 }
@@ -131,4 +135,67 @@ pub fn realistic(kind: SuiteKind, methods: usize) -> Results {
         }
     }
     collect(suite, &cells).unwrap()
+}
+
+/// The summary of a made-up trace: losses that fall over the epochs, cosines around a mean.
+pub fn trace(epochs: u32, conflict: Option<f64>, mean: f64, level: f64) -> TraceSummary {
+    let curve =
+        |start: f64, rate: f64| (0..epochs).map(|epoch| level + start * (-rate * f64::from(epoch)).exp()).collect();
+    let weight = |bin: usize| {
+        let at = (2.0 * bin as f64 + 1.0) / BINS as f64 - 1.0;
+        (400.0 * (-((at - mean) / 0.12).powi(2)).exp()) as u64
+    };
+    let losses = [("loss_T", 3.0, 0.35), ("loss_v", 2.6, 0.12), ("loss_l", 2.8, 0.3)];
+    TraceSummary {
+        steps: 100 * epochs as usize,
+        conflict,
+        cosine: Some(CosineSummary {
+            column: Cosine::Update,
+            mean: Some(mean),
+            undefined: 0,
+            histogram: (0..BINS).map(weight).collect(),
+        }),
+        losses: losses.map(|(name, start, rate)| (name.to_owned(), curve(start, rate))).into(),
+    }
+}
+
+/// Results with traces: three datasets, five seeds, the baseline (without heads) and three kinds of BalGrad; one cell
+/// failed.
+pub fn ablation(kind: SuiteKind) -> Results {
+    let mut results = realistic(kind, 2);
+    let methods = ["Baseline", "BalGrad w/o projection", "BalGrad w/o reweighting", "BalGrad"];
+    let names = ["baseline", "balgrad-reweighting", "balgrad-projection", "balgrad"];
+    let method = |(name, title): (&str, &str)| MethodDescription {
+        name: name.into(),
+        title: title.into(),
+        source: String::new(),
+    };
+    results.suite.methods = names.into_iter().zip(methods).map(method).collect();
+    results.suite.datasets[1].epochs = 10;
+    let mut cells = Vec::new();
+    for (d, dataset) in results.suite.datasets.iter().enumerate() {
+        for (m, method) in names.into_iter().enumerate() {
+            for seed in 1..=5 {
+                let noise = ((seed * 7919 + (d * 31 + m * 17) as u64) as f64).sin();
+                let (at, of) = (d as f64, m as f64);
+                let mut outcome =
+                    scored(70.0 - 9.0 * at + of + noise, 30.0 + 3.0 * of + noise, 55.0 - 8.0 * at - 2.0 * noise);
+                if let Outcome::Scored(scores) = &mut outcome {
+                    let conflict = (m > 0).then_some(42.0 - 6.0 * of + 3.0 * noise);
+                    let mut trace =
+                        trace(dataset.epochs, conflict, 0.02 + 0.07 * of - 0.1 * at, 0.4 + 0.1 * of + 0.08 * noise);
+                    if m == 0 {
+                        trace.losses = BTreeMap::from([("loss_T".to_owned(), trace.losses["loss_T"].clone())]);
+                    }
+                    scores.trace = Some(trace);
+                }
+                if (d, m, seed) == (2, 3, 4) {
+                    outcome = Outcome::Failed { cause: "balgrad: `loss_v` is NaN at step 712 (epoch 9)".into() };
+                }
+                cells.push(Cell { dataset: dataset.name.clone(), method: method.into(), seed, outcome });
+            }
+        }
+    }
+    results.suite.ratios = vec![0.0, 0.5, 1.0];
+    collect(results.suite, &cells).unwrap()
 }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
+
 use super::evaluate::Scores;
+use super::train::Summary;
 use super::{Absence, Compute, InputFile, Job, Kind, Outputs, Step};
 use crate::datasets::Modality;
 use crate::report::results::{
     Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, SuiteDescription, collect,
 };
+use crate::report::summary::TraceSummary;
 use crate::report::{self};
 use crate::store::Ingredients;
 
@@ -20,7 +24,7 @@ pub struct Collect {
 /// The conditions of each cell.
 const CONDITIONS: [&str; 3] = ["full", "missing", "noisy"];
 
-/// The role of a cell's scores.
+/// The role of a cell's scores under a condition, or of its training's `weights`, `trace` or `summary`.
 pub fn role(condition: &str, dataset: &str, method: &str, seed: u64) -> String {
     format!("{condition} {dataset} {method} {seed}")
 }
@@ -88,9 +92,11 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
         provenance.keys.insert(format!("evaluate {condition}"), key.clone());
         provenance.inputs.insert(format!("scores {condition}"), sha256.clone());
     }
-    if let Ok(InputFile { sha256, key, path: _ }) = job.input(&role("weights", dataset, method, seed)) {
-        provenance.keys.insert("train".to_owned(), key.clone());
-        provenance.inputs.insert("weights".to_owned(), sha256.clone());
+    for output in ["weights", "trace"] {
+        if let Ok(InputFile { sha256, key, path: _ }) = job.input(&role(output, dataset, method, seed)) {
+            provenance.keys.insert("train".to_owned(), key.clone());
+            provenance.inputs.insert(output.to_owned(), sha256.clone());
+        }
     }
     Ok(Outcome::Scored(CellScores {
         full: number(&full, None, None),
@@ -99,14 +105,29 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
             image: number(&noisy, Some(Modality::Image), None),
             text: number(&noisy, Some(Modality::Text), None),
         },
+        trace: trace(job, ["trace", "summary"].map(|output| role(output, dataset, method, seed)))?,
         provenance,
     }))
 }
 
-/// An evaluation did not run because its own training failed: the cell failed. Because of anything else (a download):
+/// What a training's trace comes to; none if it could not be made. How many epochs it has is in its summary: a method may
+/// have settings of its own.
+fn trace(job: &Job, [trace, summary]: [String; 2]) -> anyhow::Result<Option<TraceSummary>> {
+    if [&trace, &summary].into_iter().any(|role| job.absent.contains_key(role)) {
+        return Ok(None);
+    }
+    let Summary { epochs, .. } = job.read_json(&summary)?;
+    let path = &job.input(&trace)?.path;
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let read = report::trace::read(&bytes).and_then(|columns| TraceSummary::of(&columns, epochs));
+    read.map(Some).with_context(|| format!("the input `{trace}` ({}) is malformed", path.display()))
+}
+
+/// An evaluation did not run because its own training, or the choice among its trainings, failed: the cell failed. Because of anything else (a download):
 /// the cell did not run.
 fn failed_or_not_run(cause: &str) -> Outcome {
-    match cause.strip_prefix("`train ").and_then(|rest| rest.split_once("` failed: ")) {
+    let own = cause.strip_prefix("`train ").or_else(|| cause.strip_prefix("`choose "));
+    match own.and_then(|rest| rest.split_once("` failed: ")) {
         Some((_, cause)) => Outcome::Failed { cause: cause.to_owned() },
         None => Outcome::NotRun { cause: cause.to_owned() },
     }
@@ -114,13 +135,127 @@ fn failed_or_not_run(cause: &str) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::Dtype;
+    use safetensors::tensor::TensorView;
+
+    use super::super::evaluate::Level;
     use super::*;
+    use crate::datasets::Modality::{Image, Text};
+    use crate::manifests::fetch::FetchPlaces;
+    use crate::report::SuiteKind;
+    use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results, Status};
 
     #[test]
     fn a_failed_training_is_a_failed_cell() {
         let failed = failed_or_not_run("`train emoji-words balgrad seed 1` failed: loss_T is NaN");
         assert_eq!(failed, Outcome::Failed { cause: "loss_T is NaN".into() });
+        let failed = failed_or_not_run("`choose emoji-words mslr seed 1` failed: no candidate");
+        assert_eq!(failed, Outcome::Failed { cause: "no candidate".into() });
         let cause = "`fetch emoji.whl` failed: no pip";
         assert_eq!(failed_or_not_run(cause), Outcome::NotRun { cause: cause.into() });
+    }
+
+    fn description() -> SuiteDescription {
+        let text = String::new;
+        SuiteDescription {
+            kind: SuiteKind::Smoke,
+            suite: "tiny".into(),
+            title: text(),
+            seeds: vec![3],
+            selection: text(),
+            optimizer: text(),
+            missing: text(),
+            noisy: text(),
+            ratios: vec![1.0],
+            datasets: vec![DatasetDescription {
+                name: "words".into(),
+                title: text(),
+                metric: text(),
+                fusion: text(),
+                // The method has settings of its own: its trace has two epochs.
+                epochs: 7,
+                encoders: text(),
+            }],
+            methods: vec![MethodDescription { name: "balgrad".into(), title: text(), source: text() }],
+        }
+    }
+
+    /// A job with the inputs of the one cell; its trace as given.
+    fn job(folder: &std::path::Path, trace: Option<&[u8]>) -> Job {
+        let mut job = Job {
+            inputs: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            folder: folder.to_owned(),
+            interrupt: Default::default(),
+            progress: std::sync::Arc::new(crate::progress::Silent),
+            threads: 1,
+            device: tch::Device::Cpu,
+            downloads: FetchPlaces { partial: folder.to_owned(), quarantine: folder.to_owned(), manual: Vec::new() },
+        };
+        let level = |modality, ratio, score| Level { modality, ratio, impaired: 0, score };
+        let impaired = |ratio| vec![level(Some(Image), ratio, 20.0), level(Some(Text), ratio, 30.0)];
+        let scores = |levels| serde_json::to_vec(&Scores { metric: String::new(), samples: 4, levels }).unwrap();
+        let summary = Summary {
+            selected_epoch: 2,
+            epochs: 2,
+            validation: vec![1.0, 2.0],
+            metric: String::new(),
+            parameters: 1,
+        };
+        let files = [
+            ("full", Some(scores(vec![level(None, None, 40.0)]))),
+            ("missing", Some(scores(impaired(Some(1.0))))),
+            ("noisy", Some(scores(impaired(None)))),
+            ("summary", Some(serde_json::to_vec(&summary).unwrap())),
+            ("trace", trace.map(<[u8]>::to_vec)),
+        ];
+        for (what, bytes) in files {
+            let role = role(what, "words", "balgrad", 3);
+            let Some(bytes) = bytes else {
+                job.absent.insert(role, Absence::NotRun("lost".into()));
+                continue;
+            };
+            let path = folder.join(what);
+            std::fs::write(&path, bytes).unwrap();
+            job.inputs.insert(role, InputFile { path, sha256: format!("content of {what}"), key: "key".into() });
+        }
+        job
+    }
+
+    fn columns(columns: &[(&str, [f32; 4])]) -> Vec<u8> {
+        let bytes = |column: &[f32; 4]| column.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let columns: Vec<_> = columns.iter().map(|(name, column)| (*name, bytes(column))).collect();
+        let view = |(name, bytes)| (name, TensorView::new(Dtype::F32, vec![4], bytes).unwrap());
+        safetensors::serialize(columns.iter().map(|(name, bytes)| view((*name, bytes.as_slice()))), None).unwrap()
+    }
+
+    fn collected(trace: Option<&[u8]>) -> anyhow::Result<Results> {
+        let folder = tempfile::tempdir().unwrap();
+        let outputs = Collect { suite: description() }.compute(&job(folder.path(), trace))?;
+        Ok(serde_json::from_slice(&std::fs::read(&outputs["results"]).unwrap()).unwrap())
+    }
+
+    /// A trace comes into the results by as many epochs as its training had, and what it came from is told.
+    #[test]
+    fn a_trace_is_summarised() {
+        let trace = columns(&[("loss_v", [4.0, 2.0, 1.0, 1.0]), ("conflict", [0.0, 1.0, 1.0, 1.0])]);
+        let results = collected(Some(&trace)).unwrap();
+        let conflict = results.number("words", "balgrad", Quantity::Conflict, None).unwrap();
+        assert_eq!(conflict.seeds[0].value, Status::Value { value: 75.0 });
+        let cell = results.cell("words", "balgrad", 3).unwrap();
+        assert_eq!(cell.trace.as_ref().unwrap().losses["loss_v"], [3.0, 1.0]);
+        assert_eq!((cell.provenance.keys["train"].as_str(), cell.provenance.inputs["trace"].as_str()), ("key", "content of trace"));
+        assert_eq!(results.number("words", "balgrad", Quantity::MissingGap, None).unwrap().mean, Some(10.0));
+    }
+
+    /// Scores do not depend on a trace; one that is not what it should be is told with its cell.
+    #[test]
+    fn a_trace_may_be_absent_but_not_malformed() {
+        let results = collected(None).unwrap();
+        assert_eq!(results.cell("words", "balgrad", 3).unwrap().trace, None);
+        assert_eq!(results.number("words", "balgrad", Quantity::Full, None).unwrap().mean, Some(40.0));
+        assert!(results.number("words", "balgrad", Quantity::Conflict, None).is_none());
+        let error = format!("{:#}", collected(Some(b"no trace")).unwrap_err());
+        assert!(error.contains("the input `trace words balgrad 3`") && error.contains("safetensors"), "{error}");
     }
 }

@@ -6,13 +6,16 @@ use std::path::PathBuf;
 use super::{Compute, Job, Kind, Outputs, Step};
 use crate::report::render::{formats, render, template_digests};
 use crate::report::results::Results;
+use crate::report::target::Target;
 use crate::report::{self};
 use crate::store::{Digest, Ingredients, Value};
 
 /// Renders a target in all its formats; one output per format.
 #[derive(Clone, Debug)]
 pub struct Render {
-    pub target: String,
+    pub target: &'static Target,
+    /// The methods shown, in this order.
+    pub methods: Vec<String>,
     pub templates: PathBuf,
     /// File name and content of each template, when the plan was made.
     pub digests: Vec<(String, Digest)>,
@@ -24,14 +27,15 @@ impl Step for Render {
     }
 
     fn label(&self) -> String {
-        format!("render {}", self.target)
+        format!("render {}", self.target.name)
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
         // Templates count by content, not by their folder.
-        let Render { target, templates: _, digests } = self;
+        let Render { target, methods, templates: _, digests } = self;
         list.natural("report's recipe", report::RECIPE);
-        list.text("target", target);
+        list.text("target", target.name);
+        list.list("methods", methods.iter().cloned().map(Value::Text).collect());
         let pair =
             |(name, digest): &(String, Digest)| Value::List(vec![Value::Text(name.clone()), Value::Digest(*digest)]);
         list.list("templates", digests.iter().map(pair).collect());
@@ -42,16 +46,48 @@ impl Compute for Render {
     fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         // The key was made from what the templates were when the run began.
         anyhow::ensure!(
-            template_digests(&self.target, &self.templates)? == self.digests,
+            template_digests(self.target, &self.templates)? == self.digests,
             "a template of {} was changed while the run went on; run it again",
-            self.target
+            self.target.name
         );
-        let results: Results = job.read_json("results")?;
+        let results = job.read_json::<Results>("results")?.of_methods(&self.methods)?;
         let mut outputs = BTreeMap::new();
-        for (format, bytes) in render(&self.target, &results, &self.templates)? {
+        for (format, bytes) in render(self.target, &results, &self.templates)? {
             outputs.insert(format.to_owned(), job.write(format, &bytes)?);
         }
-        anyhow::ensure!(outputs.len() == formats(&self.target).len(), "a format of {} is missing", self.target);
+        anyhow::ensure!(outputs.len() == formats(self.target).len(), "a format of {} is missing", self.target.name);
         Ok(outputs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::target;
+
+    /// Which methods are shown, and in which order, is part of the key, as each template's content is.
+    #[test]
+    fn the_key_holds_methods_and_templates() {
+        let render = |target: &str, methods: &[&str], template: &[u8]| {
+            let mut list = Ingredients::default();
+            let step = Render {
+                target: target::find(target).unwrap(),
+                methods: methods.iter().map(ToString::to_string).collect(),
+                templates: PathBuf::new(),
+                digests: vec![("shared.md.j2".into(), Digest::of(template))],
+            };
+            step.ingredients(&mut list);
+            list
+        };
+        let first = render("table2", &["baseline", "balgrad"], b"a");
+        assert_eq!(first, render("table2", &["baseline", "balgrad"], b"a"));
+        for other in [
+            render("table2", &["balgrad", "baseline"], b"a"),
+            render("table2", &["baseline"], b"a"),
+            render("table2", &["baseline", "balgrad"], b"b"),
+            render("table1", &["baseline", "balgrad"], b"a"),
+        ] {
+            assert_ne!(first, other);
+        }
     }
 }

@@ -1,14 +1,24 @@
+use std::path::PathBuf;
+
 use super::*;
-use crate::report::samples::{difficult, realistic};
+use crate::report::SuiteKind;
+use crate::report::samples::{ablation, difficult, realistic};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
 }
 
-fn rendered(format: &str) -> String {
-    let all = render("table1", &difficult(SuiteKind::Smoke), &folder()).unwrap();
+/// A target of these results, of some methods, in one format.
+fn of_methods(target: &str, results: &Results, methods: &[&str], format: &str) -> String {
+    let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
+    let results = results.of_methods(&names).unwrap();
+    let all = render(target::find(target).unwrap(), &results, &folder()).unwrap();
     let (_, bytes) = all.into_iter().find(|(name, _)| *name == format).unwrap();
     String::from_utf8(bytes).unwrap()
+}
+
+fn rendered(format: &str) -> String {
+    of_methods("table1", &difficult(SuiteKind::Smoke), &["baseline", "balgrad", "broken"], format)
 }
 
 /// The same results, with everything that can happen to a number, in every format.
@@ -17,6 +27,64 @@ fn tables_in_all_formats() {
     insta::assert_snapshot!("table1.md", rendered("md"));
     insta::assert_snapshot!("table1.csv", rendered("csv"));
     insta::assert_snapshot!("table1.tex", rendered("tex"));
+}
+
+const ABLATION: [&str; 4] = ["baseline", "balgrad-reweighting", "balgrad-projection", "balgrad"];
+
+/// The ablation: no noisy rows, and the methods in the order of the output.
+#[test]
+fn table2_in_all_formats() {
+    let results = ablation(SuiteKind::Smoke);
+    for format in TABLE_FORMATS {
+        insta::assert_snapshot!(format!("table2.{format}"), of_methods("table2", &results, &ABLATION, format));
+    }
+}
+
+#[test]
+fn table3_in_all_formats() {
+    let results = ablation(SuiteKind::Smoke);
+    for format in TABLE_FORMATS {
+        insta::assert_snapshot!(
+            format!("table3.{format}"),
+            of_methods("table3", &results, &["balgrad-reweighting", "balgrad"], format)
+        );
+    }
+}
+
+/// A file ends with one line's end, and holds no two empty lines in a row.
+#[test]
+fn files_are_tidy() {
+    for (target, methods) in [("table1", &ABLATION[..]), ("table2", &ABLATION[..]), ("table3", &ABLATION[1..3])] {
+        for results in [ablation(SuiteKind::Smoke), ablation(SuiteKind::Paper)] {
+            for format in TABLE_FORMATS {
+                let text = of_methods(target, &results, methods, format);
+                assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{target}.{format}: {text}");
+                assert!(!text.starts_with('\n') && !text.contains("\n\n\n"), "{target}.{format}: {text}");
+            }
+        }
+    }
+}
+
+/// What a target shows is checked here too, whatever the plan was.
+#[test]
+fn too_many_methods_are_refused() {
+    let error = render(target::find("table3").unwrap(), &ablation(SuiteKind::Smoke), &folder()).unwrap_err();
+    assert!(error.to_string().contains("`table3` shows exactly 2 methods"), "{error}");
+    let error = ablation(SuiteKind::Smoke).of_methods(&["agm".into()]).unwrap_err();
+    assert_eq!(error.to_string(), "the results hold no method `agm`");
+}
+
+/// Every template that a table is made of is part of its key, the shared ones too; figures have none.
+#[test]
+fn all_templates_are_digested() {
+    let names: Vec<String> = template_digests(target::find("table2").unwrap(), &folder())
+        .unwrap()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    let expected = TABLE_FORMATS.map(|format| [format!("table2.{format}.j2"), format!("shared.{format}.j2")]);
+    assert_eq!(names, expected.concat());
+    assert!(template_digests(target::find("figure6").unwrap(), &folder()).unwrap().is_empty());
 }
 
 /// Compiles a fragment; the log, or none where pdflatex is not installed. CI installs it.
@@ -41,7 +109,7 @@ fn compile(fragment: &str) -> Option<String> {
 }
 
 fn tex(results: &Results) -> String {
-    let all = render("table1", results, &folder()).unwrap();
+    let all = render(target::find("table1").unwrap(), results, &folder()).unwrap();
     String::from_utf8(all.into_iter().find(|(format, _)| *format == "tex").unwrap().1).unwrap()
 }
 
@@ -49,8 +117,11 @@ fn tex(results: &Results) -> String {
 #[test]
 fn the_latex_table_compiles() {
     let tables = [difficult(SuiteKind::Smoke), realistic(SuiteKind::Smoke, 2), realistic(SuiteKind::Smoke, 7)];
-    for results in tables {
-        let Some(log) = compile(&tex(&results)) else { return };
+    let ablated = ablation(SuiteKind::Smoke);
+    let others = [("table2", &ABLATION[..]), ("table3", &["balgrad-reweighting", "balgrad"])];
+    let others = others.map(|(target, methods)| of_methods(target, &ablated, methods, "tex"));
+    for fragment in tables.iter().map(tex).chain(others) {
+        let Some(log) = compile(&fragment) else { return };
         assert!(!log.contains("Overfull"), "{log}");
     }
 }
@@ -69,12 +140,11 @@ fn every_character_can_be_set() {
 /// Renders with a template of the user's in place of the project's.
 fn with_template(format: &str, text: &str) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     let folder = tempfile::tempdir().unwrap();
-    for format in TABLE_FORMATS {
-        let name = format!("table1.{format}.j2");
+    for name in TABLE_FORMATS.iter().flat_map(|format| templates(target::find("table1").unwrap(), format)) {
         std::fs::copy(self::folder().join(&name), folder.path().join(&name)).unwrap();
     }
     std::fs::write(folder.path().join(format!("table1.{format}.j2")), text).unwrap();
-    render("table1", &difficult(SuiteKind::Smoke), folder.path())
+    render(target::find("table1").unwrap(), &difficult(SuiteKind::Smoke), folder.path())
 }
 
 /// No template can pass a smoke result off as the paper's: the mark has to be where a reader sees it.
@@ -114,22 +184,15 @@ fn a_mistake_in_a_template_is_told_with_its_line() {
     assert!(error.contains("table1.md.j2 line 3"), "{error}");
     let error = told("tex", "<<mark>>\n<<rows[99].title>>\n");
     assert!(error.contains("table1.tex.j2 line 2"), "{error}");
+    let error = told("md", "{% from \"shared.md.j2\" import grid %}\n{{ mark }}\n{{ grid(1, rows, labels) }}\n");
+    assert!(error.contains("shared.md.j2 line"), "what goes wrong in a macro is told where: {error}");
     let error = told("csv", "{{ mark }}\n{% include \"other.j2\" %}\n");
     assert!(error.contains("table1.csv.j2 line 2"), "a template that is in no key cannot be taken in: {error}");
 }
 
 #[test]
-fn an_unknown_target_gets_a_near_name() {
-    let error = render("tabel1", &difficult(SuiteKind::Smoke), &folder()).unwrap_err();
-    assert_eq!(
-        (error.to_string().as_str(), errors::hint_of(&error)),
-        ("there is no table or figure `tabel1`", Some("did you mean `table1`?"))
-    );
-}
-
-#[test]
 fn results_of_another_layout_are_refused() {
-    let results = Results { schema: 2, ..difficult(SuiteKind::Smoke) };
-    let error = render("table1", &results, &folder()).unwrap_err().to_string();
-    assert_eq!(error, "these results have the layout 2, expected 1");
+    let results = Results { schema: 7, ..difficult(SuiteKind::Smoke) };
+    let error = render(target::find("table1").unwrap(), &results, &folder()).unwrap_err().to_string();
+    assert_eq!(error, "these results have the layout 7, expected 2");
 }

@@ -36,7 +36,7 @@ const COLOURS: [RGBColor; 7] = [
 /// without their colours.
 const DASHES: [Option<(i32, i32)>; 5] = [None, Some((7, 4)), Some((2, 3)), Some((13, 4)), Some((4, 8))];
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Pen {
     colour: RGBColor,
     dash: Option<(i32, i32)>,
@@ -47,6 +47,38 @@ impl Pen {
     /// The pen of the method at a place in the suite's list.
     pub fn of(method: usize) -> Pen {
         Pen { colour: COLOURS[method % COLOURS.len()], dash: DASHES[method % DASHES.len()], marker: method % 4 }
+    }
+
+    /// The pens of image and text, the same in every figure.
+    pub const IMAGE: Pen = Pen { colour: COLOURS[0], dash: None, marker: 0 };
+    pub const TEXT: Pen = Pen { colour: COLOURS[1], dash: None, marker: 1 };
+    /// Those of a second curve of the same thing, which is drawn on top: darker, and thin enough to see the first one.
+    pub const IMAGE_ABOVE: Pen = Pen { colour: RGBColor(0, 52, 84), dash: Some((7, 4)), marker: 3 };
+    pub const TEXT_ABOVE: Pen = Pen { colour: RGBColor(112, 44, 0), dash: Some((2, 3)), marker: 4 };
+    /// The pen of both together.
+    pub const BOTH: Pen = Pen { colour: RGBColor(110, 110, 110), dash: None, marker: 2 };
+
+    /// The same pen, its line interrupted; the second way differs from the first.
+    pub fn dashed(self, way: usize) -> Pen {
+        Pen { dash: DASHES[1 + way % (DASHES.len() - 1)], ..self }
+    }
+
+    /// The same pen, its line drawn through.
+    pub fn solid(self) -> Pen {
+        Pen { dash: None, ..self }
+    }
+
+    pub fn bar(&self, area: &Area<'_>, low: (i32, i32), high: (i32, i32)) -> Drawn {
+        Ok(area.draw(&Rectangle::new([low, high], self.colour.filled()))?)
+    }
+
+    /// An error bar, from one end up to the other, with a stop at both.
+    pub fn error_bar(area: &Area<'_>, x: i32, from: i32, to: i32) -> Drawn {
+        let stop = px(4);
+        for ends in [[(x, from), (x, to)], [(x - stop, from), (x + stop, from)], [(x - stop, to), (x + stop, to)]] {
+            area.draw(&PathElement::new(ends.to_vec(), BLACK.stroke_width(px(1) as u32)))?;
+        }
+        Ok(())
     }
 
     pub fn line(&self, area: &Area<'_>, points: &[(i32, i32)]) -> Drawn {
@@ -65,7 +97,12 @@ impl Pen {
             0 => area.draw(&Circle::new(at, px(4), fill))?,
             1 => area.draw(&TriangleMarker::new(at, px(5), fill))?,
             2 => area.draw(&Rectangle::new([(x - px(4), y - px(4)), (x + px(4), y + px(4))], fill))?,
-            _ => area.draw(&Cross::new(at, px(4), self.colour.stroke_width(px(2) as u32)))?,
+            3 => area.draw(&Cross::new(at, px(4), self.colour.stroke_width(px(2) as u32)))?,
+            _ => {
+                for ends in [[(x - px(5), y), (x + px(5), y)], [(x, y - px(5)), (x, y + px(5))]] {
+                    area.draw(&PathElement::new(ends.to_vec(), self.colour.stroke_width(px(2) as u32)))?;
+                }
+            }
         }
         Ok(())
     }
@@ -98,6 +135,16 @@ pub fn width(text: &str, size: i32) -> Result<i32, FontError> {
 pub fn clean(text: &str) -> String {
     let is_xml = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars().map(|c| if is_xml(c) { c } else { ' ' }).collect()
+}
+
+/// A text in one line of a width in units, its end cut off where it is too long.
+pub fn fit(text: &str, size: i32, room: i32) -> Result<String, FontError> {
+    let whole = clean(text);
+    if width(&whole, size)? <= room {
+        return Ok(whole);
+    }
+    let lines = wrap(text, size, room - width("…", size)?)?;
+    Ok(lines.first().map_or_else(String::new, |line| format!("{line}…")))
 }
 
 /// The lines of a text that fit a width in units, broken between words, and within a word that is wider than a line.

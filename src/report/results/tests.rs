@@ -1,0 +1,83 @@
+use super::*;
+use crate::report::samples::{ablation, cells, description, difficult};
+
+#[test]
+fn numbers_are_means_over_seeds_and_know_why_they_are_not() {
+    let results = difficult(SuiteKind::Smoke);
+    let get = |dataset, method, quantity| results.number(dataset, method, quantity, None).unwrap();
+    let gap = get("food_101 & more", "baseline", Quantity::MissingGap);
+    assert_eq!((gap.mean, gap.std, gap.n), (Some(18.5), Some(0.5f64.sqrt()), 2));
+    let image = get("words", "baseline", Quantity::MissingImage);
+    assert_eq!((image.mean, image.std), (Some(0.0), Some(0.0)));
+    let full = get("words", "balgrad", Quantity::Full);
+    assert_eq!((full.mean, full.n), (None, 0));
+    assert_eq!(full.seeds[0].value, Status::NotANumber);
+    assert!(matches!(&full.seeds[1].value, Status::Failed { cause } if cause.contains("step 7_000")));
+    // The NaN is in the full score alone; the impaired ones of that seed are numbers.
+    assert_eq!(get("words", "balgrad", Quantity::MissingText).mean, Some(20.0));
+    assert!(get("food_101 & more", "balgrad", Quantity::MissingText).negative_transfer);
+    assert!(!get("food_101 & more", "baseline", Quantity::MissingText).negative_transfer);
+    let half = results.number("words", "baseline", Quantity::MissingText, Some(0.5)).unwrap();
+    assert_eq!(half.mean, Some(45.0));
+}
+
+/// Conflicts exist for the methods whose traces have them, and for these also where a training failed.
+#[test]
+fn conflicts_exist_where_traces_have_them() {
+    let results = ablation(SuiteKind::Smoke);
+    let get = |dataset, method| results.number(dataset, method, Quantity::Conflict, None);
+    assert!(get("emoji-subgroup", "baseline").is_none());
+    let number = get("emoji-words", "balgrad").unwrap();
+    assert_eq!(number.n, 4);
+    assert!(matches!(&number.seeds[3].value, Status::Failed { cause } if cause.contains("step 712")));
+    let record = results.cell("emoji-words", "balgrad", 3).unwrap();
+    let conflict = record.trace.as_ref().unwrap().conflict.unwrap();
+    assert_eq!(number.seeds[2].value, Status::Value { value: conflict });
+    assert!(results.cell("emoji-words", "balgrad", 4).is_none());
+}
+
+/// Of some methods, in another order, every number and every trace is what it was.
+#[test]
+fn a_choice_of_methods_changes_no_number() {
+    let all = ablation(SuiteKind::Smoke);
+    let some = all.of_methods(&["balgrad".into(), "baseline".into()]).unwrap();
+    let names: Vec<&str> = some.suite.methods.iter().map(|method| method.name.as_str()).collect();
+    assert_eq!(names, ["balgrad", "baseline"]);
+    assert!(some.numbers.iter().all(|number| all.numbers.contains(number)));
+    assert_eq!(some.numbers.iter().filter(|number| number.quantity == Quantity::Full).count(), 6);
+    assert_eq!((all.cells.len(), some.cells.len()), (59, 29));
+}
+
+#[test]
+fn results_survive_their_file() {
+    let results = ablation(SuiteKind::Paper);
+    assert!(results.cells.iter().all(|cell| cell.trace.is_some()));
+    assert_eq!(serde_json::from_str::<Results>(&serde_json::to_string(&results).unwrap()).unwrap(), results);
+    let results = difficult(SuiteKind::Paper);
+    let text = serde_json::to_string(&results).unwrap();
+    assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), results);
+    assert!(text.starts_with(r#"{"schema":2,"type":"paper","suite":"example""#), "{text}");
+}
+
+/// Scores that nobody asked for, or that came twice, are told rather than dropped.
+#[test]
+fn cells_that_do_not_belong_are_refused() {
+    let suite = description(SuiteKind::Smoke, &[1, 2]);
+    let mut twice = cells();
+    twice.push(twice[0].clone());
+    let told = collect(suite.clone(), &twice).unwrap_err().to_string();
+    assert_eq!(told, "the suite example has two scores of the cell food_101 & more × baseline × seed 1");
+    let mut unknown = cells();
+    unknown[0].seed = 7;
+    let told = collect(suite, &unknown).unwrap_err().to_string();
+    assert!(told.contains("no cell food_101 & more × baseline × seed 7"), "{told}");
+}
+
+/// A cell without scores is not run, never a zero.
+#[test]
+fn a_cell_that_is_not_there_is_not_run() {
+    let results = collect(description(SuiteKind::Smoke, &[1]), &[]).unwrap();
+    let full = results.number("words", "balgrad", Quantity::Full, None).unwrap();
+    assert_eq!((full.mean, full.std, full.n), (None, None, 0));
+    assert!(matches!(full.seeds[0].value, Status::NotRun { .. }));
+}

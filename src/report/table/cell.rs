@@ -1,0 +1,159 @@
+//! One number of a table, as it is shown: rounded, ranked among its neighbours, with its footnotes.
+
+use super::TableCell;
+use crate::report::results::{Number, Quantity, Results, Status};
+
+/// The cell of a method on a dataset, ranked among all methods of the results. What has no number says why in a footnote.
+pub fn of(results: &Results, dataset: &str, method: &str, quantity: Quantity, notes: &mut Vec<String>) -> TableCell {
+    let methods = &results.suite.methods;
+    let numbers: Vec<Option<&Number>> =
+        methods.iter().map(|method| results.number(dataset, &method.name, quantity, None)).collect();
+    let at = methods.iter().position(|known| known.name == method);
+    let rank = at.map_or(usize::MAX, |at| ranks(quantity, &numbers)[at]);
+    match results.number(dataset, method, quantity, None) {
+        Some(number) => cell(number, rank, notes),
+        None => absent(results, dataset, method, quantity, notes),
+    }
+}
+
+/// Ranks from 0, the best; equal ones share a rank. Compared is what is shown, so that what looks equal is equal.
+fn ranks(quantity: Quantity, numbers: &[Option<&Number>]) -> Vec<usize> {
+    let value = |number: &Option<&Number>| shown(number.as_ref()?.mean?).parse::<f64>().ok();
+    let values: Vec<Option<f64>> = numbers.iter().map(value).collect();
+    let mut distinct: Vec<f64> = values.iter().copied().flatten().collect();
+    // A method that has nothing to be compared with is not the best.
+    let comparable = distinct.len() > 1;
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    if quantity.higher_is_better() {
+        distinct.reverse();
+    }
+    let rank = |value: &Option<f64>| value.and_then(|value| distinct.iter().position(|&other| other == value));
+    values.iter().map(|value| rank(value).filter(|_| comparable).unwrap_or(usize::MAX)).collect()
+}
+
+/// A number as the table shows it.
+pub(super) fn shown(number: f64) -> String {
+    let text = format!("{number:.2}");
+    // A gap of rounding errors is no negative number.
+    if text == "-0.00" { "0.00".into() } else { text }
+}
+
+fn cell(number: &Number, rank: usize, footnotes: &mut Vec<String>) -> TableCell {
+    let causes = causes(number);
+    let note = causes.join(" | ");
+    let mut notes: Vec<usize> = causes.into_iter().map(|cause| number_of(cause, footnotes)).collect();
+    notes.sort_unstable();
+    let (status, word) = status(number);
+    let text = number.mean.map_or_else(|| word.to_owned(), shown);
+    TableCell {
+        text,
+        std: number.std.map_or_else(String::new, shown),
+        best: rank == 0,
+        second: rank == 1,
+        negative_transfer: number.negative_transfer,
+        notes,
+        note,
+        status,
+        dataset: number.dataset.clone(),
+        method: number.method.clone(),
+        quantity: number.quantity.name(),
+        mean: number.mean,
+        full_std: number.std,
+        n: number.n,
+        seeds: number.seeds.len(),
+    }
+}
+
+/// A cell of which the results hold nothing: it stays in its column, and says so. Where no training was finished, that is
+/// why; else the quantity does not exist for the method, or was left out of the results.
+fn absent(results: &Results, dataset: &str, method: &str, quantity: Quantity, notes: &mut Vec<String>) -> TableCell {
+    let full = results.number(dataset, method, Quantity::Full, None);
+    let scored = |seed: u64| results.cell(dataset, method, seed).is_some();
+    if let Some(full) = full.filter(|full| !full.seeds.is_empty() && full.seeds.iter().all(|seed| !scored(seed.seed))) {
+        return TableCell { quantity: quantity.name(), ..cell(full, usize::MAX, notes) };
+    }
+    let (status, cause) = match (quantity, full) {
+        (Quantity::Conflict, Some(_)) => ("none", "this method has no KL gradient to conflict with".to_owned()),
+        _ => ("not-run", format!("not run: the results hold no {}", quantity.name())),
+    };
+    TableCell {
+        text: NOT_RUN.into(),
+        std: String::new(),
+        best: false,
+        second: false,
+        negative_transfer: false,
+        notes: vec![number_of(cause.clone(), notes)],
+        note: cause,
+        status,
+        dataset: dataset.into(),
+        method: method.into(),
+        quantity: quantity.name(),
+        mean: None,
+        full_std: None,
+        n: 0,
+        seeds: results.suite.seeds.len(),
+    }
+}
+
+const NOT_RUN: &str = "—";
+
+/// What became of a number, and the word that stands in its place; of several seeds without a number, the worst is told.
+pub(in crate::report) fn status(number: &Number) -> (&'static str, &'static str) {
+    let any = |test: fn(&Status) -> bool| number.seeds.iter().any(|seed| test(&seed.value));
+    if number.mean.is_some() {
+        (if number.n == number.seeds.len() { "value" } else { "partial" }, "")
+    } else if any(|status| matches!(status, Status::Failed { .. })) {
+        ("failed", "failed")
+    } else if any(|status| matches!(status, Status::NotANumber)) {
+        ("nan", "NaN")
+    } else {
+        ("not-run", NOT_RUN)
+    }
+}
+
+/// Why seeds are missing from a number, each cause once.
+fn causes(number: &Number) -> Vec<String> {
+    let total = number.seeds.len();
+    let mut causes: Vec<(String, Vec<u64>)> = Vec::new();
+    for seed in &number.seeds {
+        let Some(cause) = cause(&seed.value) else { continue };
+        match causes.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, seeds)) => seeds.push(seed.seed),
+            None => causes.push((cause, vec![seed.seed])),
+        }
+    }
+    let told = |(cause, seeds): (String, Vec<u64>)| match seeds.len() == total {
+        true => cause,
+        false => {
+            let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+            format!("{} of {total} seeds; seed {}: {cause}", number.n, seeds.join(", "))
+        }
+    };
+    causes.into_iter().map(told).collect()
+}
+
+/// Why a seed gave no number.
+pub(in crate::report) fn cause(status: &Status) -> Option<String> {
+    match status {
+        Status::Value { .. } => None,
+        Status::NotANumber => Some("the score is not a number".to_owned()),
+        Status::Failed { cause } => Some(format!("failed: {}", one_line(cause))),
+        Status::NotRun { cause } => Some(format!("not run: {}", one_line(cause))),
+    }
+}
+
+/// The number of a footnote; the same cause has the same number.
+fn number_of(cause: String, footnotes: &mut Vec<String>) -> usize {
+    match footnotes.iter().position(|known| *known == cause) {
+        Some(at) => at + 1,
+        None => {
+            footnotes.push(cause);
+            footnotes.len()
+        }
+    }
+}
+
+fn one_line(cause: &str) -> &str {
+    cause.lines().next().unwrap_or_default()
+}

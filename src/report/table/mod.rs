@@ -1,0 +1,167 @@
+//! Tables as the paper lays them out. Everything that a template places is computed here.
+
+mod caption;
+pub mod cell;
+
+use serde::Serialize;
+
+use super::results::{DatasetDescription, MethodDescription, Quantity, Results};
+
+/// A table, ready for a template.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Table {
+    pub caption: String,
+    pub mark: String,
+    /// The command that makes this table again.
+    pub command: String,
+    pub label: String,
+    /// How many columns of labels stand before the numbers.
+    pub labels: usize,
+    /// Whether the columns are so many that a spread stands below its number rather than beside it.
+    pub wide: bool,
+    pub groups: Vec<Group>,
+    pub rows: Vec<Row>,
+    /// Numbered from 1.
+    pub footnotes: Vec<String>,
+}
+
+/// A dataset's columns.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Group {
+    pub title: String,
+    pub metric: String,
+    /// What each column is: a method's title, or a quantity.
+    pub columns: Vec<String>,
+    /// The first and last of its columns, counted from 1 with those of the labels.
+    pub first: usize,
+    pub last: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// `Missing`, `Image`; the first one is empty but in the first row of its block.
+    pub labels: Vec<String>,
+    /// Whether a rule separates it from the row above.
+    pub rule: bool,
+    pub cells: Vec<TableCell>,
+}
+
+/// One number, as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TableCell {
+    /// `57.80`, or a word where there is no number.
+    pub text: String,
+    /// `0.52`, or empty.
+    pub std: String,
+    pub best: bool,
+    pub second: bool,
+    pub negative_transfer: bool,
+    /// Numbers of footnotes.
+    pub notes: Vec<usize>,
+    /// What the footnotes say, in one line.
+    pub note: String,
+    /// `value`, `partial` (some seeds gave no number), `nan`, `failed`, `not-run` or `none` (the method has no such quantity).
+    pub status: &'static str,
+    pub dataset: String,
+    pub method: String,
+    pub quantity: &'static str,
+    /// In full precision, for the CSV.
+    pub mean: Option<f64>,
+    pub full_std: Option<f64>,
+    pub n: usize,
+    pub seeds: usize,
+}
+
+/// More columns than this, each with its spread beside the number, would be too small to read on a page.
+const WIDE: usize = 8;
+
+/// A quantity's row: its labels; a first one that is not empty begins a block.
+type QuantityRow = (Quantity, &'static str, &'static str);
+
+const FULL_AND_MISSING: [QuantityRow; 5] = [
+    (Quantity::Full, "Full", ""),
+    (Quantity::MissingImage, "Missing", "Image"),
+    (Quantity::MissingText, "", "Text"),
+    (Quantity::MissingAvg, "", "Avg"),
+    (Quantity::MissingGap, "", "ΔGap"),
+];
+
+const NOISY: [QuantityRow; 4] = [
+    (Quantity::NoisyImage, "Noisy", "Image"),
+    (Quantity::NoisyText, "", "Text"),
+    (Quantity::NoisyAvg, "", "Avg"),
+    (Quantity::NoisyGap, "", "ΔGap"),
+];
+
+/// Table 1: a row per quantity, with full, missing and noisy modalities.
+pub fn table1(results: &Results) -> Table {
+    by_quantity(results, "table1", &[&FULL_AND_MISSING[..], &NOISY].concat(), caption::table1(results))
+}
+
+/// Table 2, the ablation: Table 1 without noisy modalities.
+pub fn table2(results: &Results) -> Table {
+    by_quantity(results, "table2", &FULL_AND_MISSING, caption::table2(results))
+}
+
+/// A row per quantity, a group of columns per dataset, a column per method.
+fn by_quantity(results: &Results, name: &str, rows: &[QuantityRow], caption: String) -> Table {
+    let suite = &results.suite;
+    let columns: Vec<String> = suite.methods.iter().map(|method| method.title.clone()).collect();
+    let mut footnotes = Vec::new();
+    let row = |&(quantity, block, title): &QuantityRow| {
+        let places = suite.datasets.iter().flat_map(|d| suite.methods.iter().map(move |m| (&d.name, &m.name)));
+        Row {
+            labels: vec![block.into(), title.into()],
+            rule: !block.is_empty() && quantity != Quantity::Full,
+            cells: places.map(|(d, m)| cell::of(results, d, m, quantity, &mut footnotes)).collect(),
+        }
+    };
+    let rows = rows.iter().map(row).collect();
+    Table { rows, footnotes, ..frame(results, name, 2, &columns, caption) }
+}
+
+/// Table 3: a row per method, a group of columns per dataset, a column per quantity; better is lower.
+pub fn table3(results: &Results) -> Table {
+    const QUANTITIES: [(Quantity, &str); 2] =
+        [(Quantity::Conflict, "Conflict (%)"), (Quantity::MissingGap, "Missing ΔGap")];
+    let suite = &results.suite;
+    let mut footnotes = Vec::new();
+    let row = |method: &MethodDescription| {
+        let places = suite.datasets.iter().flat_map(|d| QUANTITIES.map(|(quantity, _)| (&d.name, quantity)));
+        let mut cell = |(d, quantity): (&String, Quantity)| TableCell {
+            // Of two, the second best is the other one.
+            second: false,
+            ..cell::of(results, d, &method.name, quantity, &mut footnotes)
+        };
+        Row { labels: vec![method.title.clone()], rule: false, cells: places.map(&mut cell).collect() }
+    };
+    let rows = suite.methods.iter().map(row).collect();
+    let columns = QUANTITIES.map(|(_, title)| title.to_owned());
+    Table { rows, footnotes, ..frame(results, "table3", 1, &columns, caption::table3(results)) }
+}
+
+/// A table without rows, its columns the same for each dataset.
+fn frame(results: &Results, name: &str, labels: usize, columns: &[String], caption: String) -> Table {
+    let suite = &results.suite;
+    let group = |(at, dataset): (usize, &DatasetDescription)| Group {
+        title: dataset.title.clone(),
+        metric: dataset.metric.clone(),
+        columns: columns.to_vec(),
+        first: labels + 1 + at * columns.len(),
+        last: labels + (at + 1) * columns.len(),
+    };
+    Table {
+        caption,
+        mark: suite.kind.mark().into(),
+        command: format!("seesaw run {}", suite.suite),
+        label: format!("tab:{}-{name}", suite.suite),
+        labels,
+        wide: suite.datasets.len() * columns.len() > WIDE,
+        groups: suite.datasets.iter().enumerate().map(group).collect(),
+        rows: Vec::new(),
+        footnotes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
