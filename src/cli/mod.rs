@@ -8,6 +8,7 @@ mod plan;
 mod project;
 mod run;
 mod status;
+mod trace;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ enum Command {
     Status(status::Args),
     /// Tell why one step would run, or would not, and what its key is made of
     Explain(explain::Args),
+    /// Look inside a training: sum up its trace, draw its curves, export them
+    Trace(trace::Args),
     /// List the training methods with their options, defaults and sources
     Methods(methods::Args),
     /// Download and verify the archives of datasets and encoders
@@ -86,6 +89,7 @@ impl Cli {
             Command::Status(args) => status::run(&self.global, args, device).map(Some),
             Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
             Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
+            Command::Trace(args) => trace::run(&self.global, args, device).map(Some),
             Command::Methods(args) => methods::run(args).map(Some),
             Command::Doctor(_) => Ok(None),
         }
@@ -100,6 +104,7 @@ impl Cli {
             Command::Status(args) => status::run(&self.global, args, device()?),
             Command::Explain(args) => explain::run(&self.global, args, device()?),
             Command::Fetch(args) => fetch::run(&self.global, args, device()?),
+            Command::Trace(args) => trace::run(&self.global, args, device()?),
             Command::Methods(args) => methods::run(args),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }

@@ -74,6 +74,13 @@ pub struct OutputPlan {
 }
 
 impl Suite {
+    /// How many epochs a method trains on a dataset.
+    pub fn epochs(&self, dataset: &str, method: &str) -> Option<u32> {
+        let at = self.datasets.iter().position(|known| known.reader.name == dataset)?;
+        let method = self.methods.iter().find(|known| known.name == method)?;
+        method.trainings.get(at).map(|training| training.epochs)
+    }
+
     /// The names of all suites in a folder, sorted.
     ///
     /// # Errors

@@ -137,7 +137,7 @@ mod tests {
     fn the_mark_is_drawn() {
         let mut results = difficult(SuiteKind::Smoke);
         results.suite.title = "Table 1 of the paper".into();
-        let (drawn, _) = page::drawing(&results, &page(&results)).unwrap();
+        let (drawn, _) = page::drawing(&results.suite.title, results.suite.kind, &page(&results)).unwrap();
         assert!(words(&drawn).contains("smoke run, not a result of the paper"), "{drawn}");
         assert!(words(&drawn).contains("missing ratio r") && words(&drawn).contains("ΔGap (percentage points)"));
     }
@@ -154,7 +154,7 @@ mod tests {
         let results = collect(suite, &[cell]).unwrap();
         assert_eq!(runs(&results, "words", "baseline"), [vec![(0.0, 0.0, 0.0)], vec![(1.0, 20.0, 0.0)]]);
         assert!(runs(&results, "words", "balgrad").is_empty());
-        let (drawn, _) = page::drawing(&results, &page(&results)).unwrap();
+        let (drawn, _) = page::drawing(&results.suite.title, results.suite.kind, &page(&results)).unwrap();
         assert!(words(&drawn).contains("Baseline on words, r = 0.5: the score is not a number"), "{}", words(&drawn));
     }
 
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn what_failed_is_told() {
         let results = difficult(SuiteKind::Smoke);
-        let (drawn, _) = page::drawing(&results, &page(&results)).unwrap();
+        let (drawn, _) = page::drawing(&results.suite.title, results.suite.kind, &page(&results)).unwrap();
         let words = words(&drawn);
         for told in [
             "BalGrad (incomplete)",

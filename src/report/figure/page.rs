@@ -9,6 +9,7 @@ use super::frame::Frame;
 use super::legend::{Entry, Legend};
 use super::pen::{Area, Drawn, font, px, register_font, wrap};
 use super::{Figure, export};
+use crate::report::SuiteKind;
 use crate::report::results::Results;
 
 /// The size of a panel of one dataset.
@@ -55,23 +56,36 @@ pub struct Panel<'a> {
 /// Draws what lies on the axes of a panel.
 pub type Content<'a> = Box<dyn Fn(&Area<'_>, &Frame) -> Drawn + 'a>;
 
-/// Draws a page in all formats.
+/// Draws a page about the results of a suite in all formats.
 ///
 /// # Errors
 /// If drawing or converting fails.
 pub fn figure(results: &Results, page: &Page<'_>) -> anyhow::Result<Figure> {
-    let (text, size) = drawing(results, page).map_err(|error| anyhow!("{error}")).context("cannot draw the figure")?;
-    export::convert(&text, size, &format!("{} ({})", results.suite.title, results.suite.kind.mark()))
+    draw(&results.suite.title, results.suite.kind, page)
+}
+
+/// Draws a page with this title in all formats. What kind of results these are is said here and nowhere in a template, so
+/// that no figure is without it.
+///
+/// # Errors
+/// If drawing or converting fails.
+pub fn draw(title: &str, kind: SuiteKind, page: &Page<'_>) -> anyhow::Result<Figure> {
+    let drawn = drawing(title, kind, page).map_err(|error| anyhow!("{error}"));
+    let (text, size) = drawn.context("cannot draw the figure")?;
+    export::convert(&text, size, &format!("{title} ({})", kind.mark()))
 }
 
 /// The SVG, and its size in units.
-pub fn drawing(results: &Results, page: &Page<'_>) -> Result<(String, (u32, u32)), Box<dyn std::error::Error>> {
+pub fn drawing(
+    title: &str,
+    kind: SuiteKind,
+    page: &Page<'_>,
+) -> Result<(String, (u32, u32)), Box<dyn std::error::Error>> {
     register_font();
     let wide = |row: &Row<'_>| row.panels.iter().map(|panel| panel.width).sum::<i32>();
     let width = page.rows.iter().map(wide).max().unwrap_or(0).max(NARROWEST);
     let room = width - 2 * MARGIN;
-    // What kind of results these are is said here and nowhere in a template, so that no figure is without it.
-    let title = wrap(&format!("{}: {}", results.suite.title, results.suite.kind.mark()), TITLE, room)?;
+    let title = wrap(&format!("{title}: {}", kind.mark()), TITLE, room)?;
     let subtitle = wrap(&page.subtitle, SUBTITLE, room)?;
     let legends = page.rows.iter().map(|row| Legend::new(&row.legend, room)).collect::<Result<Vec<_>, _>>()?;
     let notes = page.notes.iter().map(|note| wrap(note, NOTE, room)).collect::<Result<Vec<_>, _>>()?.concat();

@@ -15,7 +15,7 @@ pub fn words(svg: &str) -> String {
 pub fn told(page: fn(&Results) -> Page<'_>, results: &Results, methods: &[&str]) -> String {
     let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
     let results = results.of_methods(&names).unwrap();
-    let (drawn, _) = drawing(&results, &page(&results)).unwrap();
+    let (drawn, _) = drawing(&results.suite.title, results.suite.kind, &page(&results)).unwrap();
     words(&drawn)
 }
 
