@@ -195,13 +195,8 @@ mod tests {
         let level = |modality, ratio, score| Level { modality, ratio, impaired: 0, score };
         let impaired = |ratio| vec![level(Some(Image), ratio, 20.0), level(Some(Text), ratio, 30.0)];
         let scores = |levels| serde_json::to_vec(&Scores { metric: String::new(), samples: 4, levels }).unwrap();
-        let summary = Summary {
-            selected_epoch: 2,
-            epochs: 2,
-            validation: vec![1.0, 2.0],
-            metric: String::new(),
-            parameters: 1,
-        };
+        let summary =
+            Summary { selected_epoch: 2, epochs: 2, validation: vec![1.0, 2.0], metric: String::new(), parameters: 1 };
         let files = [
             ("full", Some(scores(vec![level(None, None, 40.0)]))),
             ("missing", Some(scores(impaired(Some(1.0))))),
@@ -244,7 +239,10 @@ mod tests {
         assert_eq!(conflict.seeds[0].value, Status::Value { value: 75.0 });
         let cell = results.cell("words", "balgrad", 3).unwrap();
         assert_eq!(cell.trace.as_ref().unwrap().losses["loss_v"], [3.0, 1.0]);
-        assert_eq!((cell.provenance.keys["train"].as_str(), cell.provenance.inputs["trace"].as_str()), ("key", "content of trace"));
+        assert_eq!(
+            (cell.provenance.keys["train"].as_str(), cell.provenance.inputs["trace"].as_str()),
+            ("key", "content of trace")
+        );
         assert_eq!(results.number("words", "balgrad", Quantity::MissingGap, None).unwrap().mean, Some(10.0));
     }
 
