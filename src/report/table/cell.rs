@@ -73,8 +73,12 @@ fn absent(results: &Results, dataset: &str, method: &str, quantity: Quantity, no
     if let Some(full) = full.filter(|full| !full.seeds.is_empty() && full.seeds.iter().all(|seed| !scored(seed.seed))) {
         return TableCell { quantity: quantity.name(), ..cell(full, usize::MAX, notes) };
     }
-    let (status, cause) = match (quantity, full) {
-        (Quantity::Conflict, Some(_)) => ("none", "this method has no KL gradient to conflict with".to_owned()),
+    let traced = |seed: &u64| results.cell(dataset, method, *seed).is_some_and(|cell| cell.trace.is_some());
+    let (status, cause) = match quantity {
+        Quantity::Conflict if results.suite.seeds.iter().any(traced) => {
+            ("none", "this method has no KL gradient to conflict with".to_owned())
+        }
+        Quantity::Conflict if full.is_some() => ("not-run", "not run: its trainings have no trace".to_owned()),
         _ => ("not-run", format!("not run: the results hold no {}", quantity.name())),
     };
     TableCell {

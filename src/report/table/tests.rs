@@ -134,6 +134,8 @@ fn what_has_no_conflicts_says_why() {
     assert_eq!(none.note, "this method has no KL gradient to conflict with");
     assert!(!find(&table, "emoji-subgroup", "balgrad", "conflict").best, "there is nothing to compare it with");
     let table = table3(&difficult(SuiteKind::Smoke).of_methods(&methods(["balgrad", "broken"])).unwrap());
+    let untraced = find(&table, "food_101 & more", "balgrad", "conflict");
+    assert_eq!((untraced.status, untraced.note.as_str()), ("not-run", "not run: its trainings have no trace"));
     let failed = find(&table, "food_101 & more", "broken", "conflict");
     assert_eq!((failed.text.as_str(), failed.status), ("failed", "failed"));
     assert_eq!(find(&table, "words", "broken", "conflict").status, "not-run");
