@@ -208,7 +208,8 @@ impl Builder<'_> {
         let weights = output(trained, "weights");
         let heads = method.candidates[0].needs_heads();
         let mut scores = vec![(collect::role("weights", name, &method.name, seed), weights.clone())];
-        for what in ["trace", "summary"] {
+        let swept = (method.candidates.len() > 1).then_some("choice");
+        for what in ["trace", "summary"].into_iter().chain(swept) {
             scores.push((collect::role(what, name, &method.name, seed), output(trained, what)));
         }
         let feature = |kind: &str, (modality, node): &(Modality, NodeId)| {

@@ -101,6 +101,10 @@ pub struct Provenance {
     pub keys: BTreeMap<String, String>,
     /// Input → SHA-256 of its content.
     pub inputs: BTreeMap<String, String>,
+    /// For a method whose options were swept: the candidates with their scores on the validation split, and the chosen
+    /// one, as the choosing step wrote it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub choice: Option<serde_json::Value>,
 }
 
 /// One number of the suite: a quantity of a method on a dataset, over the seeds. Avg and ΔGap are formed per seed, then

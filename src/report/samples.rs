@@ -44,6 +44,7 @@ pub fn scored(full: f64, image: f64, text: f64) -> Outcome {
     let provenance = Provenance {
         keys: [("train".to_owned(), "abc".to_owned())].into(),
         inputs: [("weights".to_owned(), "def".to_owned())].into(),
+        choice: None,
     };
     Outcome::Scored(CellScores {
         full,

@@ -24,7 +24,8 @@ pub struct Collect {
 /// The conditions of each cell.
 const CONDITIONS: [&str; 3] = ["full", "missing", "noisy"];
 
-/// The role of a cell's scores under a condition, or of its training's `weights`, `trace` or `summary`.
+/// The role of a cell's scores under a condition, or of its training's `weights`, `trace`, `summary` or
+/// `choice`.
 pub fn role(condition: &str, dataset: &str, method: &str, seed: u64) -> String {
     format!("{condition} {dataset} {method} {seed}")
 }
@@ -98,6 +99,10 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
             provenance.inputs.insert(output.to_owned(), sha256.clone());
         }
     }
+    let choice = role("choice", dataset, method, seed);
+    if job.inputs.contains_key(&choice) {
+        provenance.choice = Some(job.read_json(&choice)?);
+    }
     Ok(Outcome::Scored(CellScores {
         full: number(&full, None, None),
         missing: suite.ratios.iter().map(level).collect(),
@@ -123,8 +128,8 @@ fn trace(job: &Job, [trace, summary]: [String; 2]) -> anyhow::Result<Option<Trac
     read.map(Some).with_context(|| format!("the input `{trace}` ({}) is malformed", path.display()))
 }
 
-/// An evaluation did not run because its own training, or the choice among its trainings, failed: the cell failed. Because of anything else (a download):
-/// the cell did not run.
+/// An evaluation did not run because its own training, or the choice among its trainings, failed: the cell failed.
+/// Because of anything else (a download): the cell did not run.
 fn failed_or_not_run(cause: &str) -> Outcome {
     let own = cause.strip_prefix("`train ").or_else(|| cause.strip_prefix("`choose "));
     match own.and_then(|rest| rest.split_once("` failed: ")) {

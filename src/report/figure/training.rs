@@ -12,6 +12,8 @@ use crate::report::trace::Columns;
 const WIDTH: i32 = px(760);
 /// The most points of a curve: where there are more steps, a point is the mean of those that follow one another.
 const POINTS: usize = 200;
+/// A share of steps needs more of them.
+const POINTS_OF_A_SHARE: usize = 40;
 
 /// What is drawn in one panel: a title, the label of its axis, whether it runs from -1 to 1, and the columns that may be
 /// in a trace, each with the words of the legend.
@@ -77,8 +79,9 @@ pub fn draw(title: &str, kind: SuiteKind, subtitle: String, columns: &Columns) -
 fn page(subtitle: String, columns: &Columns) -> Page<'static> {
     let steps = columns.values().map(Vec::len).max().unwrap_or(0);
     let rows = THEMES.iter().filter_map(|theme| row(theme, columns, steps)).collect();
-    let width = steps.div_ceil(POINTS).max(1);
-    let notes = if width > 1 { vec![format!("A point is the mean over {width} steps.")] } else { Vec::new() };
+    let [width, of_share] = [POINTS, POINTS_OF_A_SHARE].map(|points| steps.div_ceil(points).max(1));
+    let note = format!("A point is the mean over {width} steps; of conflicts, over {of_share}.");
+    let notes = if of_share > 1 { vec![note] } else { Vec::new() };
     Page { subtitle, rows, notes }
 }
 
@@ -88,8 +91,12 @@ type Line = (Pen, &'static str, Vec<Vec<(f64, f64)>>);
 /// None if the trace has no column of the theme.
 fn row(theme: &'static Theme, columns: &Columns, steps: usize) -> Option<Row<'static>> {
     let known = theme.columns.iter().enumerate();
-    let found: Vec<Line> =
-        known.filter_map(|(at, (column, words))| Some((Pen::of(at), *words, curve(columns.get(*column)?)))).collect();
+    let found: Vec<Line> = known
+        .filter_map(|(at, (column, words))| {
+            let points = if *column == "conflict" { POINTS_OF_A_SHARE } else { POINTS };
+            Some((Pen::of(at), *words, curve(columns.get(*column)?, points)))
+        })
+        .collect();
     if found.is_empty() {
         return None;
     }
@@ -115,14 +122,14 @@ fn row(theme: &'static Theme, columns: &Columns, steps: usize) -> Option<Row<'st
         }
         Ok(())
     };
-    let x = Axis::new((0.0, steps.max(1) as f64), 8, "step");
+    let x = Axis::new((0.0, 1.03 * steps.max(1) as f64), 8, "step");
     let panel = Panel { title: theme.title.to_owned(), width: WIDTH, x, y, draw: Box::new(draw) };
     Some(Row { heading: String::new(), panels: vec![panel], legend })
 }
 
 /// The means of steps that follow one another, in runs that are broken where none of them has a number.
-fn curve(values: &[f32]) -> Vec<Vec<(f64, f64)>> {
-    let width = values.len().div_ceil(POINTS).max(1);
+fn curve(values: &[f32], points: usize) -> Vec<Vec<(f64, f64)>> {
+    let width = values.len().div_ceil(points).max(1);
     let point = |(at, chunk): (usize, &[f32])| {
         let numbers: Vec<f64> = chunk.iter().copied().filter(|x| x.is_finite()).map(f64::from).collect();
         let middle = (at * width) as f64 + (chunk.len() as f64 + 1.0) / 2.0;
@@ -139,9 +146,9 @@ mod tests {
 
     #[test]
     fn curves_are_means_of_neighbours_and_break_where_there_is_nothing() {
-        assert_eq!(curve(&[1.0, f32::NAN, 3.0]), [vec![(1.0, 1.0)], vec![(3.0, 3.0)]]);
+        assert_eq!(curve(&[1.0, f32::NAN, 3.0], POINTS), [vec![(1.0, 1.0)], vec![(3.0, 3.0)]]);
         let many: Vec<f32> = (0..400).map(|step| step as f32).collect();
-        let curve = curve(&many);
+        let curve = curve(&many, POINTS);
         assert_eq!((curve.len(), curve[0].len()), (1, 200));
         assert_eq!((curve[0][0], curve[0][199]), ((1.5, 0.5), (399.5, 398.5)));
     }
