@@ -104,7 +104,7 @@ pub struct Provenance {
     /// For a method whose options were swept: the candidates with their scores on the validation split, and the chosen
     /// one, as the choosing step wrote it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub choice: Option<serde_json::Value>,
+    pub choice: Option<Box<serde_json::Value>>,
 }
 
 /// One number of the suite: a quantity of a method on a dataset, over the seeds. Avg and ΔGap are formed per seed, then

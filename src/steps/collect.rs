@@ -101,7 +101,7 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
     }
     let choice = role("choice", dataset, method, seed);
     if job.inputs.contains_key(&choice) {
-        provenance.choice = Some(job.read_json(&choice)?);
+        provenance.choice = Some(Box::new(job.read_json(&choice)?));
     }
     Ok(Outcome::Scored(CellScores {
         full: number(&full, None, None),

@@ -5,4 +5,5 @@ mod http_server;
 mod methods;
 mod project;
 mod runs;
+mod suites;
 mod support;
