@@ -1,5 +1,6 @@
 //! Tests of the whole program, and of whole rooms against recorded references.
 
+mod added_method;
 mod fetch;
 mod http_server;
 mod methods;
