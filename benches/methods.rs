@@ -159,9 +159,10 @@ impl Run {
             let step = self.method.step(&self.model, &batch);
             let formed = Instant::now();
             let method = &self.method;
-            self.optimizer.step(&mut self.model, &step.gradients, |role| method.learning_rate_factor(role));
+            let squares =
+                self.optimizer.step(&mut self.model, &step.gradients, |role| method.learning_rate_factor(role));
             let updated = Instant::now();
-            black_box(diagnostics::of(&self.model, &step.gradients, &step.d_z));
+            black_box(diagnostics::of(&self.model, &step.gradients, &squares, &step.d_z));
             let watched = updated.elapsed();
             drop(black_box(step));
             let parts = [gathered - begun, formed - gathered, updated - formed, watched];

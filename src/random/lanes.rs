@@ -52,9 +52,16 @@ fn disturb_wide(state: &mut [[u32; LANES]; 4], values: &mut [f32], factor: f32, 
 #[inline(always)]
 fn disturb(state: &mut [[u32; LANES]; 4], values: &mut [f32], factor: f32, spread: f32) {
     let mut drawn = [0.0; TURN];
-    for chunk in values.chunks_mut(TURN) {
+    let (turns, rest) = values.as_chunks_mut::<TURN>();
+    for values in turns {
         turn(state, &mut drawn);
-        for (value, ξ) in chunk.iter_mut().zip(&drawn) {
+        for i in 0..TURN {
+            values[i] = factor * values[i] + spread * drawn[i];
+        }
+    }
+    if !rest.is_empty() {
+        turn(state, &mut drawn);
+        for (value, ξ) in rest.iter_mut().zip(&drawn) {
             *value = factor * *value + spread * ξ;
         }
     }

@@ -7,6 +7,8 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::gradient::inner;
+
 /// What is the same for all elements of one step. The update, element by element:
 ///
 /// ```text
@@ -29,7 +31,7 @@ pub(super) struct Factors {
     pub epsilon: f64,
 }
 
-/// Moves `value` and both moments.
+/// Moves `value` and both moments. Gives the gradient's sum of squares, without dimensions, which costs nothing on the way.
 ///
 /// # Panics
 /// If the tensors differ in size, kind or device: a mistake in a method.
@@ -39,7 +41,7 @@ pub(super) fn update(
     first: &mut Tensor,
     second: &mut Tensor,
     factors: &Factors,
-) {
+) -> Tensor {
     for other in [gradient, &*first, &*second] {
         assert_eq!(
             (other.size(), other.kind(), other.device()),
@@ -56,13 +58,21 @@ pub(super) fn update(
 }
 
 /// The same by tensor operations, for other devices.
-fn by_tensors(value: &mut Tensor, gradient: &Tensor, first: &mut Tensor, second: &mut Tensor, factors: &Factors) {
+fn by_tensors(
+    value: &mut Tensor,
+    gradient: &Tensor,
+    first: &mut Tensor,
+    second: &mut Tensor,
+    factors: &Factors,
+) -> Tensor {
     let Factors { weight_decay, first: to_first, second: to_second, rate, epsilon } = *factors;
+    let square = inner(gradient, gradient);
     let gradient = gradient + &*value * weight_decay;
     let _ = first.lerp_(&gradient, to_first);
     let _ = second.lerp_(&gradient.square(), to_second);
     let denominator = second.sqrt().g_add_scalar_(epsilon);
     let _ = value.addcdiv_(&(&*first * -rate), &denominator);
+    square
 }
 
 fn in_one_pass<T: Element>(
@@ -71,7 +81,7 @@ fn in_one_pass<T: Element>(
     first: &mut Tensor,
     second: &mut Tensor,
     factors: &Factors,
-) {
+) -> Tensor {
     let gradient = gradient.contiguous();
     let places = [&*value, &gradient, &*first, &*second].map(|tensor| tensor.data_ptr() as usize);
     let bytes = value.numel() * size_of::<T>();
@@ -80,14 +90,14 @@ fn in_one_pass<T: Element>(
         assert!(apart, "a parameter, its gradient and its moments should not share memory");
     }
     if bytes == 0 {
-        return;
+        return gradient.sum(None);
     }
     // Safety: all four are contiguous tensors of T on the CPU with as many elements (checked by the caller), they do
     // not overlap (checked above), and nothing else touches them while they are borrowed here.
-    let (value, gradient, first, second) = unsafe {
+    let (values, gradients, first, second) = unsafe {
         (slice_mut::<T>(value), &*slice_mut::<T>(&mut gradient.shallow_clone()), slice_mut(first), slice_mut(second))
     };
-    T::run(value, gradient, first, second, factors);
+    Tensor::from(T::run(values, gradients, first, second, factors)).to_kind(gradient.kind())
 }
 
 /// # Safety
@@ -98,15 +108,40 @@ unsafe fn slice_mut<'a, T>(tensor: &mut Tensor) -> &'a mut [T] {
 
 /// f32 or f64.
 trait Element: Sized {
-    fn run(value: &mut [Self], gradient: &[Self], first: &mut [Self], second: &mut [Self], factors: &Factors);
+    /// Gives the gradient's sum of squares.
+    fn run(value: &mut [Self], gradient: &[Self], first: &mut [Self], second: &mut [Self], factors: &Factors) -> f64;
 }
+
+/// Elements at once: each has a sum of squares of its own, so that sums need no fixed order within a vector.
+const AT_ONCE: usize = 16;
+/// Elements whose squares are summed in the elements' own precision before they are added in float64.
+const BLOCK: usize = 64 * AT_ONCE;
 
 macro_rules! element {
     ($float:ident) => {
         impl Element for $float {
-            fn run(value: &mut [Self], gradient: &[Self], first: &mut [Self], second: &mut [Self], factors: &Factors) {
+            fn run(
+                value: &mut [Self],
+                gradient: &[Self],
+                first: &mut [Self],
+                second: &mut [Self],
+                factors: &Factors,
+            ) -> f64 {
                 #[inline(always)]
-                fn each(p: &mut [$float], g: &[$float], m: &mut [$float], v: &mut [$float], factors: &Factors) {
+                fn each(p: &mut [$float], g: &[$float], m: &mut [$float], v: &mut [$float], factors: &Factors) -> f64 {
+                    // Loops rather than closures: those are compiled for the narrow unit.
+                    let mut sum = 0.0;
+                    for (((p, g), m), v) in
+                        p.chunks_mut(BLOCK).zip(g.chunks(BLOCK)).zip(m.chunks_mut(BLOCK)).zip(v.chunks_mut(BLOCK))
+                    {
+                        sum += block(p, g, m, v, factors);
+                    }
+                    sum
+                }
+                #[inline(always)]
+                fn block(p: &mut [$float], g: &[$float], m: &mut [$float], v: &mut [$float], factors: &Factors) -> f64 {
+                    // A block stays in the innermost cache between the two loops.
+                    let sum = sum_of_squares(g);
                     let decay = factors.weight_decay as $float;
                     let (to_first, to_second) = (factors.first as $float, factors.second as $float);
                     let (rate, epsilon) = (factors.rate as $float, factors.epsilon as $float);
@@ -116,19 +151,38 @@ macro_rules! element {
                         *v += to_second * (g * g - *v);
                         *p -= rate * *m / (v.sqrt() + epsilon);
                     }
+                    sum
+                }
+                #[inline(always)]
+                fn sum_of_squares(g: &[$float]) -> f64 {
+                    let mut squares = [0.0; AT_ONCE];
+                    let (whole, rest) = g.as_chunks::<AT_ONCE>();
+                    for g in whole {
+                        for i in 0..AT_ONCE {
+                            squares[i] += g[i] * g[i];
+                        }
+                    }
+                    let mut sum = 0.0;
+                    for square in squares {
+                        sum += f64::from(square);
+                    }
+                    for g in rest {
+                        sum += f64::from(g * g);
+                    }
+                    sum
                 }
                 // The same loop, compiled for eight floats at once.
                 #[cfg(target_arch = "x86_64")]
                 #[target_feature(enable = "avx2")]
-                fn wide(p: &mut [$float], g: &[$float], m: &mut [$float], v: &mut [$float], factors: &Factors) {
-                    each(p, g, m, v, factors);
+                fn wide(p: &mut [$float], g: &[$float], m: &mut [$float], v: &mut [$float], factors: &Factors) -> f64 {
+                    each(p, g, m, v, factors)
                 }
                 #[cfg(target_arch = "x86_64")]
                 if is_x86_feature_detected!("avx2") {
                     // Safety: this processor has AVX2.
                     return unsafe { wide(value, gradient, first, second, factors) };
                 }
-                each(value, gradient, first, second, factors);
+                each(value, gradient, first, second, factors)
             }
         }
     };
@@ -163,8 +217,10 @@ mod tests {
             let (mut value, [mut first, mut second]) = start();
             let (mut value2, [mut first2, mut second2]) = start();
             for _ in 0..3 {
-                update(&mut value, &gradient, &mut first, &mut second, &FACTORS);
-                by_tensors(&mut value2, &gradient, &mut first2, &mut second2, &FACTORS);
+                let square = update(&mut value, &gradient, &mut first, &mut second, &FACTORS);
+                let square2 = by_tensors(&mut value2, &gradient, &mut first2, &mut second2, &FACTORS);
+                let difference = ((&square - &square2) / square2).abs().double_value(&[]);
+                assert!(square.kind() == kind && difference <= tolerance, "{kind:?}: {difference:e}");
             }
             for (a, b) in [(&value, &value2), (&first, &first2), (&second, &second2)] {
                 let difference = (a - b).abs().max().double_value(&[]);
@@ -180,7 +236,7 @@ mod tests {
         let all = ["p", "g", "m", "v"].map(|name| random(&[67], name, Kind::Float).abs());
         let moved = |from: i64, length: i64| -> Vec<f32> {
             let [mut p, g, mut m, mut v] = all.each_ref().map(|t| t.narrow(0, from, length).copy());
-            update(&mut p, &g, &mut m, &mut v, &FACTORS);
+            let _ = update(&mut p, &g, &mut m, &mut v, &FACTORS);
             Vec::try_from(p).unwrap()
         };
         let together = moved(0, 67);
@@ -195,6 +251,6 @@ mod tests {
     fn a_gradient_that_is_the_parameter_is_refused() {
         let [mut p, mut m, mut v] = ["p", "m", "v"].map(|name| random(&[8], name, Kind::Float));
         let g = p.shallow_clone();
-        update(&mut p, &g, &mut m, &mut v, &FACTORS);
+        let _ = update(&mut p, &g, &mut m, &mut v, &FACTORS);
     }
 }

@@ -14,6 +14,7 @@ use tch::Tensor;
 
 use super::gradient::{cosine, inner};
 use super::model::{Gradients, Model, Role};
+use super::optimizer::Squares;
 use crate::datasets::Modality::{Image, Text};
 
 const PARTS: [(&str, Role); 5] = [
@@ -24,26 +25,30 @@ const PARTS: [(&str, Role); 5] = [
     ("norm_update_f_l", Role::Head(Text)),
 ];
 
-/// The scalars of a step with this combined gradient and these ∂L_T/∂z.
-pub fn of(model: &Model, gradients: &Gradients, [d_v, d_l]: &[Tensor; 2]) -> Vec<(&'static str, Tensor)> {
+/// The scalars of a step with this combined gradient, the sums of squares that the optimiser met, and these ∂L_T/∂z.
+pub fn of(
+    model: &Model,
+    gradients: &Gradients,
+    squares: &Squares,
+    [d_v, d_l]: &[Tensor; 2],
+) -> Vec<(&'static str, Tensor)> {
     let mut scalars = Vec::new();
-    let of_role = |role: Role| {
-        let is_it = move |name: &str| model.parameters.iter().any(|p| p.role == role && p.name == name);
-        gradients.iter().filter(move |(name, _)| is_it(name)).map(|(_, gradient)| gradient)
+    let square = |role: Role| {
+        let of_role = squares.iter().filter(|(of, _)| *of == role).map(|(_, square)| square.shallow_clone());
+        of_role.reduce(|sum, square| sum + square)
     };
     for (name, role) in PARTS {
-        let squares: Vec<Tensor> = of_role(role).map(|gradient| inner(gradient, gradient)).collect();
-        if !squares.is_empty() {
-            scalars.push((name, Tensor::stack(&squares, 0).sum(None).sqrt()));
-        }
+        scalars.extend(square(role).map(|square| (name, square.sqrt())));
     }
-    if model.shape.image_features == model.shape.text_features {
-        let pairs = of_role(Role::Embedding(Image)).zip(of_role(Role::Embedding(Text)));
-        let products: Vec<Tensor> = pairs.map(|(v, l)| inner(v, l)).collect();
-        if !products.is_empty() {
-            let squares = [&scalars[0].1, &scalars[1].1].map(|norm| norm * norm);
-            let product = Tensor::stack(&products, 0).sum(None);
-            scalars.push(("cos_update_v_l", cosine(&product, &squares[0], &squares[1])));
+    let [of_v, of_l] = [Image, Text].map(|modality| square(Role::Embedding(modality)));
+    if let (Some(of_v), Some(of_l)) = (of_v, of_l)
+        && model.shape.image_features == model.shape.text_features
+    {
+        let of = |name: &str| gradients.iter().find(|(known, _)| known == name).map(|(_, gradient)| gradient);
+        let products =
+            [("h_v.weight", "h_l.weight"), ("h_v.bias", "h_l.bias")].map(|(v, l)| Some(inner(of(v)?, of(l)?)));
+        if let Some(product) = products.into_iter().flatten().reduce(|sum, product| sum + product) {
+            scalars.push(("cos_update_v_l", cosine(&product, &of_v, &of_l)));
         }
     }
     scalars.push(("cos_embedding_v_l", cosine(&inner(d_v, d_l), &inner(d_v, d_v), &inner(d_l, d_l))));
@@ -75,7 +80,11 @@ mod tests {
         let mut batch = batch(&task, 7, 1.0, 3, Kind::Double);
         batch.x_l = batch.x_v.flip([0]) * 0.7;
         let step = MethodOptions::default_of("baseline").unwrap().build(0).step(&model, &batch);
-        let found = of(&model, &step.gradients, &step.d_z);
+        let squares = |gradients: &Gradients| -> Squares {
+            let role = |name: &str| model.parameters.iter().find(|p| p.name == name).unwrap().role;
+            gradients.iter().map(|(name, g)| (role(name), g.square().sum(None))).collect()
+        };
+        let found = of(&model, &step.gradients, &squares(&step.gradients), &step.d_z);
         autograd::follow(&model);
         let loss = task.loss(&forward(&model, &batch).o_t, &batch.y).0;
         let flat = |prefix: &str| {
@@ -108,7 +117,10 @@ mod tests {
             Kind::Double,
             tch::Device::Cpu,
         );
-        assert!(find(&of(&model, &Vec::new(), &[x.copy(), x.zeros_like()]), "cos_embedding_v_l").is_nan());
-        assert!((find(&of(&model, &Vec::new(), &[x.copy(), &x * 2.0]), "cos_embedding_v_l") - 1.0).abs() < 1e-15);
+        assert!(find(&of(&model, &Vec::new(), &Vec::new(), &[x.copy(), x.zeros_like()]), "cos_embedding_v_l").is_nan());
+        assert!(
+            (find(&of(&model, &Vec::new(), &Vec::new(), &[x.copy(), &x * 2.0]), "cos_embedding_v_l") - 1.0).abs()
+                < 1e-15
+        );
     }
 }

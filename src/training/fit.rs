@@ -120,10 +120,10 @@ pub fn train(
             let size = i64::from(config.batch_size).min(train.len() - start);
             let batch = train.batch(&order.narrow(0, start, size));
             let step = method.step(&model, &batch);
-            optimizer.step(&mut model, &step.gradients, |role| method.learning_rate_factor(role));
+            let squares = optimizer.step(&mut model, &step.gradients, |role| method.learning_rate_factor(role));
             let mut happened = step.scalars;
             if config.diagnostics {
-                happened.extend(diagnostics::of(&model, &step.gradients, &step.d_z));
+                happened.extend(diagnostics::of(&model, &step.gradients, &squares, &step.d_z));
             }
             scalars.push(happened);
         }

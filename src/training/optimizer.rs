@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::adam;
+use super::gradient::inner;
 use super::model::{Gradients, Model, Role};
 
 /// The optimiser of a suite and its settings.
@@ -113,24 +114,37 @@ impl Optimizer {
     }
 
     /// One step with the combined gradient. A parameter without gradient does not move and gets no state. `factor`
-    /// multiplies the learning rate of parameters by role.
+    /// multiplies the learning rate of parameters by role. Gives the sum of squares of each parameter's gradient, with
+    /// its role; weight decay is no part of it.
     ///
     /// # Panics
     /// If a gradient names no parameter: a mistake in a method.
-    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, factor: impl Fn(Role) -> f64) {
-        for (name, gradient) in gradients {
+    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, factor: impl Fn(Role) -> f64) -> Squares {
+        let one = |(name, gradient): &(String, Tensor)| {
             let at = model.parameters.iter().position(|parameter| parameter.name == *name);
             let at = at.unwrap_or_else(|| panic!("a gradient for `{name}`, which the model does not have"));
             let parameter = &mut model.parameters[at];
             let factor = factor(parameter.role);
-            update(&self.options, factor, &mut parameter.value, gradient, &mut self.state[at]);
-        }
+            let square = update(&self.options, factor, &mut parameter.value, gradient, &mut self.state[at]);
+            (parameter.role, square)
+        };
+        gradients.iter().map(one).collect()
     }
 }
 
-fn update(options: &OptimizerOptions, factor: f64, value: &mut Tensor, gradient: &Tensor, state: &mut Option<State>) {
+/// The role of each parameter that was updated, and its gradient's sum of squares, without dimensions.
+pub type Squares = Vec<(Role, Tensor)>;
+
+fn update(
+    options: &OptimizerOptions,
+    factor: f64,
+    value: &mut Tensor,
+    gradient: &Tensor,
+    state: &mut Option<State>,
+) -> Tensor {
     match *options {
         OptimizerOptions::Sgd { learning_rate, momentum, weight_decay } => {
+            let square = inner(gradient, gradient);
             let gradient = match weight_decay {
                 0.0 => gradient.shallow_clone(),
                 decay => gradient + &*value * decay,
@@ -147,6 +161,7 @@ fn update(options: &OptimizerOptions, factor: f64, value: &mut Tensor, gradient:
                 state.first.shallow_clone()
             };
             let _ = value.g_sub_(&(direction * (learning_rate * factor)));
+            square
         }
         OptimizerOptions::Adam { learning_rate, beta1, beta2, epsilon, weight_decay } => {
             let state =
@@ -160,7 +175,7 @@ fn update(options: &OptimizerOptions, factor: f64, value: &mut Tensor, gradient:
                 rate: learning_rate * factor * correction2.sqrt() / correction1,
                 epsilon: epsilon * correction2.sqrt(),
             };
-            adam::update(value, gradient, &mut state.first, &mut state.second, &factors);
+            adam::update(value, gradient, &mut state.first, &mut state.second, &factors)
         }
     }
 }
