@@ -62,7 +62,7 @@ pub(super) const ALL_MINILM_L6_V2: Published<TextEncoderOptions, dyn TextEncoder
     name: "all-minilm-l6-v2",
     manifest: "all-minilm-l6-v2",
     archives: &[MINILM_ARCHIVE],
-    recipe: 1,
+    recipe: 2,
     check: |options| match (3..=512).contains(&options.max_length) {
         true => Ok(()),
         false => Err(format!("`max-length` lies between 3 and 512, found {}", options.max_length)),

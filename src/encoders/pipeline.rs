@@ -23,8 +23,11 @@ use crate::progress::{Progress, Unit};
 /// Pictures per batch: as many as leave a network's activations in the processor's caches. Part of the recipe: it may
 /// change the last bits of a feature.
 const PICTURES: usize = 8;
-/// Texts per batch. Part of the recipe.
-const TEXTS: usize = 32;
+/// Texts per batch, if they are short: the more, the less often a network's weights are read, until its activations leave
+/// the processor's caches. Part of the recipe.
+const TEXTS: usize = 64;
+/// Tokens per batch, padding included, which bounds the memory of long texts. Part of the recipe.
+const TOKENS: usize = 4096;
 
 /// How to run: nothing of it changes the features, but for the kind of device.
 pub struct Run<'a> {
@@ -113,10 +116,11 @@ pub fn encode_texts(
     let encoder = options.published().load(options, archives, run.device)?;
     run.progress.begin(Some(texts.len() as u64), Unit::Texts);
     let ids: Vec<Vec<u32>> = texts.iter().map(|text| encoder.tokenize(text)).collect::<anyhow::Result<_>>()?;
-    // Texts of about equal length share a batch, so that little is padded. The sort is stable: ties keep their order.
+    // Texts of about equal length share a batch, so that little is padded; the longest comes first. The sort is stable:
+    // ties keep their order.
     let mut order: Vec<usize> = (0..texts.len()).collect();
-    order.sort_by_key(|&text| ids[text].len());
-    let batches = in_batches(order, |_| TEXTS);
+    order.sort_by_key(|&text| std::cmp::Reverse(ids[text].len()));
+    let batches = in_batches(order, |longest| (TOKENS / ids[longest].len().max(1)).clamp(1, TEXTS));
     let worker = || {
         let encoder = encoder.replicate();
         let ids = &ids;
