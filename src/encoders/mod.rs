@@ -57,8 +57,9 @@ pub trait TextEncoder: Send {
     fn replicate(&self) -> Box<dyn TextEncoder>;
 }
 
-/// Published weights of an encoder, and how they are used: `Options` and `Encoder` are those of pictures or of texts.
-pub struct Published<Options, Encoder: ?Sized> {
+/// Published weights of an encoder, and how they may be used: `Options` are those of pictures or of texts. How they are
+/// loaded stands beside it in `checkpoints`, in a list of its own, so that a program that only plans needs no libtorch.
+pub struct Published<Options> {
     /// The name that experiment files use.
     pub name: &'static str,
     /// The manifest of the weights, and the archives of it that are read.
@@ -68,24 +69,16 @@ pub struct Published<Options, Encoder: ?Sized> {
     pub recipe: u64,
     /// Names the option that these weights cannot be used with.
     pub(crate) check: fn(&Options) -> Result<(), String>,
-    pub(crate) load: fn(&Options, &Archives, Device) -> anyhow::Result<Box<Encoder>>,
 }
+
+/// Loads an encoder's weights onto a device.
+type Load<Options, Encoder> = fn(&Options, &Archives, Device) -> anyhow::Result<Box<Encoder>>;
 
 /// Every image encoder.
-pub const IMAGE_ENCODERS: &[Published<ImageEncoderOptions, dyn ImageEncoder>] = &[checkpoints::EFFICIENTNET_LITE0];
+pub const IMAGE_ENCODERS: &[Published<ImageEncoderOptions>] = &[checkpoints::EFFICIENTNET_LITE0];
 
 /// Every text encoder.
-pub const TEXT_ENCODERS: &[Published<TextEncoderOptions, dyn TextEncoder>] = &[checkpoints::ALL_MINILM_L6_V2];
-
-impl<Options, Encoder: ?Sized> Published<Options, Encoder> {
-    /// Loads the weights onto a device.
-    ///
-    /// # Errors
-    /// If the archives do not hold what they should; names the file, and every tensor that is missing or does not fit.
-    pub fn load(&self, options: &Options, archives: &Archives, device: Device) -> anyhow::Result<Box<Encoder>> {
-        (self.load)(options, archives, device)
-    }
-}
+pub const TEXT_ENCODERS: &[Published<TextEncoderOptions>] = &[checkpoints::ALL_MINILM_L6_V2];
 
 #[cfg(test)]
 mod tests;

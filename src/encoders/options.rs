@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{IMAGE_ENCODERS, ImageEncoder, Published, TEXT_ENCODERS, TextEncoder};
+use super::{IMAGE_ENCODERS, Published, TEXT_ENCODERS};
 use crate::errors;
 
 /// An image encoder of an experiment.
@@ -67,7 +67,7 @@ impl ImageEncoderOptions {
     ///
     /// # Panics
     /// If the options were not checked.
-    pub fn published(&self) -> &'static Published<ImageEncoderOptions, dyn ImageEncoder> {
+    pub fn published(&self) -> &'static Published<ImageEncoderOptions> {
         find(&self.name, IMAGE_ENCODERS).expect("options are checked when they are read")
     }
 
@@ -98,7 +98,7 @@ impl TextEncoderOptions {
     ///
     /// # Panics
     /// If the options were not checked.
-    pub fn published(&self) -> &'static Published<TextEncoderOptions, dyn TextEncoder> {
+    pub fn published(&self) -> &'static Published<TextEncoderOptions> {
         find(&self.name, TEXT_ENCODERS).expect("options are checked when they are read")
     }
 
@@ -113,10 +113,7 @@ impl TextEncoderOptions {
     }
 }
 
-fn find<Options, Encoder: ?Sized>(
-    name: &str,
-    among: &'static [Published<Options, Encoder>],
-) -> Result<&'static Published<Options, Encoder>, String> {
+fn find<Options>(name: &str, among: &'static [Published<Options>]) -> Result<&'static Published<Options>, String> {
     if let Some(found) = among.iter().find(|published| published.name == name) {
         return Ok(found);
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Context;
 use tch::{Device, Kind, Tensor};
 
+use super::checkpoints;
 use super::options::{ImageEncoderOptions, TextEncoderOptions};
 use crate::datasets::Archives;
 use crate::datasets::picture::decode_over_white;
@@ -47,7 +48,7 @@ pub fn encode_pictures(
     archives: &Archives,
     run: &Run<'_>,
 ) -> anyhow::Result<Tensor> {
-    let encoder = options.published().load(options, archives, run.device)?;
+    let encoder = checkpoints::load_image(options, archives, run.device)?;
     run.progress.begin(Some(items.len() as u64), Unit::Pictures);
     let preprocess = encoder.preprocess();
     let (side, numel) = (preprocess.size() as i64, preprocess.values());
@@ -113,7 +114,7 @@ pub fn encode_texts(
     archives: &Archives,
     run: &Run<'_>,
 ) -> anyhow::Result<Tensor> {
-    let encoder = options.published().load(options, archives, run.device)?;
+    let encoder = checkpoints::load_text(options, archives, run.device)?;
     run.progress.begin(Some(texts.len() as u64), Unit::Texts);
     let ids: Vec<Vec<u32>> = texts.iter().map(|text| encoder.tokenize(text)).collect::<anyhow::Result<_>>()?;
     // Texts of about equal length share a batch, so that little is padded; the longest comes first. The sort is stable:
