@@ -10,7 +10,8 @@
 //! | [`store`] | content-addressed objects, actions (key → outputs), locks | nothing above it |
 //! | [`steps`] | fetch, prepare, impair, encode, train, evaluate, render: parameters, inputs, execution | every room below |
 //! | [`manifests`] | `data-manifests/*.json`: sources and downloads | |
-//! | [`datasets`] | archive → samples; knows files and nothing of tensors | |
+//! | [`archives`] | zips and tars, hostile until proven otherwise: members read in place, packs written | |
+//! | [`datasets`] | archive → samples; knows files and nothing of tensors | [`archives`] |
 //! | [`impairments`] | missing and noisy modalities | [`datasets`] |
 //! | [`encoders`] | frozen networks: samples → features | [`datasets`], [`impairments`] |
 //! | [`methods`] | one file per training method; knows tensors and nothing of files | [`training`]'s model |
@@ -20,6 +21,7 @@
 //!
 //! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`], [`tensors`].
 
+pub mod archives;
 pub mod cli;
 pub mod datasets;
 pub mod encoders;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifests::archive::ZipReader;
+use crate::archives::ZipReader;
 
 /// What is predicted, and so which loss and which metric belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,12 +13,12 @@ use tch::{Device, Kind, Tensor};
 
 use super::checkpoints;
 use super::options::{ImageEncoderOptions, TextEncoderOptions};
+use crate::archives::ZipReader;
 use crate::datasets::Archives;
 use crate::datasets::picture::decode_over_white;
 use crate::datasets::preprocess::{Layout, Preprocessor};
 use crate::impairments::{PictureItem, noisy};
 use crate::interrupt::Interrupt;
-use crate::manifests::archive::ZipReader;
 use crate::progress::{Progress, Unit};
 
 /// Pictures per batch: as many as leave a network's activations in the processor's caches. Part of the recipe: it may

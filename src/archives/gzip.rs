@@ -1,0 +1,61 @@
+//! A gzip stream that may be a bomb.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::{BUFFER, MOST_RATIO, MOST_TOTAL, SMALL, content, refused};
+
+/// Unpacks a gzip stream, all its members one after the other as `gzip -d` does, and ends with an error as soon as it
+/// has given more than 200 times what it took. Anything behind its last member is an error too.
+pub(super) struct Gunzip<R: Read> {
+    decoder: MultiGzDecoder<Counted<R>>,
+    unpacked: u64,
+    place: String,
+}
+
+impl<R: Read> Gunzip<R> {
+    /// `place` is what messages call the stream.
+    pub(super) fn new(input: R, place: String) -> Self {
+        let input = Counted { input: BufReader::with_capacity(BUFFER, input), taken: 0 };
+        Gunzip { decoder: MultiGzDecoder::new(input), unpacked: 0, place }
+    }
+}
+
+impl<R: Read> Read for Gunzip<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.decoder.read(out).map_err(|error| content::at(error, &self.place))?;
+        self.unpacked += n as u64;
+        let taken = self.decoder.get_ref().taken;
+        if self.unpacked > SMALL && self.unpacked / MOST_RATIO > taken || self.unpacked > 2 * MOST_TOTAL {
+            let why = format!("unpacks its first {taken} bytes to {}, more than any honest archive", self.unpacked);
+            return Err(io::Error::other(content::problem(refused(&self.place, why))));
+        }
+        Ok(n)
+    }
+}
+
+/// Counts the bytes that were taken from a buffer.
+struct Counted<R> {
+    input: BufReader<R>,
+    taken: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.input.read(out)?;
+        self.taken += n as u64;
+        Ok(n)
+    }
+}
+
+impl<R: Read> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.taken += n as u64;
+        self.input.consume(n);
+    }
+}

@@ -1,0 +1,184 @@
+//! Writing zips that depend on their members alone.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+use zip::write::{SimpleFileOptions, ZipWriter};
+use zip::{CompressionMethod, DateTime, System};
+
+use super::names;
+use crate::errors;
+use crate::interrupt::Interrupt;
+use crate::progress::{Progress, Unit};
+
+/// Writes a zip of stored members with fixed times and attributes, so that the same members in the same order give the
+/// same bytes (Zip64 where it is needed); [`super::ZipReader`] reads it. The file appears under its name when it is
+/// finished, and not before.
+pub struct PackWriter {
+    path: PathBuf,
+    zip: ZipWriter<BufWriter<NamedTempFile>>,
+}
+
+impl PackWriter {
+    /// Begins a zip beside the place where it will appear.
+    ///
+    /// # Errors
+    /// If nothing can be written there.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let file = tempfile::Builder::new().prefix(".pack-").tempfile_in(folder);
+        let file = file.with_context(|| format!("cannot write in {}", folder.display()))?;
+        Ok(PackWriter { path: path.to_owned(), zip: ZipWriter::new(BufWriter::with_capacity(super::BUFFER, file)) })
+    }
+
+    /// Adds a member.
+    ///
+    /// # Errors
+    /// If [`super::ZipReader`] would refuse the name, it is there already, or it cannot be written.
+    pub fn append(&mut self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        self.start(name, bytes.len() as u64)?;
+        self.zip.write_all(bytes).with_context(|| self.cannot_write())
+    }
+
+    /// Adds a member whose bytes are read piece by piece; gives how many there were.
+    fn append_from(
+        &mut self,
+        name: &str,
+        size: u64,
+        input: &mut dyn Read,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<u64> {
+        self.start(name, size)?;
+        let mut piece = vec![0; super::BUFFER];
+        let mut written = 0;
+        loop {
+            interrupt.check()?;
+            let n = input.read(&mut piece).with_context(|| format!("cannot read {name}"))?;
+            if n == 0 {
+                return Ok(written);
+            }
+            self.zip.write_all(&piece[..n]).with_context(|| self.cannot_write())?;
+            written += n as u64;
+        }
+    }
+
+    fn start(&mut self, name: &str, size: u64) -> anyhow::Result<()> {
+        match names::normalised(name.as_bytes()) {
+            Ok(normalised) if normalised == name => {}
+            Ok(normalised) => anyhow::bail!("a member should be named {normalised:?}, found {name:?}"),
+            Err(why) => anyhow::bail!("the name {name:?} of a member {why}"),
+        }
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .system(System::Unix)
+            .unix_permissions(0o644)
+            .large_file(size >= u64::from(u32::MAX));
+        self.zip.start_file(name, options).with_context(|| format!("cannot add {name} to {}", self.path.display()))
+    }
+
+    fn cannot_write(&self) -> String {
+        format!("cannot write {}", self.path.display())
+    }
+
+    /// Writes the directory, makes everything durable, and lets the file appear under its name.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn finish(self) -> anyhow::Result<()> {
+        let told = format!("cannot write {}", self.path.display());
+        let buffer = self.zip.finish().with_context(|| told.clone())?;
+        let file = buffer.into_inner().map_err(io::IntoInnerError::into_error).with_context(|| told.clone())?;
+        finish_file(file, &self.path).context(told)
+    }
+}
+
+fn finish_file(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    file.as_file().sync_all()?;
+    let persisted = file.persist(path).map_err(|error| error.error)?;
+    // The rename is durable once the folder is.
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
+        _ => persisted.sync_all(),
+    }
+}
+
+/// Packs a folder that a person unpacked: its regular files, sorted by name, each read piece by piece. Hidden files and
+/// folders (`.DS_Store`) and `__MACOSX` are left out.
+///
+/// # Errors
+/// If the folder holds a link, a device or a name that is not UTF-8, holds no file at all, changes while it is read, or
+/// if something cannot be read or written; or a stop was asked for.
+pub fn pack_folder(
+    folder: &Path,
+    destination: &Path,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+) -> anyhow::Result<()> {
+    let mut files = BTreeMap::new();
+    list(folder, "", interrupt, &mut files)?;
+    if files.is_empty() {
+        return Err(errors::failed(
+            format!("{} holds no files", folder.display()),
+            "unpack the archive into it, or put the archive itself in its place",
+        ));
+    }
+    progress.begin(Some(files.values().sum()), Unit::Bytes);
+    let mut pack = PackWriter::create(destination)?;
+    for (name, &size) in &files {
+        interrupt.check()?;
+        let path = folder.join(name);
+        let mut file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        let found = pack.append_from(name, size, &mut file, interrupt)?;
+        if found != size {
+            return Err(errors::failed(
+                format!("{} was {size} bytes long and is {found} now", path.display()),
+                "wait until whatever writes into the folder is done, and run this again",
+            ));
+        }
+        progress.advance(size);
+    }
+    pack.finish()
+}
+
+/// The regular files of a folder and their sizes, by their names below the folder that is packed.
+fn list(folder: &Path, below: &str, interrupt: &Interrupt, files: &mut BTreeMap<String, u64>) -> anyhow::Result<()> {
+    interrupt.check()?;
+    let place = || format!("cannot list {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(place)? {
+        let path = entry.with_context(place)?.path();
+        let refuse = |why: &str| {
+            let hint =
+                "the folder should hold what the archive holds and nothing else; unpack it again, or remove this";
+            errors::failed(format!("{} {why}", path.display()), hint)
+        };
+        let name = path.file_name().unwrap_or_default();
+        if name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX" {
+            continue;
+        }
+        let name = name.to_str().ok_or_else(|| refuse("has a name that is not UTF-8"))?;
+        let name = format!("{below}{name}");
+        let metadata = fs::symlink_metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if metadata.is_dir() {
+            list(&path, &format!("{name}/"), interrupt, files)?;
+        } else if metadata.is_file() {
+            files.insert(name, metadata.len());
+        } else {
+            let what = if metadata.is_symlink() { "is a link" } else { "is neither a file nor a folder" };
+            return Err(refuse(what));
+        }
+    }
+    Ok(())
+}
