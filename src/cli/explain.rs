@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{Global, Project};
+use super::{Global, Planned, Project};
 use crate::engine::graph::Graph;
-use crate::engine::plan;
 use crate::errors;
-use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
 
 #[derive(Debug, clap::Args)]
@@ -24,9 +22,9 @@ pub struct Args {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
-    let suite = Suite::load(&project.experiments(), &args.suite)?;
-    let engine = project.engine(global, device, Interrupt::default())?;
-    let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
+    let interrupt = Interrupt::default();
+    let Planned { suite, graph, .. } = project.planned(global, &args.suite, &interrupt)?;
+    let engine = project.engine(global, device, interrupt)?;
     let wanted = args.step.join(" ");
     let by_key = || {
         let short = wanted.len() >= 6 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());

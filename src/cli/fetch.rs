@@ -11,8 +11,8 @@ use crate::engine::run::{NodeOutcome, Outcome};
 use crate::engine::survey::State;
 use crate::engine::{Engine, plan};
 use crate::errors::{self, Class};
-use crate::manifests::{self, Manifest};
-use crate::steps::fetch::ARCHIVE;
+use crate::manifests::{self, Archive, Manifest};
+use crate::steps::fetch::{ARCHIVE, label};
 use crate::store::Output;
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,9 @@ pub struct Args {
     /// Download nothing: compare what is in the store with its hashes again
     #[arg(long)]
     check: bool,
+    /// Bring again what has no public checksum, and record what comes in place of what was recorded
+    #[arg(long, conflicts_with_all = ["check", "mirror"])]
+    relock: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -31,8 +34,11 @@ pub struct Args {
 #[derive(Serialize)]
 struct Report {
     archive: String,
-    sha256: String,
-    size: u64,
+    /// What it is, or should be; none: it is not there, and no public source nor lock file says what it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
     /// `fetched`, `present`, `verified`, `missing`, `damaged`, `failed`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,12 +49,15 @@ struct Report {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
-    let chosen = manifests::find(manifests::load_all(&project.manifests())?, &args.names)?;
     let engine = project.engine(global, device, run::stop_on_signals()?)?;
+    let mut chosen = manifests::find(project.load_manifests(global, &engine.interrupt)?, &args.names)?;
+    if args.relock {
+        chosen.iter_mut().flat_map(|manifest| &mut manifest.archives).for_each(|archive| archive.locked = None);
+    }
     let (graph, nodes) = plan::fetches(&chosen);
     let reports = match args.check {
         true => check(&engine, &graph, &chosen)?,
-        false => fetch(global, &engine, &graph, &nodes, &chosen)?,
+        false => fetch(global, &engine, &graph, &nodes, &Wanted { manifests: &chosen, args, project: &project })?,
     };
     if args.json {
         super::print_json(&reports)?;
@@ -59,15 +68,24 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     Ok(ExitCode::from(if bad { Class::Failed.exit_code() } else { 0 }))
 }
 
+struct Wanted<'a> {
+    manifests: &'a [Manifest],
+    args: &'a Args,
+    project: &'a Project,
+}
+
 /// Fetches what is not there. What is there is verified first: a file that was damaged is fetched again.
 fn fetch(
     global: &Global,
     engine: &Engine,
     graph: &Graph,
     nodes: &[NodeId],
-    manifests: &[Manifest],
+    wanted: &Wanted<'_>,
 ) -> anyhow::Result<Vec<Report>> {
-    let mut lost = Vec::new();
+    let Wanted { manifests, args, project } = *wanted;
+    let open = |archive: &&Archive| args.relock && archive.needs_lock();
+    let archives = manifests.iter().flat_map(|manifest| &manifest.archives);
+    let mut lost: Vec<NodeId> = archives.filter(open).filter_map(|archive| graph.find(&label(archive))).collect();
     for (id, state) in graph.ids().zip(engine.survey(graph)) {
         if let State::Done(_, action) = state
             && let Some(output) = action.outputs.get(ARCHIVE)
@@ -82,6 +100,9 @@ fn fetch(
     let display = Display::new(nodes.len(), style);
     let outcome = engine.run(graph, nodes, &lost, &display, &crate::steps::fetch::execute);
     display.finish();
+    for lock in engine.record_locks(graph, &project.manifests(), manifests, |id| outcome.action(id))? {
+        eprintln!("recorded in {} what came without a public checksum; commit it", lock.display());
+    }
     if outcome.interrupted {
         return Err(errors::interrupted());
     }
@@ -122,11 +143,11 @@ fn reports(manifests: &[Manifest], graph: &Graph, engine: &Engine, found: impl F
     let archives = manifests.iter().flat_map(|manifest| &manifest.archives);
     archives
         .filter_map(|archive| {
-            let (state, output, cause) = found(graph.find(&format!("fetch {}", archive.name))?);
+            let (state, output, cause) = found(graph.find(&label(archive))?);
             Some(Report {
                 archive: archive.name.clone(),
-                sha256: archive.sha256.to_string(),
-                size: archive.size,
+                sha256: output.map(|output| output.sha256).or(archive.expected()).map(|digest| digest.to_string()),
+                size: output.map(|output| output.size).or(archive.size()),
                 state,
                 path: output.map(|output| engine.store.object_path(output.sha256)),
                 cause,
@@ -138,8 +159,9 @@ fn reports(manifests: &[Manifest], graph: &Graph, engine: &Engine, found: impl F
 fn told(reports: &[Report]) -> String {
     let mut text = String::new();
     for report in reports {
-        let mib = report.size as f64 / f64::from(1 << 20);
-        text += &format!("{:<9} {:>7.1} MiB  {}", report.state, mib, report.archive);
+        let mib = |size: u64| format!("{:.1} MiB", size as f64 / f64::from(1 << 20));
+        let size = report.size.map_or_else(|| "size unknown".to_owned(), mib);
+        text += &format!("{:<9} {size:>12}  {}", report.state, report.archive);
         if let Some(cause) = &report.cause {
             text += &format!(": {}", cause.replace('\n', " "));
         }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use project::Project;
+pub use project::{Planned, Project};
 
 use crate::errors::{self, Class};
 
@@ -47,6 +47,12 @@ pub struct Global {
     /// How many cores to use; never changes a result [default: all]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+    /// Take archives from a server that brings its own manifests; results are labelled a trial
+    #[arg(long, global = true, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// Use so many samples of each split, drawn once and by class; results are labelled a trial
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub subset: Option<u32>,
     /// Warnings and failures only
     #[arg(short, long, global = true)]
     pub quiet: bool,

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{Global, Project};
-use crate::engine::plan;
 use crate::engine::survey::State;
-use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
 use crate::steps::Kind;
 
@@ -38,10 +36,11 @@ struct Planned {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
-    let suite = Suite::load(&project.experiments(), &args.suite)?;
-    let engine = project.engine(global, device, Interrupt::default())?;
-    let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
-    let states = engine.survey(&graph);
+    let interrupt = Interrupt::default();
+    let planned = project.planned(global, &args.suite, &interrupt)?;
+    let graph = &planned.graph;
+    let engine = project.engine(global, device, interrupt)?;
+    let states = engine.survey(graph);
     let steps: Vec<Planned> = graph
         .ids()
         .zip(&states)
@@ -61,7 +60,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         super::print_json(&steps)?;
         return Ok(ExitCode::SUCCESS);
     }
-    super::print(&told(&suite.name, &steps, args.all))?;
+    super::print(&told(&planned.suite.name, &steps, args.all))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,12 +5,24 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::Global;
-use crate::engine::Engine;
+use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
+use crate::engine::{Engine, plan};
 use crate::errors;
+use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
+use crate::manifests::{self, Manifest, mirror};
 use crate::store::Store;
+
+/// A suite, and what has to be done for it.
+pub struct Planned {
+    pub suite: Suite,
+    pub manifests: Vec<Manifest>,
+    pub graph: Graph,
+    /// Where its results go: trials have folders of their own.
+    pub out: PathBuf,
+}
 
 /// A project's folder.
 #[derive(Clone, Debug)]
@@ -56,8 +68,31 @@ impl Project {
         self.root.join("templates")
     }
 
-    pub fn out(&self, suite: &str) -> PathBuf {
-        self.root.join("out").join(suite)
+    /// The manifests with their lock files, and those of the mirror if there is one.
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub fn load_manifests(&self, global: &Global, interrupt: &Interrupt) -> anyhow::Result<Vec<Manifest>> {
+        let mut manifests = manifests::load_all(&self.manifests())?;
+        if let Some(mirror) = &global.mirror {
+            mirror::overlay(&mut manifests, mirror, interrupt)?;
+        }
+        Ok(manifests)
+    }
+
+    /// A suite with its plan.
+    ///
+    /// # Errors
+    /// If the suite, or a manifest or template that it needs, is missing or malformed.
+    pub fn planned(&self, global: &Global, suite: &str, interrupt: &Interrupt) -> anyhow::Result<Planned> {
+        let suite = Suite::load(&self.experiments(), suite)?;
+        let suite = suite.on_trial(global.subset, global.mirror.is_some());
+        let manifests = self.load_manifests(global, interrupt)?;
+        let graph = plan::build(&suite, &manifests, &self.templates())?;
+        let mirrored = if global.mirror.is_some() { ".mirror" } else { "" };
+        let reduced = global.subset.map_or_else(String::new, |subset| format!(".subset-{subset}"));
+        let out = self.root.join("out").join(format!("{}{mirrored}{reduced}", suite.name));
+        Ok(Planned { suite, manifests, graph, out })
     }
 
     /// The store's folder: `--store`, `SEESAW_STORE`, or `.seesaw` in the project.

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use super::{Global, Project};
+use super::{Global, Planned, Project};
 use crate::engine::display::{Display, Style, seconds};
 use crate::engine::graph::{Graph, NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Observer, Outcome};
 use crate::engine::survey::State;
-use crate::engine::{Engine, plan};
+use crate::engine::{Engine, lock};
 use crate::errors::{self, Class};
 use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
@@ -42,16 +42,17 @@ struct Summary {
 pub fn light(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<Option<ExitCode>> {
     let began = Instant::now();
     let project = Project::find(global)?;
-    let suite = Suite::load(&project.experiments(), &args.suite)?;
     let engine = project.engine(global, device, Interrupt::default())?;
-    let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
+    let Planned { suite, manifests, graph, out } = project.planned(global, &args.suite, &engine.interrupt)?;
+    if lock::is_open(&manifests, &graph) {
+        return Ok(None);
+    }
     let mut nodes = Vec::new();
     for state in engine.survey(&graph) {
         let State::Done(key, action) = state else { return Ok(None) };
         nodes.push(NodeOutcome::Done(key, action));
     }
     let outcome = Outcome { nodes, computed: 0, interrupted: false, elapsed: began.elapsed() };
-    let out = project.out(&suite.name);
     if !engine.stale(&graph, &out, |publication| output_of(&outcome, publication)).is_empty() {
         return Ok(None);
     }
@@ -61,14 +62,14 @@ pub fn light(global: &Global, args: &Args, device: tch::Device) -> anyhow::Resul
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let project = Project::find(global)?;
-    let suite = Suite::load(&project.experiments(), &args.suite)?;
-    let interrupt = stop_on_signals()?;
-    let engine = project.engine(global, device, interrupt)?;
-    let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
-    let out = project.out(&suite.name);
+    let engine = project.engine(global, device, stop_on_signals()?)?;
+    let Planned { suite, manifests, graph, out } = project.planned(global, &args.suite, &engine.interrupt)?;
     let style = if global.quiet { Style::Quiet } else { Style::Automatic };
 
     let (outcome, written) = bring_up_to_date(&engine, &graph, &out, style)?;
+    for lock in engine.record_locks(&graph, &project.manifests(), &manifests, |id| outcome.action(id))? {
+        eprintln!("recorded in {} what was downloaded without a public checksum; commit it", lock.display());
+    }
     tell(global, args, &Summary::new(&suite, &graph, &outcome, began, written, out), &graph, &outcome)
 }
 

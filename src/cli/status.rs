@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Global, Project};
-use crate::engine::plan;
+use super::{Global, Planned, Project};
 use crate::engine::survey::State;
 use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
@@ -39,12 +38,11 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     };
     let mut all = Vec::new();
     for name in names {
-        let suite = Suite::load(&project.experiments(), &name)?;
-        let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
+        let Planned { graph, out, .. } = project.planned(global, &name, &engine.interrupt)?;
         let states = engine.survey(&graph);
         let is_done = |state: &State| matches!(state, State::Done(..));
         let trainings = || graph.ids().filter(|id| graph.node(*id).step.kind() == crate::steps::Kind::Train);
-        let stale = engine.stale(&graph, &project.out(&name), |publication| match &states[publication.source.node.0] {
+        let stale = engine.stale(&graph, &out, |publication| match &states[publication.source.node.0] {
             State::Done(_, action) => action.outputs.get(&publication.source.output).copied(),
             _ => None,
         });

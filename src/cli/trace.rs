@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{Global, Project};
-use crate::engine::plan;
+use super::{Global, Planned, Project};
 use crate::engine::survey::State;
 use crate::errors;
 use crate::experiments::Suite;
@@ -61,11 +60,11 @@ struct Column {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
-    let suite = Suite::load(&project.experiments(), &args.suite)?;
+    let interrupt = Interrupt::default();
+    let Planned { suite, graph, out, .. } = project.planned(global, &args.suite, &interrupt)?;
     let [dataset, method, seed] = cell(&suite, &args.cell)?;
     let name = format!("{dataset} {method} seed {seed}");
-    let engine = project.engine(global, device, Interrupt::default())?;
-    let graph = plan::build(&suite, &project.manifests(), &project.templates())?;
+    let engine = project.engine(global, device, interrupt)?;
     let steps = ["choose", "train"].map(|kind| graph.find(&format!("{kind} {name}")));
     let id = steps.into_iter().flatten().next().with_context(|| format!("the suite has no training `{name}`"))?;
     let State::Done(key, action) = &engine.survey(&graph)[id.0] else {
@@ -89,7 +88,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let subtitle = format!("{length} steps in {epochs} epochs, every step as it was at the parameters before it.");
     let figure =
         training::draw(&format!("Training of {method} on {dataset}, seed {seed}"), suite.kind, subtitle, &columns)?;
-    let folder = project.out(&suite.name).join("traces");
+    let folder = out.join("traces");
     let mut figures = Vec::new();
     for (format, bytes) in [("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)] {
         let file = folder.join(format!("{dataset}-{method}-{seed}.{format}"));

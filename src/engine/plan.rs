@@ -10,7 +10,7 @@ use crate::errors;
 use crate::evaluation::metrics::Metric;
 use crate::experiments::{DatasetPlan, MethodPlan, OutputPlan, Suite};
 use crate::impairments::missing::{MissingImage, MissingText};
-use crate::manifests::{self, Manifest};
+use crate::manifests::Manifest;
 use crate::report::render;
 use crate::report::results::{DatasetDescription, MethodDescription, SuiteDescription};
 use crate::steps::choose::{self, Choose};
@@ -27,8 +27,7 @@ use crate::steps::train::{self, Train};
 ///
 /// # Errors
 /// If a manifest or a template that the suite needs is missing or malformed.
-pub fn build(suite: &Suite, manifests: &Path, templates: &Path) -> anyhow::Result<Graph> {
-    let manifests = manifests::load_all(manifests)?;
+pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Path) -> anyhow::Result<Graph> {
     let mut builder = Builder { graph: Graph::default(), suite, manifests };
     let mut scores = Vec::new();
     let features: Vec<Features> =
@@ -67,7 +66,7 @@ pub fn fetches(manifests: &[Manifest]) -> (Graph, Vec<NodeId>) {
 struct Builder<'a> {
     graph: Graph,
     suite: &'a Suite,
-    manifests: Vec<Manifest>,
+    manifests: &'a [Manifest],
 }
 
 /// Where a dataset's prepared and encoded parts are.
@@ -87,7 +86,7 @@ fn output(node: NodeId, name: impl Into<String>) -> Source {
 }
 
 impl Builder<'_> {
-    fn manifest(&self, name: &str) -> anyhow::Result<&Manifest> {
+    fn manifest(&self, name: &str) -> anyhow::Result<&'_ Manifest> {
         let found = self.manifests.iter().find(|manifest| manifest.name == name);
         found.with_context(|| format!("data-manifests/{name}.json is missing"))
     }

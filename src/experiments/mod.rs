@@ -36,6 +36,8 @@ pub struct Suite {
     pub missing: MissingOptions,
     pub noisy: NoisyOptions,
     pub outputs: Vec<OutputPlan>,
+    /// How many samples of each split are used [default: all].
+    pub subset: Option<u32>,
 }
 
 /// A dataset of a suite, with everything that its cells share.
@@ -74,6 +76,19 @@ pub struct OutputPlan {
 }
 
 impl Suite {
+    /// The same suite on a part of its data, or on what a mirror has: a trial, and labelled so everywhere.
+    pub fn on_trial(mut self, subset: Option<u32>, mirrored: bool) -> Self {
+        let reduced = subset.map(|subset| format!("{subset} samples per split"));
+        let mirrored = mirrored.then(|| "data and weights of a mirror".to_owned());
+        let words: Vec<String> = reduced.into_iter().chain(mirrored).collect();
+        if !words.is_empty() {
+            self.kind = SuiteKind::Trial;
+            self.title = format!("{} ({})", self.title, words.join(", "));
+        }
+        self.subset = subset;
+        self
+    }
+
     /// How many epochs a method trains on a dataset.
     pub fn epochs(&self, dataset: &str, method: &str) -> Option<u32> {
         let at = self.datasets.iter().position(|known| known.reader.name == dataset)?;
@@ -155,6 +170,7 @@ impl Suite {
             missing: file.impairments.missing,
             noisy: file.impairments.noisy,
             outputs,
+            subset: None,
         })
     }
 }

@@ -1,19 +1,20 @@
 //! Brings one archive from the first of its sources that has it, and verifies it.
 
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use sha2::{Digest as _, Sha256};
 
-use super::{Archive, Source, https, python_package};
+use super::https::{self, Access};
+use super::{Archive, GitBlob, Source, kaggle, manual, python_package};
 use crate::errors::{self, Class};
 use crate::interrupt::Interrupt;
-use crate::progress::{Progress, Unit};
+use crate::progress::Progress;
 use crate::store::Digest;
+
+/// The model hub, unless `HF_ENDPOINT` names another one; what comes from there is verified either way.
+const HUB: &str = "https://huggingface.co";
 
 /// How and where to fetch.
 #[derive(Clone)]
@@ -29,6 +30,9 @@ pub struct FetchContext {
     pub patience: Patience,
     /// The pip to use, as words; none: the first one found.
     pub pip: Option<Vec<String>>,
+    /// The model hub's address.
+    pub hub: String,
+    pub kaggle: kaggle::Kaggle,
 }
 
 /// How long to wait for a server, and how often to try again.
@@ -55,7 +59,8 @@ impl Default for Patience {
 }
 
 impl FetchContext {
-    /// With the usual patience, and the pip that `SEESAW_PIP` names.
+    /// With the usual patience, the pip that `SEESAW_PIP` names, the hub that `HF_ENDPOINT` names, and the user's own key
+    /// for Kaggle.
     pub fn new(interrupt: Interrupt, progress: Arc<dyn Progress>, places: FetchPlaces) -> Self {
         FetchContext {
             interrupt,
@@ -65,6 +70,9 @@ impl FetchContext {
             manual: places.manual,
             patience: Patience::default(),
             pip: super::python_package::named_pip(),
+            hub: std::env::var("HF_ENDPOINT")
+                .map_or_else(|_| HUB.to_owned(), |hub| hub.trim_end_matches('/').to_owned()),
+            kaggle: kaggle::Kaggle::of_this_user(),
         }
     }
 }
@@ -87,11 +95,19 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
     let mut hints: Vec<String> = Vec::new();
     for source in &archive.sources {
         let result = match source {
-            Source::Https { urls } => https::fetch(archive, urls, destination, context),
+            Source::Https { urls } => https::fetch(archive, urls, &Access::Open, destination, context),
+            Source::Hub { repository, revision, file } => {
+                let url = format!("{}/{repository}/resolve/{revision}/{file}", context.hub);
+                https::fetch(archive, &[url], &Access::Open, destination, context)
+            }
+            Source::Kaggle { dataset, version } => kaggle::fetch(archive, dataset, *version, destination, context),
             Source::PythonPackage { package, version } => {
                 python_package::fetch(archive, package, version, destination, context)
             }
-            Source::Manual { accept, url, file } => manual(archive, accept, url, file, destination, context),
+            Source::Manual { accept, url, file, folder } => {
+                let place = manual::Place { accept, url, file, folder: folder.as_deref() };
+                manual::fetch(archive, &place, destination, context)
+            }
         };
         match result {
             Ok(()) => return Ok(()),
@@ -105,54 +121,17 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
     Err(errors::failed(format!("cannot fetch {}: {}", archive.name, answers.join("; ")), hints.join("; or ")))
 }
 
-/// Looks for a file that a person put there, and copies it: the person's own file stays where it is, as it is.
-fn manual(
-    archive: &Archive,
-    accept: &str,
-    url: &str,
-    file: &str,
-    destination: &Path,
-    context: &FetchContext,
-) -> anyhow::Result<()> {
-    let Some(found) = context.manual.iter().map(|folder| folder.join(file)).find(|path| path.is_file()) else {
-        let folder = context.manual.first().map_or_else(|| PathBuf::from("downloads"), Clone::clone);
-        return Err(errors::failed(
-            format!("{} has to be fetched by hand", archive.name),
-            format!("{accept} at {url}, then put the file {file} into {} and run this again", folder.display()),
-        ));
-    };
-    context.progress.begin(Some(archive.size), Unit::Bytes);
-    let (sha256, size) = copy(&found, destination, context)?;
-    if sha256 == archive.sha256 {
-        return Ok(());
+/// Whether a file is what is asked for: its hash where one is stated or was recorded, its name in Git where that is known.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn is_right(archive: &Archive, file: &Path, sha256: Digest, size: u64) -> anyhow::Result<bool> {
+    if archive.expected().is_some_and(|expected| expected != sha256) || archive.size().is_some_and(|s| s != size) {
+        return Ok(false);
     }
-    std::fs::remove_file(destination).with_context(|| format!("cannot remove {}", destination.display()))?;
-    Err(errors::failed(
-        difference(archive, sha256, size, &found.display().to_string()),
-        format!("get the file again: {accept} at {url}, then put it in place of {}", found.display()),
-    ))
-}
-
-/// Copies a file, which may be large: hashes it on the way, tells how far it is, and stops when asked to.
-fn copy(from: &Path, to: &Path, context: &FetchContext) -> anyhow::Result<(Digest, u64)> {
-    let reading = || format!("cannot read {}", from.display());
-    let writing = || format!("cannot write {}", to.display());
-    let mut source = File::open(from).with_context(reading)?;
-    let mut target = File::create(to).with_context(writing)?;
-    let (mut hash, mut size) = (Sha256::new(), 0);
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        context.interrupt.check()?;
-        let n = source.read(&mut buffer).with_context(reading)?;
-        if n == 0 {
-            target.sync_all().with_context(writing)?;
-            return Ok((Digest(hash.finalize().into()), size));
-        }
-        hash.update(&buffer[..n]);
-        target.write_all(&buffer[..n]).with_context(writing)?;
-        size += n as u64;
-        context.progress.advance(n as u64);
-    }
+    let Some(expected) = &archive.git_blob else { return Ok(size > 0 && size <= archive.most()) };
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(GitBlob::of(&bytes) == *expected)
 }
 
 /// Compares a file with what the manifest asks for; one that differs is set aside and never used.
@@ -161,7 +140,10 @@ fn copy(from: &Path, to: &Path, context: &FetchContext) -> anyhow::Result<(Diges
 /// Expected and found size and hash, where it came from and where it lies now.
 pub(super) fn verify(archive: &Archive, file: &Path, context: &FetchContext, from: &str) -> anyhow::Result<()> {
     let (sha256, size) = Digest::of_file(file).with_context(|| format!("cannot read {}", file.display()))?;
-    if sha256 == archive.sha256 { Ok(()) } else { Err(reject(archive, file, sha256, size, from, context)) }
+    match is_right(archive, file, sha256, size)? {
+        true => Ok(()),
+        false => Err(reject(archive, file, sha256, size, from, context)),
+    }
 }
 
 /// Sets a wrong file aside, under a name that tells what it is, and gives the error to tell.
@@ -189,9 +171,16 @@ pub(super) fn reject(
     )
 }
 
-fn difference(archive: &Archive, sha256: Digest, size: u64, from: &str) -> String {
-    format!(
-        "{} from {from} is not the expected file: expected SHA-256 {} ({} bytes), found {sha256} ({size} bytes)",
-        archive.name, archive.sha256, archive.size
-    )
+pub(super) fn difference(archive: &Archive, sha256: Digest, size: u64, from: &str) -> String {
+    let found = format!("found {sha256} ({size} bytes)");
+    let expected = match (archive.expected(), &archive.git_blob) {
+        (Some(expected), _) => {
+            let bytes = archive.size().map_or_else(String::new, |size| format!(" ({size} bytes)"));
+            let whose = if archive.needs_lock() { ", as its lock file recorded" } else { "" };
+            format!("expected SHA-256 {expected}{bytes}{whose}")
+        }
+        (None, Some(blob)) => format!("expected the Git blob {blob}"),
+        (None, None) => format!("expected 1 to {} bytes", archive.most()),
+    };
+    format!("{} from {from} is not the expected file: {expected}, {found}", archive.name)
 }

@@ -10,7 +10,7 @@ use reqwest::{StatusCode, Url};
 
 use super::Archive;
 use super::fetch::FetchContext;
-use super::partial::Partial;
+use super::partial::{Origin, Partial};
 use super::request::{self, Answer, Broken, Head};
 use crate::errors;
 use crate::progress::Unit;
@@ -45,12 +45,28 @@ impl From<Broken> for Failure {
     }
 }
 
+/// What a server is told about who asks. It goes to that server alone, not to where it redirects, and is never told to
+/// anybody else.
+pub(super) enum Access {
+    Open,
+    /// A name and a key.
+    Basic(String, String),
+    /// A token.
+    Bearer(String),
+}
+
 /// Tries the mirrors in order, each several times.
-pub(super) fn fetch(archive: &Archive, urls: &[String], to: &Path, context: &FetchContext) -> anyhow::Result<()> {
+pub(super) fn fetch(
+    archive: &Archive,
+    urls: &[String],
+    access: &Access,
+    to: &Path,
+    context: &FetchContext,
+) -> anyhow::Result<()> {
     let mut answers = Vec::new();
     let mut hint = None;
     for (i, url) in urls.iter().enumerate() {
-        match from_mirror(url, i + 1 == urls.len(), archive, to, context) {
+        match from_mirror(url, i + 1 == urls.len(), archive, access, to, context) {
             Ok(()) => return Ok(()),
             Err(Failure::Stop(error)) => return Err(error),
             Err(Failure::Passing(error, _) | Failure::Silent(error) | Failure::Mirror(error)) => {
@@ -68,14 +84,21 @@ pub(super) fn fetch(archive: &Archive, urls: &[String], to: &Path, context: &Fet
 
 /// One mirror. Bytes of an earlier process or another mirror are used; if the whole turns out wrong with them, it is
 /// downloaded once more without them, since they may be to blame and not this mirror.
-fn from_mirror(url: &str, last: bool, archive: &Archive, to: &Path, context: &FetchContext) -> Result<(), Failure> {
+fn from_mirror(
+    url: &str,
+    last: bool,
+    archive: &Archive,
+    access: &Access,
+    to: &Path,
+    context: &FetchContext,
+) -> Result<(), Failure> {
     let address = Url::parse(url).with_context(|| format!("{url} is no address")).map_err(Failure::Mirror)?;
     let client = request::client(&address, &context.patience).map_err(Failure::Mirror)?;
-    let mirror = Mirror { client, address, last, archive, context };
+    let mirror = Mirror { client, address, access, last, archive, context };
     loop {
-        let mut partial = Partial::open(archive, context).map_err(disk)?;
+        let mut partial = Partial::open(archive, url, context).map_err(disk)?;
         mirror.complete(&mut partial)?;
-        if partial.is_right(archive) {
+        if partial.is_right(archive).map_err(disk)? {
             return partial.finish(to).map_err(disk);
         }
         let inherited = partial.inherited();
@@ -100,6 +123,7 @@ fn disk(error: anyhow::Error) -> Failure {
 struct Mirror<'a> {
     client: Client,
     address: Url,
+    access: &'a Access,
     /// Whether no other mirror follows.
     last: bool,
     archive: &'a Archive,
@@ -112,10 +136,10 @@ impl Mirror<'_> {
         let patience = &self.context.patience;
         let (mut tries, mut pause) = (0, patience.pause);
         let mut farthest = partial.length();
-        let mut version = None;
-        while partial.length() < self.archive.size {
+        let mut version = partial.version();
+        while self.archive.size().is_none_or(|size| partial.length() < size) {
             let failure = match self.try_once(partial, &mut version) {
-                Ok(()) => continue,
+                Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
             if partial.length() >= farthest + HEADWAY {
@@ -154,8 +178,16 @@ impl Mirror<'_> {
     ///
     /// `version` is what the server last called its file; the rest is asked for on the condition that it is the same.
     fn try_once(&self, partial: &mut Partial, version: &mut Option<String>) -> Result<(), Failure> {
+        if self.archive.expected().is_none() && version.is_none() {
+            // Nobody could tell whether the rest belongs to what is there.
+            self.restart(partial)?;
+        }
         let have = partial.length();
-        let mut request = self.client.get(self.address.clone());
+        let mut request = match self.access {
+            Access::Open => self.client.get(self.address.clone()),
+            Access::Basic(name, key) => self.client.get(self.address.clone()).basic_auth(name, Some(key)),
+            Access::Bearer(token) => self.client.get(self.address.clone()).bearer_auth(token),
+        };
         if have > 0 {
             request = request.header(RANGE, format!("bytes={have}-"));
             if let Some(version) = &version {
@@ -164,7 +196,8 @@ impl Mirror<'_> {
         }
         let answer = Answer::to(request, &self.context.interrupt);
         let head = answer.head()?;
-        match start_of(&head, have, self.archive.size)? {
+        let (start, total) = start_of(&head, have, self.archive)?;
+        match start {
             Start::Continue => {}
             Start::Anew => self.restart(partial)?,
             Start::NoRange => {
@@ -175,34 +208,46 @@ impl Mirror<'_> {
                 return Err(Failure::Passing(error, None));
             }
         }
+        let origin = |version: &String| Origin { url: self.address.to_string(), version: version.clone() };
+        if self.archive.expected().is_none() {
+            partial.belongs_to(head.version.as_ref().map(origin)).map_err(disk)?;
+        }
         *version = head.version;
-        self.receive(&answer, partial)
+        self.receive(&answer, partial, total)
     }
 
     fn restart(&self, partial: &mut Partial) -> Result<(), Failure> {
-        self.context.progress.begin(Some(self.archive.size), Unit::Bytes);
+        self.context.progress.begin(self.archive.size(), Unit::Bytes);
         partial.restart().map_err(disk)
     }
 
-    fn receive(&self, answer: &Answer, partial: &mut Partial) -> Result<(), Failure> {
-        let size = self.archive.size;
+    /// Takes the body; `total` is the length of the whole file, if anybody said it.
+    fn receive(&self, answer: &Answer, partial: &mut Partial, total: Option<u64>) -> Result<(), Failure> {
+        let most = total.unwrap_or(self.archive.most());
+        let of_all = || total.map_or_else(String::new, |total| format!(" of {total}"));
+        if self.archive.size().is_none() {
+            self.context.progress.begin(total, Unit::Bytes);
+            self.context.progress.advance(partial.length());
+        }
         let cut = |broken, length| match broken {
-            Broken::Cut(error) => Broken::Cut(error.context(format!("cut after {length} of {size} bytes"))),
+            Broken::Cut(error) => Broken::Cut(error.context(format!("cut after {length}{} bytes", of_all()))),
             other => other,
         };
         while let Some(bytes) = answer.bytes().map_err(|broken| cut(broken, partial.length()))? {
-            if partial.length() + bytes.len() as u64 > size {
+            if partial.length() + bytes.len() as u64 > most {
                 self.restart(partial)?;
                 return Err(Failure::Mirror(anyhow::anyhow!(
-                    "the server sends more than the {size} bytes that were expected"
+                    "the server sends more than the {most} bytes that were expected"
                 )));
             }
             partial.write(&bytes).map_err(disk)?;
             self.context.progress.advance(bytes.len() as u64);
         }
-        match partial.length() {
-            length if length == size => Ok(()),
-            length => Err(Failure::Passing(anyhow::anyhow!("the answer ended after {length} of {size} bytes"), None)),
+        match (partial.length(), total) {
+            (length, Some(total)) if length != total => {
+                Err(Failure::Passing(anyhow::anyhow!("the answer ended after {length} of {total} bytes"), None))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -218,23 +263,43 @@ enum Start {
     NoRange,
 }
 
-fn start_of(head: &Head, have: u64, size: u64) -> Result<Start, Failure> {
-    let other_size = |found: u64| {
-        Failure::Mirror(anyhow::anyhow!("the server has another file: expected {size} bytes, it announces {found}"))
+/// How the body begins, and how long the whole file is, as far as the manifest or the server say.
+fn start_of(head: &Head, have: u64, archive: &Archive) -> Result<(Start, Option<u64>), Failure> {
+    let expected = archive.size();
+    // A login page, or an apology, is no file; where a hash is expected, that tells.
+    if archive.expected().is_none() && head.status.is_success() && head.is_web_page {
+        return Err(Failure::Mirror(anyhow::anyhow!("the server answered with a web page in place of the file")));
+    }
+    let fitting = |total: Option<u64>| match (expected, total) {
+        (Some(size), Some(found)) if size != found => Err(Failure::Mirror(anyhow::anyhow!(
+            "the server has another file: expected {size} bytes, it announces {found}"
+        ))),
+        (None, Some(found)) if found > archive.most() => Err(Failure::Mirror(anyhow::anyhow!(
+            "the server announces {found} bytes, more than the {} that this file may have",
+            archive.most()
+        ))),
+        _ => Ok(expected.or(total)),
     };
-    let wrong = || anyhow::anyhow!("the server answered {}", head.status);
+    let wrong = || match head.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => errors::failed(
+            format!("the server answered {}", head.status),
+            "the server wants to know who asks: see what the manifest says about access, or put the file into \
+             `downloads/` by hand",
+        ),
+        status => anyhow::anyhow!("the server answered {status}"),
+    };
     match head.status {
-        StatusCode::OK => match head.content_length {
-            Some(length) if length != size => Err(other_size(length)),
-            _ => Ok(Start::Anew),
-        },
+        StatusCode::OK => Ok((Start::Anew, fitting(head.content_length)?)),
         StatusCode::PARTIAL_CONTENT => match head.content_range.as_deref().and_then(first_and_total) {
-            Some((_, Some(total))) if total != size => Err(other_size(total)),
-            Some((first, _)) if first == have => Ok(Start::Continue),
-            _ if have > 0 => Ok(Start::NoRange),
-            _ => Err(Failure::Mirror(wrong())),
+            Some((first, total)) => match (fitting(total)?, first == have) {
+                (total, true) => Ok((Start::Continue, total)),
+                (_, false) if have > 0 => Ok((Start::NoRange, None)),
+                _ => Err(Failure::Mirror(wrong())),
+            },
+            None if have > 0 => Ok((Start::NoRange, None)),
+            None => Err(Failure::Mirror(wrong())),
         },
-        StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => Ok(Start::NoRange),
+        StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => Ok((Start::NoRange, None)),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Err(Failure::Passing(wrong(), head.retry_after)),
         status if status.is_server_error() => Err(Failure::Passing(wrong(), head.retry_after)),
         _ => Err(Failure::Mirror(wrong())),

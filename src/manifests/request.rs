@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED, RETRY_AFTER};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 
 use super::fetch::Patience;
@@ -67,6 +67,8 @@ pub(super) struct Head {
     pub content_range: Option<String>,
     /// Which version of the file this is: a strong entity tag, or else the date of the last change.
     pub version: Option<String>,
+    /// Whether the body is HTML.
+    pub is_web_page: bool,
     /// What the server asks for in seconds, within reason.
     pub retry_after: Option<Duration>,
 }
@@ -82,6 +84,14 @@ pub(super) enum Broken {
     Redirects(anyhow::Error),
     /// A stop was asked for.
     Stop(anyhow::Error),
+}
+
+impl Broken {
+    pub fn into_error(self) -> anyhow::Error {
+        match self {
+            Broken::NoConnection(error) | Broken::Cut(error) | Broken::Redirects(error) | Broken::Stop(error) => error,
+        }
+    }
 }
 
 enum Piece {
@@ -169,6 +179,7 @@ fn head(response: &Response) -> Head {
         content_length: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
         content_range: header(CONTENT_RANGE),
         version: header(ETAG).filter(|tag| tag.starts_with('"')).or_else(|| header(LAST_MODIFIED)),
+        is_web_page: header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")),
         retry_after: seconds.map(|asked| asked.min(MOST_PATIENCE)),
     }
 }

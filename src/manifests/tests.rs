@@ -28,9 +28,20 @@ fn full() -> Value {
             "size": 10,
             "sources": [
                 { "type": "https", "urls": ["https://example.org/full.zip"] },
+                { "type": "hub", "repository": "a/full", "revision": "0".repeat(40), "file": "full.zip" },
+                { "type": "kaggle", "dataset": "a/full", "version": 1 },
                 { "type": "python-package", "package": "full", "version": "1.0" },
-                { "type": "manual", "accept": "accept", "url": "https://example.org/", "file": "full.zip" }
+                {
+                    "type": "manual", "accept": "accept", "url": "https://example.org/", "file": "full.zip",
+                    "folder": "full"
+                }
             ]
+        }, {
+            "name": "open.zip",
+            "at-most": 10,
+            "git-blob": "0".repeat(40),
+            "known": [{ "sha256": "0".repeat(64), "note": "the first one" }],
+            "sources": [{ "type": "https", "urls": ["https://example.org/open.zip"] }]
         }]
     })
 }
@@ -76,9 +87,18 @@ fn a_wrong_field_is_named() {
         ("/archives/0/sources", json!([]), "`archives[0]`: `sources` should list at least one"),
         ("/archives/0/sources/0/urls", json!([]), "`sources[0]`: `urls` should list at least one"),
         ("/archives/0/sources/0/urls/0", json!("http://example.org/"), "`urls`: \"http://example.org/\" should begin"),
-        ("/archives/0/sources/1/package", json!("-r x"), "`sources[1]`: `package` should be a plain word"),
-        ("/archives/0/sources/1/version", json!("1\n-e ."), "`version` should be a plain word"),
-        ("/archives/0/sources/2/file", json!("/etc/passwd"), "`sources[2]`: `file`: should be a plain file name"),
+        ("/archives/0/sources/1/revision", json!("main"), "`sources[1]`: `revision` should be a commit"),
+        ("/archives/0/sources/1/repository", json!("a/../b"), "`repository` should be OWNER/NAME"),
+        ("/archives/0/sources/1/file", json!("../x"), "`file`: should be a plain file name"),
+        ("/archives/0/sources/2/dataset", json!("a?b/c"), "`sources[2]`: `dataset` should be OWNER/NAME"),
+        ("/archives/0/sources/2/version", json!(0), "`version` should be above 0"),
+        ("/archives/0/sources/3/package", json!("-r x"), "`sources[3]`: `package` should be a plain word"),
+        ("/archives/0/sources/3/version", json!("1\n-e ."), "`version` should be a plain word"),
+        ("/archives/0/sources/4/file", json!("/etc/passwd"), "`sources[4]`: `file`: should be a plain file name"),
+        ("/archives/0/sources/4/folder", json!("full.zip"), "`folder` should be another name than `file`"),
+        ("/archives/1/at-most", json!(0), "`archives[1]`: `at-most` should be above 0"),
+        ("/archives/1/at-most", json!(1 << 30), "`git-blob` is for files of up to 16777216 bytes"),
+        ("/archives/1/git-blob", json!("x"), "40 lower-case hexadecimal digits"),
     ];
     for (pointer, value, expected) in cases {
         let found = error(pointer, value);
@@ -102,11 +122,11 @@ fn the_schema_for_editors_agrees() {
     let schema: Value = serde_json::from_slice(&std::fs::read(folder().join("schema.json")).unwrap()).unwrap();
     let archive = &schema["properties"]["archives"]["items"];
     let sources = archive["properties"]["sources"]["items"]["oneOf"].as_array().unwrap();
-    assert_eq!(sources.len(), 3);
+    assert_eq!(sources.len(), 5);
     let mut objects = vec![
         (String::new(), &schema),
         ("/licence".to_owned(), &schema["properties"]["licence"]),
-        ("/archives/0".to_owned(), archive),
+        ("/archives/1/known/0".to_owned(), &archive["properties"]["known"]["items"]),
     ];
     objects.extend(sources.iter().enumerate().map(|(i, source)| (format!("/archives/0/sources/{i}"), source)));
     for (pointer, described) in objects {
@@ -127,6 +147,43 @@ fn the_schema_for_editors_agrees() {
         manifest.pointer_mut(&pointer).unwrap()["surplus"] = json!(1);
         assert!(parse(&manifest).unwrap_err().contains("unknown field `surplus`"), "{pointer}");
     }
+    // An archive has some of its fields where a public source states its hash, and others where none does.
+    let manifest = full();
+    let fields = |pointer: &str| manifest.pointer(pointer).unwrap().as_object().unwrap().keys().cloned();
+    let ours: std::collections::BTreeSet<String> = fields("/archives/0").chain(fields("/archives/1")).collect();
+    assert_eq!(ours, archive["properties"].as_object().unwrap().keys().cloned().collect());
+    assert_eq!(archive["required"], json!(["name", "sources"]));
+}
+
+/// What a manifest says of a file is enough to bound and to check it, and does not contradict itself.
+#[test]
+fn an_archive_is_pinned_or_left_open() {
+    let with = |archive: Value| {
+        let mut manifest = full();
+        manifest["archives"] = json!([archive]);
+        manifest["archives"][0]["name"] = json!("a.zip");
+        parse(&manifest).map(|mut manifest| manifest.archives.remove(0))
+    };
+    let https = json!([{ "type": "https", "urls": ["https://example.org/a.zip"] }]);
+    let pip = json!([{ "type": "python-package", "package": "a", "version": "1" }]);
+    let (sha256, known) = ("1".repeat(64), json!([{ "sha256": "2".repeat(64), "note": "the first" }]));
+    for (archive, expected) in [
+        (json!({ "sources": https }), "either `size` or `at-most`"),
+        (json!({ "size": 1, "at-most": 1, "sources": https }), "either `size` or `at-most`"),
+        (json!({ "sha256": sha256, "sources": https }), "either `size` or `at-most`"),
+        (json!({ "sha256": sha256, "size": 1, "known": known, "sources": https }), "`known` is for a file without"),
+        (json!({ "at-most": 1, "sources": pip }), "a Python package needs `sha256`"),
+    ] {
+        let error = with(archive).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+    let open = with(json!({ "at-most": 9, "known": known, "sources": https })).unwrap();
+    assert_eq!((open.expected(), open.size(), open.most(), open.needs_lock()), (None, None, 9, true));
+    assert!(open.remark("2".repeat(64).parse().unwrap()).unwrap().ends_with("a known version: the first"));
+    assert!(open.remark("3".repeat(64).parse().unwrap()).unwrap().contains("none of the 1 versions"));
+    let pinned = with(json!({ "sha256": sha256, "size": 9, "sources": https })).unwrap();
+    assert_eq!((pinned.size(), pinned.most(), pinned.needs_lock()), (Some(9), 9, false));
+    assert_eq!(pinned.remark(pinned.expected().unwrap()), None);
 }
 
 #[test]
@@ -143,7 +200,7 @@ fn two_manifests_that_clash_are_refused() {
     let error = clash(&|second| second.datasets.push("full-b".to_owned())).unwrap_err();
     assert!(error.contains("full.json and data-manifests/second.json both answer to the name `full-b`"), "{error}");
     assert!(clash(&|second| second.datasets.push("full".to_owned())).is_err());
-    let error = clash(&|second| second.archives[0].size = 11).unwrap_err();
+    let error = clash(&|second| second.archives[0].size = Some(11)).unwrap_err();
     assert!(error.contains("different archives under the name full.zip"), "{error}");
 }
 

@@ -30,6 +30,8 @@ pub enum SuiteKind {
     Smoke,
     /// A reproduction of the paper.
     Paper,
+    /// Any suite on part of its data, or on data and weights that a mirror vouches for.
+    Trial,
 }
 
 impl SuiteKind {
@@ -38,6 +40,7 @@ impl SuiteKind {
         match self {
             SuiteKind::Smoke => "smoke run, not a result of the paper",
             SuiteKind::Paper => "reproduction",
+            SuiteKind::Trial => "trial run, not a result of the paper",
         }
     }
 }

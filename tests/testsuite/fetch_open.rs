@@ -1,0 +1,176 @@
+//! Downloads without a public checksum, from hubs, from Kaggle, and folders that a person unpacked.
+
+use seesaw::archives::ZipReader;
+use seesaw::errors::hint_of;
+use seesaw::manifests::fetch::fetch_archive;
+use seesaw::manifests::kaggle::Kaggle;
+use seesaw::manifests::lock::Locked;
+use seesaw::manifests::{Archive, GitBlob, Source};
+use seesaw::store::Digest;
+
+use crate::fetch::{Place, body, open};
+use crate::http_server::{Answer, Server};
+
+fn from(server: &Server) -> Archive {
+    open("open.tar.gz", vec![Source::Https { urls: vec![server.url("/open.tar.gz")] }])
+}
+
+fn fetched(place: &Place, archive: &Archive) -> anyhow::Result<Vec<u8>> {
+    let result = fetch_archive(archive, &place.destination(), &place.context);
+    assert_eq!(result.is_ok(), place.destination().exists());
+    result.map(|()| std::fs::read(place.destination()).unwrap())
+}
+
+/// What nobody pinned is taken as the server has it, to its announced end.
+#[test]
+fn an_open_download_is_taken_as_it_is() {
+    let server = Server::start(body(), vec![]);
+    assert!(fetched(&Place::new(), &from(&server)).unwrap() == body());
+    let server = Server::start(body(), vec![Answer::CutAfter(1000); 4]);
+    let error = format!("{:#}", fetched(&Place::new(), &from(&server)).unwrap_err());
+    assert!(error.contains("cut after 1000 of 300000 bytes"), "{error}");
+}
+
+/// The rest is asked for only where the server names the version, and only of that version.
+#[test]
+fn an_open_download_goes_on_within_one_version() {
+    let place = Place::new();
+    let cut = Answer::VersionCutAfter("\"one\"", 100_000);
+    let server = Server::start(body(), vec![cut.clone(), Answer::Version("\"one\"")]);
+    assert!(fetched(&place, &from(&server)).unwrap() == body());
+    assert_eq!(*server.ranges.lock().unwrap(), ["", "bytes=100000-"]);
+
+    // A version that changed meanwhile, and a server that names none, begin anew.
+    let server = Server::start(body(), vec![cut.clone(), Answer::Version("\"two\"")]);
+    assert!(fetched(&place, &from(&server)).unwrap() == body());
+    assert_eq!(server.conditions.lock().unwrap()[1], "\"one\"");
+    let server = Server::start(body(), vec![Answer::CutAfter(100_000), Answer::Good]);
+    assert!(fetched(&place, &from(&server)).unwrap() == body());
+    assert_eq!(*server.ranges.lock().unwrap(), ["", ""]);
+}
+
+/// A later process goes on with what an earlier one left, unless the address is another one.
+#[test]
+fn an_open_download_goes_on_in_a_later_run() {
+    let place = Place::new();
+    let cut = Answer::VersionCutAfter("\"one\"", 1000);
+    let server = Server::start(body(), vec![cut.clone(), cut.clone(), cut.clone(), cut]);
+    fetched(&place, &from(&server)).unwrap_err();
+    let other = Server::start(body(), vec![]);
+    let mut elsewhere = from(&other);
+    elsewhere.name = "another.tar.gz".into();
+    assert!(fetched(&place, &elsewhere).unwrap() == body());
+    std::fs::remove_file(place.destination()).unwrap();
+    let left = server.ranges.lock().unwrap().len();
+    let good = Server::start(body(), vec![]);
+    assert!(fetched(&place, &from(&good)).unwrap() == body());
+    assert_eq!(*good.ranges.lock().unwrap(), [""], "another address may have another file");
+    assert_eq!(left, 4);
+}
+
+#[test]
+fn what_cannot_be_the_file_is_refused() {
+    let place = Place::new();
+    let server = Server::start(body(), vec![]);
+    let mut archive = from(&server);
+    archive.at_most = Some(1000);
+    let error = format!("{:#}", fetched(&place, &archive).unwrap_err());
+    assert!(error.contains("announces 300000 bytes, more than the 1000"), "{error}");
+    let server = Server::start(b"<html>please log in</html>".to_vec(), vec![Answer::WebPage]);
+    let error = format!("{:#}", fetched(&place, &from(&server)).unwrap_err());
+    assert!(error.contains("a web page in place of the file"), "{error}");
+}
+
+/// Recorded once, verified ever after.
+#[test]
+fn a_locked_download_is_held_against_its_record() {
+    let server = Server::start(body(), vec![]);
+    let mut archive = from(&server);
+    archive.locked = Some(Locked { sha256: Digest::of(&body()), size: body().len() as u64 });
+    assert!(fetched(&Place::new(), &archive).unwrap() == body());
+    archive.locked = Some(Locked { sha256: Digest::of(b"other"), size: body().len() as u64 });
+    let place = Place::new();
+    let error = format!("{:#}", fetched(&place, &archive).unwrap_err());
+    assert!(error.contains("as its lock file recorded") && place.quarantined() == 1, "{error}");
+}
+
+#[test]
+fn a_git_blob_is_verified() {
+    let server = Server::start(body(), vec![]);
+    let mut archive = from(&server);
+    archive.git_blob = Some(GitBlob::of(&body()));
+    assert!(fetched(&Place::new(), &archive).unwrap() == body());
+    archive.git_blob = Some(GitBlob::of(b"other"));
+    let error = format!("{:#}", fetched(&Place::new(), &archive).unwrap_err());
+    assert!(error.contains("expected the Git blob"), "{error}");
+}
+
+/// The revision is part of the address, and the bytes are what counts.
+#[test]
+fn a_hub_is_asked_for_a_commit() {
+    let server = Server::start(body(), vec![Answer::Redirect("/cdn"), Answer::Version("\"an-xet-id\"")]);
+    let mut place = Place::new();
+    place.context.hub = server.url("");
+    let (repository, revision) = ("owner/name".to_owned(), "0123456789".repeat(4));
+    let source = Source::Hub { repository, revision: revision.clone(), file: "model.safetensors".into() };
+    let mut archive = open("model.safetensors", vec![source]);
+    archive.sha256 = Some(Digest::of(&body()));
+    assert!(fetched(&place, &archive).unwrap() == body());
+    let expected = [format!("/owner/name/resolve/{revision}/model.safetensors"), "/cdn".to_owned()];
+    assert_eq!(*server.paths.lock().unwrap(), expected);
+}
+
+/// Kaggle hears the key, the place it redirects to does not, and nobody is told.
+#[test]
+fn kaggle_is_asked_with_the_users_key() {
+    let elsewhere = Server::start(body(), vec![]);
+    let redirect = Answer::RedirectTo(elsewhere.url("/file").replace("127.0.0.1", "localhost"));
+    let server = Server::start(body(), vec![redirect, Answer::Status(403)]);
+    let mut place = Place::new();
+    let environment = |name: &str| (name == "KAGGLE_API_TOKEN").then(|| "very-secret".to_owned());
+    place.context.kaggle = Kaggle { address: server.url(""), settings: None, environment };
+    let archive = open("food.zip", vec![Source::Kaggle { dataset: "owner/name".into(), version: 3 }]);
+    assert!(fetched(&place, &archive).unwrap() == body());
+    assert_eq!(*server.paths.lock().unwrap(), ["/api/v1/datasets/download/owner/name?datasetVersionNumber=3"]);
+    assert_eq!(*server.authorizations.lock().unwrap(), ["Bearer very-secret"]);
+    assert_eq!(*elsewhere.authorizations.lock().unwrap(), [""]);
+
+    std::fs::remove_file(place.destination()).unwrap();
+    let error = fetched(&place, &archive).unwrap_err();
+    assert!(hint_of(&error).unwrap().contains("your key for Kaggle is still valid"), "{error:#}");
+    place.context.kaggle.environment = |_| None;
+    let server = Server::start(body(), vec![Answer::Status(401)]);
+    place.context.kaggle.address = server.url("");
+    let refused = fetched(&place, &archive).unwrap_err();
+    assert!(hint_of(&refused).unwrap().contains("no key for Kaggle was found"), "{refused:#}");
+    let notes = place.notes.0.lock().unwrap();
+    assert!(!format!("{error:?} {refused:?} {notes:?}").contains("very-secret"));
+}
+
+/// A folder that a person unpacked does as well as the file, and the same content gives the same bytes.
+#[test]
+fn a_folder_is_packed() {
+    let source = Source::Manual {
+        accept: "Accept the licence".into(),
+        url: "https://example.org".into(),
+        file: "memes.zip".into(),
+        folder: Some("memes".into()),
+    };
+    let archive = open("memes.zip", vec![source]);
+    let place = Place::new();
+    let error = fetched(&place, &archive).unwrap_err();
+    let hint = hint_of(&error).unwrap();
+    assert!(
+        hint.starts_with("Accept the licence at https://example.org, then put the file memes.zip, or the unpacked")
+    );
+    let folder = place.folder.path().join("downloads/memes");
+    std::fs::create_dir_all(folder.join("img")).unwrap();
+    std::fs::write(folder.join("train.jsonl"), "{}").unwrap();
+    std::fs::write(folder.join("img/1.png"), "png").unwrap();
+    let packed = fetched(&place, &archive).unwrap();
+    let mut reader = ZipReader::open(&place.destination()).unwrap();
+    assert_eq!(reader.names(), ["img/1.png", "train.jsonl"]);
+    assert_eq!(reader.read("img/1.png").unwrap(), b"png");
+    std::fs::remove_file(place.destination()).unwrap();
+    assert!(fetched(&place, &archive).unwrap() == packed);
+}
