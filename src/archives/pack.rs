@@ -182,3 +182,115 @@ fn list(folder: &Path, below: &str, interrupt: &Interrupt, files: &mut BTreeMap<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archives::{Archive, ZipReader};
+    use crate::progress::Silent;
+    use crate::store::Digest;
+
+    /// The bytes depend on the members alone. They are what later runs are compared with: if this fails because a
+    /// library writes zips otherwise, every folder that a person packed will be packed and read again.
+    #[test]
+    fn same_members_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.zip");
+        let write = || {
+            let mut pack = PackWriter::create(&path).unwrap();
+            pack.append("b/two.txt", b"22").unwrap();
+            pack.append("a", b"").unwrap();
+            assert!(!path.exists(), "it appears when it is finished");
+            pack.finish().unwrap();
+            let bytes = fs::read(&path).unwrap();
+            fs::remove_file(&path).unwrap();
+            Digest::of(&bytes).to_string()
+        };
+        assert_eq!(write(), "07c487d6775299dc8035ed5edafbf7f2a0d6368aa19425088906ca8f1cb69ffe");
+        assert_eq!(write(), write());
+    }
+
+    #[test]
+    fn members_that_could_not_be_read_are_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pack = PackWriter::create(&folder.path().join("a.zip")).unwrap();
+        pack.append("a/b", b"1").unwrap();
+        for name in ["", "/a", "../a", "a/", "./a", "a//b", "a\\b", "a/b"] {
+            assert!(pack.append(name, b"2").is_err(), "{name:?}");
+        }
+        drop(pack);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "an abandoned pack leaves nothing");
+    }
+
+    /// More members than 16 bits count.
+    #[test]
+    fn large_packs_are_zip64() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("many.zip");
+        let mut pack = PackWriter::create(&path).unwrap();
+        (0..70_000).for_each(|n| pack.append(&format!("{n:05}"), b"").unwrap());
+        pack.finish().unwrap();
+        assert_eq!(ZipReader::open(&path).unwrap().names().len(), 70_000);
+    }
+
+    #[test]
+    fn a_folder_is_packed_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("data");
+        for (name, content) in [
+            ("train.jsonl", "{}"),
+            ("img/02.png", "two"),
+            ("img/01.png", "one"),
+            ("img-more/x", ""),
+            (".DS_Store", "hidden"),
+            ("img/.hidden/x", "hidden"),
+            ("__MACOSX/img/x", "hidden"),
+        ] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), content).unwrap();
+        }
+        let (first, second) = (folder.path().join("1.zip"), folder.path().join("2.zip"));
+        pack_folder(&root, &first, &Interrupt::default(), &Silent).unwrap();
+        let mut members = Vec::new();
+        let archive = Archive::open(&first).unwrap();
+        archive
+            .walk(&Interrupt::default(), &mut |entry, content| {
+                members.push((entry.name.clone(), String::from_utf8(content.read_all(9)?)?));
+                Ok(())
+            })
+            .unwrap();
+        let expected = [("img-more/x", ""), ("img/01.png", "one"), ("img/02.png", "two"), ("train.jsonl", "{}")];
+        assert!(members.iter().map(|(name, content)| (name.as_str(), content.as_str())).eq(expected), "{members:?}");
+        fs::write(root.join("img/01.png"), "one").unwrap();
+        pack_folder(&root, &second, &Interrupt::default(), &Silent).unwrap();
+        assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
+        let interrupt = Interrupt::default();
+        interrupt.raise();
+        assert!(pack_folder(&root, &folder.path().join("3.zip"), &interrupt, &Silent).is_err());
+        assert!(!folder.path().join("3.zip").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_pipes_and_odd_names_are_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let refused = |make: &dyn Fn(&Path)| {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("fine"), "1").unwrap();
+            make(folder.path());
+            let out = tempfile::tempdir().unwrap();
+            let error = pack_folder(folder.path(), &out.path().join("x.zip"), &Interrupt::default(), &Silent);
+            error.unwrap_err().to_string()
+        };
+        let told = refused(&|folder| std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap());
+        assert!(told.ends_with("link is a link"), "{told}");
+        let told = refused(&|folder| {
+            let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+        });
+        assert!(told.ends_with("socket is neither a file nor a folder"), "{told}");
+        let told = refused(&|folder| fs::write(folder.join(std::ffi::OsStr::from_bytes(b"caf\xE9")), "").unwrap());
+        assert!(told.contains("not UTF-8"), "{told}");
+        let told = refused(&|folder| fs::remove_file(folder.join("fine")).unwrap());
+        assert!(told.ends_with("holds no files"), "{told}");
+    }
+}

@@ -5,10 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::zip::CompressionMethod;
 use anyhow::Context;
-use zip::result::ZipError;
 
-use super::{AGAIN, MOST_MEMBERS, MOST_RATIO, MOST_TOTAL, SMALL, Walk, content, names, refused};
+use super::{MOST_MEMBERS, MOST_RATIO, MOST_TOTAL, SMALL, Walk, content, names, refused};
 use crate::errors;
 
 /// The largest member that is read into memory, in bytes: the largest weights of this project's encoders fit twice.
@@ -154,18 +154,21 @@ fn opened<'a>(
     if size > SMALL && size / MOST_RATIO > packed {
         return Err(refused(place, format_args!("unpacks {packed} bytes to {size}, more than any honest member")));
     }
-    zip.by_index(index).map_err(|error| match error {
-        ZipError::CompressionMethodNotSupported(method) => errors::failed(
+    let method = entry.compression();
+    if !matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated) {
+        return Err(errors::failed(
             format!("{place} is packed with {}, which is not supported here", method_name(method)),
             "unpack the archive with a program that knows the method, and put the folder into `downloads/` in its place",
-        ),
-        error => errors::failed(format!("{place} cannot be read: {error}"), AGAIN),
-    })
+        ));
+    }
+    zip.by_index(index).map_err(|error| refused(place, format_args!("cannot be read: {error}")))
 }
 
 /// The name of a compression method. Source: PKWARE's APPNOTE.TXT 6.3.10, section 4.4.5.
-fn method_name(method: u16) -> String {
-    let name = match method {
+fn method_name(method: CompressionMethod) -> String {
+    #[allow(deprecated, reason = "the number of a method that the library does not know has no other name")]
+    let CompressionMethod::Unsupported(number) = method else { return method.to_string() };
+    let name = match number {
         1 => "Shrink",
         2..=5 => "Reduce",
         6 => "Implode",
@@ -181,7 +184,7 @@ fn method_name(method: u16) -> String {
         99 => "AES encryption",
         other => return format!("the unknown method {other}"),
     };
-    format!("{name} (method {method})")
+    format!("{name} (method {number})")
 }
 
 /// A file that several readers share, each with a position and a small buffer of its own.

@@ -84,6 +84,12 @@ impl Preprocess {
         Self::cropped(fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
     }
 
+    /// ResNet with torchvision's second weights (V2): the shorter side to 232 instead of 256.
+    pub fn resnet_v2() -> Self {
+        let fit = Fit::Crop { shorter: 232, offset: Offset::HalfToEven };
+        Self::cropped(fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
+    }
+
     /// ResNet as `microsoft/resnet-50` prepares pictures.
     pub fn resnet_microsoft() -> Self {
         let fit = Fit::Crop { shorter: 256, offset: Offset::Down };

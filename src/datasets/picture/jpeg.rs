@@ -1,0 +1,127 @@
+//! A JPEG's markers, followed before it is decoded: the decoder fills up a file that was cut with gray, and takes as
+//! long as the file asks for.
+//!
+//! Source: ITU-T T.81, annex B.
+
+use super::{LONGEST_SIDE, MOST_PIXELS, PictureFault};
+
+/// The most scans; progressive files have about ten.
+const MOST_SCANS: u64 = 100;
+/// The most pixels that all scans together pass over.
+const MOST_SCANNED: u64 = 20 * MOST_PIXELS;
+
+/// The JPEG without what follows its end marker.
+///
+/// # Errors
+/// If the end marker is missing, as in Pillow (12.3 refuses a file that lacks nothing but its last byte); if the
+/// decoder does not know the way that it is coded; if its scans are so many that decoding would take long.
+pub(super) fn checked(bytes: &[u8]) -> Result<&[u8], PictureFault> {
+    let mut segments = Segments { bytes, position: 2 };
+    let (mut pixels, mut scans) = (None, 0);
+    loop {
+        match segments.next_marker()? {
+            0xD9 => return Ok(&bytes[..segments.position]),
+            // Markers without content: TEM, restarts, a second start.
+            0x01 | 0xD0..=0xD8 => {}
+            marker @ (0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF) => {
+                if pixels.replace(frame(marker, segments.content()?)?).is_some() {
+                    return Err(PictureFault::Damaged("it has two frame headers".to_owned()));
+                }
+            }
+            0xDA => {
+                let pixels =
+                    pixels.ok_or_else(|| PictureFault::Damaged("a scan comes before the frame header".to_owned()))?;
+                segments.content()?;
+                segments.skip_scan()?;
+                scans += 1;
+                if scans > MOST_SCANS || scans * pixels > MOST_SCANNED {
+                    return Err(PictureFault::TooManyScans(format!("{scans} scans over {pixels} pixels")));
+                }
+            }
+            _ => {
+                segments.content()?;
+            }
+        }
+    }
+}
+
+/// The number of pixels in a frame header, if the decoder knows its kind.
+fn frame(marker: u8, content: &[u8]) -> Result<u64, PictureFault> {
+    let &[precision, h1, h0, w1, w0, ..] = content else {
+        return Err(PictureFault::Damaged("its frame header is too short".to_owned()));
+    };
+    let unsupported = |what: &str| Err(PictureFault::NotSupported(format!("{what} JPEG")));
+    match marker {
+        0xC3 => return unsupported("lossless"),
+        0xC5..=0xC7 => return unsupported("hierarchical"),
+        0xC9..=0xCF => return unsupported("arithmetically coded"),
+        _ if precision != 8 => return unsupported(&format!("{precision}-bit")),
+        _ => {}
+    }
+    let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
+    if height == 0 {
+        return unsupported("a height behind the picture in a");
+    }
+    debug_assert!(u32::from(width.max(height)) <= LONGEST_SIDE);
+    super::check_size(width.into(), height.into())?;
+    Ok(u64::from(width) * u64::from(height))
+}
+
+/// A position among the markers.
+struct Segments<'a> {
+    bytes: &'a [u8],
+    position: usize,
+}
+
+impl<'a> Segments<'a> {
+    /// The next marker; bytes that belong to none are skipped, as decoders do.
+    fn next_marker(&mut self) -> Result<u8, PictureFault> {
+        loop {
+            self.skip_to_ff()?;
+            let after = &self.bytes[self.position..];
+            let fill = after.iter().take_while(|&&byte| byte == 0xFF).count();
+            let &marker = after.get(fill).ok_or_else(|| self.no_end())?;
+            self.position += fill + 1;
+            if marker != 0 {
+                return Ok(marker);
+            }
+        }
+    }
+
+    /// To the next 0xFF.
+    fn skip_to_ff(&mut self) -> Result<(), PictureFault> {
+        let ahead = self.bytes.get(self.position..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF));
+        self.position += ahead.ok_or_else(|| self.no_end())?;
+        Ok(())
+    }
+
+    /// Behind a scan's data, to the marker that ends it: neither a stuffed 0xFF nor a restart.
+    fn skip_scan(&mut self) -> Result<(), PictureFault> {
+        loop {
+            self.skip_to_ff()?;
+            match self.bytes.get(self.position + 1) {
+                None => return Err(self.no_end()),
+                Some(0x00 | 0xD0..=0xD7) => self.position += 2,
+                Some(0xFF) => self.position += 1,
+                Some(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// The content of the marker's segment, without its length.
+    fn content(&mut self) -> Result<&'a [u8], PictureFault> {
+        let rest = &self.bytes[self.position..];
+        let &[high, low, ..] = rest else { return Err(self.no_end()) };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        if length < 2 {
+            return Err(PictureFault::Damaged(format!("a segment at byte {} is {length} bytes long", self.position)));
+        }
+        let content = rest.get(2..length).ok_or_else(|| self.no_end())?;
+        self.position += length;
+        Ok(content)
+    }
+
+    fn no_end(&self) -> PictureFault {
+        PictureFault::CutShort(format!("its end marker is missing after {} bytes", self.bytes.len()))
+    }
+}
