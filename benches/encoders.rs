@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
     let archives = testing::archives(&names);
     let interrupt = Interrupt::default();
     let run = Run { device: tch::Device::Cpu, workers, interrupt: &interrupt, progress: &Silent };
-    let splits = dataset.read(&archives)?.splits;
+    let splits = testing::read_dataset(dataset.name, "", &archives)?.splits;
     let pictures: Vec<PictureItem> =
         splits.values().flat_map(|data| &data.pictures).cloned().map(PictureItem::clean).collect();
     let texts: Vec<String> = splits.values().flat_map(|data| &data.texts).cloned().collect();

@@ -15,7 +15,7 @@ const REFERENCE: f64 = 4200.0;
 
 fn main() -> anyhow::Result<()> {
     let archives: Archives = testing::archives(reader("emoji-words").expect("a dataset of this program").archives);
-    let dataset = reader("emoji-words").expect("a dataset of this program").read(&archives)?;
+    let dataset = testing::read_dataset("emoji-words", "", &archives)?;
     let members: Vec<&str> =
         dataset.splits.values().flat_map(|data| &data.pictures).map(|picture| picture.member.as_str()).collect();
     let mut zip = archives.open(PICTURES)?;

@@ -6,7 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::datasets::Archives;
+use crate::archives::PackWriter;
+use crate::datasets::{self, Archives, Dataset, Reading};
+use crate::interrupt::Interrupt;
 use crate::store::Digest;
 
 /// A folder of fixtures: under `SEESAW_FIXTURES` if that is set, so that other recordings of the same format can be
@@ -41,6 +43,23 @@ const WHEELS: &[(&str, &str)] = &[
 /// If one cannot be had: a test without its data has not passed.
 pub fn archives(names: &[&str]) -> Archives {
     Archives(names.iter().map(|name| ((*name).to_owned(), archive(name))).collect())
+}
+
+/// A dataset as its reader finds it in these archives, with these options (TOML).
+///
+/// # Errors
+/// Those of the reader, and of its options.
+pub fn read_dataset(name: &str, options: &str, archives: &Archives) -> anyhow::Result<Dataset> {
+    let reader = datasets::reader(name).with_context(|| format!("no dataset {name}"))?;
+    let options = reader.options(toml::from_str(options)?).map_err(anyhow::Error::msg)?;
+    reader.read(&Reading { archives, options: &options, interrupt: &Interrupt::default() })
+}
+
+/// A zip of members, in their order.
+pub fn zip(path: &Path, members: &[(&str, &[u8])]) {
+    let mut pack = PackWriter::create(path).expect("a temporary file can be written");
+    members.iter().for_each(|(name, bytes)| pack.append(name, bytes).expect("a member can be written"));
+    pack.finish().expect("a zip can be finished");
 }
 
 /// One archive of the offline benchmark; see [`archives`].

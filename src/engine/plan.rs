@@ -1,14 +1,15 @@
 //! Builds the graph of a suite: its cells, what they need, and what is made of them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
 
 use super::graph::{Graph, NodeId, Publication, Source};
-use crate::datasets::{Modality, Split};
+use crate::datasets::{Modality, Pictures, Split, check};
 use crate::errors;
 use crate::evaluation::metrics::Metric;
-use crate::experiments::{DatasetPlan, MethodPlan, OutputPlan, Suite};
+use crate::experiments::{Counts, DatasetPlan, MethodPlan, OutputPlan, Suite};
 use crate::impairments::missing::{MissingImage, MissingText};
 use crate::manifests::Manifest;
 use crate::report::render;
@@ -19,7 +20,7 @@ use crate::steps::encode::{Encode, Encoder};
 use crate::steps::evaluate::{Condition, Evaluate};
 use crate::steps::fetch::{self, Fetch};
 use crate::steps::impair::{Draw, Impair};
-use crate::steps::prepare::{Prepare, archive_role};
+use crate::steps::prepare::{self, Prepare, archive_role};
 use crate::steps::render::Render;
 use crate::steps::train::{self, Train};
 
@@ -104,9 +105,13 @@ impl Builder<'_> {
 
     fn features(&mut self, dataset: &DatasetPlan) -> anyhow::Result<Features> {
         let reader = dataset.reader;
-        let archives = self.archives(reader.manifest, reader.archives)?;
-        let counts = self.manifest(reader.manifest)?.counts.get(reader.name).cloned().unwrap_or_default();
-        let prepared = self.graph.add(Prepare { reader, counts }, archives);
+        let archives = self.archives(reader.manifest, &reader.needs(&dataset.options))?;
+        let counts = match dataset.counts {
+            Counts::Exact => self.manifest(reader.manifest)?.counts.get(reader.name).cloned().unwrap_or_default(),
+            Counts::Report => BTreeMap::new(),
+        };
+        let prepare = Prepare { reader, options: dataset.options.clone(), subset: self.suite.subset, counts };
+        let prepared = self.graph.add(prepare, archives);
         let mut encoded = Vec::new();
         for split in Split::ALL {
             for modality in Modality::ALL {
@@ -114,7 +119,7 @@ impl Builder<'_> {
                     Modality::Image => format!("pictures.{}", split.name()),
                     Modality::Text => format!("texts.{}", split.name()),
                 };
-                let node = self.encode(dataset, split.name(), modality, output(prepared, items))?;
+                let node = self.encode(dataset, split.name(), modality, output(prepared, items), Some(prepared))?;
                 encoded.push((split, modality, node));
             }
         }
@@ -127,8 +132,14 @@ impl Builder<'_> {
         let texts = Draw::NoisyTexts { noise: noisy.text, seed: noisy.seed };
         let texts = self.graph.add(impair(texts), [test("samples"), test("texts")]);
         let noisy = [
-            (Modality::Image, self.encode(dataset, "test noisy", Modality::Image, output(pictures, "items"))?),
-            (Modality::Text, self.encode(dataset, "test noisy", Modality::Text, output(texts, "items"))?),
+            (
+                Modality::Image,
+                self.encode(dataset, "test noisy", Modality::Image, output(pictures, "items"), Some(prepared))?,
+            ),
+            (
+                Modality::Text,
+                self.encode(dataset, "test noisy", Modality::Text, output(texts, "items"), Some(prepared))?,
+            ),
         ];
         let mut blank = Vec::new();
         for (modality, wanted) in [
@@ -137,7 +148,7 @@ impl Builder<'_> {
         ] {
             if wanted {
                 let drawn = self.graph.add(impair(Draw::Blank(modality)), []);
-                blank.push((modality, self.encode(dataset, "blank", modality, output(drawn, "items"))?));
+                blank.push((modality, self.encode(dataset, "blank", modality, output(drawn, "items"), None)?));
             }
         }
         Ok(Features { prepared, encoded, ranks, noisy, blank })
@@ -149,6 +160,7 @@ impl Builder<'_> {
         part: &str,
         modality: Modality,
         items: Source,
+        prepared: Option<NodeId>,
     ) -> anyhow::Result<NodeId> {
         let reader = dataset.reader;
         let (encoder, (manifest, archives)) = match modality {
@@ -157,10 +169,18 @@ impl Builder<'_> {
         };
         let mut inputs = self.archives(manifest, archives)?;
         if modality == Modality::Image && part != "blank" {
-            inputs.extend(self.archives(reader.manifest, reader.pictures)?);
+            match (reader.pictures, prepared) {
+                (Pictures::InPlace(archives), _) => inputs.extend(self.archives(reader.manifest, archives)?),
+                (Pictures::InTheWild, Some(prepared)) => {
+                    inputs.extend(self.archives(reader.manifest, reader.archives)?);
+                    inputs.push((archive_role(check::PACK), output(prepared, prepare::PACK)));
+                }
+                (Pictures::InTheWild, None) => {}
+            }
         }
         inputs.push(("items".to_owned(), items));
-        Ok(self.graph.add(Encode { dataset: reader.name, part: part.to_owned(), encoder }, inputs))
+        let encode = Encode { dataset: reader.name, part: part.to_owned(), encoder, decoding: reader.decoding };
+        Ok(self.graph.add(encode, inputs))
     }
 
     /// Adds a training on the dataset at a place in the suite, and its evaluations; the inputs of the collecting step that come of it.

@@ -52,9 +52,25 @@ pub struct Dataset {
     pub title: Option<String>,
     /// The name of a pair of encoders.
     pub encoders: String,
+    /// How it is read, where that differs from its defaults.
+    #[serde(default)]
+    pub options: toml::Table,
+    #[serde(default)]
+    pub counts: Counts,
     /// Settings of its trainings that differ from those of the suite.
     #[serde(default)]
     pub training: toml::Table,
+}
+
+/// What to do about an archive that does not hold as much as its manifest says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counts {
+    /// It is an error.
+    #[default]
+    Exact,
+    /// It is used; `seesaw data show` tells what was found.
+    Report,
 }
 
 /// A method of the suite.

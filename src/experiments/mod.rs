@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::datasets::{self, Reader};
+use crate::datasets::{self, DatasetOptions, Reader};
 use crate::encoders::{ImageEncoderOptions, TextEncoderOptions};
 use crate::errors;
 use crate::impairments::missing::MissingOptions;
@@ -21,7 +21,7 @@ use crate::report::SuiteKind;
 use crate::report::target::{self, Target};
 use crate::training::config::TrainConfig;
 
-pub use file::{Output, SuiteFile};
+pub use file::{Counts, Output, SuiteFile};
 
 /// A checked suite.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct Suite {
 #[derive(Clone, Debug)]
 pub struct DatasetPlan {
     pub reader: &'static Reader,
+    pub options: DatasetOptions,
+    pub counts: Counts,
     /// As tables write it.
     pub title: String,
     pub image: ImageEncoderOptions,
@@ -194,8 +196,11 @@ fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow::Result<Dat
     encoders.image.check().map_err(|wrong| anyhow::anyhow!("encoders.{}.image: {wrong}", dataset.encoders))?;
     encoders.text.check().map_err(|wrong| anyhow::anyhow!("encoders.{}.text: {wrong}", dataset.encoders))?;
     let training = training(&format!("training of `{name}`"), [&file.training, &dataset.training])?;
+    let options = reader.options(dataset.options.clone());
     Ok(DatasetPlan {
         reader,
+        options: options.map_err(|wrong| anyhow::anyhow!("options of dataset `{name}`: {wrong}"))?,
+        counts: dataset.counts,
         title: dataset.title.clone().unwrap_or_else(|| name.clone()),
         image: encoders.image.clone(),
         text: encoders.text.clone(),

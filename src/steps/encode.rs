@@ -7,6 +7,7 @@ use tch::{Kind as TensorKind, Tensor};
 
 use super::prepare::archives;
 use super::{Compute, Cost, Job, Kind, Outputs, Step};
+use crate::datasets::picture::Decoding;
 use crate::encoders::{self, ImageEncoderOptions, TextEncoderOptions};
 use crate::impairments::PictureItem;
 use crate::store::Ingredients;
@@ -27,6 +28,8 @@ pub struct Encode {
     /// `train`, `val`, `test`, `test noisy`, or `blank`.
     pub part: String,
     pub encoder: Encoder,
+    /// How files become pictures.
+    pub decoding: Decoding,
 }
 
 impl Step for Encode {
@@ -47,11 +50,15 @@ impl Step for Encode {
 
     fn ingredients(&self, list: &mut Ingredients) {
         // Items count by content: the same pictures in two datasets are encoded once.
-        let Encode { dataset: _, part: _, encoder } = self;
+        let Encode { dataset: _, part: _, encoder, decoding } = self;
         match encoder {
             Encoder::Image(options) => {
                 list.natural("encoder's recipe", options.recipe());
                 list.options("image", options);
+                // The first way of decoding is what the encoders' recipes began with.
+                if *decoding != Decoding::OVER_WHITE {
+                    list.options("decoding", decoding);
+                }
             }
             Encoder::Text(options) => {
                 list.natural("encoder's recipe", options.recipe());

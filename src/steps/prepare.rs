@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Job, Kind, Outputs, Step};
-use crate::datasets::{Archives, Dataset, Reader, Split, TaskKind};
+use super::{Compute, Cost, Job, Kind, Outputs, Step};
+use crate::datasets::check::{Looking, check_pictures};
+use crate::datasets::{Archives, Dataset, DatasetOptions, Pictures, Reader, Reading, Split, TaskKind};
+use crate::errors;
 use crate::impairments::PictureItem;
 use crate::store::Ingredients;
 
@@ -17,12 +19,19 @@ use crate::store::Ingredients;
 /// | `samples.SPLIT` | a list of [`crate::datasets::Sample`] |
 /// | `pictures.SPLIT` | the distinct pictures, a list of [`PictureItem`] |
 /// | `texts.SPLIT` | the distinct texts, a list of strings |
+/// | `pack` | a zip of the pictures that cannot be read where they are (only where pictures come from the wild) |
 #[derive(Clone, Debug)]
 pub struct Prepare {
     pub reader: &'static Reader,
-    /// Split → samples, as the manifest expects them.
+    pub options: DatasetOptions,
+    /// So many samples of each split; none: all.
+    pub subset: Option<u32>,
+    /// What is counted → how many, as the manifest expects them.
     pub counts: BTreeMap<String, u64>,
 }
+
+/// The output that holds copied pictures.
+pub const PACK: &str = "pack";
 
 /// What a dataset is, without its samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +42,9 @@ pub struct About {
     pub samples: BTreeMap<String, usize>,
     /// What was left out, counted by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// What was counted before anything was left out, where that is more than the samples.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub found: BTreeMap<String, u64>,
 }
 
 /// The role of an archive as an input.
@@ -51,31 +63,67 @@ impl Step for Prepare {
 
     fn ingredients(&self, list: &mut Ingredients) {
         // Expected counts let a step fail; they change no result.
-        let Prepare { reader, counts: _ } = self;
-        let Reader { name, recipe, manifest: _, archives: _, pictures: _, task: _, read: _ } = reader;
+        let Prepare { reader, options, subset, counts: _ } = self;
+        let Reader { name, recipe, manifest: _, archives: _, pictures, decoding, task: _, options: _, read: _ } =
+            reader;
         list.text("dataset", *name);
         list.natural("reader's recipe", *recipe);
+        options.ingredients(list);
+        if *pictures == Pictures::InTheWild {
+            // Which pictures are good depends on how they are decoded.
+            list.options("decoding", decoding);
+        }
+        if let Some(subset) = subset {
+            list.natural("subset", u64::from(*subset));
+        }
+    }
+
+    fn cost(&self) -> Cost {
+        match self.reader.pictures {
+            Pictures::InPlace(_) => Cost::OneCore,
+            Pictures::InTheWild => Cost::AllCores,
+        }
     }
 }
 
 impl Compute for Prepare {
     fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let archives = archives(job)?;
-        let Dataset { task, classes, splits, dropped } = self.reader.read(&archives)?;
+        let reading = Reading { archives: &archives, options: &self.options, interrupt: &job.interrupt };
+        let mut dataset = self.reader.read(&reading)?;
+        self.compare(&dataset)?;
+        if let Some(subset) = self.subset {
+            dataset.subset(subset as usize);
+        }
+        let mut outputs = Outputs::new();
+        if self.reader.pictures == Pictures::InTheWild {
+            let pack = job.folder.join(PACK);
+            let looking = Looking {
+                decoding: self.reader.decoding,
+                pack: &pack,
+                interrupt: &job.interrupt,
+                progress: job.progress.as_ref(),
+                threads: job.threads,
+            };
+            check_pictures(&mut dataset, &archives, &looking)?;
+            outputs.insert(PACK.to_owned(), pack);
+        }
+        let Dataset { task, classes, splits, dropped, found } = dataset;
         let samples: BTreeMap<String, usize> = Split::ALL
             .map(|split| (split.name().to_owned(), splits.get(&split).map_or(0, |data| data.samples.len())))
             .into();
         anyhow::ensure!(task == self.reader.task, "the task should be {:?}, is {task:?}", self.reader.task);
-        for (split, &expected) in &self.counts {
-            let found = samples.get(split).copied().unwrap_or(0) as u64;
+        for split in [Split::Train, Split::Test] {
             anyhow::ensure!(
-                found == expected,
-                "{} should have {expected} {split} samples according to its manifest, has {found}; dropped: {dropped:?}",
-                self.reader.name
+                samples[split.name()] > 0,
+                "{} has no {} samples; dropped: {dropped:?}",
+                self.reader.name,
+                split.name()
             );
         }
-        let about = About { task, classes, samples, dropped };
-        let mut outputs = Outputs::from([("about".to_owned(), job.write_json("about", &about)?)]);
+        let found = if self.reader.pictures == Pictures::InTheWild { found } else { BTreeMap::new() };
+        let about = About { task, classes, samples, dropped, found };
+        outputs.insert("about".to_owned(), job.write_json("about", &about)?);
         for (split, data) in splits {
             job.interrupt.check()?;
             let pictures: Vec<PictureItem> = data.pictures.into_iter().map(PictureItem::clean).collect();
@@ -85,6 +133,30 @@ impl Compute for Prepare {
             outputs.insert(name("texts"), job.write_json(&name("texts"), &data.texts)?);
         }
         Ok(outputs)
+    }
+}
+
+impl Prepare {
+    /// Holds what the reader counted against what the manifest expects.
+    fn compare(&self, dataset: &Dataset) -> anyhow::Result<()> {
+        let differs = |(what, found): (&String, &u64)| {
+            let expected = self.counts.get(what).filter(|expected| *expected != found)?;
+            Some(format!("{what}: expected {expected}, found {found}"))
+        };
+        let differences: Vec<String> = dataset.found.iter().filter_map(differs).collect();
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(errors::failed(
+            format!(
+                "the archives of {} do not hold what its manifest expects: {}; left out: {:?}",
+                self.reader.name,
+                differences.join("; "),
+                dataset.dropped
+            ),
+            "the copy may be incomplete or another version; to use it all the same, set `counts = \"report\"` for this \
+             dataset in the experiment file",
+        ))
     }
 }
 

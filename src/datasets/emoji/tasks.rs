@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::selection::{Selected, Selection, VENDORS};
 use super::table::Translations;
-use crate::datasets::{Dataset, Picture, Sample, Split, SplitData, TaskKind};
+use crate::datasets::collect::Collector;
+use crate::datasets::{Dataset, Split, TaskKind};
 
 /// Subgroups with fewer bases than this are no classes.
 const FEWEST_BASES: usize = 8;
@@ -45,33 +46,6 @@ fn classes(selection: &Selection) -> (Vec<Class<'_>>, u64) {
     (order.into_iter().filter(is_class).collect(), left_out)
 }
 
-/// Collects samples and gives each distinct picture and text of a split its number.
-#[derive(Default)]
-struct Collector {
-    splits: BTreeMap<Split, SplitData>,
-    pictures: BTreeMap<(Split, String), usize>,
-    texts: BTreeMap<(Split, String), usize>,
-}
-
-impl Collector {
-    fn push(&mut self, split: Split, id: String, picture: &Picture, text: &str, labels: Vec<u32>) {
-        let data = self.splits.entry(split).or_default();
-        let picture = *self.pictures.entry((split, picture.member.clone())).or_insert_with(|| {
-            data.pictures.push(picture.clone());
-            data.pictures.len() - 1
-        });
-        let text = *self.texts.entry((split, text.to_owned())).or_insert_with(|| {
-            data.texts.push(text.to_owned());
-            data.texts.len() - 1
-        });
-        data.samples.push(Sample { id, picture, text, labels });
-    }
-
-    fn into_dataset(self, task: TaskKind, classes: Vec<String>, dropped: BTreeMap<String, u64>) -> Dataset {
-        Dataset { task, classes, splits: self.splits, dropped }
-    }
-}
-
 fn translated<'a>(names: &'a Translations, one: &Selected) -> anyhow::Result<&'a str> {
     let name = names.get(&one.emoji.glyph);
     Ok(name.with_context(|| format!("{} ({}) has no translated name", one.key, one.emoji.name))?)
@@ -88,10 +62,10 @@ pub fn subgroup(selection: &Selection, spanish: &Translations) -> anyhow::Result
             collector.push(one.split, format!("{vendor}/{}", one.key), picture, text, vec![class as u32]);
         }
     }
-    let mut dropped = selection.dropped.clone();
-    dropped.insert("subgroup of fewer than 8 bases".into(), left_out);
+    collector.drop_all(&selection.dropped);
+    collector.drop_all(&BTreeMap::from([("subgroup of fewer than 8 bases".to_owned(), left_out)]));
     let names = classes.iter().map(|class| class.name.to_owned()).collect();
-    Ok(collector.into_dataset(TaskKind::Multiclass, names, dropped))
+    Ok(collector.into_dataset(TaskKind::Multiclass, names))
 }
 
 /// The class that a class takes its foils from: of the others in its group, the one with the most emoji; of several,
@@ -123,9 +97,9 @@ pub fn matching(selection: &Selection) -> anyhow::Result<Dataset> {
             }
         }
     }
-    let mut dropped = selection.dropped.clone();
-    dropped.insert("subgroup of fewer than 8 bases".into(), left_out);
-    Ok(collector.into_dataset(TaskKind::Binary, vec!["foil".into(), "match".into()], dropped))
+    collector.drop_all(&selection.dropped);
+    collector.drop_all(&BTreeMap::from([("subgroup of fewer than 8 bases".to_owned(), left_out)]));
+    Ok(collector.into_dataset(TaskKind::Binary, vec!["foil".into(), "match".into()]))
 }
 
 /// The words of an English name: maximal runs of letters and digits, lower case, of at least three characters, without
@@ -170,7 +144,8 @@ pub fn words(selection: &Selection, turkish: &Translations) -> anyhow::Result<Da
             collector.push(one.split, format!("{vendor}/{}", one.key), picture, text, numbers.clone());
         }
     }
-    Ok(collector.into_dataset(TaskKind::Multilabel, names, selection.dropped.clone()))
+    collector.drop_all(&selection.dropped);
+    Ok(collector.into_dataset(TaskKind::Multilabel, names))
 }
 
 #[cfg(test)]

@@ -1,0 +1,152 @@
+//! Looks at every picture before samples count on it: one that cannot be decoded is left out, counted with its reason, and
+//! never ends a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Context;
+use rayon::prelude::*;
+
+use super::picture::{Decoding, decode};
+use super::{Archives, Dataset, Picture};
+use crate::archives::{Archive, PackWriter, ZipReader};
+use crate::interrupt::Interrupt;
+use crate::progress::{Progress, Unit};
+
+/// The longest file that is taken for a picture, in bytes.
+const MOST_BYTES: u64 = 64 << 20;
+/// Pictures that are read before they are looked at together, and a bound of their bytes.
+const BATCH: usize = 64;
+const BATCH_BYTES: usize = 64 << 20;
+
+/// The name under which samples find pictures that were copied out of an archive without random access.
+pub const PACK: &str = "pictures";
+
+/// How to look.
+pub struct Looking<'a> {
+    pub decoding: Decoding,
+    /// Where pictures that cannot be read in place are copied to: a zip.
+    pub pack: &'a Path,
+    pub interrupt: &'a Interrupt,
+    pub progress: &'a dyn Progress,
+    pub threads: usize,
+}
+
+/// Decodes every picture that a sample uses, drops the samples of those that are none, and copies the others out of
+/// archives that cannot be read at random.
+///
+/// # Errors
+/// If an archive cannot be read, the copy cannot be written, or a stop was asked for; never because of a picture.
+pub fn check_pictures(dataset: &mut Dataset, archives: &Archives, looking: &Looking<'_>) -> anyhow::Result<()> {
+    let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for picture in dataset.splits.values().flat_map(|data| &data.pictures) {
+        wanted.entry(&picture.archive).or_default().insert(&picture.member);
+    }
+    let all: usize = wanted.values().map(BTreeSet::len).sum();
+    looking.progress.begin(Some(all as u64), Unit::Pictures);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(looking.threads).build().context("cannot start threads")?;
+    let mut pack = PackWriter::create(looking.pack)?;
+    let mut faults: BTreeMap<Picture, &'static str> = BTreeMap::new();
+    let mut packed: BTreeSet<String> = BTreeSet::new();
+    for (&name, members) in &wanted {
+        let archive = Archive::open(archives.path(name)?)?;
+        let in_place = archive.zip().filter(|zip| {
+            let there: BTreeSet<&str> = zip.names().iter().map(String::as_str).collect();
+            members.iter().all(|member| there.contains(member))
+        });
+        let bad = match in_place {
+            Some(zip) => pool.install(|| in_place_faults(zip, members, looking))?,
+            None => {
+                packed.insert(name.to_owned());
+                pool.install(|| copied_faults(&archive, members, &mut pack, looking))?
+            }
+        };
+        let picture = |member: String| Picture { archive: name.to_owned(), member };
+        faults.extend(bad.into_iter().map(|(member, reason)| (picture(member), reason)));
+    }
+    pack.finish()?;
+    leave_out(dataset, &faults, &packed);
+    Ok(())
+}
+
+type Faults = BTreeMap<String, &'static str>;
+
+/// Why a file is no picture.
+fn fault(bytes: &[u8], decoding: Decoding) -> Option<&'static str> {
+    decode(bytes, decoding).err().map(|fault| fault.reason())
+}
+
+fn in_place_faults(zip: &ZipReader, members: &BTreeSet<&str>, looking: &Looking<'_>) -> anyhow::Result<Faults> {
+    let members: Vec<&str> = members.iter().copied().collect();
+    let looked = members.par_iter().map_init(
+        || zip.clone(),
+        |zip, member| {
+            looking.interrupt.check()?;
+            let bytes = zip.read(member)?;
+            let reason = match bytes.len() as u64 > MOST_BYTES {
+                true => Some("file longer than 64 MiB"),
+                false => fault(&bytes, looking.decoding),
+            };
+            looking.progress.advance(1);
+            Ok(reason.map(|reason| ((*member).to_owned(), reason)))
+        },
+    );
+    looked.filter_map(Result::transpose).collect()
+}
+
+fn copied_faults(
+    archive: &Archive,
+    members: &BTreeSet<&str>,
+    pack: &mut PackWriter,
+    looking: &Looking<'_>,
+) -> anyhow::Result<Faults> {
+    let mut faults = Faults::new();
+    let mut batch: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut bytes = 0;
+    let mut flush = |batch: &mut Vec<(String, Vec<u8>)>, faults: &mut Faults| -> anyhow::Result<()> {
+        let reasons: Vec<_> = batch.par_iter().map(|(_, bytes)| fault(bytes, looking.decoding)).collect();
+        looking.progress.advance(batch.len() as u64);
+        for ((member, bytes), reason) in batch.drain(..).zip(reasons) {
+            match reason {
+                Some(reason) => drop(faults.insert(member, reason)),
+                None => pack.append(&member, &bytes)?,
+            }
+        }
+        Ok(())
+    };
+    archive.walk(looking.interrupt, &mut |entry, content| {
+        if !members.contains(entry.name.as_str()) {
+            return Ok(());
+        }
+        if entry.size > MOST_BYTES {
+            faults.insert(entry.name.clone(), "file longer than 64 MiB");
+            looking.progress.advance(1);
+            return Ok(());
+        }
+        batch.push((entry.name.clone(), content.read_all(MOST_BYTES)?));
+        bytes += entry.size as usize;
+        if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+            bytes = 0;
+            flush(&mut batch, &mut faults)?;
+        }
+        Ok(())
+    })?;
+    flush(&mut batch, &mut faults)?;
+    Ok(faults)
+}
+
+/// Takes the samples of bad pictures out, and points the others at the copies.
+fn leave_out(dataset: &mut Dataset, faults: &BTreeMap<Picture, &'static str>, packed: &BTreeSet<String>) {
+    for data in dataset.splits.values_mut() {
+        let whole = std::mem::take(data);
+        let reasons: Vec<Option<&str>> =
+            whole.samples.iter().map(|sample| faults.get(&whole.pictures[sample.picture]).copied()).collect();
+        for reason in reasons.iter().flatten() {
+            *dataset.dropped.entry(format!("picture: {reason}")).or_default() += 1;
+        }
+        *data = whole.keep(|at| reasons[at].is_none());
+        for picture in data.pictures.iter_mut().filter(|picture| packed.contains(&picture.archive)) {
+            PACK.clone_into(&mut picture.archive);
+        }
+    }
+}

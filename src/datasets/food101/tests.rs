@@ -1,0 +1,138 @@
+use std::path::PathBuf;
+
+use super::super::SplitData;
+use super::*;
+use crate::testing::{read_dataset, zip};
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn archives(&self) -> Archives {
+        Archives([ARCHIVE, MAP_SPLIT, QMF_DEV].map(|name| (name.to_owned(), self.file(name))).into())
+    }
+
+    fn read(&self, options: &str) -> anyhow::Result<Dataset> {
+        read_dataset("food101", options, &self.archives())
+    }
+}
+
+const TRAIN: &str = "tacos_1.jpg,\"Fish tacos, \"\"Baja\"\" style\",tacos\ntacos_2.jpg,More tacos,tacos\n\
+    apple_pie_7.jpg,,apple_pie\napple_pie_8.jpg,Pie,apple_pie\ngone_1.jpg,Nothing,tacos\ntacos_2.jpg,Again,tacos\n\
+    apple_pie_9-2.jpg,Caf\u{e9} pie,tacos\n";
+
+/// Kaggle's layout with the faults that it has.
+fn kaggle(train: &str) -> Place {
+    let place = Place::new();
+    let pictures = ["train/tacos/tacos_1.jpg", "train/tacos/tacos_2.jpg", "train/tacos/tacos_3.jpg"];
+    let pies =
+        ["train/apple_pie/apple_pie_7.jpg", "train/apple_pie/apple_pie_8.jpg", "train/apple_pie/apple_pie_9-2.jpg"];
+    let names: Vec<String> = pictures
+        .iter()
+        .chain(&pies)
+        .chain(&["test/apple_pie/apple_pie_1.jpg"])
+        .map(|name| format!("images/{name}"))
+        .collect();
+    let mut members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), b"jpg".as_slice())).collect();
+    members.push(("texts/train_titles.csv", train.as_bytes()));
+    members.push(("texts/test_titles.csv", b"apple_pie_1.jpg,A pie,apple_pie\n"));
+    zip(&place.file(ARCHIVE), &members);
+    place
+}
+
+fn ids(data: &SplitData) -> Vec<&str> {
+    data.samples.iter().map(|sample| sample.id.as_str()).collect()
+}
+
+#[test]
+fn kaggles_copy_is_read_and_its_faults_are_counted() {
+    let dataset = kaggle(TRAIN).read("validation-percent = 1").unwrap();
+    assert_eq!(dataset.classes, ["apple_pie", "tacos"]);
+    let train = &dataset.splits[&Split::Train];
+    assert_eq!(ids(train), ["apple_pie_8.jpg", "tacos_1.jpg", "tacos_2.jpg"]);
+    assert_eq!(train.texts, ["Pie", "Fish tacos, \"Baja\" style", "More tacos"]);
+    assert_eq!(train.samples[1].labels, [1]);
+    assert_eq!(train.pictures[1].member, "images/train/tacos/tacos_1.jpg");
+    assert_eq!(ids(&dataset.splits[&Split::Test]), ["apple_pie_1.jpg"]);
+    let dropped = [
+        ("blank text", 1),
+        ("picture without a text", 2),
+        ("row whose class is not its picture's", 1),
+        ("row without a picture", 1),
+        ("second row of a picture", 1),
+    ];
+    assert_eq!(dataset.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into());
+    let found = [("classes", 2), ("test pictures", 1), ("test rows", 1), ("train pictures", 6), ("train rows", 7)];
+    assert_eq!(dataset.found, found.map(|(what, n)| (what.to_owned(), n)).into());
+}
+
+#[test]
+fn a_header_that_a_user_added_is_no_row() {
+    let plain = kaggle(TRAIN).read("").unwrap();
+    assert_eq!(kaggle(&format!("Image_path,text,label\n{TRAIN}")).read("").unwrap(), plain);
+    let error = format!("{:#}", kaggle("tacos_1.jpg,tacos\n").read("").unwrap_err());
+    assert!(error.contains("train_titles.csv") && error.contains("line 1 should have 3 columns"), "{error}");
+}
+
+#[test]
+fn the_validation_split_is_drawn_or_listed() {
+    let place = kaggle(TRAIN);
+    let half = |seed: u64| place.read(&format!("validation-percent = 50\nvalidation-seed = {seed}")).unwrap();
+    let drawn = half(0);
+    assert_eq!(drawn, half(0));
+    assert!((1..8).any(|seed| half(seed) != drawn));
+    let (train, val) = (ids(&drawn.splits[&Split::Train]).len(), ids(&drawn.splits[&Split::Val]).len());
+    assert_eq!(train + val, 3);
+    std::fs::write(place.file(MAP_SPLIT), r#"{"train": [], "val": ["tacos_2.jpg"], "test": []}"#).unwrap();
+    let map = place.read("validation = \"map\"").unwrap();
+    assert_eq!(ids(&map.splits[&Split::Val]), ["tacos_2.jpg"]);
+    let line = r#"{"id": "x", "label": "tacos", "text": "t", "img": "images/train/tacos/tacos_1.jpg"}"#;
+    std::fs::write(place.file(QMF_DEV), format!("{line}\n")).unwrap();
+    let qmf = place.read("validation = \"qmf\"").unwrap();
+    assert_eq!(ids(&qmf.splits[&Split::Val]), ["tacos_1.jpg"]);
+    let reader = super::super::reader("food101").unwrap();
+    let options = reader.options(toml::from_str("validation = \"map\"").unwrap()).unwrap();
+    assert_eq!(reader.needs(&options), [ARCHIVE, MAP_SPLIT]);
+}
+
+#[test]
+fn the_official_layout_has_pages() {
+    let place = Place::new();
+    let long = "é".repeat(MOST_CHARACTERS + 5);
+    zip(
+        &place.file(ARCHIVE),
+        &[
+            ("UPMC_Food101/images/train/tacos/tacos_1.jpg", b"jpg"),
+            ("UPMC_Food101/images/test/tacos/tacos_2.jpg", b"jpg"),
+            ("UPMC_Food101/texts_txt/tacos/tacos_1.txt", long.as_bytes()),
+            ("UPMC_Food101/texts_txt/tacos/tacos_2.txt", b"A page \xFF of tacos"),
+        ],
+    );
+    let dataset = place.read("text = \"page\"").unwrap();
+    assert_eq!(dataset.splits[&Split::Test].texts, ["A page \u{FFFD} of tacos"]);
+    let train = dataset.splits.get(&Split::Train).or(dataset.splits.get(&Split::Val)).unwrap();
+    assert_eq!(train.texts[0].chars().count(), MOST_CHARACTERS);
+    assert_eq!(dataset.found["official train pictures"], 1);
+    let error = place.read("").unwrap_err();
+    assert!(errors::hint_of(&error).unwrap().contains("`text = \"page\"`"), "{error:#}");
+    let error = kaggle(TRAIN).read("text = \"page\"").unwrap_err().to_string();
+    assert!(error.contains("no texts of the kind `page`"), "{error}");
+}
+
+#[test]
+fn another_archive_is_refused() {
+    let place = Place::new();
+    zip(&place.file(ARCHIVE), &[("food-101/images/tacos/1.jpg", b"jpg")]);
+    let error = place.read("").unwrap_err().to_string();
+    assert!(error.contains("holds no `images/train/CLASS/FILE`"), "{error}");
+    let error = place.read("validation-percent = 0").unwrap_err().to_string();
+    assert!(error.contains("`validation-percent` lies between 1 and 50"), "{error}");
+    assert!(place.read("txt = \"page\"").unwrap_err().to_string().contains("unknown field `txt`"));
+}

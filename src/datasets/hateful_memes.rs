@@ -1,0 +1,211 @@
+//! Hateful Memes (Kiela et al., NeurIPS 2020): memes, of which some are hateful.
+//!
+//! A zip or folder with lists `train.jsonl`, `dev_seen.jsonl`, … and pictures `img/ID.png`, which may lie in an
+//! `img.tar.gz` inside. Phase 1 of the challenge called its lists `dev.jsonl` and `test.jsonl`, phase 2 has `_seen` (those)
+//! and `_unseen` ones. A line is `{"id": 42953, "img": "img/42953.png", "label": 0, "text": "…"}`; samples are joined with
+//! their pictures by `img`. Source: facebookresearch/mmf, `projects/hateful_memes`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::collect::Collector;
+use super::picture::Decoding;
+use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Split, TaskKind};
+use crate::archives::Archive;
+use crate::errors;
+
+/// Lists and pictures.
+pub const ARCHIVE: &str = "hateful_memes.zip";
+/// The longest list, in bytes.
+const MOST_LIST: u64 = 64 << 20;
+
+pub(super) const READER: Reader = Reader {
+    name: "hateful-memes",
+    manifest: "hateful-memes",
+    archives: &[ARCHIVE],
+    pictures: Pictures::InTheWild,
+    decoding: Decoding::PILLOW,
+    task: TaskKind::Binary,
+    recipe: 1,
+    options: |given| given.try_into().map(DatasetOptions::HatefulMemes),
+    read,
+};
+
+/// How Hateful Memes is read. The defaults are the division of the dataset's paper: 8,500 / 500 / 1,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Options {
+    pub validation: List,
+    pub test: List,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { validation: List::DevSeen, test: List::TestSeen }
+    }
+}
+
+impl Options {
+    /// # Errors
+    /// Names the option that cannot have its value.
+    pub fn check(&self) -> Result<(), String> {
+        let overlap = |a: List, b: List| a == b || (a.is_dev() && b.is_dev());
+        match overlap(self.validation, self.test) {
+            false => Ok(()),
+            true => Err(format!(
+                "`validation` and `test` should not share samples, and {} and {} do",
+                self.validation.name(),
+                self.test.name()
+            )),
+        }
+    }
+}
+
+/// A list of samples other than the training's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum List {
+    /// 500 samples; `dev` in phase 1.
+    DevSeen,
+    /// 540 samples, of which 400 are in `dev_seen` too.
+    DevUnseen,
+    /// 1,000 samples; `test` in phase 1, without labels there.
+    TestSeen,
+    /// 2,000 samples.
+    TestUnseen,
+}
+
+impl List {
+    fn name(self) -> &'static str {
+        match self {
+            List::DevSeen => "dev_seen",
+            List::DevUnseen => "dev_unseen",
+            List::TestSeen => "test_seen",
+            List::TestUnseen => "test_unseen",
+        }
+    }
+
+    fn is_dev(self) -> bool {
+        matches!(self, List::DevSeen | List::DevUnseen)
+    }
+
+    /// What phase 1 calls it.
+    fn in_phase_1(self) -> Option<&'static str> {
+        match self {
+            List::DevSeen => Some("dev"),
+            List::TestSeen => Some("test"),
+            List::DevUnseen | List::TestUnseen => None,
+        }
+    }
+}
+
+/// A line of a list.
+#[derive(Deserialize)]
+struct Line {
+    id: serde_json::Value,
+    img: String,
+    #[serde(default)]
+    label: Option<u32>,
+    text: String,
+}
+
+/// What a walk over the archive finds.
+#[derive(Default)]
+struct Found {
+    lists: BTreeMap<String, Vec<Line>>,
+    /// `img/42953.png` → member.
+    pictures: BTreeMap<String, String>,
+}
+
+const LISTS: [&str; 7] = ["train", "dev", "test", "dev_seen", "dev_unseen", "test_seen", "test_unseen"];
+
+fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
+    let DatasetOptions::HatefulMemes(options) = reading.options else {
+        anyhow::bail!("these are not Hateful Memes' options")
+    };
+    let found = look(reading).context(ARCHIVE)?;
+    let mut collector = Collector::default();
+    for (name, lines) in &found.lists {
+        collector.count(name.clone(), lines.len() as u64);
+    }
+    let parts = [
+        (Split::Train, list(&found, "train", None)?),
+        (Split::Val, list(&found, options.validation.name(), options.validation.in_phase_1())?),
+        (Split::Test, list(&found, options.test.name(), options.test.in_phase_1())?),
+    ];
+    let mut seen = BTreeSet::new();
+    for (split, (name, lines)) in parts {
+        if lines.iter().all(|line| line.label.is_none()) {
+            return Err(errors::failed(
+                format!("{name}.jsonl in {ARCHIVE} has no labels, as phase 1 of the challenge published it"),
+                "bring the archive of phase 2, or choose another list with the dataset's options `validation` and `test`",
+            ));
+        }
+        for line in lines {
+            let id = match &line.id {
+                serde_json::Value::String(id) => id.clone(),
+                other => other.to_string(),
+            };
+            let (Some(label), Some(member)) = (line.label, found.pictures.get(&picture_of(&line.img))) else {
+                collector.drop(if line.label.is_none() { "no label" } else { "no picture" });
+                continue;
+            };
+            if label > 1 {
+                collector.drop("label other than 0 and 1");
+            } else if line.text.trim().is_empty() {
+                collector.drop("blank text");
+            } else if !seen.insert(id.clone()) {
+                collector.drop("second sample of an id");
+            } else {
+                let picture = Picture { archive: ARCHIVE.to_owned(), member: member.clone() };
+                collector.push(split, id, &picture, &line.text, vec![label]);
+            }
+        }
+    }
+    Ok(collector.into_dataset(TaskKind::Binary, ["not hateful", "hateful"].map(str::to_owned).to_vec()))
+}
+
+/// `img/42953.png`, wherever the folder lies.
+fn picture_of(path: &str) -> String {
+    let mut parts: Vec<&str> = path.rsplit('/').take(2).collect();
+    parts.reverse();
+    parts.join("/")
+}
+
+fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    Archive::open(reading.archives.path(ARCHIVE)?)?.walk(reading.interrupt, &mut |entry, content| {
+        let file = entry.name.rsplit('/').next().unwrap_or_default();
+        if let Some(name) = file.strip_suffix(".jsonl").filter(|name| LISTS.contains(name)) {
+            let text = content.read_all(MOST_LIST)?;
+            let lines = serde_json::Deserializer::from_slice(&text).into_iter::<Line>();
+            let lines = lines.collect::<Result<Vec<_>, _>>().with_context(|| entry.name.clone())?;
+            anyhow::ensure!(
+                found.lists.insert(name.to_owned(), lines).is_none(),
+                "there are two lists {name}.jsonl; leave one in place"
+            );
+        } else if picture_of(&entry.name).starts_with("img/") {
+            found.pictures.insert(picture_of(&entry.name), entry.name.clone());
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn list<'a>(found: &'a Found, name: &str, older: Option<&str>) -> anyhow::Result<(String, &'a [Line])> {
+    for name in [Some(name), older].into_iter().flatten() {
+        if let Some(lines) = found.lists.get(name) {
+            return Ok((name.to_owned(), lines));
+        }
+    }
+    let known: Vec<&str> = found.lists.keys().map(String::as_str).collect();
+    Err(errors::failed(
+        format!("{ARCHIVE} should hold {name}.jsonl; of the lists it holds: {}", known.join(", ")),
+        "bring the archive of phase 2, or choose another list with the dataset's options `validation` and `test`",
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use super::super::Archives;
+use super::*;
+use crate::testing::{read_dataset, zip};
+
+fn line(id: u32, label: Option<u32>, text: &str) -> String {
+    let label = label.map_or(String::new(), |label| format!("\"label\": {label}, "));
+    format!("{{\"id\": {id}, \"img\": \"img/{id:05}.png\", {label}\"text\": {}}}\n", serde_json::json!(text))
+}
+
+fn read(members: &[(&str, &[u8])], options: &str) -> anyhow::Result<Dataset> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(ARCHIVE);
+    zip(&path, members);
+    read_dataset("hateful-memes", options, &Archives([(ARCHIVE.to_owned(), path)].into()))
+}
+
+/// The pictures as a gzipped tar.
+fn pictures(ids: &[u32]) -> Vec<u8> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    for id in ids {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("img/{id:05}.png"), b"png".as_slice()).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn phase_2_is_read_with_its_pictures_in_an_archive_of_their_own() {
+    let train =
+        line(1, Some(0), "one") + &line(2, Some(1), "two") + &line(3, Some(1), " ") + &line(9, Some(0), "no picture");
+    let (dev, test) = (line(4, Some(1), "four"), line(5, Some(0), "five") + &line(1, Some(0), "one"));
+    let images = pictures(&[1, 2, 3, 4, 5]);
+    let members: [(&str, &[u8]); 5] = [
+        ("data/train.jsonl", train.as_bytes()),
+        ("data/dev_seen.jsonl", dev.as_bytes()),
+        ("data/dev_unseen.jsonl", dev.as_bytes()),
+        ("data/test_seen.jsonl", test.as_bytes()),
+        ("data/img.tar.gz", &images),
+    ];
+    let dataset = read(&members, "").unwrap();
+    assert_eq!(dataset.classes, ["not hateful", "hateful"]);
+    let train = &dataset.splits[&Split::Train];
+    assert_eq!(
+        train.samples.iter().map(|sample| (sample.id.as_str(), sample.labels[0])).collect::<Vec<_>>(),
+        [("1", 0), ("2", 1)]
+    );
+    assert_eq!(train.pictures[0].member, "data/img.tar.gz/img/00001.png");
+    assert_eq!(dataset.splits[&Split::Val].texts, ["four"]);
+    assert_eq!(dataset.splits[&Split::Test].texts, ["five"]);
+    let dropped = [("blank text", 1), ("no picture", 1), ("second sample of an id", 1)];
+    assert_eq!(dataset.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into());
+    assert_eq!((dataset.found["train"], dataset.found["test_seen"], dataset.found["dev_unseen"]), (4, 2, 1));
+    let error = read(&members, "test = \"test_unseen\"").unwrap_err().to_string();
+    assert!(error.contains("should hold test_unseen.jsonl; of the lists it holds: dev_seen, dev_unseen"), "{error}");
+}
+
+#[test]
+fn phase_1_has_other_names_and_no_test_labels() {
+    let (train, dev) = (line(1, Some(0), "one"), line(2, Some(1), "two"));
+    let test = line(3, None, "three");
+    let members: [(&str, &[u8]); 6] = [
+        ("train.jsonl", train.as_bytes()),
+        ("dev.jsonl", dev.as_bytes()),
+        ("test.jsonl", test.as_bytes()),
+        ("img/00001.png", b"png"),
+        ("img/00002.png", b"png"),
+        ("img/00003.png", b"png"),
+    ];
+    let error = read(&members, "").unwrap_err();
+    assert!(error.to_string().starts_with("test.jsonl in hateful_memes.zip has no labels"), "{error:#}");
+    let mut labelled = members;
+    let test = line(3, Some(1), "three");
+    labelled[2].1 = test.as_bytes();
+    let dataset = read(&labelled, "").unwrap();
+    assert_eq!(dataset.splits[&Split::Val].texts, ["two"]);
+    assert_eq!(dataset.splits[&Split::Test].pictures[0].member, "img/00003.png");
+}
+
+#[test]
+fn splits_that_share_samples_are_refused() {
+    for options in ["test = \"dev_seen\"", "validation = \"dev_seen\"\ntest = \"dev_unseen\""] {
+        let error = read(&[], options).unwrap_err().to_string();
+        assert!(error.contains("should not share samples"), "{error}");
+    }
+    let twice: [(&str, &[u8]); 2] = [("a/train.jsonl", b""), ("b/train.jsonl", b"")];
+    assert!(format!("{:#}", read(&twice, "").unwrap_err()).contains("two lists train.jsonl"));
+    let broken: [(&str, &[u8]); 1] = [("train.jsonl", b"{\"id\": 1}\n")];
+    let error = format!("{:#}", read(&broken, "").unwrap_err());
+    assert!(error.contains("train.jsonl: missing field `img`"), "{error}");
+}

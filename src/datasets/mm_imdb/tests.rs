@@ -1,0 +1,75 @@
+use super::super::Archives;
+use super::*;
+use crate::testing::{read_dataset, zip};
+
+fn read(options: &str) -> anyhow::Result<Dataset> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(ARCHIVE);
+    let split = br#"{"train": ["0000001", "0000002", "0000003", "0000004"], "dev": ["0000005"], "test": ["0000006", "0000009"]}"#;
+    let film =
+        |genres: &str, plot: &str| format!(r#"{{"title": "T", "genres": {genres}, "plot": {plot}, "year": 1999}}"#);
+    let films = [
+        (
+            "1",
+            film(
+                r#"["Western", "News", "Drama"]"#,
+                r#"["Short.", "A longer plot.::Somebody", "As long a plot.::Somebody"]"#,
+            ),
+        ),
+        ("2", film(r#"["News"]"#, r#"["A plot."]"#)),
+        ("3", film(r#"["Film-Noir"]"#, "[]")),
+        ("4", "{ not JSON".to_owned()),
+        ("5", film(r#"["Comedy"]"#, r#""One plot as text.""#)),
+        ("6", film(r#"["Drama"]"#, r#"["The test."]"#)),
+        ("7", film(r#"["Drama"]"#, r#"["In no split."]"#)),
+    ];
+    let names: Vec<(String, String)> = films
+        .iter()
+        .map(|(id, _)| (format!("mmimdb/dataset/000000{id}.json"), format!("mmimdb/dataset/000000{id}.jpeg")))
+        .collect();
+    let mut members: Vec<(&str, &[u8])> = vec![("mmimdb/split.json", split)];
+    for ((json, jpeg), (_, film)) in names.iter().zip(&films) {
+        members.extend([(json.as_str(), film.as_bytes()), (jpeg.as_str(), b"jpeg".as_slice())]);
+    }
+    zip(&path, &members);
+    read_dataset("mm-imdb", options, &Archives([(ARCHIVE.to_owned(), path)].into()))
+}
+
+#[test]
+fn films_have_the_authors_genres_and_one_plot() {
+    let dataset = read("").unwrap();
+    assert_eq!(
+        (dataset.classes.len(), dataset.classes[0].as_str(), dataset.classes[22].as_str()),
+        (23, "Drama", "Film-Noir")
+    );
+    let train = &dataset.splits[&Split::Train];
+    assert_eq!(train.samples.len(), 1);
+    assert_eq!((train.samples[0].id.as_str(), train.samples[0].labels.as_slice()), ("0000001", [0, 19].as_slice()));
+    assert_eq!(train.texts, ["As long a plot.::Somebody"]);
+    assert_eq!(dataset.splits[&Split::Val].texts, ["One plot as text."]);
+    let dropped =
+        [("film in no split", 1), ("no description that can be read", 2), ("no plot", 1), ("none of the 23 genres", 1)];
+    assert_eq!(dataset.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into());
+    assert_eq!((dataset.found["train"], dataset.found["train Drama"], dataset.found["test Drama"]), (4, 1, 1));
+    let first = read("plot = \"first\"").unwrap();
+    assert_eq!(first.splits[&Split::Train].texts, ["Short."]);
+}
+
+#[test]
+fn the_first_of_equally_long_plots_is_taken() {
+    let plots = Plots::Several(vec!["ab".into(), "é!".into(), "c".into()]);
+    assert_eq!(plots.choose(Plot::Longest).unwrap(), "ab");
+    assert_eq!(Plots::None.choose(Plot::Longest), None);
+}
+
+/// The genres are the manifest's, in its order: by their totals.
+#[test]
+fn genres_are_those_of_the_manifest() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests");
+    let manifest = crate::manifests::Manifest::load(&folder.join("mm-imdb.json")).unwrap();
+    let counts = &manifest.counts["mm-imdb"];
+    let total =
+        |genre: &str| ["train", "dev", "test"].map(|part| counts[&format!("{part} {genre}")]).iter().sum::<u64>();
+    assert!(GENRES.is_sorted_by_key(|genre| std::cmp::Reverse(total(genre))));
+    assert_eq!(counts.len(), 3 + 3 * GENRES.len());
+}

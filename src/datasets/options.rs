@@ -1,0 +1,53 @@
+//! What an experiment file says of how a dataset is read.
+
+use serde::Serialize;
+
+use super::{food101, hateful_memes, mm_imdb};
+use crate::store::Ingredients;
+
+/// The options of a dataset, every one of them part of the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum DatasetOptions {
+    /// It has none.
+    None,
+    Food101(food101::Options),
+    HatefulMemes(hateful_memes::Options),
+    MmImdb(mm_imdb::Options),
+}
+
+/// A dataset without options refuses all.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoOptions {}
+
+impl DatasetOptions {
+    pub(super) fn none(given: toml::Table) -> Result<Self, toml::de::Error> {
+        let NoOptions {} = given.try_into()?;
+        Ok(DatasetOptions::None)
+    }
+
+    /// # Errors
+    /// Names the option that cannot have its value.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            DatasetOptions::None | DatasetOptions::MmImdb(_) => Ok(()),
+            DatasetOptions::Food101(options) => options.check(),
+            DatasetOptions::HatefulMemes(options) => options.check(),
+        }
+    }
+
+    /// Archives that these options need beside those that the dataset always needs.
+    pub fn archives(&self) -> Vec<&'static str> {
+        match self {
+            DatasetOptions::Food101(options) => options.validation.archive().into_iter().collect(),
+            DatasetOptions::None | DatasetOptions::HatefulMemes(_) | DatasetOptions::MmImdb(_) => Vec::new(),
+        }
+    }
+
+    pub fn ingredients(&self, list: &mut Ingredients) {
+        if *self != DatasetOptions::None {
+            list.options("options", self);
+        }
+    }
+}
