@@ -112,7 +112,11 @@ mod tests {
                 &Encode {
                     dataset: "emoji-words",
                     part: "test".into(),
-                    encoder: Encoder::Image(ImageEncoderOptions { name: "efficientnet-lite0".into(), size: 128 }),
+                    encoder: Encoder::Image(ImageEncoderOptions {
+                        name: "efficientnet-lite0".into(),
+                        size: Some(128),
+                        ..ImageEncoderOptions::default()
+                    }),
                 },
                 &inputs(&["archive weights.whl", "items"]),
                 &here(),
