@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each with its arguments and a thin `run`.
 
+mod data;
 mod doctor;
 mod explain;
 mod fetch;
@@ -74,6 +75,8 @@ enum Command {
     Methods(methods::Args),
     /// Download and verify the archives of datasets and encoders
     Fetch(fetch::Args),
+    /// Look at a dataset: counts, what was left out and why, a few samples
+    Data(data::Args),
     /// Look at this machine: versions, device, places, and what is missing
     Doctor(doctor::Args),
 }
@@ -96,6 +99,7 @@ impl Cli {
             Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
             Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
             Command::Trace(args) => trace::run(&self.global, args, device).map(Some),
+            Command::Data(args) => data::run(&self.global, args, device).map(Some),
             Command::Methods(args) => methods::run(args).map(Some),
             Command::Doctor(_) => Ok(None),
         }
@@ -111,6 +115,7 @@ impl Cli {
             Command::Explain(args) => explain::run(&self.global, args, device()?),
             Command::Fetch(args) => fetch::run(&self.global, args, device()?),
             Command::Trace(args) => trace::run(&self.global, args, device()?),
+            Command::Data(args) => data::run(&self.global, args, device()?),
             Command::Methods(args) => methods::run(args),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }

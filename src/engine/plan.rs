@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::graph::{Graph, NodeId, Publication, Source};
-use crate::datasets::{Modality, Pictures, Split, check};
+use crate::datasets::{DatasetOptions, Modality, Pictures, Reader, Split, check};
 use crate::errors;
 use crate::evaluation::metrics::Metric;
 use crate::experiments::{Counts, DatasetPlan, MethodPlan, OutputPlan, Suite};
@@ -64,6 +64,58 @@ pub fn fetches(manifests: &[Manifest]) -> (Graph, Vec<NodeId>) {
     (graph, nodes)
 }
 
+/// How a dataset is prepared.
+pub struct Preparation {
+    pub reader: &'static Reader,
+    pub options: DatasetOptions,
+    /// So many samples of each split; none: all.
+    pub subset: Option<u32>,
+    pub counts: Counts,
+}
+
+impl Preparation {
+    /// All of it, as a suite has it.
+    pub fn of(plan: &DatasetPlan) -> Self {
+        let DatasetPlan { reader, options, counts, .. } = plan;
+        Preparation { reader, options: options.clone(), subset: None, counts: *counts }
+    }
+}
+
+/// Adds the preparation of a dataset, and the fetches that it needs.
+///
+/// # Errors
+/// If its manifest is missing, or does not list an archive.
+pub fn prepare(graph: &mut Graph, manifests: &[Manifest], preparation: &Preparation) -> anyhow::Result<NodeId> {
+    let Preparation { reader, options, subset, counts } = preparation;
+    let archives = archives(graph, manifests, reader.manifest, &reader.needs(options))?;
+    let counts = match counts {
+        Counts::Exact => manifest(manifests, reader.manifest)?.counts.get(reader.name).cloned().unwrap_or_default(),
+        Counts::Report => BTreeMap::new(),
+    };
+    Ok(graph.add(Prepare { reader, options: options.clone(), subset: *subset, counts }, archives))
+}
+
+fn manifest<'a>(manifests: &'a [Manifest], name: &str) -> anyhow::Result<&'a Manifest> {
+    let found = manifests.iter().find(|manifest| manifest.name == name);
+    found.with_context(|| format!("data-manifests/{name}.json is missing"))
+}
+
+/// The fetch steps of some archives of a manifest, by role.
+fn archives(
+    graph: &mut Graph,
+    manifests: &[Manifest],
+    of: &str,
+    names: &[&str],
+) -> anyhow::Result<Vec<(String, Source)>> {
+    let mut inputs = Vec::new();
+    for name in names {
+        let archive = manifest(manifests, of)?.archive(name)?.clone();
+        let node = graph.add(Fetch { archive }, []);
+        inputs.push((archive_role(name), output(node, fetch::ARCHIVE)));
+    }
+    Ok(inputs)
+}
+
 struct Builder<'a> {
     graph: Graph,
     suite: &'a Suite,
@@ -87,31 +139,14 @@ fn output(node: NodeId, name: impl Into<String>) -> Source {
 }
 
 impl Builder<'_> {
-    fn manifest(&self, name: &str) -> anyhow::Result<&'_ Manifest> {
-        let found = self.manifests.iter().find(|manifest| manifest.name == name);
-        found.with_context(|| format!("data-manifests/{name}.json is missing"))
-    }
-
-    /// The fetch steps of some archives of a manifest, by role.
     fn archives(&mut self, manifest: &str, names: &[&str]) -> anyhow::Result<Vec<(String, Source)>> {
-        let mut inputs = Vec::new();
-        for name in names {
-            let archive = self.manifest(manifest)?.archive(name)?.clone();
-            let node = self.graph.add(Fetch { archive }, []);
-            inputs.push((archive_role(name), output(node, fetch::ARCHIVE)));
-        }
-        Ok(inputs)
+        archives(&mut self.graph, self.manifests, manifest, names)
     }
 
     fn features(&mut self, dataset: &DatasetPlan) -> anyhow::Result<Features> {
         let reader = dataset.reader;
-        let archives = self.archives(reader.manifest, &reader.needs(&dataset.options))?;
-        let counts = match dataset.counts {
-            Counts::Exact => self.manifest(reader.manifest)?.counts.get(reader.name).cloned().unwrap_or_default(),
-            Counts::Report => BTreeMap::new(),
-        };
-        let prepare = Prepare { reader, options: dataset.options.clone(), subset: self.suite.subset, counts };
-        let prepared = self.graph.add(prepare, archives);
+        let preparation = Preparation { subset: self.suite.subset, ..Preparation::of(dataset) };
+        let prepared = prepare(&mut self.graph, self.manifests, &preparation)?;
         let mut encoded = Vec::new();
         for split in Split::ALL {
             for modality in Modality::ALL {

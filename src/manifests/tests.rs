@@ -59,7 +59,7 @@ fn committed_manifests_are_complete() {
     for reader in crate::datasets::READERS {
         let manifest = all.iter().find(|manifest| manifest.name == reader.manifest).unwrap();
         assert!(manifest.datasets.iter().any(|name| name == reader.name));
-        assert_eq!(manifest.counts[reader.name].len(), 3);
+        assert!(manifest.counts[reader.name].len() >= 3);
         assert!(reader.archives.iter().all(|name| manifest.archive(name).is_ok()));
     }
 }

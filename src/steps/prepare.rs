@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::{Compute, Cost, Job, Kind, Outputs, Step};
@@ -158,6 +159,18 @@ impl Prepare {
              dataset in the experiment file",
         ))
     }
+}
+
+/// Carries out fetches and preparations and nothing else, for a program that does not load libtorch.
+///
+/// # Errors
+/// See [`super::execute`].
+pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+    if step.kind() == Kind::Fetch {
+        return super::fetch::execute(step, job);
+    }
+    let step: &dyn std::any::Any = step;
+    step.downcast_ref::<Prepare>().context("only datasets are prepared here")?.compute(job)
 }
 
 /// The archives among a job's inputs, by their names.

@@ -14,8 +14,7 @@ use super::pen::{FAMILY, FONT, UNIT, clean};
 /// # Errors
 /// If the drawing is no SVG or cannot be written.
 pub fn convert(svg: &str, (width, height): (u32, u32), title: &str) -> anyhow::Result<Figure> {
-    let mut options = usvg::Options { font_family: FAMILY.to_owned(), ..usvg::Options::default() };
-    Arc::make_mut(&mut options.fontdb).load_font_data(FONT.to_vec());
+    let options = options();
     let unit = UNIT as u32;
     let units = format!("width=\"{width}\" height=\"{height}\"");
     let pixels = format!("width=\"{}\" height=\"{}\"", width / unit, height / unit);
@@ -30,6 +29,13 @@ pub fn convert(svg: &str, (width, height): (u32, u32), title: &str) -> anyhow::R
     resvg::render(&tree, tiny_skia::Transform::from_scale(2.0, 2.0), &mut pixels.as_mut());
     let png = pixels.encode_png().context("the figure cannot be written as PNG")?;
     Ok(Figure { svg: titled(&outlined, title).into_bytes(), pdf: in_order(pdf), png })
+}
+
+/// Text is set in the font that comes with the program.
+pub(super) fn options() -> usvg::Options<'static> {
+    let mut options = usvg::Options { font_family: FAMILY.to_owned(), ..usvg::Options::default() };
+    Arc::make_mut(&mut options.fontdb).load_font_data(FONT.to_vec());
+    options
 }
 
 /// Gives an SVG the title that browsers and screen readers tell, since its words are outlines.

@@ -16,6 +16,7 @@ mod legend;
 mod notes;
 mod page;
 mod pen;
+pub mod sheet;
 pub mod training;
 
 /// A figure in all its formats.

@@ -1,0 +1,121 @@
+//! A contact sheet: a few samples of a dataset, each picture with its labels and its text, for a person to look at.
+
+use anyhow::Context;
+use resvg::{tiny_skia, usvg};
+
+use super::export;
+use super::pen::{FAMILY, fit, px, register_font, wrap};
+use crate::datasets::picture::Rgb;
+use crate::datasets::resize::{Filter, Resizer};
+
+/// One sample.
+pub struct Tile {
+    pub picture: Rgb,
+    pub labels: String,
+    pub text: String,
+}
+
+const COLUMNS: usize = 6;
+/// Sizes in pixels: of the box that a picture is fitted into, of a tile, of the margins, of letters, of their lines.
+const BOX: (usize, usize) = (180, 140);
+const TILE: (usize, usize) = (200, 226);
+const MARGIN: usize = 20;
+const HEAD: usize = 56;
+const LETTERS: i32 = 12;
+const LINE: usize = 16;
+const LINES: usize = 3;
+
+/// Draws the sheet as a PNG.
+///
+/// # Errors
+/// If it cannot be drawn.
+pub fn draw(title: &str, subtitle: &str, tiles: &[Tile]) -> anyhow::Result<Vec<u8>> {
+    register_font();
+    let rows = tiles.len().div_ceil(COLUMNS).max(1);
+    let (width, height) = (2 * MARGIN + COLUMNS * TILE.0, HEAD + rows * TILE.1 + MARGIN);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\">\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>"
+    );
+    let room = (width - 2 * MARGIN) as i32;
+    text(&mut svg, (MARGIN, 26), 16, "#000000", &fit(title, 16, px(room))?);
+    text(&mut svg, (MARGIN, 46), LETTERS, "#555555", &fit(subtitle, LETTERS, px(room))?);
+    for (at, tile) in tiles.iter().enumerate() {
+        let (left, top) = corner(at);
+        let room = px(BOX.0 as i32);
+        let under = top + BOX.1 + LINE;
+        text(&mut svg, (left, under), LETTERS, "#0072b2", &fit(&tile.labels, LETTERS, room)?);
+        let mut lines = wrap(&tile.text, LETTERS, room)?;
+        if lines.len() > LINES {
+            let rest = lines.split_off(LINES - 1).join(" ");
+            lines.push(fit(&rest, LETTERS, room)?);
+        }
+        for (line, words) in lines.iter().enumerate() {
+            text(&mut svg, (left, under + (line + 1) * LINE), LETTERS, "#000000", words);
+        }
+    }
+    svg += "</svg>";
+    let tree = usvg::Tree::from_str(&svg, &export::options()).context("the sheet is no SVG")?;
+    let mut pixels = tiny_skia::Pixmap::new(width as u32, height as u32).context("the sheet has no size")?;
+    resvg::render(&tree, tiny_skia::Transform::identity(), &mut pixels.as_mut());
+    for (at, tile) in tiles.iter().enumerate() {
+        paste(&mut pixels, &tile.picture, corner(at));
+    }
+    pixels.encode_png().context("the sheet cannot be written as PNG")
+}
+
+/// Where a tile begins.
+fn corner(at: usize) -> (usize, usize) {
+    (MARGIN + at % COLUMNS * TILE.0, HEAD + at / COLUMNS * TILE.1)
+}
+
+fn text(svg: &mut String, (x, y): (usize, usize), size: i32, colour: &str, words: &str) {
+    let words = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    *svg += &format!(
+        "<text x=\"{x}\" y=\"{y}\" font-family=\"{}\" font-size=\"{size}\" fill=\"{colour}\">{words}</text>",
+        FAMILY
+    );
+}
+
+/// Fits a picture into its box, its shape kept, and puts it into the middle.
+fn paste(pixels: &mut tiny_skia::Pixmap, picture: &Rgb, (left, top): (usize, usize)) {
+    let scale = (BOX.0 as f64 / picture.width as f64).min(BOX.1 as f64 / picture.height as f64);
+    let side = |length: usize, most: usize| ((length as f64 * scale).round() as usize).clamp(1, most);
+    let (width, height) = (side(picture.width, BOX.0), side(picture.height, BOX.1));
+    let resizer = Resizer::new((picture.width, picture.height), (width, height), Filter::Bilinear);
+    let small = resizer.resize(picture);
+    let (left, top) = (left + (BOX.0 - width) / 2, top + (BOX.1 - height) / 2);
+    let stride = pixels.width() as usize;
+    let data = pixels.pixels_mut();
+    for (y, row) in small.bytes.chunks_exact(3 * width).enumerate() {
+        for (x, rgb) in row.chunks_exact(3).enumerate() {
+            let opaque = tiny_skia::PremultipliedColorU8::from_rgba(rgb[0], rgb[1], rgb[2], 255);
+            data[(top + y) * stride + left + x] = opaque.expect("an opaque colour is premultiplied");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasets::picture::{Decoding, decode};
+
+    #[test]
+    fn pictures_of_any_shape_stand_in_their_boxes() {
+        let picture = |width: usize, height: usize| Rgb { width, height, bytes: [200, 10, 30].repeat(width * height) };
+        let tile = |picture| Tile { picture, labels: "a <label> & more".into(), text: "words ".repeat(60) };
+        let tiles: Vec<Tile> = [(1, 1), (3000, 2), (2, 3000), (640, 480), (180, 140), (7, 9), (50, 50)]
+            .map(|(width, height)| tile(picture(width, height)))
+            .into();
+        let png = draw("A dataset", "seven samples", &tiles).unwrap();
+        assert_eq!(png, draw("A dataset", "seven samples", &tiles).unwrap());
+        let sheet = decode(&png, Decoding::OVER_WHITE).unwrap();
+        assert_eq!((sheet.width, sheet.height), (1240, 56 + 2 * 226 + 20));
+        for at in 0..tiles.len() {
+            let (left, top) = corner(at);
+            let middle = 3 * ((top + BOX.1 / 2) * sheet.width + left + BOX.0 / 2);
+            assert_eq!(sheet.bytes[middle..middle + 3], [200, 10, 30], "{at}");
+        }
+        draw("Nothing", "", &[]).unwrap();
+    }
+}
