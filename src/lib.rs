@@ -13,7 +13,7 @@
 //! | [`archives`] | zips and tars, hostile until proven otherwise: members read in place, packs written | |
 //! | [`datasets`] | archive → samples; knows files and nothing of tensors | [`archives`] |
 //! | [`impairments`] | missing and noisy modalities | [`datasets`] |
-//! | [`encoders`] | frozen networks: samples → features | [`datasets`], [`impairments`] |
+//! | [`encoders`] | frozen networks: samples → features | [`archives`], [`datasets`], [`impairments`] |
 //! | [`methods`] | one file per training method; knows tensors and nothing of files | [`training`]'s model |
 //! | [`training`] | embedding layers, fusion, heads, optimisers, the loop | [`methods`] |
 //! | [`evaluation`] | metrics, robustness, statistics over seeds | |

@@ -5,11 +5,11 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | names that are absolute, lead out, name a drive, hold `\` or control characters, or are not UTF-8 | [`names`] |
-//! | links, devices, pipes, sparse files | [`tar`], [`zip`] |
-//! | two members of one name: readers differ in which of them they take | [`Walk`], [`zip`] |
-//! | bombs: a member, a gzip stream or a whole archive that grows beyond reason; too many members | [`Walk`], [`gzip`], [`zip`] |
-//! | members that are shorter or longer than declared, archives that are cut short or followed by something else | [`content`], [`tar`], [`gzip`] |
+//! | names that are absolute, lead out, name a drive, hold `\` or control characters, or are not UTF-8 | `names` |
+//! | links, devices, pipes, sparse files | `tar`, [`zip`] |
+//! | two members of one name: readers differ in which of them they take | this file, [`zip`] |
+//! | bombs: a member, a stream or a whole archive that grows beyond reason; too many members | this file, `gzip`, [`zip`] |
+//! | members that are not as long as declared, archives that are cut short or followed by something else | `content`, `tar`, `gzip` |
 //!
 //! Names that differ in case alone are two names: members are never written to a file system that might fold them.
 

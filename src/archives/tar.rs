@@ -60,9 +60,11 @@ pub(super) fn walk(walk: &mut Walk<'_>, outer: Option<&str>, input: &mut dyn Rea
         }
         let mut member = input.take(size);
         walk.member(outer, &name, size, &mut member)?;
-        content::drain(&mut member, &place, walk.interrupt)?;
         if member.limit() > 0 {
-            return Err(cut_short(&place));
+            content::drain(&mut member, &place, walk.interrupt)?;
+        }
+        if member.limit() > 0 {
+            return Err(refused(place, "is cut short"));
         }
         skip_padding(input, size, &place)?;
         last = Some(name);
@@ -71,10 +73,6 @@ pub(super) fn walk(walk: &mut Walk<'_>, outer: Option<&str>, input: &mut dyn Rea
         return Err(refused(&whole, "ends with a header for a member that does not follow"));
     }
     nothing_follows(walk, &whole, input)
-}
-
-fn cut_short(place: &str) -> anyhow::Error {
-    refused(place, "is cut short")
 }
 
 /// The next header, or nothing at the block of zeros that ends a tar.

@@ -306,6 +306,31 @@ fn bombs_are_refused_while_they_unpack() {
     assert!(refusal(&extension, "").contains("extended header of 2097152 bytes"));
 }
 
+/// Each member is honest, but all of them are the same few bytes.
+#[test]
+fn members_that_share_their_bytes_are_a_bomb_together() {
+    let content = noise(8 << 10).repeat(128);
+    let mut writer = ::zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    let packed = ::zip::write::SimpleFileOptions::default().compression_method(::zip::CompressionMethod::Deflated);
+    writer.start_file("n000", packed).unwrap();
+    writer.write_all(&content).unwrap();
+    let zip = writer.finish().unwrap().into_inner();
+    let directory = zip.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
+    let (local, rest) = zip.split_at(directory);
+    let (record, end) = rest.split_at(rest.len() - 22);
+    let shared = |times: u16| {
+        let records: Vec<u8> =
+            (0..times).flat_map(|n| replaced(record, b"n000", format!("n{n:03}").as_bytes())).collect();
+        let mut end = end.to_vec();
+        end[8..10].copy_from_slice(&times.to_le_bytes());
+        end[10..12].copy_from_slice(&times.to_le_bytes());
+        end[12..16].copy_from_slice(&(records.len() as u32).to_le_bytes());
+        [local, &records, &end].concat()
+    };
+    assert_eq!(members(&shared(2)).unwrap().len(), 2);
+    assert!(refusal(&shared(900), "").contains("more than any honest archive"));
+}
+
 #[test]
 fn what_is_cut_short_is_never_a_shorter_archive() {
     let tar = Tar::default().file("a", &noise(600)).file("b", b"2").end();

@@ -175,6 +175,32 @@ fn jpegs_that_declare_too_much_are_refused_at_once() {
     assert!(start.elapsed().as_secs() < 2);
 }
 
+/// A frame that is larger than the picture, and a stream of pixels without end.
+#[test]
+fn small_files_do_not_take_much() {
+    let start = std::time::Instant::now();
+    let mut gif = file("animated.gif");
+    gif[6..10].copy_from_slice(&[1, 0, 1, 0]);
+    let frame = gif.iter().enumerate().position(|(at, &byte)| byte == b',' && gif[at + 5..at + 9] == [45, 0, 34, 0]);
+    let frame = frame.unwrap();
+    gif[frame + 5..frame + 9].copy_from_slice(&[0xFF; 4]);
+    assert_eq!(reason(&gif), "decoding takes too much memory");
+    let mut zeros = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    (0..256).for_each(|_| std::io::Write::write_all(&mut zeros, &[0; 1 << 20]).unwrap());
+    let mut png = Vec::new();
+    image::GrayImage::new(4, 4).write_to(&mut Cursor::new(&mut png), ImageFormat::Png).unwrap();
+    let data = png.windows(4).position(|four| four == b"IDAT").unwrap();
+    let chunk = [&b"IDAT"[..], &zeros.finish().unwrap()].concat();
+    png.truncate(data - 4);
+    png.extend_from_slice(&(chunk.len() as u32 - 4).to_be_bytes());
+    png.extend_from_slice(&chunk);
+    png.extend_from_slice(&crc32(&chunk).to_be_bytes());
+    png.extend_from_slice(b"\0\0\0\0IEND\xAE\x42\x60\x82");
+    let decoded = decode(&png, Decoding::PILLOW);
+    assert!(decoded.is_err() || decoded.is_ok_and(|picture| picture.bytes == [0; 48]));
+    assert!(start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
+}
+
 /// Sides that a picture of reasonable size may have, and one that only a broken file has.
 #[test]
 fn a_side_may_not_be_endless() {
