@@ -7,6 +7,7 @@ use tch::{Device, Tensor};
 
 use super::bert::{self, Bert, Tokens, mean_pool};
 use super::efficientnet_lite::{self, EfficientNetLite};
+use super::layers::Product;
 use super::options::{ImageEncoderOptions, Pooling, TextEncoderOptions};
 use super::tokenize::TextTokenizer;
 use super::weights::Weights;
@@ -124,7 +125,7 @@ fn load_all_minilm_l6_v2(
     let mut read = |file: &str| archive.read(&format!("{MINILM_FOLDER}/{file}"));
     let config: bert::Config = serde_json::from_slice(&read("config.json")?).context("config.json")?;
     let weights = Weights::read(&read("model.safetensors")?).context("model.safetensors")?;
-    let net = Bert::load(weights, config).context("model.safetensors")?.to_device(device);
+    let net = Bert::load_with(weights, config, Product::Explicit).context("model.safetensors")?.to_device(device);
     let tokenizer = Arc::new(TextTokenizer::new(&read("tokenizer.json")?, options.max_length as usize)?);
     Ok(Box::new(BertEncoder { net, tokenizer, pooling: options.pooling, device }))
 }
@@ -142,10 +143,10 @@ impl TextEncoder for BertEncoder {
     }
 
     fn encode(&self, ids: &[&[u32]]) -> anyhow::Result<Tensor> {
-        let tokens = Tokens::padded(ids, self.device);
+        let tokens = Tokens::padded(ids, 0, self.device);
         let states = self.net.forward(&tokens)?;
         match self.pooling {
-            Pooling::Mean => Ok(mean_pool(&states, &tokens.attention_mask)),
+            Pooling::Mean => Ok(mean_pool(&states, tokens.attention_mask.as_ref())),
             Pooling::Cls => Ok(states.select(1, 0)),
             Pooling::Pooler => self.net.pool(&states).context("the checkpoint has no pooler"),
         }

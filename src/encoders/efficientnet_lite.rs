@@ -4,8 +4,9 @@
 //! size of each input. Batch norms (ε 10⁻³) are folded into the convolutions when the weights are loaded, in float64,
 //! and the network runs in channels-last memory: both make it several times faster on a CPU.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
+use super::layers::{Place, channels_last, convolution, folded};
 use super::weights::Weights;
 
 /// One stage: expansion t, channels c, repeats n, stride s, kernel k.
@@ -66,14 +67,8 @@ impl Convolution {
         groups: i64,
         eps: f64,
     ) -> Self {
-        let weight = weights.take(&format!("{convolution}.weight"), &size).to_kind(Kind::Double);
-        let mut of_norm = |name: &str| weights.take(&format!("{norm}.{name}"), &[size[0]]).to_kind(Kind::Double);
-        let (gamma, beta) = (of_norm("weight"), of_norm("bias"));
-        let (mean, variance) = (of_norm("running_mean"), of_norm("running_var"));
-        let scale = gamma / (variance + eps).sqrt();
-        let weight = channels_last(&(weight * scale.view([-1, 1, 1, 1])).to_kind(Kind::Float));
+        let (weight, bias) = folded(weights, convolution, norm, size, eps);
         let widened = (groups > 1 && stride == 2).then(|| channels_last(&weight.constant_pad_nd([1, 0, 1, 0])));
-        let bias = (beta - mean * scale).to_kind(Kind::Float);
         Convolution { weight, bias, stride, kernel: size[2], groups, widened }
     }
 
@@ -89,7 +84,7 @@ impl Convolution {
         };
         let ((top, bottom), (left, right)) = (pad(size[2]), pad(size[3]));
         let convolve = |x: &Tensor, weight: &Tensor, padding: [i64; 2]| {
-            x.conv2d(weight, Some(&self.bias), [self.stride; 2], padding, [1, 1], self.groups)
+            convolution(x, weight, Some(&self.bias), self.stride, padding, self.groups)
         };
         // Symmetric padding is the convolution's own. One more below and to the right is symmetric for a kernel with a
         // first row and column of zeros. The rest is laid around the input, which takes longer than such a convolution.
@@ -111,17 +106,10 @@ impl Convolution {
         self.forward(x).clamp_(0.0, 6.0)
     }
 
-    fn on(&self, device: Option<Device>) -> Self {
-        let place = |t: &Tensor| device.map_or_else(|| t.shallow_clone(), |device| t.to_device(device));
-        let widened = self.widened.as_ref().map(place);
-        Convolution { weight: place(&self.weight), bias: place(&self.bias), widened, ..*self }
+    fn placed(&self, place: Place) -> Self {
+        let widened = self.widened.as_ref().map(|widened| place.of(widened));
+        Convolution { weight: place.of(&self.weight), bias: place.of(&self.bias), widened, ..*self }
     }
-}
-
-/// The same values in channels-last memory.
-pub fn channels_last(x: &Tensor) -> Tensor {
-    // tch does not expose memory formats: permute to [N, H, W, C], lay that out in order, and look at it as [N, C, H, W].
-    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
 
 #[derive(Debug)]
@@ -204,28 +192,27 @@ impl EfficientNetLite {
 
     /// Another handle on the same weights, for another thread.
     pub fn share(&self) -> Self {
-        self.on(None)
+        self.placed(Place::Shared)
     }
 
     /// The same model on a device.
     pub fn to_device(&self, device: Device) -> Self {
-        self.on(Some(device))
+        self.placed(Place::On(device))
     }
 
-    fn on(&self, device: Option<Device>) -> Self {
-        let place = |t: &Tensor| device.map_or_else(|| t.shallow_clone(), |device| t.to_device(device));
+    fn placed(&self, place: Place) -> Self {
         let block = |block: &Block| Block {
-            expand: block.expand.as_ref().map(|expand| expand.on(device)),
-            depthwise: block.depthwise.on(device),
-            project: block.project.on(device),
+            expand: block.expand.as_ref().map(|expand| expand.placed(place)),
+            depthwise: block.depthwise.placed(place),
+            project: block.project.placed(place),
             residual: block.residual,
         };
         EfficientNetLite {
-            stem: self.stem.on(device),
+            stem: self.stem.placed(place),
             blocks: self.blocks.iter().map(block).collect(),
-            head: self.head.on(device),
-            fc_weight: place(&self.fc_weight),
-            fc_bias: place(&self.fc_bias),
+            head: self.head.placed(place),
+            fc_weight: place.of(&self.fc_weight),
+            fc_bias: place.of(&self.fc_bias),
         }
     }
 }

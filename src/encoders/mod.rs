@@ -1,6 +1,7 @@
 //! Frozen encoders: pictures and texts to features.
 //!
-//! One file per architecture ([`efficientnet_lite`], [`bert`]); `checkpoints` holds the published weights that
+//! One file per architecture ([`vit`], [`resnet`], [`efficientnet_lite`], [`bert`], [`distilbert`], [`clip`]), of the parts
+//! in [`layers`]; `checkpoints` holds the published weights that
 //! experiments can name, each a row of [`IMAGE_ENCODERS`] or [`TEXT_ENCODERS`]; [`weights`] reads files of weights,
 //! [`tokenize`] texts (pictures: [`crate::datasets::preprocess`]); the pipeline runs an encoder over a list of any
 //! length.
@@ -10,10 +11,15 @@
 
 pub mod bert;
 mod checkpoints;
+pub mod clip;
+pub mod distilbert;
 pub mod efficientnet_lite;
+pub mod layers;
 mod options;
 mod pipeline;
+pub mod resnet;
 pub mod tokenize;
+pub mod vit;
 pub mod weights;
 
 use tch::{Device, Tensor};

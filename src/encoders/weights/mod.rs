@@ -59,6 +59,11 @@ impl Weights {
         self.tensors.contains_key(key)
     }
 
+    /// A tensor's size, if it is there.
+    pub fn size(&self, key: &str) -> Option<Vec<i64>> {
+        self.tensors.get(key).map(Tensor::size)
+    }
+
     /// Takes a tensor. One that is missing, misshapen or no float is noted, and zeros stand for it until
     /// [`Weights::finish`] reports it.
     pub fn take(&mut self, key: &str, size: &[i64]) -> Tensor {
