@@ -1,10 +1,15 @@
 //! Tensors to and from safetensors files.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use anyhow::{Context, bail};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::tensor::{Metadata, TensorView};
+use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
+
+/// The longest header of a safetensors file that is read, in bytes: the format's own limit.
+const MOST_HEADER: u64 = 100_000_000;
 
 /// The bytes of a safetensors file; the same tensors give the same bytes, in whatever order they are listed.
 ///
@@ -41,6 +46,40 @@ pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor
 pub fn from_safetensors(bytes: &[u8]) -> anyhow::Result<BTreeMap<String, Tensor>> {
     let file = SafeTensors::deserialize(bytes).context("not a well-formed safetensors file")?;
     file.iter().map(|(name, view)| Ok((name.to_owned(), tensor(name, &view)?))).collect()
+}
+
+/// As [`from_safetensors`], from a file of `length` bytes, of which one tensor at a time is in memory beside those that
+/// were read.
+///
+/// # Errors
+/// As [`from_safetensors`].
+pub fn read_safetensors(mut file: impl Read, length: u64) -> anyhow::Result<BTreeMap<String, Tensor>> {
+    let damaged = "not a well-formed safetensors file";
+    let mut size = [0; 8];
+    file.read_exact(&mut size).context(damaged)?;
+    let header = u64::from_le_bytes(size);
+    let data = length.checked_sub(8).and_then(|rest| rest.checked_sub(header)).filter(|_| header <= MOST_HEADER);
+    let data = data.context(damaged)?;
+    let mut text = vec![0; header as usize];
+    file.read_exact(&mut text).context(damaged)?;
+    let metadata: Metadata = serde_json::from_slice(&text).context(damaged)?;
+    anyhow::ensure!(
+        metadata.data_len() as u64 == data,
+        "{damaged}: {data} bytes of data, {} declared",
+        metadata.data_len()
+    );
+    // In the order of the file: the header's parts lie one after another, without gaps.
+    let mut tensors = BTreeMap::new();
+    let mut bytes = Vec::new();
+    for name in metadata.offset_keys() {
+        let info = metadata.info(&name).context(damaged)?;
+        bytes.resize(info.data_offsets.1 - info.data_offsets.0, 0);
+        file.read_exact(&mut bytes).context(damaged)?;
+        let view = TensorView::new(info.dtype, info.shape.clone(), &bytes).context(damaged)?;
+        let tensor = tensor(&name, &view)?;
+        tensors.insert(name, tensor);
+    }
+    Ok(tensors)
 }
 
 fn tensor(name: &str, view: &TensorView<'_>) -> anyhow::Result<Tensor> {

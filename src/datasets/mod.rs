@@ -17,6 +17,7 @@ pub mod resize;
 mod subset;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
@@ -136,6 +137,26 @@ impl Archives {
     /// If it was not given, or is no zip archive.
     pub fn open(&self, name: &str) -> anyhow::Result<ZipReader> {
         ZipReader::open(self.path(name)?)
+    }
+
+    /// The content of an archive that is a plain, small file: a configuration, a tokenizer.
+    ///
+    /// # Errors
+    /// If it was not given, cannot be read, or is larger than any honest file of this kind.
+    pub fn read(&self, name: &str) -> anyhow::Result<Vec<u8>> {
+        const MOST_BYTES: u64 = 64 << 20;
+        let path = self.path(name)?;
+        let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut content = Vec::new();
+        file.take(MOST_BYTES + 1)
+            .read_to_end(&mut content)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        anyhow::ensure!(
+            content.len() as u64 <= MOST_BYTES,
+            "{name} ({}) should be a small file, has more than {MOST_BYTES} bytes",
+            path.display()
+        );
+        Ok(content)
     }
 
     /// Where an archive lies.

@@ -67,38 +67,38 @@ impl Preprocess {
         Preprocess { size, fit: Fit::Stretch, filter: Filter::Bilinear, mean: [127.0; 3], std: [128.0; 3] }
     }
 
-    /// ViT of 2020 (`google/vit-base-patch16-224`).
-    pub fn vit() -> Self {
-        Preprocess { size: 224, fit: Fit::Stretch, filter: Filter::Bilinear, mean: [127.5; 3], std: [127.5; 3] }
+    /// ViT of 2020 (`google/vit-base-patch16-224`, whose size is 224).
+    pub fn vit(size: usize) -> Self {
+        Preprocess { size, fit: Fit::Stretch, filter: Filter::Bilinear, mean: [127.5; 3], std: [127.5; 3] }
     }
 
-    /// CLIP.
-    pub fn clip() -> Self {
-        let fit = Fit::Crop { shorter: 224, offset: Offset::Down };
-        Self::cropped(fit, Filter::Bicubic, CLIP_MEAN, CLIP_STD)
+    /// CLIP, whose published weights take a size of 224.
+    pub fn clip(size: usize) -> Self {
+        let fit = Fit::Crop { shorter: size, offset: Offset::Down };
+        Self::cropped(size, fit, Filter::Bicubic, CLIP_MEAN, CLIP_STD)
     }
 
     /// ResNet with torchvision's first weights (V1).
     pub fn resnet() -> Self {
         let fit = Fit::Crop { shorter: 256, offset: Offset::HalfToEven };
-        Self::cropped(fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
+        Self::cropped(224, fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
     }
 
     /// ResNet with torchvision's second weights (V2): the shorter side to 232 instead of 256.
     pub fn resnet_v2() -> Self {
         let fit = Fit::Crop { shorter: 232, offset: Offset::HalfToEven };
-        Self::cropped(fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
+        Self::cropped(224, fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
     }
 
     /// ResNet as `microsoft/resnet-50` prepares pictures.
     pub fn resnet_microsoft() -> Self {
         let fit = Fit::Crop { shorter: 256, offset: Offset::Down };
-        Self::cropped(fit, Filter::Bicubic, IMAGENET_MEAN, IMAGENET_STD)
+        Self::cropped(224, fit, Filter::Bicubic, IMAGENET_MEAN, IMAGENET_STD)
     }
 
-    fn cropped(fit: Fit, filter: Filter, mean: [f64; 3], std: [f64; 3]) -> Self {
+    fn cropped(size: usize, fit: Fit, filter: Filter, mean: [f64; 3], std: [f64; 3]) -> Self {
         let levels = |share: [f64; 3]| share.map(|c| c * 255.0);
-        Preprocess { size: 224, fit, filter, mean: levels(mean), std: levels(std) }
+        Preprocess { size, fit, filter, mean: levels(mean), std: levels(std) }
     }
 
     /// Width and height of the network's input in pixels.

@@ -221,6 +221,11 @@ impl Bert {
         self.pooler.as_ref().map(|pooler| pooler.forward(&last_hidden_state.select(1, 0)).tanh())
     }
 
+    /// Whether the checkpoint has a pooler.
+    pub fn has_pooler(&self) -> bool {
+        self.pooler.is_some()
+    }
+
     /// Another handle on the same weights, for another thread.
     pub fn share(&self) -> Self {
         self.placed(Place::Shared)

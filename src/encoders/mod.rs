@@ -14,9 +14,11 @@ mod checkpoints;
 pub mod clip;
 pub mod distilbert;
 pub mod efficientnet_lite;
+mod features;
 pub mod layers;
 mod options;
 mod pipeline;
+mod precision;
 pub mod resnet;
 pub mod tokenize;
 pub mod vit;
@@ -24,7 +26,8 @@ pub mod weights;
 
 use tch::{Device, Tensor};
 
-pub use options::{ImageEncoderOptions, Pooling, TextEncoderOptions};
+use checkpoints::rows;
+pub use options::{ImageEncoderOptions, Pooling, Precision, TextEncoderOptions};
 pub use pipeline::{Run, encode_pictures, encode_texts};
 
 use crate::datasets::Archives;
@@ -73,18 +76,31 @@ pub struct Published<Options> {
     pub archives: &'static [&'static str],
     /// The version of the computation, part of the key: raised when the same weights would give other features.
     pub recipe: u64,
-    /// Names the option that these weights cannot be used with.
-    pub(crate) check: fn(&Options) -> Result<(), String>,
+    /// Fills in the defaults of these weights, or names the option that they cannot be used with.
+    pub(crate) resolve: fn(&mut Options) -> Result<(), String>,
 }
 
 /// Loads an encoder's weights onto a device.
 type Load<Options, Encoder> = fn(&Options, &Archives, Device) -> anyhow::Result<Box<Encoder>>;
 
 /// Every image encoder.
-pub const IMAGE_ENCODERS: &[Published<ImageEncoderOptions>] = &[checkpoints::EFFICIENTNET_LITE0];
+pub const IMAGE_ENCODERS: &[Published<ImageEncoderOptions>] = &[
+    rows::EFFICIENTNET_LITE0,
+    rows::VIT_B16_IN21K,
+    rows::RESNET_50,
+    rows::RESNET_50_V1,
+    rows::RESNET_50_V2,
+    rows::CLIP_VIT_B32_IMAGE,
+];
 
 /// Every text encoder.
-pub const TEXT_ENCODERS: &[Published<TextEncoderOptions>] = &[checkpoints::ALL_MINILM_L6_V2];
+pub const TEXT_ENCODERS: &[Published<TextEncoderOptions>] =
+    &[rows::ALL_MINILM_L6_V2, rows::BERT_BASE_UNCASED, rows::DISTILBERT_BASE_UNCASED, rows::CLIP_VIT_B32_TEXT];
+
+/// Rows divided by their Euclidean norm.
+fn divided_by_norm(x: &Tensor) -> Tensor {
+    x / x.square().sum_dim_intlist([-1].as_slice(), true, None).sqrt()
+}
 
 #[cfg(test)]
 mod tests;

@@ -5,28 +5,35 @@ use serde::{Deserialize, Serialize};
 use super::{IMAGE_ENCODERS, Published, TEXT_ENCODERS};
 use crate::errors;
 
-/// An image encoder of an experiment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An image encoder of an experiment. Options whose default depends on the encoder are filled in when they are resolved;
+/// what is not said and what an encoder does not have is no part of the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ImageEncoderOptions {
-    /// `efficientnet-lite0`.
+    /// `efficientnet-lite0`, `vit-b16-in21k`, `resnet-50`, `resnet-50-v1`, `resnet-50-v2`, `clip-vit-b32`.
     pub name: String,
-    /// Pictures are resized to this many pixels a side. A multiple of 32, so that the two flavours of SAME padding
-    /// agree [default: 224, what the weights were trained with].
-    #[serde(default = "size")]
-    pub size: u32,
+    /// Pictures are resized to this many pixels a side. For EfficientNet-Lite a multiple of 32, so that the two flavours
+    /// of SAME padding agree [default: 224]; the others take the size of their weights, 224.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// What a picture's feature is: `cls` or `pooler` for ViT [default: cls].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// Whether CLIP's embeddings are divided by their norm.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub normalize: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
+    /// Whether a CUDA device may round the factors of products and convolutions to 10 bits (TF32).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tf32: bool,
 }
 
-fn size() -> u32 {
-    224
-}
-
-/// What a text's feature is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What the feature of a sequence of states is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pooling {
     /// The mean over all tokens, special ones included, not divided by its norm.
-    #[default]
     Mean,
     /// The first token's state.
     Cls,
@@ -34,33 +41,83 @@ pub enum Pooling {
     Pooler,
 }
 
-/// A text encoder of an experiment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct TextEncoderOptions {
-    /// `all-minilm-l6-v2`.
-    pub name: String,
-    #[serde(default)]
-    pub pooling: Pooling,
-    /// Tokens, special ones included; what is longer is cut [default: 256, the model's own].
-    #[serde(default = "max_length")]
-    pub max_length: u32,
+impl Pooling {
+    /// As experiment files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pooling::Mean => "mean",
+            Pooling::Cls => "cls",
+            Pooling::Pooler => "pooler",
+        }
+    }
 }
 
-fn max_length() -> u32 {
-    256
+/// What a network computes in; features are float32 always. Other than float32 is autocast on a CUDA device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    Float32,
+    Bfloat16,
+    Float16,
+}
+
+impl Precision {
+    /// As experiment files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Float32 => "float32",
+            Precision::Bfloat16 => "bfloat16",
+            Precision::Float16 => "float16",
+        }
+    }
+}
+
+/// A text encoder of an experiment. As for [`ImageEncoderOptions`], some options are filled in when they are resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TextEncoderOptions {
+    /// `all-minilm-l6-v2`, `bert-base-uncased`, `distilbert-base-uncased`, `clip-vit-b32`.
+    pub name: String,
+    /// What a text's feature is [default: mean for MiniLM, cls for BERT and DistilBERT; CLIP has its own].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// Tokens, special ones included; what is longer is cut [default: the model's own, 256 for MiniLM, 512 for BERT and
+    /// DistilBERT, 77 for CLIP].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<u32>,
+    /// Whether CLIP's embeddings are divided by their norm.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub normalize: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
+    /// As for pictures.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tf32: bool,
+}
+
+/// A default that came later than the option's encoder is not written, so that keys of before stay what they are.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl ImageEncoderOptions {
+    /// The options with every default filled in; resolving them again changes nothing.
+    ///
     /// # Errors
     /// Names the option that cannot be used.
-    pub fn check(&self) -> Result<(), String> {
-        (find(&self.name, IMAGE_ENCODERS)?.check)(self)
+    pub fn resolved(&self) -> Result<Self, String> {
+        let mut options = self.clone();
+        (find(&self.name, IMAGE_ENCODERS)?.resolve)(&mut options)?;
+        Ok(options)
     }
 
     /// For people.
     pub fn label(&self) -> String {
-        format!("{} at {}", self.name, self.size)
+        match self.size {
+            Some(size) => format!("{} at {size}", self.name),
+            None => self.name.clone(),
+        }
     }
 
     /// The weights that these options name.
@@ -83,10 +140,14 @@ impl ImageEncoderOptions {
 }
 
 impl TextEncoderOptions {
+    /// The options with every default filled in; resolving them again changes nothing.
+    ///
     /// # Errors
     /// Names the option that cannot be used.
-    pub fn check(&self) -> Result<(), String> {
-        (find(&self.name, TEXT_ENCODERS)?.check)(self)
+    pub fn resolved(&self) -> Result<Self, String> {
+        let mut options = self.clone();
+        (find(&self.name, TEXT_ENCODERS)?.resolve)(&mut options)?;
+        Ok(options)
     }
 
     /// For people.

@@ -1,11 +1,15 @@
 //! Texts to token ids, by the model's own `tokenizer.json`.
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use tokenizers::{Tokenizer, TruncationParams};
 
 /// A tokenizer that cuts at a given length and never pads.
 #[derive(Clone, Debug)]
-pub struct TextTokenizer(Tokenizer);
+pub struct TextTokenizer {
+    tokenizer: Tokenizer,
+    /// Every id is less.
+    vocabulary: u64,
+}
 
 impl TextTokenizer {
     /// From the bytes of a `tokenizer.json`. What that file says of truncation and padding is an accident of how it was
@@ -20,15 +24,24 @@ impl TextTokenizer {
         let truncation = TruncationParams { max_length, ..TruncationParams::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(|error| anyhow!("{error}"))?;
         tokenizer.with_padding(None);
-        Ok(TextTokenizer(tokenizer))
+        Ok(TextTokenizer { tokenizer, vocabulary: u64::from(u32::MAX) + 1 })
+    }
+
+    /// The same for a model with this many tokens: an id beyond them is an error here, not in the model.
+    pub fn within(self, vocabulary: u64) -> Self {
+        TextTokenizer { vocabulary, ..self }
     }
 
     /// The ids of a text, special tokens included.
     ///
     /// # Errors
-    /// If the tokenizer cannot take the text.
+    /// If the tokenizer cannot take the text, or gives an id that the model does not have.
     pub fn ids(&self, text: &str) -> anyhow::Result<Vec<u32>> {
-        let encoding = self.0.encode(text, true).map_err(|error| anyhow!("{error}"));
-        Ok(encoding.with_context(|| format!("cannot tokenize {text:?}"))?.get_ids().to_vec())
+        let encoding = self.tokenizer.encode(text, true).map_err(|error| anyhow!("{error}"));
+        let ids = encoding.with_context(|| format!("cannot tokenize {text:?}"))?.get_ids().to_vec();
+        if let Some(id) = ids.iter().find(|id| u64::from(**id) >= self.vocabulary) {
+            bail!("the tokenizer gives the id {id} for {text:?}, the model has {} tokens", self.vocabulary);
+        }
+        Ok(ids)
     }
 }

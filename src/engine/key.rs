@@ -118,7 +118,11 @@ mod tests {
                 &Encode {
                     dataset: "emoji-words",
                     part: "test".into(),
-                    encoder: Encoder::Image(ImageEncoderOptions { name: "efficientnet-lite0".into(), size: 128 }),
+                    encoder: Encoder::Image(ImageEncoderOptions {
+                        name: "efficientnet-lite0".into(),
+                        size: Some(128),
+                        ..ImageEncoderOptions::default()
+                    }),
                     decoding: Decoding::OVER_WHITE,
                 },
                 &inputs(&["archive weights.whl", "items"]),

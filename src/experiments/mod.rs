@@ -193,8 +193,9 @@ fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow::Result<Dat
         let field = format!("datasets.{name}.encoders");
         unknown(&field, "pair of encoders", &dataset.encoders, file.encoders.keys().map(String::as_str))
     })?;
-    encoders.image.check().map_err(|wrong| anyhow::anyhow!("encoders.{}.image: {wrong}", dataset.encoders))?;
-    encoders.text.check().map_err(|wrong| anyhow::anyhow!("encoders.{}.text: {wrong}", dataset.encoders))?;
+    let pair = &dataset.encoders;
+    let image = encoders.image.resolved().map_err(|wrong| anyhow::anyhow!("encoders.{pair}.image: {wrong}"))?;
+    let text = encoders.text.resolved().map_err(|wrong| anyhow::anyhow!("encoders.{pair}.text: {wrong}"))?;
     let training = training(&format!("training of `{name}`"), [&file.training, &dataset.training])?;
     let options = reader.options(dataset.options.clone());
     Ok(DatasetPlan {
@@ -202,8 +203,8 @@ fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow::Result<Dat
         options: options.map_err(|wrong| anyhow::anyhow!("options of dataset `{name}`: {wrong}"))?,
         counts: dataset.counts,
         title: dataset.title.clone().unwrap_or_else(|| name.clone()),
-        image: encoders.image.clone(),
-        text: encoders.text.clone(),
+        image,
+        text,
         training,
     })
 }

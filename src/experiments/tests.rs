@@ -18,7 +18,7 @@ fn the_smoke_suite_is_what_the_benchmark_defines() {
     assert_eq!((suite.seeds.len(), suite.datasets.len(), suite.methods.len()), (5, 3, 7));
     let epochs: Vec<u32> = suite.datasets.iter().map(|dataset| dataset.training.epochs).collect();
     assert_eq!(epochs, [20, 10, 20]);
-    assert!(suite.datasets.iter().all(|dataset| dataset.image.size == 128 && dataset.training.batch_size == 64));
+    assert!(suite.datasets.iter().all(|dataset| dataset.image.size == Some(128) && dataset.training.batch_size == 64));
 }
 
 /// Every mistake names the field, what was found, and where there is one, what was probably meant.

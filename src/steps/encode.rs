@@ -81,20 +81,18 @@ impl Compute for Encode {
             interrupt: &job.interrupt,
             progress: job.progress.as_ref(),
         };
-        let features = match &self.encoder {
+        let output = job.folder.join("features");
+        match &self.encoder {
             Encoder::Image(options) => {
                 let items: Vec<PictureItem> = job.read_json("items")?;
-                encoders::encode_pictures(options, &items, &archives, &run)?
+                encoders::encode_pictures(options, &items, &archives, &run, &output)?;
             }
             Encoder::Text(options) => {
                 let items: Vec<String> = job.read_json("items")?;
-                encoders::encode_texts(options, &items, &archives, &run)?
+                encoders::encode_texts(options, &items, &archives, &run, &output)?;
             }
-        };
-        let finite = bool::try_from(features.isfinite().all()).context("the features cannot be looked at")?;
-        anyhow::ensure!(finite, "the encoder gave features that are not finite");
-        let bytes = tensors::to_safetensors([("features", &features)])?;
-        Ok(BTreeMap::from([("features".to_owned(), job.write("features", &bytes)?)]))
+        }
+        Ok(BTreeMap::from([("features".to_owned(), output)]))
     }
 }
 

@@ -33,8 +33,8 @@ fn difference(ours: &[u8], expected: &[u8]) -> (u8, f64) {
 #[test]
 fn whole_pipelines_agree_with_their_libraries() {
     let pipelines = [
-        ("vit", Preprocess::vit(), 0.04),
-        ("clip", Preprocess::clip(), 0.076),
+        ("vit", Preprocess::vit(224), 0.04),
+        ("clip", Preprocess::clip(224), 0.076),
         ("resnet", Preprocess::resnet(), 0.088),
     ];
     for (file, is_jpeg) in [("gray.png", false), ("rgba.png", false), ("cmyk.jpg", true), ("exif.jpg", true)] {
@@ -118,7 +118,7 @@ fn the_second_resnet_resizes_to_232() {
 fn crops_are_cut_where_the_libraries_cut_them() {
     let expected = tensors("small.safetensors");
     for name in ["tiny", "strip"] {
-        let (resized, (left, top)) = Preprocess::clip().worker().resized(&picture(&format!("{name}.png"))).unwrap();
+        let (resized, (left, top)) = Preprocess::clip(224).worker().resized(&picture(&format!("{name}.png"))).unwrap();
         let ours = (0..224).step_by(4).flat_map(|y| (0..224).step_by(4).map(move |x| (x, y)));
         let ours: Vec<u8> =
             ours.flat_map(|(x, y)| resized.bytes[((top + y) * resized.width + left + x) * 3..][..3].to_vec()).collect();
@@ -159,10 +159,10 @@ fn layouts_differ_in_order_alone() {
 
 #[test]
 fn pictures_that_cannot_be_prepared_are_errors() {
-    let mut slot = vec![0.0; Preprocess::clip().values()];
+    let mut slot = vec![0.0; Preprocess::clip(224).values()];
     let mut write = |width: usize, height: usize| {
         let picture = Rgb { width, height, bytes: vec![0; 3 * width * height] };
-        Preprocess::clip().worker().write(&picture, Layout::ChannelsFirst, &mut slot).map_err(|e| e.to_string())
+        Preprocess::clip(224).worker().write(&picture, Layout::ChannelsFirst, &mut slot).map_err(|e| e.to_string())
     };
     assert!(write(0, 5).unwrap_err().contains("0 × 5"));
     assert!(write(1, 5000).unwrap_err().contains("too narrow"));

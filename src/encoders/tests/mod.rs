@@ -2,6 +2,7 @@
 
 mod parity;
 mod pipeline;
+mod published;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 use tch::{Kind, Tensor};
 
 use super::bert::{Bert, Config};
-use super::checkpoints::{LITE0_ARCHIVE, MINILM_ARCHIVE, MINILM_FOLDER};
+use super::checkpoints::rows::{LITE0_ARCHIVE, MINILM_ARCHIVE, MINILM_FOLDER};
 use super::layers::Product;
 use super::weights::Weights;
 use crate::datasets::{Archives, emoji};

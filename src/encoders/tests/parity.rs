@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 
 use super::super::bert::{Bert, Config, Tokens, mean_pool};
-use super::super::checkpoints::{LITE0_ARCHIVE, LITE0_WEIGHTS, MINILM_ARCHIVE, MINILM_FOLDER};
+use super::super::checkpoints::rows::{LITE0_ARCHIVE, LITE0_WEIGHTS, MINILM_ARCHIVE, MINILM_FOLDER};
 use super::super::clip::{self, TowerOutput};
 use super::super::distilbert::{self, DistilBert};
 use super::super::efficientnet_lite::{self, EfficientNetLite};

@@ -1,8 +1,13 @@
 //! Checkpoints: reading them, and taking tensors out of them strictly.
 
+mod pickle;
 pub mod pth_legacy;
+pub mod pth_zip;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use anyhow::Context;
 use tch::{Kind, Tensor};
@@ -18,17 +23,42 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads a checkpoint: safetensors, or PyTorch's legacy format, told apart by the first bytes.
+    /// Reads a checkpoint: safetensors, or PyTorch's zip format or its legacy one, told apart by the first bytes.
     ///
     /// # Errors
-    /// If the file is neither, is damaged, or holds anything but tensors.
+    /// If the file is none of them, is damaged, or holds anything but tensors.
     pub fn read(bytes: &[u8]) -> anyhow::Result<Self> {
-        let tensors = match bytes {
-            [0x80, 0x02, ..] => pth_legacy::read(bytes).context("the legacy PyTorch file")?,
-            [b'P', b'K', 3, 4, ..] => anyhow::bail!("PyTorch's zip format is not read yet; use a safetensors file"),
+        Weights::from_source(Cursor::new(bytes), bytes.len() as u64)
+    }
+
+    /// As [`Weights::read`], from a file, of which one tensor at a time is in memory beside those that were read; a file
+    /// in the legacy format as a whole.
+    ///
+    /// # Errors
+    /// As [`Weights::read`], and names the file.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let open = || {
+            let file = File::open(path)?;
+            let length = file.metadata()?.len();
+            Weights::from_source(BufReader::new(file), length)
+        };
+        open().with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    fn from_source(mut source: impl Read + Seek, length: u64) -> anyhow::Result<Self> {
+        let mut first = Vec::new();
+        source.by_ref().take(9).read_to_end(&mut first)?;
+        source.seek(SeekFrom::Start(0))?;
+        let tensors = match first.as_slice() {
+            [0x80, 0x02, ..] => {
+                let mut bytes = Vec::new();
+                source.read_to_end(&mut bytes)?;
+                pth_legacy::read(&bytes).context("the legacy PyTorch file")?
+            }
+            [b'P', b'K', 3, 4, ..] => pth_zip::read(source, length).context("the PyTorch file")?,
             // A safetensors file begins with the length of its header, and then the header, which is JSON.
-            [_, _, _, _, _, _, _, _, b'{', ..] => tensors::from_safetensors(bytes)?,
-            _ => anyhow::bail!("neither a safetensors file nor PyTorch's format of before 2020 (no other is read)"),
+            [_, _, _, _, _, _, _, _, b'{', ..] => tensors::read_safetensors(source, length)?,
+            _ => anyhow::bail!("neither a safetensors file nor one of PyTorch (no other is read)"),
         };
         // Floating-point kinds are widened, so that every model computes in float32.
         let widened = tensors.into_iter().map(|(key, tensor)| {
@@ -151,12 +181,36 @@ mod tests {
         weights.finish().unwrap();
     }
 
+    /// From a file as from memory, in all three formats.
+    #[test]
+    fn files_are_read_as_their_bytes() {
+        for (file, tensors) in
+            [("pth_zip/good.pth", "pth_zip/good.safetensors"), ("legacy_pth/good.pth", "legacy_pth/good.safetensors")]
+        {
+            let path = |name: &str| crate::testing::own_fixtures("encoders").join(name);
+            let read = Weights::read(&std::fs::read(path(file)).unwrap()).unwrap();
+            for opened in [Weights::open(&path(file)).unwrap(), Weights::open(&path(tensors)).unwrap()] {
+                assert!(opened.tensors.len() > 5);
+                assert_eq!(read.tensors, opened.tensors);
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let cut = folder.path().join("cut.safetensors");
+        let whole = std::fs::read(crate::testing::own_fixtures("encoders/bert").join("model.safetensors")).unwrap();
+        for length in [0, 5, 8, 9, 100, whole.len() - 1] {
+            std::fs::write(&cut, &whole[..length]).unwrap();
+            let error = format!("{:#}", Weights::open(&cut).unwrap_err());
+            assert!(error.contains("cut.safetensors") && error.contains("safetensors"), "{error}");
+        }
+        assert!(Weights::open(&folder.path().join("none")).is_err());
+    }
+
     #[test]
     fn other_formats_are_told_apart() {
         let tell = |bytes: &[u8]| format!("{:#}", Weights::read(bytes).unwrap_err());
         assert!(tell(b"").contains("neither a safetensors file"));
         assert!(tell(&[b'.'; 600]).contains("neither a safetensors file"));
-        assert!(tell(b"PK\x03\x04....").contains("zip format"));
+        assert!(tell(b"PK\x03\x04....").contains("the PyTorch file: not a readable zip archive"));
         assert!(tell(b"\x80\x02.").contains("legacy PyTorch file"));
         assert!(tell(b"\xff\xff\xff\xff\xff\xff\xff\xff{").contains("safetensors"));
     }

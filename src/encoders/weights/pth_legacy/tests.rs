@@ -1,4 +1,4 @@
-use tch::Kind;
+use tch::{Device, Kind};
 
 use super::*;
 use crate::tensors::from_safetensors;

@@ -1,166 +1,22 @@
 //! The stack machine that a pickle is a program for, cut down to what files of tensors need: it builds values, and calls
 //! nothing.
 
+mod collect;
+mod values;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Rc;
 
 use anyhow::{Context, bail, ensure};
-use tch::Kind;
+
+pub(super) use collect::{check_total, collect, storages_of, tensor};
+pub(super) use values::{Arena, Storage, Value, View};
+use values::{Global, Items, natural, view};
 
 /// Values a pickle may make; a real checkpoint of a thousand tensors needs some twenty thousand.
-pub(super) const MOST_VALUES: usize = 2_000_000;
-/// Axes of a tensor.
-const MOST_AXES: usize = 16;
-
-/// A storage as tensors refer to it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Storage {
-    pub(super) kind: ElementKind,
-    pub(super) key: String,
-    pub(super) elements: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ElementKind(pub(super) Kind);
-
-impl ElementKind {
-    fn of_class(name: &str) -> Option<Self> {
-        let kind = match name {
-            "FloatStorage" => Kind::Float,
-            "DoubleStorage" => Kind::Double,
-            "HalfStorage" => Kind::Half,
-            "BFloat16Storage" => Kind::BFloat16,
-            "LongStorage" => Kind::Int64,
-            "IntStorage" => Kind::Int,
-            "ShortStorage" => Kind::Int16,
-            "CharStorage" => Kind::Int8,
-            "ByteStorage" => Kind::Uint8,
-            "BoolStorage" => Kind::Bool,
-            _ => return None,
-        };
-        Some(ElementKind(kind))
-    }
-
-    pub(super) fn bytes(self) -> u64 {
-        self.0.elt_size_in_bytes() as u64
-    }
-}
-
-/// A tensor as the pickle describes it: a window on a storage, in elements.
-#[derive(Clone, Debug)]
-pub(super) struct View {
-    pub(super) storage: Rc<Storage>,
-    pub(super) offset: u64,
-    pub(super) size: Vec<u64>,
-    pub(super) stride: Vec<u64>,
-}
-
-impl View {
-    pub(super) fn elements(&self) -> u64 {
-        self.size.iter().product()
-    }
-
-    /// How many elements lie in row-major order one after another, and how many axes are left outside of such a run.
-    pub(super) fn runs(&self) -> (u64, usize) {
-        let mut run = 1;
-        for axis in (0..self.size.len()).rev() {
-            if self.size[axis] != 1 && self.stride[axis] != run {
-                return (run, axis + 1);
-            }
-            run *= self.size[axis];
-        }
-        (run, 0)
-    }
-}
-
-/// A value on the machine's stack.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    None,
-    Bool(bool),
-    Integer(i64),
-    /// An integer of more than 64 bits, little-endian.
-    Long(Rc<Vec<u8>>),
-    Float,
-    Text(Rc<str>),
-    Tuple(Items),
-    List(Items),
-    /// Keys and values in turn.
-    Dict(Items),
-    Global(Global),
-    Storage(Rc<Storage>),
-    Tensor(Rc<View>),
-    Mark,
-}
-
-/// What a value is, in a few words for error messages: a text may be as long as the file.
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::None => f.write_str("None"),
-            Value::Bool(value) => write!(f, "the truth value {value}"),
-            Value::Integer(number) => write!(f, "the number {number}"),
-            Value::Long(_) => f.write_str("an integer of more than 64 bits"),
-            Value::Float => f.write_str("a fractional number"),
-            Value::Text(text) => write!(f, "the text {:?}", text.chars().take(60).collect::<String>()),
-            Value::Tuple(_) => f.write_str("a tuple"),
-            Value::List(_) => f.write_str("a list"),
-            Value::Dict(_) => f.write_str("a dictionary"),
-            Value::Global(_) => f.write_str("the name of a constructor"),
-            Value::Storage(_) => f.write_str("a storage"),
-            Value::Tensor(_) => f.write_str("a tensor"),
-            Value::Mark => f.write_str("nothing"),
-        }
-    }
-}
-
-/// The contents of a tuple, list or dictionary, by number in the arena: a list may contain itself, and nesting may be
-/// as deep as the file is long, so nothing here owns what it contains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Items(usize);
-
-#[derive(Debug, Default)]
-pub(super) struct Arena(Vec<Vec<Value>>);
-
-impl Arena {
-    fn add(&mut self, values: Vec<Value>) -> Items {
-        self.0.push(values);
-        Items(self.0.len() - 1)
-    }
-
-    pub(super) fn of(&self, items: Items) -> &[Value] {
-        &self.0[items.0]
-    }
-}
-
-/// The names that a pickle may mention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Global {
-    RebuildTensor,
-    RebuildTensorV2,
-    RebuildParameter,
-    OrderedDict,
-    StorageClass(ElementKind),
-}
-
-impl Global {
-    fn named(module: &str, name: &str) -> anyhow::Result<Self> {
-        match (module, name) {
-            ("torch._utils", "_rebuild_tensor") => Ok(Global::RebuildTensor),
-            ("torch._utils", "_rebuild_tensor_v2") => Ok(Global::RebuildTensorV2),
-            ("torch._utils", "_rebuild_parameter") => Ok(Global::RebuildParameter),
-            ("collections", "OrderedDict") => Ok(Global::OrderedDict),
-            ("torch", class) if ElementKind::of_class(class).is_some() => {
-                Ok(Global::StorageClass(ElementKind::of_class(class).expect("just looked up")))
-            }
-            _ => bail!("the file mentions `{module}.{name}`, which is no part of a tensor; it is not loaded"),
-        }
-    }
-}
-
+pub(in crate::encoders::weights) const MOST_VALUES: usize = 2_000_000;
 /// Runs one pickle from `at`, and leaves `at` behind it.
-pub(super) fn pickle(bytes: &[u8], at: &mut usize) -> anyhow::Result<(Value, Arena)> {
+pub(in crate::encoders::weights) fn pickle(bytes: &[u8], at: &mut usize) -> anyhow::Result<(Value, Arena)> {
     let mut machine =
         Machine { bytes, at: *at, stack: Vec::new(), memo: BTreeMap::new(), arena: Arena::default(), made: 0 };
     let value = machine.run().with_context(|| format!("at byte {}", machine.at))?;
@@ -390,11 +246,13 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// BINPERSID: ("storage", class, key, location, number of elements, view).
+    /// BINPERSID: ("storage", class, key, location, number of elements), and in the legacy format a view.
     fn storage(&mut self) -> anyhow::Result<()> {
         let Value::Tuple(id) = self.pop()? else { bail!("a persistent id should be a tuple") };
-        let [Value::Text(what), class, key, Value::Text(_location), elements, view] = self.arena.of(id) else {
-            bail!("a persistent id should have six parts; the file may hold whole modules, which are not loaded");
+        let [Value::Text(what), class, key, Value::Text(_location), elements, view @ ..] = self.arena.of(id) else {
+            bail!(
+                "a persistent id should have five or six parts; the file may hold whole modules, which are not loaded"
+            );
         };
         ensure!(
             **what == *"storage",
@@ -403,46 +261,9 @@ impl<'a> Machine<'a> {
         );
         let Value::Global(Global::StorageClass(kind)) = class else { bail!("{class} is no kind of storage") };
         let Value::Text(key) = key else { bail!("a storage's key should be text") };
-        ensure!(matches!(view, Value::None), "views of storages (files of 2016) are not supported");
+        ensure!(matches!(view, [] | [Value::None]), "views of storages (files of 2016) are not supported");
         let storage =
             Storage { kind: *kind, key: key.to_string(), elements: natural(elements, "a number of elements")? };
         self.push(Value::Storage(Rc::new(storage)))
     }
-}
-
-fn natural(value: &Value, what: &str) -> anyhow::Result<u64> {
-    match value {
-        Value::Integer(number) => u64::try_from(*number).with_context(|| format!("{what} is negative: {number}")),
-        other => bail!("{what} should be an integer, is {other}"),
-    }
-}
-
-/// Checks that a tensor stays inside its storage, in arithmetic that cannot overflow.
-fn view(arena: &Arena, storage: &Value, offset: &Value, size: &Value, stride: &Value) -> anyhow::Result<View> {
-    let Value::Storage(storage) = storage else { bail!("a tensor should lie on a storage") };
-    let (Value::Tuple(size), Value::Tuple(stride)) = (size, stride) else { bail!("size and stride should be tuples") };
-    let numbers = |tuple: Items, what: &str| -> anyhow::Result<Vec<u64>> {
-        arena.of(tuple).iter().map(|value| natural(value, what)).collect()
-    };
-    let view = View {
-        storage: storage.clone(),
-        offset: natural(offset, "an offset")?,
-        size: numbers(*size, "a size")?,
-        stride: numbers(*stride, "a stride")?,
-    };
-    let (sizes, strides) = (view.size.len(), view.stride.len());
-    ensure!(sizes == strides, "a tensor has {sizes} sizes and {strides} strides");
-    ensure!(sizes <= MOST_AXES, "a tensor has {sizes} axes");
-    let (mut elements, mut without_empty, mut last) = (1u128, 1u128, u128::from(view.offset));
-    for (&size, &stride) in view.size.iter().zip(&view.stride) {
-        elements = elements.saturating_mul(u128::from(size));
-        without_empty = without_empty.saturating_mul(u128::from(size.max(1)));
-        last = last.saturating_add(u128::from(size.saturating_sub(1)) * u128::from(stride));
-    }
-    // An empty tensor has no elements, whatever its other sizes are; but libtorch multiplies them.
-    ensure!(without_empty <= 1 << 48, "a tensor has the sizes {:?}", view.size);
-    let there = u128::from(storage.elements);
-    ensure!(elements <= there, "a tensor has {elements} elements on a storage of {there}");
-    ensure!(elements == 0 || last < there, "a tensor reaches to element {last} of a storage of {there}");
-    Ok(view)
 }

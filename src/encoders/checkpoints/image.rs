@@ -1,0 +1,151 @@
+//! Image encoders: loading, preprocessing, feature.
+
+use anyhow::Context;
+use tch::{Device, Tensor};
+
+use super::super::clip;
+use super::super::efficientnet_lite::{self, EfficientNetLite};
+use super::super::options::{ImageEncoderOptions, Pooling};
+use super::super::resnet::ResNet;
+use super::super::vit::Vit;
+use super::super::weights::Weights;
+use super::super::{ImageEncoder, divided_by_norm};
+use super::{config, rows};
+use crate::datasets::Archives;
+use crate::datasets::preprocess::Preprocess;
+
+type Loaded = anyhow::Result<Box<dyn ImageEncoder>>;
+
+pub(super) fn efficientnet_lite0(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
+    let bytes = archives.open(rows::LITE0_ARCHIVE)?.read(rows::LITE0_WEIGHTS)?;
+    let weights = Weights::read(&bytes).context(rows::LITE0_WEIGHTS)?;
+    let net = EfficientNetLite::load(weights, &efficientnet_lite::Config::lite0()).context(rows::LITE0_WEIGHTS)?;
+    let size = options.size.context("`size` is not resolved")? as usize;
+    Ok(Box::new(Convolutional { net: net.to_device(device), preprocess: Preprocess::lite(size) }))
+}
+
+pub(super) fn resnet_50(_options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
+    let config = config(archives, rows::RESNET_CONFIG)?;
+    let weights = Weights::open(archives.path(rows::RESNET_WEIGHTS)?)?;
+    let net = ResNet::load(weights, Some(&config)).context(rows::RESNET_WEIGHTS)?;
+    Ok(Box::new(Convolutional { net: net.to_device(device), preprocess: Preprocess::resnet_microsoft() }))
+}
+
+pub(super) fn resnet_50_v1(_options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
+    torchvision(rows::RESNET_V1_WEIGHTS, Preprocess::resnet(), archives, device)
+}
+
+pub(super) fn resnet_50_v2(_options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
+    torchvision(rows::RESNET_V2_WEIGHTS, Preprocess::resnet_v2(), archives, device)
+}
+
+fn torchvision(file: &str, preprocess: Preprocess, archives: &Archives, device: Device) -> Loaded {
+    let weights = Weights::open(archives.path(file)?)?;
+    let net = ResNet::load(weights, None).with_context(|| file.to_owned())?;
+    Ok(Box::new(Convolutional { net: net.to_device(device), preprocess }))
+}
+
+/// A network whose feature is the mean of its last maps over height and width.
+trait Maps: Send + 'static {
+    fn pooled(&self, pictures: &Tensor) -> Tensor;
+    fn share(&self) -> Self;
+}
+
+impl Maps for EfficientNetLite {
+    fn pooled(&self, pictures: &Tensor) -> Tensor {
+        self.pool(&self.forward(pictures))
+    }
+
+    fn share(&self) -> Self {
+        EfficientNetLite::share(self)
+    }
+}
+
+impl Maps for ResNet {
+    fn pooled(&self, pictures: &Tensor) -> Tensor {
+        self.pool(&self.forward(pictures))
+    }
+
+    fn share(&self) -> Self {
+        ResNet::share(self)
+    }
+}
+
+struct Convolutional<Net> {
+    net: Net,
+    preprocess: Preprocess,
+}
+
+impl<Net: Maps> ImageEncoder for Convolutional<Net> {
+    fn preprocess(&self) -> Preprocess {
+        self.preprocess.clone()
+    }
+
+    fn encode(&self, pictures: &Tensor) -> anyhow::Result<Tensor> {
+        Ok(self.net.pooled(pictures))
+    }
+
+    fn replicate(&self) -> Box<dyn ImageEncoder> {
+        Box::new(Convolutional { net: self.net.share(), preprocess: self.preprocess.clone() })
+    }
+}
+
+pub(super) fn vit_b16_in21k(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
+    let config = config(archives, rows::VIT_CONFIG)?;
+    let weights = Weights::open(archives.path(rows::VIT_WEIGHTS)?)?;
+    let net = Vit::load(weights, config).context(rows::VIT_WEIGHTS)?;
+    let pooling = options.pooling.context("`pooling` is not resolved")?;
+    anyhow::ensure!(pooling == Pooling::Cls || net.has_pooler(), "{} has no pooler", rows::VIT_WEIGHTS);
+    Ok(Box::new(VitEncoder { net: net.to_device(device), pooling }))
+}
+
+struct VitEncoder {
+    net: Vit,
+    pooling: Pooling,
+}
+
+impl ImageEncoder for VitEncoder {
+    fn preprocess(&self) -> Preprocess {
+        Preprocess::vit(self.net.config.image_size as usize)
+    }
+
+    fn encode(&self, pictures: &Tensor) -> anyhow::Result<Tensor> {
+        let states = self.net.forward(pictures)?;
+        match self.pooling {
+            Pooling::Cls => Ok(states.select(1, 0)),
+            Pooling::Pooler => self.net.pool(&states).context("the checkpoint has no pooler"),
+            Pooling::Mean => anyhow::bail!("the mean over patches is no feature of this encoder"),
+        }
+    }
+
+    fn replicate(&self) -> Box<dyn ImageEncoder> {
+        Box::new(VitEncoder { net: self.net.share(), pooling: self.pooling })
+    }
+}
+
+pub(super) fn clip_vit_b32(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
+    let config = config(archives, rows::CLIP_CONFIG)?;
+    let weights = Weights::open(archives.path(rows::CLIP_WEIGHTS)?)?;
+    let net = clip::Vision::load(weights, config).context(rows::CLIP_WEIGHTS)?;
+    Ok(Box::new(ClipVision { net: net.to_device(device), normalize: options.normalize }))
+}
+
+struct ClipVision {
+    net: clip::Vision,
+    normalize: bool,
+}
+
+impl ImageEncoder for ClipVision {
+    fn preprocess(&self) -> Preprocess {
+        Preprocess::clip(self.net.config.image_size as usize)
+    }
+
+    fn encode(&self, pictures: &Tensor) -> anyhow::Result<Tensor> {
+        let embeds = self.net.forward(pictures)?.embeds;
+        Ok(if self.normalize { divided_by_norm(&embeds) } else { embeds })
+    }
+
+    fn replicate(&self) -> Box<dyn ImageEncoder> {
+        Box::new(ClipVision { net: self.net.share(), normalize: self.normalize })
+    }
+}

@@ -1,0 +1,267 @@
+//! Runs an encoder over a list: read, decode, preprocess, disturb, encode, write, in parallel and with bounded memory.
+//!
+//! The list is cut into batches whose composition depends on the list and the kind of device alone, and every batch is
+//! computed on one thread, so the features do not depend on the number of workers. Features go to their place in a file
+//! as soon as their batch is done. How the work is shared is [`Scheme`]'s affair; it changes no bit.
+
+mod batches;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use tch::{Device, Tensor};
+
+use super::checkpoints;
+use super::features::FeatureFile;
+use super::options::{ImageEncoderOptions, TextEncoderOptions};
+use super::precision::Numerics;
+use super::{ImageEncoder, TextEncoder};
+use crate::archives::ZipReader;
+use crate::datasets::Archives;
+use crate::datasets::picture::decode_over_white;
+use crate::datasets::preprocess::{Layout, Preprocessor};
+use crate::errors;
+use crate::impairments::{PictureItem, noisy};
+use crate::interrupt::Interrupt;
+use crate::progress::{Progress, Unit};
+
+use batches::{Scheme, in_batches, in_parallel};
+
+/// How many items share a batch. Part of the recipe: it may change the last bits of a feature.
+struct BatchSizes {
+    pictures: usize,
+    /// Texts, if they are short: the more, the less often a network's weights are read, until its activations leave the
+    /// processor's caches.
+    texts: usize,
+    /// Tokens, padding included, which bounds the memory of long texts.
+    tokens: usize,
+}
+
+impl BatchSizes {
+    fn of(device: Device) -> Self {
+        if device.is_cuda() {
+            // As many as keep a GPU busy.
+            BatchSizes { pictures: 64, texts: 256, tokens: 32_768 }
+        } else {
+            // As many as leave a network's activations in the processor's caches.
+            BatchSizes { pictures: 8, texts: 64, tokens: 4096 }
+        }
+    }
+}
+
+/// How to run: nothing of it changes the features, but for the kind of device.
+pub struct Run<'a> {
+    pub device: Device,
+    pub workers: usize,
+    pub interrupt: &'a Interrupt,
+    pub progress: &'a dyn Progress,
+}
+
+/// Writes the features of pictures: a safetensors file with one tensor `features`, float32 [items, d].
+///
+/// # Errors
+/// If an archive or a picture cannot be read or gives a feature that is not finite (naming it), the file cannot be
+/// written, the device cannot compute as the options say, or a stop was asked for.
+pub fn encode_pictures(
+    options: &ImageEncoderOptions,
+    items: &[PictureItem],
+    archives: &Archives,
+    run: &Run<'_>,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let options = options.resolved().map_err(unusable)?;
+    let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
+    numerics.check(run.device)?;
+    let encoder = checkpoints::load_image(&options, archives, run.device)?;
+    pictures_with(encoder.as_ref(), numerics, items, archives, run, Scheme::of(run.device), output)
+}
+
+fn unusable(wrong: String) -> anyhow::Error {
+    errors::usage(format!("an encoder's options cannot be used: {wrong}"), "see experiments/README.md")
+}
+
+fn pictures_with(
+    encoder: &dyn ImageEncoder,
+    numerics: Numerics,
+    items: &[PictureItem],
+    archives: &Archives,
+    run: &Run<'_>,
+    scheme: Scheme,
+    output: &Path,
+) -> anyhow::Result<()> {
+    run.progress.begin(Some(items.len() as u64), Unit::Pictures);
+    let preprocess = encoder.preprocess();
+    let (side, numel) = (preprocess.size() as i64, preprocess.values());
+    let size = BatchSizes::of(run.device).pictures;
+    let batches = in_batches((0..items.len()).collect(), |_| size);
+    let opened = opened(items, archives)?;
+    let preparer = || {
+        let mut preprocessor = preprocess.worker();
+        let mut readers = opened.clone();
+        move |batch: &[usize]| -> anyhow::Result<Vec<f32>> {
+            let mut values = vec![0f32; batch.len() * numel];
+            for (slot, &item) in values.chunks_exact_mut(numel).zip(batch) {
+                fill(&items[item], &mut readers, &mut preprocessor, slot)?;
+            }
+            Ok(values)
+        }
+    };
+    let coder = || {
+        let encoder = encoder.replicate();
+        move |values: Vec<f32>| {
+            // Channels-last memory, seen as [B, 3, H, W].
+            let x = Tensor::from_slice(&values).view([-1, side, side, 3]).permute([0, 3, 1, 2]).to_device(run.device);
+            numerics.run(run.device, || encoder.encode(&x))
+        }
+    };
+    let file = FeatureFile::new(output, items.len());
+    let write = |batch: &[usize], x: &Tensor| file.write(batch, x, |item| described(&items[item]));
+    in_parallel(&batches, run, scheme, numerics, preparer, coder, write)?;
+    file.finish()
+}
+
+fn described(item: &PictureItem) -> String {
+    match &item.picture {
+        Some(picture) => format!("{} in {}", picture.member, picture.archive),
+        None => "the blank picture".to_owned(),
+    }
+}
+
+/// Every archive that pictures lie in, opened once: to read its list of members may take longer than many pictures.
+fn opened(items: &[PictureItem], archives: &Archives) -> anyhow::Result<BTreeMap<String, ZipReader>> {
+    let mut readers = BTreeMap::new();
+    for picture in items.iter().filter_map(|item| item.picture.as_ref()) {
+        if !readers.contains_key(&picture.archive) {
+            readers.insert(picture.archive.clone(), archives.open(&picture.archive)?);
+        }
+    }
+    Ok(readers)
+}
+
+/// One picture's values, channels last; the blank picture leaves its slot at 0.
+fn fill(
+    item: &PictureItem,
+    readers: &mut BTreeMap<String, ZipReader>,
+    preprocessor: &mut Preprocessor,
+    slot: &mut [f32],
+) -> anyhow::Result<()> {
+    if let Some(picture) = &item.picture {
+        let reader = readers.get_mut(&picture.archive).expect("every picture's archive was opened");
+        let bytes = reader.read(&picture.member)?;
+        let decoded =
+            decode_over_white(&bytes).with_context(|| format!("{} in {}", picture.member, picture.archive))?;
+        preprocessor.write(&decoded, Layout::ChannelsLast, slot)?;
+    }
+    if let Some(noise) = &item.noise {
+        noisy::add_in(Layout::ChannelsLast, noise, slot);
+    }
+    Ok(())
+}
+
+/// Writes the features of texts: a safetensors file with one tensor `features`, float32 [texts, d].
+///
+/// # Errors
+/// If the model cannot be read, a text cannot be tokenized or gives a feature that is not finite (naming it), the file
+/// cannot be written, the device cannot compute as the options say, or a stop was asked for.
+pub fn encode_texts(
+    options: &TextEncoderOptions,
+    texts: &[String],
+    archives: &Archives,
+    run: &Run<'_>,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let options = options.resolved().map_err(unusable)?;
+    let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
+    numerics.check(run.device)?;
+    let encoder = checkpoints::load_text(&options, archives, run.device)?;
+    texts_with(encoder.as_ref(), numerics, texts, run, Scheme::of(run.device), output)
+}
+
+fn texts_with(
+    encoder: &dyn TextEncoder,
+    numerics: Numerics,
+    texts: &[String],
+    run: &Run<'_>,
+    scheme: Scheme,
+    output: &Path,
+) -> anyhow::Result<()> {
+    run.progress.begin(Some(texts.len() as u64), Unit::Texts);
+    let ids = tokenized(encoder, texts, run)?;
+    // Texts of about equal length share a batch, so that little is padded; the longest comes first. The sort is stable:
+    // ties keep their order.
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|&text| std::cmp::Reverse(ids[text].len()));
+    let most = BatchSizes::of(run.device);
+    let batches = in_batches(order, |longest| (most.tokens / ids[longest].len().max(1)).clamp(1, most.texts));
+    let ids = &ids;
+    let preparer = || |batch: &[usize]| Ok(batch.iter().map(|&text| ids[text].as_slice()).collect::<Vec<_>>());
+    let coder = || {
+        let encoder = encoder.replicate();
+        move |ids: Vec<&[u32]>| numerics.run(run.device, || encoder.encode(&ids))
+    };
+    let file = FeatureFile::new(output, texts.len());
+    let described = |text: usize| format!("the text {:?}", texts[text].chars().take(80).collect::<String>());
+    let write = |batch: &[usize], x: &Tensor| file.write(batch, x, described);
+    in_parallel(&batches, run, scheme, numerics, preparer, coder, write)?;
+    file.finish()
+}
+
+/// The ids of all texts, in their order. A text has a few bytes an id, so that they fit where the texts do.
+fn tokenized(encoder: &dyn TextEncoder, texts: &[String], run: &Run<'_>) -> anyhow::Result<Vec<Vec<u32>>> {
+    let share = texts.len().div_ceil(run.workers.max(1)).max(1);
+    let shares: Vec<_> = texts.chunks(share).map(|texts| (texts, encoder.replicate())).collect();
+    let done: Vec<anyhow::Result<Vec<Vec<u32>>>> = std::thread::scope(|scope| {
+        let work = |(texts, encoder): (&[String], Box<dyn TextEncoder>)| {
+            let each = texts.iter().enumerate().map(move |(n, text)| {
+                if n % 1024 == 0 {
+                    run.interrupt.check()?;
+                }
+                encoder.tokenize(text)
+            });
+            each.collect()
+        };
+        let threads: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || work(share))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("tokenizing does not panic")).collect()
+    });
+    let mut ids = Vec::with_capacity(texts.len());
+    for share in done {
+        ids.extend(share?);
+    }
+    Ok(ids)
+}
+
+#[cfg(test)]
+pub(super) mod schemes {
+    //! The whole way with either scheme, for tests.
+
+    use super::*;
+
+    /// As [`encode_pictures`], the device's way: prepared ahead, encoded by one thread.
+    pub(in super::super) fn pictures_ahead(
+        options: &ImageEncoderOptions,
+        items: &[PictureItem],
+        archives: &Archives,
+        run: &Run<'_>,
+        output: &Path,
+    ) -> anyhow::Result<()> {
+        let options = options.resolved().map_err(unusable)?;
+        let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
+        let encoder = checkpoints::load_image(&options, archives, run.device)?;
+        pictures_with(encoder.as_ref(), numerics, items, archives, run, Scheme::Ahead, output)
+    }
+
+    /// As [`encode_texts`], the device's way.
+    pub(in super::super) fn texts_ahead(
+        options: &TextEncoderOptions,
+        texts: &[String],
+        archives: &Archives,
+        run: &Run<'_>,
+        output: &Path,
+    ) -> anyhow::Result<()> {
+        let options = options.resolved().map_err(unusable)?;
+        let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
+        let encoder = checkpoints::load_text(&options, archives, run.device)?;
+        texts_with(encoder.as_ref(), numerics, texts, run, Scheme::Ahead, output)
+    }
+}
