@@ -27,6 +27,7 @@ pub mod weights;
 use tch::{Device, Tensor};
 
 use checkpoints::rows;
+pub use checkpoints::{load_image, load_text};
 pub use options::{ImageEncoderOptions, Pooling, Precision, TextEncoderOptions};
 pub use pipeline::{Run, encode_pictures, encode_texts};
 

@@ -30,11 +30,11 @@ const TEXT_LOADERS: &[(&str, Load<TextEncoderOptions, dyn TextEncoder>)] = &[
     (rows::CLIP_VIT_B32_TEXT.name, text::clip_vit_b32),
 ];
 
-/// Loads the weights that the options name onto a device.
+/// Loads the weights that the options name, which have to be resolved, onto a device.
 ///
 /// # Errors
 /// If the archives do not hold what they should; names the file, and every tensor that is missing or does not fit.
-pub(super) fn load_image(
+pub fn load_image(
     options: &ImageEncoderOptions,
     archives: &Archives,
     device: Device,
@@ -44,11 +44,11 @@ pub(super) fn load_image(
     load(options, archives, device)
 }
 
-/// Loads the weights that the options name onto a device.
+/// Loads the weights that the options name, which have to be resolved, onto a device.
 ///
 /// # Errors
 /// As [`load_image`].
-pub(super) fn load_text(
+pub fn load_text(
     options: &TextEncoderOptions,
     archives: &Archives,
     device: Device,

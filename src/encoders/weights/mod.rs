@@ -60,6 +60,11 @@ impl Weights {
             [_, _, _, _, _, _, _, _, b'{', ..] => tensors::read_safetensors(source, length)?,
             _ => anyhow::bail!("neither a safetensors file nor one of PyTorch (no other is read)"),
         };
+        Ok(Weights::from_tensors(tensors))
+    }
+
+    /// Tensors that are in memory already.
+    pub fn from_tensors(tensors: BTreeMap<String, Tensor>) -> Self {
         // Floating-point kinds are widened, so that every model computes in float32.
         let widened = tensors.into_iter().map(|(key, tensor)| {
             let tensor = if matches!(tensor.kind(), Kind::Half | Kind::BFloat16 | Kind::Double) {
@@ -69,7 +74,7 @@ impl Weights {
             };
             (key, tensor)
         });
-        Ok(Weights { tensors: widened.collect(), problems: Vec::new() })
+        Weights { tensors: widened.collect(), problems: Vec::new() }
     }
 
     /// Renames every key, before anything is taken. Two keys that become one are a problem: only one of their tensors
