@@ -32,6 +32,20 @@ impl TextTokenizer {
         TextTokenizer { vocabulary, ..self }
     }
 
+    /// The id of a token.
+    ///
+    /// # Errors
+    /// If there is no such token, or its id is one that the model does not have.
+    pub fn id(&self, token: &str) -> anyhow::Result<u32> {
+        let id = self.tokenizer.token_to_id(token).with_context(|| format!("the tokenizer has no token {token:?}"))?;
+        anyhow::ensure!(
+            u64::from(id) < self.vocabulary,
+            "the token {token:?} has the id {id}, the model has {} tokens",
+            self.vocabulary
+        );
+        Ok(id)
+    }
+
     /// The ids of a text, special tokens included.
     ///
     /// # Errors

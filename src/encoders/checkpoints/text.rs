@@ -20,8 +20,8 @@ type Loaded = anyhow::Result<Box<dyn TextEncoder>>;
 
 /// The id of `[PAD]` in BERT's vocabulary.
 const BERT_PADDING: u32 = 0;
-/// CLIP pads with its end-of-text token.
-const CLIP_PADDING: u32 = 49407;
+/// CLIP pads with its end-of-text token, which is 49407 in the published vocabulary.
+const CLIP_PADDING: &str = "<|endoftext|>";
 
 pub(super) fn all_minilm_l6_v2(options: &TextEncoderOptions, archives: &Archives, device: Device) -> Loaded {
     let mut archive = archives.open(rows::MINILM_ARCHIVE)?;
@@ -163,19 +163,16 @@ pub(super) fn clip_vit_b32(options: &TextEncoderOptions, archives: &Archives, de
     let weights = Weights::open(archives.path(rows::CLIP_WEIGHTS)?)?;
     let net = clip::Text::load(weights, config).context(rows::CLIP_WEIGHTS)?;
     let (vocabulary, positions) = (net.config.vocab_size, net.config.max_position_embeddings);
-    anyhow::ensure!(
-        vocabulary > i64::from(CLIP_PADDING),
-        "{}: `vocab_size` should be larger than the id of padding, {CLIP_PADDING}, found {vocabulary}",
-        rows::CLIP_CONFIG
-    );
     let json = archives.read(rows::CLIP_TOKENIZER)?;
     let tokenizer = tokenizer(&json, options, (vocabulary, positions)).context(rows::CLIP_TOKENIZER)?;
-    Ok(Box::new(ClipText { net: net.to_device(device), tokenizer, normalize: options.normalize, device }))
+    let padding = tokenizer.id(CLIP_PADDING).context(rows::CLIP_TOKENIZER)?;
+    Ok(Box::new(ClipText { net: net.to_device(device), tokenizer, padding, normalize: options.normalize, device }))
 }
 
 struct ClipText {
     net: clip::Text,
     tokenizer: Arc<TextTokenizer>,
+    padding: u32,
     normalize: bool,
     device: Device,
 }
@@ -186,12 +183,11 @@ impl TextEncoder for ClipText {
     }
 
     fn encode(&self, ids: &[&[u32]]) -> anyhow::Result<Tensor> {
-        let embeds = self.net.forward(&Tokens::padded(ids, CLIP_PADDING, self.device))?.embeds;
+        let embeds = self.net.forward(&Tokens::padded(ids, self.padding, self.device))?.embeds;
         Ok(if self.normalize { divided_by_norm(&embeds) } else { embeds })
     }
 
     fn replicate(&self) -> Box<dyn TextEncoder> {
-        let ClipText { net, tokenizer, normalize, device } = self;
-        Box::new(ClipText { net: net.share(), tokenizer: tokenizer.clone(), normalize: *normalize, device: *device })
+        Box::new(ClipText { net: self.net.share(), tokenizer: self.tokenizer.clone(), ..*self })
     }
 }
