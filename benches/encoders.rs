@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use seesaw::datasets::picture::{Rgb, decode_over_white};
+use seesaw::datasets::picture::{Decoding, Rgb, decode_over_white};
 use seesaw::datasets::preprocess::{Layout, Preprocess};
 use seesaw::datasets::{Archives, reader};
 use seesaw::encoders::bert::{self, Bert, Tokens};
@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<()> {
     picture_stages(&image, &pictures[..SOME], &archives)?;
     text_stages(&text, &texts[..SOME], &archives)?;
     println!("{workers} workers, end to end");
-    let encode = |items: &[PictureItem]| encode_pictures(&image, items, &archives, &run, &output);
+    let encode = |items: &[PictureItem]| encode_pictures(&image, items, Decoding::OVER_WHITE, &archives, &run, &output);
     whole("pictures", &pictures, PICTURES, encode)?;
     memory("pictures", &pictures[..SOME], &output, encode)?;
     let encode = |items: &[String]| encode_texts(&text, items, &archives, &run, &output);

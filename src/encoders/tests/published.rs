@@ -16,7 +16,10 @@ use super::super::weights::Weights;
 use super::super::{ImageEncoderOptions, Run, TextEncoderOptions, encode_pictures, encode_texts};
 use super::{close, json as read_json, model_archives, tensors};
 use crate::datasets::preprocess::{Layout, Preprocess};
-use crate::datasets::{Archives, Picture, emoji, picture::decode_over_white};
+use crate::datasets::{
+    Archives, Picture, emoji,
+    picture::{Decoding, decode},
+};
 use crate::impairments::PictureItem;
 use crate::interrupt::Interrupt;
 use crate::progress::Silent;
@@ -86,7 +89,7 @@ impl Files {
             PictureItem::clean(Picture { archive: emoji::PICTURES.into(), member: (*member).to_owned() })
         };
         let items: Vec<PictureItem> = PICTURES.iter().cycle().take(10).map(item).collect();
-        self.run(|run, path| encode_pictures(&options, &items, &self.archives, run, path))
+        self.run(|run, path| encode_pictures(&options, &items, Decoding::PILLOW, &self.archives, run, path))
     }
 
     fn texts(&self, options: &str, texts: &[String]) -> anyhow::Result<Tensor> {
@@ -107,7 +110,7 @@ impl Files {
         let rows: Vec<Tensor> = PICTURES
             .iter()
             .map(|member| {
-                let picture = decode_over_white(&archive.read(member).unwrap()).unwrap();
+                let picture = decode(&archive.read(member).unwrap(), Decoding::PILLOW).unwrap();
                 let mut values = vec![0.0; preprocess.values()];
                 preprocess.worker().write(&picture, Layout::ChannelsFirst, &mut values).unwrap();
                 let side = preprocess.size() as i64;
