@@ -4,6 +4,7 @@ mod doctor;
 mod explain;
 mod fetch;
 mod methods;
+mod mirror;
 mod plan;
 mod project;
 mod run;
@@ -74,6 +75,8 @@ enum Command {
     Methods(methods::Args),
     /// Download and verify the archives of datasets and encoders
     Fetch(fetch::Args),
+    /// Make and serve a small imitation of the datasets and weights, to try everything without them
+    Mirror(mirror::Args),
     /// Look at this machine: versions, device, places, and what is missing
     Doctor(doctor::Args),
 }
@@ -86,6 +89,7 @@ impl Cli {
             // It tells what there is, whatever device is asked for.
             Command::Doctor(_) => None,
             Command::Methods(ref args) => return methods::run(args).map(Some),
+            Command::Mirror(ref args) => return mirror::run(&self.global, args).map(Some),
             _ => project::device_without_libtorch(&self.global.device)?,
         };
         let Some(device) = device else { return Ok(None) };
@@ -97,6 +101,7 @@ impl Cli {
             Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
             Command::Trace(args) => trace::run(&self.global, args, device).map(Some),
             Command::Methods(args) => methods::run(args).map(Some),
+            Command::Mirror(args) => mirror::run(&self.global, args).map(Some),
             Command::Doctor(_) => Ok(None),
         }
     }
@@ -112,6 +117,7 @@ impl Cli {
             Command::Fetch(args) => fetch::run(&self.global, args, device()?),
             Command::Trace(args) => trace::run(&self.global, args, device()?),
             Command::Methods(args) => methods::run(args),
+            Command::Mirror(args) => mirror::run(&self.global, args),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }
