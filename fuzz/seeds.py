@@ -38,6 +38,13 @@ for folder in ("pictures", "preprocess"):
 for path in sorted((fixtures / "encoders" / "legacy_pth").rglob("*.pth")):
     seed("legacy_pickle", path.name, path.read_bytes())
     seed("checkpoint", path.name, path.read_bytes())
+for path in sorted((fixtures / "encoders" / "pth_zip").glob("*.pth")):
+    seed("torch_zip", path.name, path.read_bytes())
+    seed("checkpoint", "zip-" + path.name, path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith("/data.pkl"):
+                seed("torch_zip", path.stem + ".pkl", archive.read(name))
 for path in sorted((fixtures / "encoders").rglob("*.safetensors")):
     if path.stat().st_size < 1 << 16:
         seed("checkpoint", path.parent.name + "-" + path.name, path.read_bytes())
