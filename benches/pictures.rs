@@ -53,7 +53,7 @@ fn emoji() -> anyhow::Result<()> {
 
 /// JPEGs as the paper's benchmarks have them, decoded and preprocessed for ViT.
 fn jpegs() -> anyhow::Result<()> {
-    let preprocess = Preprocess::vit();
+    let preprocess = Preprocess::vit(224);
     let mut slot = vec![0.0; preprocess.values()];
     for (width, height, times) in [(512, 512, 200), (4000, 3000, 5)] {
         let file = jpeg(width, height)?;

@@ -88,7 +88,9 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let about: About = read(&engine, action, "about")?;
     let archives = archives(&engine, &graph, node, |id| outcome.action(id));
     let (of_class, tiles) = look(&engine, action, reader, &about, &archives, usize::from(args.samples))?;
-    let shown = format!("{} of {} samples; {}", tiles.len(), about.samples.values().sum::<usize>(), about_task(&about));
+    let from = if global.mirror.is_some() { "; imitated by a mirror" } else { "" };
+    let all: usize = about.samples.values().sum();
+    let shown = format!("{} of {all} samples; {}{from}", tiles.len(), about_task(&about));
     let file = project.root.join("out/data").join(format!("{}.png", reader.name));
     let sheet = sheet::draw(reader.name, &shown, &tiles)?;
     engine.store.write_file(&file, &sheet).with_context(|| format!("cannot write {}", file.display()))?;

@@ -141,6 +141,8 @@ pub fn full_main() -> ExitCode {
     start(Cli::run_full)
 }
 
+const CUBLAS_WORKSPACE: &str = "CUBLAS_WORKSPACE_CONFIG";
+
 /// Replaces this process; returns only if that fails.
 fn become_full() -> anyhow::Error {
     use std::os::unix::process::CommandExt;
@@ -148,7 +150,13 @@ fn become_full() -> anyhow::Error {
         Ok(light) => light.with_file_name("seesaw-full"),
         Err(error) => return anyhow::Error::new(error).context("cannot tell where this program lies"),
     };
-    let error = std::process::Command::new(&full).args(std::env::args_os().skip(1)).exec();
+    let mut command = std::process::Command::new(&full);
+    command.args(std::env::args_os().skip(1));
+    // Without it cuBLAS may sum in another order each time, and libtorch refuses to call that deterministic.
+    if std::env::var_os(CUBLAS_WORKSPACE).is_none() {
+        command.env(CUBLAS_WORKSPACE, ":4096:8");
+    }
+    let error = command.exec();
     errors::failed(
         format!("cannot start {}, the part of this program that computes: {error}", full.display()),
         "build both parts with `make` and keep them in one folder",

@@ -30,6 +30,7 @@ use checkpoints::rows;
 pub use checkpoints::{load_image, load_text};
 pub use options::{ImageEncoderOptions, Pooling, Precision, TextEncoderOptions};
 pub use pipeline::{Run, encode_pictures, encode_texts};
+pub use precision::plain as plain_numerics;
 
 use crate::datasets::Archives;
 use crate::datasets::preprocess::Preprocess;

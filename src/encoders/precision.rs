@@ -1,5 +1,5 @@
-//! What a CUDA device computes in: autocast to half floats, and TF32. tch has neither the kind that autocast casts to
-//! nor the switches of TF32, so that the functions of libtorch itself are looked up where the program has loaded them.
+//! What a CUDA device computes in: autocast to half floats, TF32, deterministic algorithms. tch has neither the kind that
+//! autocast casts to nor the switches of the others, so that the functions of libtorch itself are looked up where the program has loaded them.
 
 use std::ffi::{CStr, c_void};
 
@@ -56,6 +56,33 @@ impl Numerics {
     pub(super) fn run<T>(self, device: Device, network: impl FnOnce() -> T) -> T {
         if device.is_cuda() && self.precision != Precision::Float32 { tch::autocast(true, network) } else { network() }
     }
+}
+
+/// What is not encoding computes in float32 on any device, by algorithms that give the same bits each time: for a CUDA
+/// device both are set here, whatever an encoder set before. On the processor there is nothing to set.
+///
+/// # Errors
+/// If this libtorch does not have the switches.
+pub fn plain(device: Device) -> anyhow::Result<()> {
+    if !device.is_cuda() {
+        return Ok(());
+    }
+    set_deterministic(true)?;
+    Numerics { precision: Precision::Float32, tf32: false }.prepare(device)
+}
+
+/// `at::Context::setDeterministicAlgorithms(bool, bool warn_only)` of `at::globalContext()`: an operation that has no
+/// deterministic algorithm is an error from then on.
+fn set_deterministic(wanted: bool) -> anyhow::Result<()> {
+    let context = function(c"_ZN2at13globalContextEv")?;
+    let set = function(c"_ZN2at7Context26setDeterministicAlgorithmsEbb")?;
+    // SAFETY: the signatures are those of ATen/Context.h; a reference is a pointer.
+    unsafe {
+        let context: extern "C" fn() -> *mut c_void = std::mem::transmute(context);
+        let set: extern "C" fn(*mut c_void, bool, bool) = std::mem::transmute(set);
+        set(context(), wanted, false);
+    }
+    Ok(())
 }
 
 /// `c10::ScalarType`
@@ -135,6 +162,20 @@ mod tests {
         assert!(allowed());
         set_tf32(false).unwrap();
         assert!(!allowed());
+        let deterministic = || {
+            let (context, get) =
+                (function(c"_ZN2at13globalContextEv"), function(c"_ZNK2at7Context23deterministicAlgorithmsEv"));
+            // SAFETY: as in `set_deterministic`.
+            unsafe {
+                let context: extern "C" fn() -> *mut c_void = std::mem::transmute(context.unwrap());
+                let get: extern "C" fn(*mut c_void) -> bool = std::mem::transmute(get.unwrap());
+                get(context())
+            }
+        };
+        set_deterministic(true).unwrap();
+        assert!(deterministic());
+        set_deterministic(false).unwrap();
+        assert!(!deterministic());
         let kind = function(c"_ZN2at8autocast18get_autocast_dtypeEN3c1010DeviceTypeE").unwrap();
         // SAFETY: as in `set_autocast_kind`.
         let kind: extern "C" fn(i8) -> i8 = unsafe { std::mem::transmute(kind) };

@@ -143,6 +143,9 @@ pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
         let step: &dyn Any = step;
         step.downcast_ref::<S>().context("the step is of another kind than it says")?.compute(job)
     }
+    if step.kind().uses_tensors() {
+        crate::encoders::plain_numerics(job.device)?;
+    }
     match step.kind() {
         Kind::Fetch => of::<fetch::Fetch>(step, job),
         Kind::Prepare => of::<prepare::Prepare>(step, job),

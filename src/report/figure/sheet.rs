@@ -21,7 +21,7 @@ const BOX: (usize, usize) = (180, 140);
 const TILE: (usize, usize) = (200, 226);
 const MARGIN: usize = 20;
 const HEAD: usize = 56;
-const LETTERS: i32 = 12;
+const LETTERS: i32 = 14;
 const LINE: usize = 16;
 const LINES: usize = 3;
 
@@ -38,7 +38,7 @@ pub fn draw(title: &str, subtitle: &str, tiles: &[Tile]) -> anyhow::Result<Vec<u
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>"
     );
     let room = (width - 2 * MARGIN) as i32;
-    text(&mut svg, (MARGIN, 26), 16, "#000000", &fit(title, 16, px(room))?);
+    text(&mut svg, (MARGIN, 26), 20, "#000000", &fit(title, 20, px(room))?);
     text(&mut svg, (MARGIN, 46), LETTERS, "#555555", &fit(subtitle, LETTERS, px(room))?);
     for (at, tile) in tiles.iter().enumerate() {
         let (left, top) = corner(at);
@@ -71,9 +71,10 @@ fn corner(at: usize) -> (usize, usize) {
 
 fn text(svg: &mut String, (x, y): (usize, usize), size: i32, colour: &str, words: &str) {
     let words = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    // Widths are measured as plotters sets letters: its sizes are heights of lines, 1.24 times the em.
+    let em = f64::from(size) / 1.24;
     *svg += &format!(
-        "<text x=\"{x}\" y=\"{y}\" font-family=\"{}\" font-size=\"{size}\" fill=\"{colour}\">{words}</text>",
-        FAMILY
+        "<text x=\"{x}\" y=\"{y}\" font-family=\"{FAMILY}\" font-size=\"{em:.2}\" fill=\"{colour}\">{words}</text>"
     );
 }
 

