@@ -63,8 +63,7 @@ impl Step for Prepare {
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // Expected counts let a step fail; they change no result.
-        let Prepare { reader, options, subset, counts: _ } = self;
+        let Prepare { reader, options, subset, counts } = self;
         let Reader { name, recipe, manifest: _, archives: _, pictures, decoding, task: _, options: _, read: _ } =
             reader;
         list.text("dataset", *name);
@@ -76,6 +75,10 @@ impl Step for Prepare {
         }
         if let Some(subset) = subset {
             list.natural("subset", u64::from(*subset));
+        }
+        if !counts.is_empty() {
+            // They let the step fail: what was prepared without them has not been held against them.
+            list.options("expected", counts);
         }
     }
 

@@ -74,7 +74,7 @@ fn the_papers_suite_runs_on_a_mirror() {
         assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{figure}");
     }
     let results: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("results.json")).unwrap()).unwrap();
-    assert_eq!(results["suite"]["kind"], "trial");
+    assert_eq!(results["type"], "trial");
 
     let again = place.json(&run);
     assert_eq!((&again["computed"], &again["written"]), (&serde_json::json!(0), &serde_json::json!([])));
