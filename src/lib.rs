@@ -18,6 +18,7 @@
 //! | [`training`] | embedding layers, fusion, heads, optimisers, the loop | [`methods`] |
 //! | [`evaluation`] | metrics, robustness, statistics over seeds | |
 //! | [`report`] | tables, figures, results | [`evaluation`] |
+//! | [`mirror`] | imitations of archives and weights for tests, made and served on this machine | [`archives`], [`datasets`] |
 //!
 //! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`], [`tensors`].
 
@@ -33,6 +34,7 @@ pub mod impairments;
 pub mod interrupt;
 pub mod manifests;
 pub mod methods;
+pub mod mirror;
 pub mod progress;
 pub mod random;
 pub mod report;

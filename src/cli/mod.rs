@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod fetch;
 mod methods;
+mod mirror;
 mod plan;
 mod project;
 mod run;
@@ -77,6 +78,8 @@ enum Command {
     Fetch(fetch::Args),
     /// Look at a dataset: counts, what was left out and why, a few samples
     Data(data::Args),
+    /// Make and serve a small imitation of the datasets and weights, to try everything without them
+    Mirror(mirror::Args),
     /// Look at this machine: versions, device, places, and what is missing
     Doctor(doctor::Args),
 }
@@ -89,6 +92,7 @@ impl Cli {
             // It tells what there is, whatever device is asked for.
             Command::Doctor(_) => None,
             Command::Methods(ref args) => return methods::run(args).map(Some),
+            Command::Mirror(ref args) => return mirror::run(&self.global, args).map(Some),
             _ => project::device_without_libtorch(&self.global.device)?,
         };
         let Some(device) = device else { return Ok(None) };
@@ -101,6 +105,7 @@ impl Cli {
             Command::Trace(args) => trace::run(&self.global, args, device).map(Some),
             Command::Data(args) => data::run(&self.global, args, device).map(Some),
             Command::Methods(args) => methods::run(args).map(Some),
+            Command::Mirror(args) => mirror::run(&self.global, args).map(Some),
             Command::Doctor(_) => Ok(None),
         }
     }
@@ -117,6 +122,7 @@ impl Cli {
             Command::Trace(args) => trace::run(&self.global, args, device()?),
             Command::Data(args) => data::run(&self.global, args, device()?),
             Command::Methods(args) => methods::run(args),
+            Command::Mirror(args) => mirror::run(&self.global, args),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }

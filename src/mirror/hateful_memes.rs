@@ -1,0 +1,92 @@
+//! Hateful Memes in the layout of the challenge's second phase: lists of JSON lines, and PNG pictures in a tar inside the
+//! zip. A meme's label is whether its text names what its picture shows; every picture and every name occurs with both
+//! labels, so that neither modality tells alone. Sources: see [`crate::datasets`].
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::pictures::{self, Format};
+use super::samples::{Pair, Samples};
+use super::{Counts, Making, Place, tars};
+use crate::random::Stream;
+
+const WORDINGS: [&str; 5] =
+    ["{}", "when you see {}", "they said {}, and nobody laughed", "{} be like: \"what?\"", "this is {}"];
+/// Ids have up to five digits.
+const MOST_ID: u32 = 100_000;
+/// Every so many pictures one keeps its transparency.
+const TRANSPARENT: usize = 7;
+
+struct Meme<'a> {
+    id: u32,
+    pair: &'a Pair,
+    text: String,
+    file: Vec<u8>,
+}
+
+impl Meme<'_> {
+    fn image(&self) -> String {
+        format!("img/{:05}.png", self.id)
+    }
+
+    fn line(&self) -> String {
+        let label = u32::from(self.pair.matches);
+        format!("{}\n", json!({ "id": self.id, "img": self.image(), "label": label, "text": self.text }))
+    }
+}
+
+pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>) -> anyhow::Result<Counts> {
+    let memes = draw(making, samples)?;
+    let images: BTreeMap<String, &[u8]> = memes.iter().map(|meme| (meme.image(), meme.file.as_slice())).collect();
+    let mut pictures = Vec::new();
+    let folder = [("img/", &[][..])];
+    tars::gzipped(&mut pictures, folder.into_iter().chain(images.iter().map(|(name, file)| (name.as_str(), *file))))?;
+    let mut members = BTreeMap::from([
+        ("data/img.tar.gz".to_owned(), pictures),
+        ("data/LICENSE.txt".to_owned(), b"An imitation for tests; it is nobody's data.\n".to_vec()),
+        ("data/README.md".to_owned(), b"Lists of memes: id, img, label, text.\n".to_vec()),
+    ]);
+    let mut counts = Counts::new();
+    for (list, range) in lists(memes.len()) {
+        counts.insert(list.to_owned(), range.len() as u64);
+        let lines: String = memes[range].iter().map(Meme::line).collect();
+        members.insert(format!("data/{list}.jsonl"), lines.into_bytes());
+    }
+    place.zip("hateful_memes.zip", members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
+    Ok(counts)
+}
+
+/// The parts of each list. The two for validation share four fifths.
+fn lists(memes: usize) -> [(&'static str, std::ops::Range<usize>); 5] {
+    let tenth = memes / 10;
+    let (train, shared) = (6 * tenth, tenth * 4 / 5);
+    let test = train + 2 * tenth - shared;
+    [
+        ("train", 0..train),
+        ("dev_seen", train..train + tenth),
+        ("dev_unseen", train + tenth - shared..test),
+        ("test_seen", test..test + tenth),
+        ("test_unseen", test + tenth..memes),
+    ]
+}
+
+fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Vec<Meme<'a>>> {
+    let mut pairs: Vec<&Pair> = samples.pairs.iter().collect();
+    Stream::new(making.seed, &["mirror", "hateful-memes", "pairs"]).shuffle(&mut pairs);
+    let mut ids: Vec<u32> = (1..MOST_ID).collect();
+    Stream::new(making.seed, &["mirror", "hateful-memes", "ids"]).shuffle(&mut ids);
+    let mut stream = Stream::new(making.seed, &["mirror", "hateful-memes", "memes"]);
+    let mut memes = Vec::new();
+    for (i, id) in ids.into_iter().take(making.samples as usize).enumerate() {
+        making.interrupt.check()?;
+        let pair = pairs[i % pairs.len()];
+        let wording = WORDINGS[stream.below(WORDINGS.len() as u64) as usize];
+        let file = match i % TRANSPARENT {
+            0 => samples.file(pair)?,
+            _ => pictures::file(&pictures::on_sheet(&samples.picture(pair)?, &mut stream), Format::Png)?,
+        };
+        memes.push(Meme { id, pair, text: wording.replace("{}", &pair.name), file });
+    }
+    Ok(memes)
+}

@@ -1,0 +1,133 @@
+//! MM-IMDb in the layout of its authors' archive: a film's description as IMDbPY gave it, its poster, and the splits. A
+//! film's genres stand for the frequent words of an emoji's name. Sources: see [`crate::datasets`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::pictures::{self, Format};
+use super::samples::{Emoji, Samples};
+use super::{Counts, Making, Place, tars};
+use crate::datasets::mm_imdb::GENRES;
+use crate::random::Stream;
+use crate::store::Digest;
+
+const ARCHIVE: &str = "mmimdb.tar.gz";
+/// Some that are not.
+const OTHER_GENRES: [&str; 3] = ["News", "Adult", "Reality-TV"];
+const PLOTS: [&str; 4] = [
+    "A quiet story about {}.",
+    "Years after the war, {} returns to the city and finds that nothing is as it was; old friends have become strangers.",
+    "{} and the others must find a way out before dawn.",
+    "The life of {}, told by those who knew better.",
+];
+/// Every so many posters one is grey.
+const GREY: usize = 9;
+
+struct Film<'a> {
+    id: String,
+    emoji: &'a Emoji,
+    genres: BTreeSet<usize>,
+}
+
+pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>) -> anyhow::Result<Counts> {
+    let splits = draw(making, samples);
+    let mut members = BTreeMap::from([("mmimdb/".to_owned(), Vec::new()), ("mmimdb/dataset/".to_owned(), Vec::new())]);
+    let mut counts = Counts::new();
+    let mut stream = Stream::new(making.seed, &["mirror", "mm-imdb", "films"]);
+    let mut ids = serde_json::Map::new();
+    for (split, films) in &splits {
+        counts.insert((*split).to_owned(), films.len() as u64);
+        for (i, film) in films.iter().enumerate() {
+            making.interrupt.check()?;
+            for genre in &film.genres {
+                *counts.entry(format!("{split} {}", GENRES[*genre])).or_default() += 1;
+            }
+            let format = if i % GREY == 0 { Format::GreyJpeg } else { Format::Jpeg };
+            let poster = pictures::on_sheet(&samples.picture(film.emoji)?, &mut stream);
+            members.insert(format!("mmimdb/dataset/{}.jpeg", film.id), pictures::file(&poster, format)?);
+            let description = format!("{:#}\n", description(film, &mut stream));
+            members.insert(format!("mmimdb/dataset/{}.json", film.id), description.into_bytes());
+        }
+        ids.insert((*split).to_owned(), films.iter().map(|film| film.id.as_str()).collect());
+    }
+    members.insert("mmimdb/split.json".to_owned(), serde_json::to_vec(&ids)?);
+    let path = place.folder.join(ARCHIVE);
+    let cannot = || format!("cannot write {}", path.display());
+    let mut out = BufWriter::new(File::create(&path).with_context(cannot)?);
+    tars::gzipped(&mut out, members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
+        .with_context(cannot)?;
+    out.flush().with_context(cannot)?;
+    let found = Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    place.made.insert(ARCHIVE.to_owned(), found);
+    Ok(counts)
+}
+
+/// Films by split, 6 to 1 to 3. Every genre occurs in every split: where none of its emoji was drawn, a film has it all
+/// the same.
+fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> [(&'static str, Vec<Film<'a>>); 3] {
+    let mut emoji: Vec<&Emoji> = samples.emoji.iter().filter(|emoji| !emoji.words.is_empty()).collect();
+    Stream::new(making.seed, &["mirror", "mm-imdb", "emoji"]).shuffle(&mut emoji);
+    let mut ids: Vec<u32> = (0..making.samples).collect();
+    Stream::new(making.seed, &["mirror", "mm-imdb", "ids"]).shuffle(&mut ids);
+    let mut films: Vec<Film<'a>> = ids
+        .into_iter()
+        .zip(emoji.iter().cycle())
+        .map(|(id, emoji)| Film {
+            // Seven digits with gaps, the first ones 0.
+            id: format!("{:07}", 417 + 29 * id),
+            emoji,
+            genres: emoji.words.iter().map(|word| *word as usize % GENRES.len()).collect(),
+        })
+        .collect();
+    let tenth = films.len() / 10;
+    let test = films.split_off(films.len() - 3 * tenth);
+    let dev = films.split_off(films.len() - tenth);
+    let mut splits = [("train", films), ("test", test), ("dev", dev)];
+    for (_, films) in &mut splits {
+        for genre in 0..GENRES.len() {
+            let n = films.len();
+            if !films.iter().any(|film| film.genres.contains(&genre)) {
+                films[genre % n].genres.insert(genre);
+            }
+        }
+    }
+    splits
+}
+
+fn description(film: &Film<'_>, stream: &mut Stream) -> serde_json::Value {
+    let name = &film.emoji.name;
+    let mut genres: Vec<&str> = film.genres.iter().map(|genre| GENRES[*genre]).collect();
+    if stream.below(8) == 0 {
+        genres.push(OTHER_GENRES[stream.below(3) as usize]);
+    }
+    stream.shuffle(&mut genres);
+    let plots = 1 + stream.below(3);
+    let plot: Vec<String> = (0..plots)
+        .map(|i| {
+            let plot = PLOTS[stream.below(PLOTS.len() as u64) as usize].replace("{}", name);
+            if stream.below(2) == 0 { format!("{plot}::Anonymous {i}") } else { plot }
+        })
+        .collect();
+    let year = 1920 + stream.below(95);
+    json!({
+        "title": name,
+        "year": year,
+        "kind": "movie",
+        "genres": genres,
+        "rating": (10 + stream.below(90)) as f64 / 10.0,
+        "votes": stream.below(100_000),
+        "runtimes": [(60 + stream.below(120)).to_string()],
+        "languages": ["English"],
+        "countries": ["USA"],
+        "color info": ["Color"],
+        "director": ["Smithee, Alan"],
+        "cast": [format!("A {}", film.emoji.subgroup)],
+        "plot outline": format!("About {name}."),
+        "plot": plot,
+        "long imdb title": format!("{name} ({year})"),
+    })
+}
