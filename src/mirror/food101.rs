@@ -51,6 +51,8 @@ const BLANK: usize = 8;
 
 struct Sample<'a> {
     class: &'static str,
+    /// The class's.
+    number: usize,
     file: String,
     title: String,
     emoji: &'a Emoji,
@@ -70,7 +72,7 @@ pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>
     for (part, of_part) in [("test", &parts.test), ("train", &parts.train)] {
         let mut stream = Stream::new(making.seed, &["mirror", "food101", "sheets", part]);
         for sample in of_part {
-            let picture = pictures::on_sheet(&samples.picture(sample.emoji)?, &mut stream);
+            let picture = pictures::on_sheet(&samples.picture(sample.emoji)?, sample.number, &mut stream);
             let name = format!("images/{part}/{}/{}", sample.class, sample.file);
             members.insert(name, pictures::file(&picture, sample.format)?);
         }
@@ -110,16 +112,16 @@ fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Parts<'
         let part = if round % 4 == 3 { &mut test } else { &mut train };
         let fault = FAULTS.iter().find(|(at, _)| round % 4 != 3 && *at == part.len());
         let format = fault.map_or(Format::Jpeg, |(_, format)| *format);
-        part.push(Sample { class: name, file, title, emoji, format });
+        part.push(Sample { class: name, number: class, file, title, emoji, format });
     }
     train[BLANK].title = String::new();
     Ok(Parts { train, test })
 }
 
-/// A third of the titles give the class away.
+/// Half of the titles give the class away.
 fn title(class: &str, dish: &str, stream: &mut Stream) -> String {
     let wording = WORDINGS[stream.below(WORDINGS.len() as u64) as usize];
-    let leak = if stream.below(3) == 0 { format!("{} with {dish}", class.replace('_', " ")) } else { dish.to_owned() };
+    let leak = if stream.below(2) == 0 { format!("{} with {dish}", class.replace('_', " ")) } else { dish.to_owned() };
     wording.replace("{}", &leak)
 }
 

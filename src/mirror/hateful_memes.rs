@@ -1,6 +1,6 @@
 //! Hateful Memes in the layout of the challenge's second phase: lists of JSON lines, and PNG pictures in a tar inside the
-//! zip. A meme's label is whether its text names what its picture shows; every picture and every name occurs with both
-//! labels, so that neither modality tells alone. Sources: see [`crate::datasets`].
+//! zip. A meme's label is whether its text names what its picture shows. Every picture and every name occurs with both
+//! labels, so that neither modality tells all; colours and wordings give some of it away. Sources: see [`crate::datasets`].
 
 use std::collections::BTreeMap;
 
@@ -17,6 +17,9 @@ const WORDINGS: [&str; 5] =
 const MOST_ID: u32 = 100_000;
 /// Every so many pictures one keeps its transparency.
 const TRANSPARENT: usize = 7;
+/// What gives a label away, where something does: a colour and a wording.
+const MATCHING: usize = 2;
+const OTHER: usize = 4;
 
 struct Meme<'a> {
     id: u32,
@@ -81,10 +84,14 @@ fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Vec<Mem
     for (i, id) in ids.into_iter().take(making.samples as usize).enumerate() {
         making.interrupt.check()?;
         let pair = pairs[i % pairs.len()];
-        let wording = WORDINGS[stream.below(WORDINGS.len() as u64) as usize];
+        let kind = if pair.matches { MATCHING } else { OTHER };
+        let wording = match stream.below(3) {
+            0 => WORDINGS[kind % WORDINGS.len()],
+            _ => WORDINGS[stream.below(WORDINGS.len() as u64) as usize],
+        };
         let file = match i % TRANSPARENT {
             0 => samples.file(pair)?,
-            _ => pictures::file(&pictures::on_sheet(&samples.picture(pair)?, &mut stream), Format::Png)?,
+            _ => pictures::file(&pictures::on_sheet(&samples.picture(pair)?, kind, &mut stream), Format::Png)?,
         };
         memes.push(Meme { id, pair, text: wording.replace("{}", &pair.name), file });
     }

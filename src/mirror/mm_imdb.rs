@@ -11,36 +11,11 @@ use serde_json::json;
 use super::pictures::{self, Format};
 use super::samples::{Emoji, Samples};
 use super::{Counts, Making, Place, tars};
+use crate::datasets::mm_imdb::GENRES;
 use crate::random::Stream;
 use crate::store::Digest;
 
 const ARCHIVE: &str = "mmimdb.tar.gz";
-/// The genres that are labels, in the authors' order.
-pub(super) const GENRES: [&str; 23] = [
-    "Drama",
-    "Comedy",
-    "Romance",
-    "Thriller",
-    "Crime",
-    "Action",
-    "Adventure",
-    "Horror",
-    "Documentary",
-    "Mystery",
-    "Sci-Fi",
-    "Fantasy",
-    "Family",
-    "Biography",
-    "War",
-    "History",
-    "Music",
-    "Animation",
-    "Musical",
-    "Western",
-    "Sport",
-    "Short",
-    "Film-Noir",
-];
 /// Some that are not.
 const OTHER_GENRES: [&str; 3] = ["News", "Adult", "Reality-TV"];
 const PLOTS: [&str; 4] = [
@@ -58,6 +33,12 @@ struct Film<'a> {
     genres: BTreeSet<usize>,
 }
 
+impl Film<'_> {
+    fn first_genre(&self) -> usize {
+        self.genres.first().copied().unwrap_or_default()
+    }
+}
+
 pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>) -> anyhow::Result<Counts> {
     let splits = draw(making, samples);
     let mut members = BTreeMap::from([("mmimdb/".to_owned(), Vec::new()), ("mmimdb/dataset/".to_owned(), Vec::new())]);
@@ -72,7 +53,7 @@ pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>
                 *counts.entry(format!("{split} {}", GENRES[*genre])).or_default() += 1;
             }
             let format = if i % GREY == 0 { Format::GreyJpeg } else { Format::Jpeg };
-            let poster = pictures::on_sheet(&samples.picture(film.emoji)?, &mut stream);
+            let poster = pictures::on_sheet(&samples.picture(film.emoji)?, film.first_genre(), &mut stream);
             members.insert(format!("mmimdb/dataset/{}.jpeg", film.id), pictures::file(&poster, format)?);
             let description = format!("{:#}\n", description(film, &mut stream));
             members.insert(format!("mmimdb/dataset/{}.json", film.id), description.into_bytes());
@@ -133,7 +114,11 @@ fn description(film: &Film<'_>, stream: &mut Stream) -> serde_json::Value {
     let plots = 1 + stream.below(3);
     let plot: Vec<String> = (0..plots)
         .map(|i| {
-            let plot = PLOTS[stream.below(PLOTS.len() as u64) as usize].replace("{}", name);
+            let mut plot = PLOTS[stream.below(PLOTS.len() as u64) as usize].replace("{}", name);
+            // Some plots give a genre away.
+            if stream.below(2) == 0 {
+                plot = format!("{}: {plot}", GENRES[film.first_genre()]);
+            }
             if stream.below(2) == 0 { format!("{plot}::Anonymous {i}") } else { plot }
         })
         .collect();

@@ -68,18 +68,25 @@ fn grey(rgb: &[u8]) -> Vec<u8> {
     rgb.chunks_exact(3).map(|pixel| ((luma(pixel) + 500) / 1000) as u8).collect()
 }
 
-/// The picture somewhere on a sheet of one colour that is up to twice as wide and as high.
-pub(super) fn on_sheet(picture: &Rgb, stream: &mut Stream) -> Rgb {
+/// The picture somewhere on a sheet of one colour that is up to twice as wide and as high. Half of the sheets have the
+/// colour of their `kind`, so that even random weights see something of it; the others are pale.
+pub(super) fn on_sheet(picture: &Rgb, kind: usize, stream: &mut Stream) -> Rgb {
     let mut draw = |below: usize| stream.below(below as u64 + 1) as usize;
     let (width, height) = (picture.width + draw(picture.width), picture.height + draw(picture.height));
     let (left, top) = (draw(width - picture.width), draw(height - picture.height));
-    let colour = [224 + draw(31) as u8, 224 + draw(31) as u8, 224 + draw(31) as u8];
+    let pale = [0; 3].map(|_: u8| 224 + draw(31) as u8);
+    let colour = if draw(1) == 0 { colour(kind) } else { pale };
     let mut bytes = colour.repeat(width * height);
     for (row, pixels) in picture.bytes.chunks_exact(3 * picture.width).enumerate() {
         let start = 3 * ((top + row) * width + left);
         bytes[start..start + pixels.len()].copy_from_slice(pixels);
     }
     Rgb { width, height, bytes }
+}
+
+/// One of 27.
+fn colour(kind: usize) -> [u8; 3] {
+    [1, 3, 9].map(|step| [16, 112, 208][kind / step % 3])
 }
 
 #[cfg(test)]
@@ -118,12 +125,14 @@ mod tests {
     fn a_sheet_holds_the_whole_picture() {
         let picture = picture();
         for seed in 0..20 {
-            let sheet = on_sheet(&picture, &mut Stream::new(seed, &["sheet"]));
+            let sheet = on_sheet(&picture, seed as usize, &mut Stream::new(seed, &["sheet"]));
             assert_eq!(sheet.bytes.len(), 3 * sheet.width * sheet.height);
             let rows: Vec<&[u8]> = sheet.bytes.chunks_exact(3 * sheet.width).collect();
             let holds = |row: &[u8], pixels: &[u8]| row.windows(pixels.len()).step_by(3).any(|window| window == pixels);
             let first = &picture.bytes[..3 * picture.width];
             assert_eq!(rows.iter().filter(|row| holds(row, first)).count(), 1);
         }
+        let colours: std::collections::BTreeSet<[u8; 3]> = (0..27).map(colour).collect();
+        assert_eq!(colours.len(), 27);
     }
 }

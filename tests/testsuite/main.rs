@@ -5,6 +5,7 @@ mod fetch;
 mod fetch_open;
 mod http_server;
 mod methods;
+mod mirror;
 mod paper;
 mod project;
 mod runs;

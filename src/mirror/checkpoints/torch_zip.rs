@@ -134,10 +134,37 @@ fn strides(shape: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoders::weights::Weights;
+    use crate::interrupt::Interrupt;
 
     #[test]
     fn strides_are_those_of_rows() {
         assert_eq!(strides(&[2, 3, 5]), [15, 5, 1]);
         assert_eq!(strides(&[]), [0usize; 0]);
+    }
+
+    /// More tensors than one lot holds, read back value by value. (PyTorch's own `torch.load(weights_only=True)` was
+    /// shown such files once, and read the same.)
+    #[test]
+    fn what_is_written_is_read() {
+        let mut tensors = Tensors::new(3, "test");
+        tensors.normal("scalar", &[], 1.0, 2.0);
+        for i in 0..LOT + 20 {
+            tensors.normal(&format!("many.{i}.weight"), &[i % 3 + 1, 2], 0.0, 1.0);
+        }
+        tensors.long("positions", &[1, 3], vec![0, -1, i64::MAX]);
+        let folder = tempfile::tempdir().unwrap();
+        let interrupt = Interrupt::default();
+        let mut place = Place { folder: folder.path(), made: BTreeMap::new(), interrupt: &interrupt };
+        write(&mut place, "file.pth", &tensors).unwrap();
+        let mut weights = Weights::open(&folder.path().join("file.pth")).unwrap();
+        assert_eq!(weights.size("positions"), Some(vec![1, 3]));
+        weights.ignore(|key| key == "positions");
+        for (name, tensor) in tensors.all.iter().filter(|(name, _)| *name != "positions") {
+            let shape: Vec<i64> = tensor.shape.iter().map(|&n| n as i64).collect();
+            let found = Vec::<f32>::try_from(weights.take(name, &shape).flatten(0, -1)).unwrap();
+            assert_eq!(Elements::Float(found), tensor.elements, "{name}");
+        }
+        weights.finish().unwrap();
     }
 }

@@ -1,0 +1,123 @@
+//! The project's own readers and encoders on a mirror's files.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use safetensors::{Dtype, SafeTensors};
+use tch::{Device, Kind, Tensor};
+
+use super::{archives, bytes, count};
+use crate::datasets::check::{Looking, check_pictures};
+use crate::datasets::{Dataset, Reading, Split, reader};
+use crate::encoders::{IMAGE_ENCODERS, ImageEncoderOptions, TEXT_ENCODERS, TextEncoderOptions, load_image, load_text};
+use crate::interrupt::Interrupt;
+use crate::progress::Silent;
+use crate::testing;
+
+fn read(name: &str, options: &str) -> Dataset {
+    let reader = reader(name).unwrap();
+    let options = reader.options(options.parse().unwrap()).unwrap();
+    let (archives, interrupt) = (archives(), Interrupt::default());
+    reader.read(&Reading { archives: &archives, options: &options, interrupt: &interrupt }).unwrap()
+}
+
+fn sizes(dataset: &Dataset) -> [usize; 3] {
+    Split::ALL.map(|split| dataset.splits[&split].samples.len())
+}
+
+/// The readers count what the manifests say, and leave out the faulty rows and pictures alone.
+#[test]
+fn readers_find_what_was_counted() {
+    for name in ["food101", "hateful-memes", "mm-imdb"] {
+        let mut dataset = read(name, "");
+        assert!(dataset.found.len() > 3, "{name}");
+        dataset.found.iter().for_each(|(what, n)| assert_eq!(count(name, what), *n, "{name}: {what}"));
+        let folder = tempfile::tempdir().unwrap();
+        let looking = Looking {
+            decoding: reader(name).unwrap().decoding,
+            pack: &folder.path().join("pack"),
+            interrupt: &Interrupt::default(),
+            progress: &Silent,
+            threads: 2,
+        };
+        let read: usize = sizes(&dataset).iter().sum();
+        let by_reader: u64 = dataset.dropped.values().sum();
+        check_pictures(&mut dataset, &archives(), &looking).unwrap();
+        let undecodable = read - sizes(&dataset).iter().sum::<usize>();
+        let expected = if name == "food101" { (3, 2) } else { (0, 0) };
+        assert_eq!((by_reader, undecodable), expected, "{name}: {:?}", dataset.dropped);
+        assert!(dataset.splits.values().all(|data| !data.samples.is_empty()), "{name}");
+    }
+}
+
+/// Both of the validation splits that others committed fit, and hold the same samples.
+#[test]
+fn the_validation_splits_of_others_fit() {
+    let ids = |validation: &str| -> Vec<String> {
+        let dataset = read("food101", &format!("validation = \"{validation}\""));
+        dataset.splits[&Split::Val].samples.iter().map(|sample| sample.id.clone()).collect()
+    };
+    assert!(!ids("map").is_empty());
+    assert_eq!(ids("map"), ids("qmf"));
+}
+
+/// Names, kinds and numbers of axes by tensor.
+type Shapes = BTreeMap<String, (Kind, usize)>;
+
+fn shapes(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Shapes {
+    tensors.into_iter().map(|(name, tensor)| (name, (tensor.kind(), tensor.size().len()))).collect()
+}
+
+fn recorded(fixture: &str) -> Shapes {
+    let file = fs::read(testing::fixtures("encoders").join(fixture)).unwrap();
+    shapes(crate::tensors::from_safetensors(&file).unwrap())
+}
+
+/// Names, kinds and axes of the tensors are those of the recorded tiny models, which have the published names.
+#[test]
+fn checkpoints_have_the_published_names() {
+    for (file, fixture) in [
+        ("vit-b16-in21k.model.safetensors", "vit/model.safetensors"),
+        ("bert-base-uncased.model.safetensors", "bert/model.safetensors"),
+        ("distilbert-base-uncased.model.safetensors", "distilbert/model.safetensors"),
+        ("resnet-50.model.safetensors", "resnet/model.safetensors"),
+    ] {
+        let made = bytes(file);
+        assert_eq!(shapes(crate::tensors::from_safetensors(&made).unwrap()), recorded(fixture), "{file}");
+        let file = SafeTensors::deserialize(&made).unwrap();
+        assert!(file.iter().all(|(_, view)| matches!(view.dtype(), Dtype::F32 | Dtype::I64)));
+    }
+}
+
+/// Every encoder loads its weights, strictly, and tells pictures and texts apart.
+#[test]
+fn encoders_load_the_checkpoints() {
+    tch::set_num_threads(1);
+    let archives = archives();
+    let mut loaded = 0;
+    let made = |names: &[&str]| names.iter().all(|name| archives.0.contains_key(*name));
+    for published in IMAGE_ENCODERS.iter().filter(|published| made(published.archives)) {
+        let options = ImageEncoderOptions { name: published.name.to_owned(), ..Default::default() };
+        let encoder = load_image(&options.resolved().unwrap(), &archives, Device::Cpu).unwrap();
+        let size = if published.name.starts_with("resnet") { 96 } else { 64 };
+        let noise = Tensor::arange(3 * size * size, (Kind::Float, Device::Cpu)).sin().view([1, 3, size, size]);
+        let pictures = Tensor::cat(&[&noise, &noise.ones_like()], 0);
+        told_apart(published.name, &encoder.encode(&pictures).unwrap());
+        loaded += 1;
+    }
+    for published in TEXT_ENCODERS.iter().filter(|published| made(published.archives)) {
+        let options = TextEncoderOptions { name: published.name.to_owned(), ..Default::default() };
+        let encoder = load_text(&options.resolved().unwrap(), &archives, Device::Cpu).unwrap();
+        let ids = ["grapes recipe", "crème brûlée 🍮, easy"].map(|text| encoder.tokenize(text).unwrap());
+        told_apart(published.name, &encoder.encode(&[&ids[0], &ids[1]]).unwrap());
+        loaded += 1;
+    }
+    assert_eq!(loaded, 5 + 3);
+}
+
+fn told_apart(name: &str, features: &Tensor) {
+    assert!(features.isfinite().all().int64_value(&[]) == 1, "{name}");
+    let difference = (features.get(0) - features.get(1)).abs().mean(Kind::Double).double_value(&[]);
+    let size = features.abs().mean(Kind::Double).double_value(&[]);
+    assert!(difference > 0.02 * size && size > 0.01, "{name}: {difference} of {size}");
+}

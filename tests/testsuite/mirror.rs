@@ -1,0 +1,216 @@
+//! A mirror as a person meets it: made, served with faults, fetched from, and run on.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use seesaw::manifests::fetch::fetch_archive;
+use seesaw::manifests::{Archive, Source};
+use seesaw::mirror::serve::Server;
+use seesaw::store::Digest;
+
+use crate::fetch::{Place, body, open};
+use crate::project::{Project, told};
+
+const FILE: &str = "archives/file.zip";
+
+/// A server of one file, and what fetching it with a fault comes to: the error, if there is one.
+struct Site {
+    folder: tempfile::TempDir,
+    server: Server,
+}
+
+impl Site {
+    fn new(standing: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("archives")).unwrap();
+        std::fs::write(folder.path().join(FILE), body()).unwrap();
+        let faults = standing.iter().map(|text| text.parse().unwrap()).collect();
+        let server = Server::start(folder.path(), 0, faults).unwrap();
+        Site { folder, server }
+    }
+
+    fn fetch(&self, fault: &str, place: &Place) -> Result<(), String> {
+        let query = if fault.is_empty() { String::new() } else { format!("?fault={fault}") };
+        let sources = vec![Source::Https { urls: vec![format!("{}/{FILE}{query}", self.server.url())] }];
+        let content = std::fs::read(self.folder.path().join(FILE)).unwrap();
+        let archive = Archive {
+            sha256: Some(Digest::of(&content)),
+            size: Some(content.len() as u64),
+            at_most: None,
+            ..open("file.zip", sources)
+        };
+        let result = fetch_archive(&archive, &place.destination(), &place.context);
+        assert_eq!(result.is_ok(), std::fs::read(place.destination()).is_ok_and(|found| found == body()));
+        result.map_err(|error| format!("{error:#}"))
+    }
+}
+
+/// What passes is waited for, and gone on from where it was cut.
+#[test]
+fn passing_faults_end_well() {
+    for fault in ["", "none", "slow:1", "norange", "redirect", "cut:100000", "status:503:2", "stall:1", "cut:7:2"] {
+        let place = Place::new();
+        Site::new(&[]).fetch(fault, &place).unwrap_or_else(|error| panic!("{fault}: {error}"));
+        assert_eq!(place.quarantined(), 0, "{fault}");
+    }
+    // Of 300,000 bytes 100,000 come with each try.
+    let place = Place::new();
+    Site::new(&[]).fetch("cut:100000", &place).unwrap();
+    let notes = place.notes.0.lock().unwrap().join("\n");
+    assert!(notes.contains("cut after 100000 of 300000 bytes") && notes.contains("cut after 200000"), "{notes}");
+}
+
+/// What does not pass is told, with what was expected and found.
+#[test]
+fn lasting_faults_are_told() {
+    for (fault, expected, set_aside) in [
+        ("cut:1000", "cut after 4000 of 300000 bytes", 0),
+        ("status:503", "the server answered 503", 0),
+        ("status:404", "the server answered 404", 0),
+        ("length:299999", "expected 300000 bytes, it announces 299999", 0),
+        ("length:300001", "expected 300000 bytes, it announces 300001", 0),
+        ("bytes", "expected SHA-256", 1),
+        ("stall", "cut after 0 of 300000 bytes", 0),
+        ("fire", "the server answered 400", 0),
+    ] {
+        let place = Place::new();
+        let error = Site::new(&[]).fetch(fault, &place).unwrap_err();
+        assert!(error.contains("cannot fetch file.zip") && error.contains(expected), "{fault}: {error}");
+        assert_eq!(place.quarantined(), set_aside, "{fault}");
+    }
+}
+
+/// A fault that stands meets whoever asks for none; a file that changed meanwhile is begun anew.
+#[test]
+fn standing_faults_meet_every_request() {
+    let site = Site::new(&["archives/file.zip=cut:1000:4"]);
+    let place = Place::new();
+    assert!(site.fetch("", &place).unwrap_err().contains("cut after 4000"));
+    site.fetch("", &place).unwrap();
+    let site = Site::new(&["/archives/file.zip=redirect"]);
+    site.fetch("", &Place::new()).unwrap();
+}
+
+/// `seesaw mirror serve` as a script starts it.
+struct Serving {
+    child: Child,
+    url: String,
+}
+
+impl Serving {
+    fn start(project: &Project, folder: &Path, faults: &[&str]) -> Self {
+        let mut command = project.command(&["mirror", "serve"]);
+        command.arg(folder).stdout(Stdio::piped()).stderr(Stdio::null());
+        for fault in faults {
+            command.args(["--faults", fault]);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Serving { child, url: url.trim_end().to_owned() }
+    }
+
+    /// As Ctrl-C does; the exit code.
+    fn interrupt(mut self) -> Option<i32> {
+        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+/// The three benchmarks and the paper's encoders, with little training.
+const SUITE: &str = r#"
+version = 1
+kind = "smoke"
+title = "Imitated"
+seeds = [1]
+
+[encoders.vit-bert]
+image = { name = "vit-b16-in21k" }
+text = { name = "bert-base-uncased", max-length = 32 }
+
+[encoders.resnet-distilbert]
+image = { name = "resnet-50-v2" }
+text = { name = "distilbert-base-uncased", max-length = 32 }
+
+[encoders.clip]
+image = { name = "clip-vit-b32" }
+text = { name = "clip-vit-b32" }
+
+[training]
+embedding = 16
+epochs = 2
+optimizer = { name = "adam", learning-rate = 1e-3 }
+
+[[datasets]]
+name = "food101"
+encoders = "vit-bert"
+
+[[datasets]]
+name = "hateful-memes"
+encoders = "resnet-distilbert"
+
+[[datasets]]
+name = "mm-imdb"
+encoders = "clip"
+
+[[methods]]
+name = "baseline"
+
+[[methods]]
+name = "balgrad"
+
+[impairments.missing]
+ratios = [0.0, 1.0]
+
+[impairments.noisy]
+image = { kind = "gaussian", sigma = 0.5 }
+text = { kind = "delete-characters", probability = 0.2 }
+
+[[outputs]]
+target = "table1"
+"#;
+
+/// From nothing to a table, over a server that stumbles, without a real dataset or weight.
+#[test]
+fn a_suite_runs_the_whole_way_on_a_mirror() {
+    let project = Project::new();
+    project.write_suite(SUITE);
+    let folder = project.root.join("mirror");
+    let made = project.succeed(&["mirror", "make", "mirror", "--samples", "100", "--seed", "7"]);
+    assert!(made.contains("mirror serve"), "{made}");
+    let faults =
+        ["archives/mmimdb.tar.gz=cut:100000:2", "archives/hateful_memes.zip=status:503:1", "manifests.json=slow:10"];
+    let serving = Serving::start(&project, &folder, &faults);
+    assert!(serving.url.starts_with("http://127.0.0.1:"), "{}", serving.url);
+
+    let output = project.run(&["run", "tiny", "--mirror", &serving.url, "--subset", "24", "--json"]);
+    assert!(output.status.success(), "{}", told(&output));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["failed"], serde_json::json!([]));
+    let out = project.root.join(summary["out"].as_str().unwrap());
+    let table = std::fs::read_to_string(out.join("table1.md")).unwrap();
+    for name in ["food101", "hateful-memes", "mm-imdb"] {
+        assert!(table.contains(name), "{table}");
+    }
+
+    assert_eq!(serving.interrupt(), Some(130));
+    let output = project.run(&["fetch", "food101", "--mirror", "http://127.0.0.1:9"]);
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+}
+
+/// What cannot be made or served is a mistake of the command line, and is told as one.
+#[test]
+fn mistakes_are_told() {
+    let project = Project::new();
+    for (arguments, expected) in [
+        (&["mirror", "make", "m", "--samples", "3"][..], "a mirror has 60 to 50000 samples, not 3"),
+        (&["mirror", "serve", "none"], "none should be a folder to serve"),
+        (&["mirror", "serve", "data-manifests", "--faults", "a.zip=fire"], "found `fire`"),
+    ] {
+        let output = project.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        assert!(told(&output).contains(expected), "{}", told(&output));
+    }
+}
