@@ -6,6 +6,11 @@ CARGO ?= cargo
 # cpu or cuda; empty: what is there already, else CUDA where `nvidia-smi` answers.
 TORCH ?=
 export TORCH
+# What `make reproduce` runs, where, and on how many samples of each split (all if empty).
+SUITE ?= paper
+DEVICE ?= auto
+SUBSET ?=
+MIRROR ?=
 
 .DEFAULT_GOAL := all
 .PHONY: all help libtorch build smoke test test-setup reproduce clean clean-all
@@ -24,11 +29,9 @@ test: libtorch test-setup
 	$(CARGO) clippy --locked --release --all-targets -- -D warnings
 	$(CARGO) test --locked --release
 
-## reproduce: make every table and figure of the paper
-reproduce:
-	@echo "error: the paper's own benchmarks are not built yet, so its tables cannot be made" >&2
-	@echo "hint: \`make smoke\` makes the same table and figure on a small benchmark" >&2
-	@exit 1
+## reproduce: make the paper's tables 1 to 3 and figures 2, 4, 6 and 7 on its own benchmarks (SUITE, DEVICE, SUBSET, MIRROR)
+reproduce: build
+	@$(SEESAW) run $(SUITE) --device $(DEVICE) $(if $(SUBSET),--subset $(SUBSET)) $(if $(MIRROR),--mirror $(MIRROR))
 
 ## clean: remove what was compiled, and out/; results stay in the store, and libtorch stays
 clean:
