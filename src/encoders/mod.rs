@@ -1,10 +1,9 @@
 //! Frozen encoders: pictures and texts to features.
 //!
-//! One file per architecture ([`vit`], [`resnet`], [`efficientnet_lite`], [`bert`], [`distilbert`], [`clip`]), of the parts
-//! in [`layers`]; `checkpoints` holds the published weights that
-//! experiments can name, each a row of [`IMAGE_ENCODERS`] or [`TEXT_ENCODERS`]; [`weights`] reads files of weights,
-//! [`tokenize`] texts (pictures: [`crate::datasets::preprocess`]); the pipeline runs an encoder over a list of any
-//! length.
+//! One file per architecture ([`vit`], [`resnet`], [`efficientnet_lite`], [`bert`], [`distilbert`], [`clip`]), made of the
+//! parts in [`layers`]; `checkpoints` holds the published weights that experiments can name, each a row of
+//! [`IMAGE_ENCODERS`] or [`TEXT_ENCODERS`]; [`weights`] reads files of weights, [`tokenize`] texts (pictures:
+//! [`crate::datasets::preprocess`]); the pipeline runs an encoder over a list of any length.
 //!
 //! To add an encoder: a file for its architecture if there is none yet, a row for its weights, and a manifest that says
 //! where these come from.
