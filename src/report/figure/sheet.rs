@@ -114,7 +114,7 @@ mod tests {
         assert_eq!((sheet.width, sheet.height), (1240, 56 + 2 * 226 + 20));
         for at in 0..tiles.len() {
             let (left, top) = corner(at);
-            let middle = 3 * ((top + BOX.1 / 2) * sheet.width + left + BOX.0 / 2);
+            let middle = 3 * ((top + (BOX.1 - 1) / 2) * sheet.width + left + (BOX.0 - 1) / 2);
             assert_eq!(sheet.bytes[middle..middle + 3], [200, 10, 30], "{at}");
         }
         draw("Nothing", "", &[]).unwrap();
