@@ -17,9 +17,13 @@ use crate::store::Output;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Datasets or manifests [default: all]
+    /// Datasets or manifests
+    #[arg(required_unless_present_any = ["all", "check"])]
     names: Vec<String>,
-    /// Download nothing: compare what is in the store with its hashes again
+    /// Everything that there is a manifest for: tens of gigabytes
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Download nothing: compare what is in the store with its hashes again [default: all of it]
     #[arg(long)]
     check: bool,
     /// Bring again what has no public checksum, and record what comes in place of what was recorded

@@ -176,6 +176,9 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
 fn look(reading: &Reading<'_>, text: Text) -> anyhow::Result<Found> {
     let mut found = Found::default();
     Archive::open(reading.archives.path(ARCHIVE)?)?.walk(reading.interrupt, &mut |entry, content| {
+        if super::is_litter(&entry.name) {
+            return Ok(());
+        }
         let parts: Vec<&str> = entry.name.split('/').collect();
         match parts.as_slice() {
             [.., "images", part @ ("train" | "test"), class, file] => {

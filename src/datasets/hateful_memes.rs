@@ -177,6 +177,9 @@ fn picture_of(path: &str) -> String {
 fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
     let mut found = Found::default();
     Archive::open(reading.archives.path(ARCHIVE)?)?.walk(reading.interrupt, &mut |entry, content| {
+        if super::is_litter(&entry.name) {
+            return Ok(());
+        }
         let file = entry.name.rsplit('/').next().unwrap_or_default();
         if let Some(name) = file.strip_suffix(".jsonl").filter(|name| LISTS.contains(name)) {
             let text = content.read_all(MOST_LIST)?;

@@ -165,6 +165,9 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
 fn look(reading: &Reading<'_>, which: Plot) -> anyhow::Result<Found> {
     let mut found = Found::default();
     Archive::open(reading.archives.path(ARCHIVE)?)?.walk(reading.interrupt, &mut |entry, content| {
+        if super::is_litter(&entry.name) {
+            return Ok(());
+        }
         let file = entry.name.rsplit('/').next().unwrap_or_default();
         let (id, ending) = file.rsplit_once('.').unwrap_or((file, ""));
         match ending {

@@ -169,6 +169,11 @@ impl Archives {
     }
 }
 
+/// Whether a member is what a desktop leaves behind: hidden files, and macOS's shadows of files.
+fn is_litter(member: &str) -> bool {
+    member.split('/').any(|part| part.starts_with('.') || part == "__MACOSX")
+}
+
 /// Where a dataset's pictures are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pictures {

@@ -40,6 +40,8 @@ fn phase_2_is_read_with_its_pictures_in_an_archive_of_their_own() {
         ("data/test_seen.jsonl", test.as_bytes()),
         ("data/img.tar.gz", &images),
     ];
+    let members: Vec<(&str, &[u8])> =
+        members.into_iter().chain([("__MACOSX/data/train.jsonl", b"x".as_slice())]).collect();
     let dataset = read(&members, "").unwrap();
     assert_eq!(dataset.classes, ["not hateful", "hateful"]);
     let train = &dataset.splits[&Split::Train];

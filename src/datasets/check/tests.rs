@@ -1,0 +1,113 @@
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use image::{ImageFormat, RgbImage};
+
+use super::super::collect::Collector;
+use super::super::{Split, TaskKind};
+use super::*;
+use crate::progress::Silent;
+use crate::testing::zip;
+
+fn png() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    RgbImage::from_pixel(9, 7, image::Rgb([1, 2, 3])).write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
+    bytes
+}
+
+/// A dataset of one sample per member, and one more that shares the first picture.
+fn dataset(members: &[&str]) -> Dataset {
+    let mut collector = Collector::default();
+    for (i, member) in members.iter().chain(members.first()).enumerate() {
+        let picture = Picture { archive: "a".into(), member: (*member).into() };
+        collector.push(Split::Train, format!("{i}"), &picture, &format!("text {i}"), vec![0]);
+    }
+    collector.into_dataset(TaskKind::Multiclass, vec!["class".into()])
+}
+
+fn checked(path: PathBuf, dataset: &mut Dataset, pack: &Path, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let archives = Archives([("a".to_owned(), path)].into());
+    let decoding = Decoding::PILLOW;
+    let looking = Looking { decoding, pack, interrupt, progress: &Silent, threads: 2 };
+    check_pictures(dataset, &archives, &looking)
+}
+
+/// The gzipped tar of the same members.
+fn tarred(path: &Path, members: &[(&str, &[u8])]) {
+    let file = std::fs::File::create(path).unwrap();
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(file, flate2::Compression::fast()));
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, *bytes).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap();
+}
+
+/// Bad pictures are left out with their samples, in an archive that is read in place and in one that is copied from.
+#[test]
+fn bad_pictures_cost_their_samples_alone() {
+    let (good, folder) = (png(), tempfile::tempdir().unwrap());
+    let cut = &good[..good.len() - 20];
+    let members: [(&str, &[u8]); 5] = [
+        ("b/good.png", &good),
+        ("a/cut.png", cut),
+        ("c/empty.jpg", b""),
+        ("c/page.jpg", b"<html></html>"),
+        ("d/too.jpg", &good),
+    ];
+    let names = members.map(|(name, _)| name);
+    let dropped = [("picture: cut short", 1), ("picture: empty file", 1), ("picture: not a picture", 1)];
+    for (file, in_place) in [("archive.zip", true), ("archive.tar.gz", false)] {
+        let path = folder.path().join(file);
+        if in_place {
+            zip(&path, &members)
+        } else {
+            tarred(&path, &members)
+        }
+        let (mut data, pack) = (dataset(&names), folder.path().join(format!("{file}.pack")));
+        checked(path, &mut data, &pack, &Interrupt::default()).unwrap();
+        assert_eq!(data.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into(), "{file}");
+        let train = &data.splits[&Split::Train];
+        let ids: Vec<&str> = train.samples.iter().map(|sample| sample.id.as_str()).collect();
+        assert_eq!(ids, ["0", "4", "5"]);
+        assert_eq!(train.texts, ["text 0", "text 4", "text 5"]);
+        let archive = if in_place { "a" } else { PACK };
+        let picture = |member: &str| Picture { archive: archive.into(), member: member.into() };
+        assert_eq!(train.pictures, [picture("b/good.png"), picture("d/too.jpg")]);
+        let mut copies = ZipReader::open(&pack).unwrap();
+        let copied: &[&str] = if in_place { &[] } else { &["b/good.png", "d/too.jpg"] };
+        assert_eq!(copies.names(), copied);
+        if !in_place {
+            assert_eq!(copies.read("b/good.png").unwrap(), good);
+        }
+    }
+}
+
+/// A member whose checksum is wrong counts as a bad picture.
+#[test]
+fn a_damaged_member_is_left_out() {
+    let (good, folder) = (png(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("archive.zip");
+    zip(&path, &[("one.png", &good), ("two.png", &good)]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let place = bytes.windows(good.len()).position(|window| window == good).unwrap();
+    bytes[place + 40] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let mut data = dataset(&["one.png", "two.png"]);
+    checked(path, &mut data, &folder.path().join("pack"), &Interrupt::default()).unwrap();
+    assert_eq!(data.dropped, [("picture: damaged in the archive".to_owned(), 2)].into());
+    assert_eq!(data.splits[&Split::Train].pictures.len(), 1);
+}
+
+#[test]
+fn a_stop_is_heard() {
+    let (good, folder) = (png(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("archive.zip");
+    zip(&path, &[("one.png", &good)]);
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    let stopped = checked(path, &mut dataset(&["one.png"]), &folder.path().join("pack"), &interrupt).unwrap_err();
+    assert_eq!(crate::errors::class_of(&stopped), crate::errors::Class::Interrupted);
+}
