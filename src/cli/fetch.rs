@@ -166,7 +166,8 @@ fn told(reports: &[Report]) -> String {
         let mib = |size: u64| format!("{:.1} MiB", size as f64 / f64::from(1 << 20));
         let size = report.size.map_or_else(|| "size unknown".to_owned(), mib);
         text += &format!("{:<9} {size:>12}  {}", report.state, report.archive);
-        if let Some(cause) = &report.cause {
+        // Why a download failed was told when it did.
+        if let Some(cause) = report.cause.as_ref().filter(|_| report.state != "failed") {
             text += &format!(": {}", cause.replace('\n', " "));
         }
         text.push('\n');

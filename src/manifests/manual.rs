@@ -39,8 +39,12 @@ pub(super) fn fetch(
     let Some(found) = found else {
         let downloads = context.manual.first().map_or_else(|| PathBuf::from("downloads"), Clone::clone);
         let or_folder = folder.map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
+        let message = match archive.sources.len() {
+            1 => format!("{} has to be fetched by hand", archive.name),
+            _ => format!("{file} is not in {}", downloads.display()),
+        };
         return Err(errors::failed(
-            format!("{} has to be fetched by hand", archive.name),
+            message,
             format!(
                 "{accept} at {url}, then put the file {file}{or_folder} into {} and run this again",
                 downloads.display()

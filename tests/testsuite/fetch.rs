@@ -303,7 +303,7 @@ fn sources_are_tried_in_order() {
     let place = Place::new();
     let error = place.fetch(sources()).unwrap_err();
     let (told, hint) = (format!("{error:#}"), seesaw::errors::hint_of(&error).unwrap().to_owned());
-    assert!(told.contains("404") && told.contains("has to be fetched by hand"), "{told}");
+    assert!(told.contains("404") && told.contains("given.zip is not in"), "{told}");
     assert!(hint.contains("check the network") && hint.contains("put the file given.zip"), "{hint}");
     std::fs::create_dir_all(&place.context.manual[0]).unwrap();
     std::fs::write(place.context.manual[0].join("given.zip"), body()).unwrap();
