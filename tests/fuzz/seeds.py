@@ -1,9 +1,9 @@
-"""Fills fuzz/corpus/ from the fixtures of the tests."""
+"""Fills tests/fuzz/corpus/ from the fixtures of the tests."""
 
 import gzip, io, json, pathlib, tarfile, zipfile
 
 here = pathlib.Path(__file__).resolve().parent
-fixtures = here.parent / "tests" / "fixtures"
+fixtures = here.parent / "fixtures"
 
 
 def seed(target, name, content):
