@@ -456,7 +456,7 @@ fn a_killed_run_takes_its_pip_along() {
     let script = root.join("pip.sh");
     std::fs::write(&script, "sleep 300 & echo $! > $0.child; echo $$ > $0.id; wait").unwrap();
     let mut run = std::process::Command::new(assert_cmd::cargo::cargo_bin!("seesaw"))
-        .args(["fetch", "--quiet", "--store"])
+        .args(["fetch", "--all", "--quiet", "--store"])
         .arg(root.join("store"))
         .current_dir(root)
         .env("SEESAW_PIP", format!("/bin/sh {}", script.display()))
