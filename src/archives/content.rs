@@ -99,13 +99,14 @@ pub(super) fn drain(input: &mut dyn Read, place: &str, interrupt: &Interrupt) ->
 pub(super) fn told(error: io::Error, place: &str) -> anyhow::Error {
     match at(error, place).downcast::<Problem>() {
         Ok(problem) => problem.into(),
-        Err(error) => error.into(),
+        Err(error) => anyhow::Error::new(error).context(format!("cannot read {place}")),
     }
 }
 
-/// As [`told`], but still an error of reading, for those who read through [`Read`].
+/// As [`told`], but still an error of reading, for those who read through [`Read`]. What the system says of the disk is
+/// no fault of the archive, and stays what it is.
 pub(super) fn at(error: io::Error, place: &str) -> io::Error {
-    if error.get_ref().is_some_and(|inner| inner.is::<Problem>()) {
+    if error.raw_os_error().is_some() || error.get_ref().is_some_and(|inner| inner.is::<Problem>()) {
         return error;
     }
     let why = match error.kind() {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::picture::{Decoding, decode};
 use super::{Archives, Dataset, Picture};
-use crate::archives::{Archive, PackWriter, ZipReader};
+use crate::archives::{Archive, PackWriter, ZipReader, is_damage};
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Unit};
 
@@ -86,7 +86,8 @@ fn in_place_faults(zip: &ZipReader, members: &BTreeSet<&str>, looking: &Looking<
                 Ok(bytes) if bytes.len() as u64 > MOST_BYTES => Some("file longer than 64 MiB"),
                 Ok(bytes) => fault(&bytes, looking.decoding),
                 // One damaged member of a hundred thousand is no reason to stop; the others have checksums of their own.
-                Err(_) => Some("damaged in the archive"),
+                Err(error) if is_damage(&error) => Some("damaged in the archive"),
+                Err(error) => return Err(error),
             };
             looking.progress.advance(1);
             Ok(reason.map(|reason| ((*member).to_owned(), reason)))

@@ -94,7 +94,7 @@ fn from_mirror(
 ) -> Result<(), Failure> {
     let address = Url::parse(url).with_context(|| format!("{url} is no address")).map_err(Failure::Mirror)?;
     let client = request::client(&address, &context.patience).map_err(Failure::Mirror)?;
-    let mirror = Mirror { client, address, access, last, archive, context };
+    let mirror = Mirror { client, url, address, access, last, archive, context };
     loop {
         let mut partial = Partial::open(archive, url, context).map_err(disk)?;
         mirror.complete(&mut partial)?;
@@ -122,6 +122,8 @@ fn disk(error: anyhow::Error) -> Failure {
 
 struct Mirror<'a> {
     client: Client,
+    /// As the manifest writes it.
+    url: &'a str,
     address: Url,
     access: &'a Access,
     /// Whether no other mirror follows.
@@ -208,7 +210,7 @@ impl Mirror<'_> {
                 return Err(Failure::Passing(error, None));
             }
         }
-        let origin = |version: &String| Origin { url: self.address.to_string(), version: version.clone() };
+        let origin = |version: &String| Origin { url: self.url.to_owned(), version: version.clone() };
         if self.archive.expected().is_none() {
             partial.belongs_to(head.version.as_ref().map(origin)).map_err(disk)?;
         }

@@ -63,8 +63,16 @@ fn an_open_download_goes_on_in_a_later_run() {
     std::fs::remove_file(place.destination()).unwrap();
     let left = server.ranges.lock().unwrap().len();
     let good = Server::start(body(), vec![]);
-    assert!(fetched(&place, &from(&good)).unwrap() == body());
+    let mut moved = from(&good);
+    moved.at_most = Some(299_999);
+    fetched(&place, &moved).unwrap_err();
     assert_eq!(*good.ranges.lock().unwrap(), [""], "another address may have another file");
+    // What it left belongs to nobody now; a run that is cut leaves what the next one goes on with.
+    let cut = Answer::VersionCutAfter("\"one\"", 1000);
+    let server = Server::start(body(), [vec![cut; 4], vec![Answer::Version("\"one\"")]].concat());
+    fetched(&place, &from(&server)).unwrap_err();
+    assert!(fetched(&place, &from(&server)).unwrap() == body());
+    assert_eq!(server.ranges.lock().unwrap().last().unwrap(), "bytes=4000-");
     assert_eq!(left, 4);
 }
 
