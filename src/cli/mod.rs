@@ -3,15 +3,18 @@
 mod data;
 mod doctor;
 mod explain;
+mod export;
 mod fetch;
 pub mod finish;
 mod methods;
 mod mirror;
 mod plan;
 mod project;
+mod provenance;
 mod run;
 mod status;
 mod trace;
+mod verify;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -79,6 +82,10 @@ enum Command {
     Fetch(fetch::Args),
     /// Look at a dataset: counts, what was left out and why, a few samples
     Data(data::Args),
+    /// Pack a finished run into one file that others can check
+    Export(export::Args),
+    /// Check a file that `export` wrote: every hash, every key, every number; and train some of it again
+    Verify(verify::Args),
     /// Make and serve a small imitation of the datasets and weights, to try everything without them
     Mirror(mirror::Args),
     /// Look at this machine: versions, device, places, and what is missing
@@ -94,6 +101,12 @@ impl Cli {
             Command::Doctor(_) => None,
             Command::Methods(ref args) => return methods::run(args).map(Some),
             Command::Mirror(ref args) => return mirror::run(&self.global, args).map(Some),
+            Command::Export(ref args) => return export::run(&self.global, args).map(Some),
+            // Training alone needs libtorch.
+            Command::Verify(ref args) if args.rerun.is_none() => {
+                return verify::run(&self.global, args, None).map(Some);
+            }
+            Command::Verify(_) => None,
             _ => project::device_without_libtorch(&self.global.device)?,
         };
         let Some(device) = device else { return Ok(None) };
@@ -107,7 +120,8 @@ impl Cli {
             Command::Data(args) => data::run(&self.global, args, device).map(Some),
             Command::Methods(args) => methods::run(args).map(Some),
             Command::Mirror(args) => mirror::run(&self.global, args).map(Some),
-            Command::Doctor(_) => Ok(None),
+            Command::Export(args) => export::run(&self.global, args).map(Some),
+            Command::Verify(_) | Command::Doctor(_) => Ok(None),
         }
     }
 
@@ -124,6 +138,8 @@ impl Cli {
             Command::Data(args) => data::run(&self.global, args, device()?),
             Command::Methods(args) => methods::run(args),
             Command::Mirror(args) => mirror::run(&self.global, args),
+            Command::Export(args) => export::run(&self.global, args),
+            Command::Verify(args) => verify::run(&self.global, args, Some(device()?)),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }

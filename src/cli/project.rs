@@ -89,10 +89,15 @@ impl Project {
         let suite = suite.on_trial(global.subset, global.mirror.is_some());
         let manifests = self.load_manifests(global, interrupt)?;
         let graph = plan::build(&suite, &manifests, &self.templates())?;
+        let out = self.out(global, &suite.name);
+        Ok(Planned { suite, manifests, graph, out })
+    }
+
+    /// Where a suite's results go: trials have folders of their own.
+    pub fn out(&self, global: &Global, suite: &str) -> PathBuf {
         let mirrored = if global.mirror.is_some() { ".mirror" } else { "" };
         let reduced = global.subset.map_or_else(String::new, |subset| format!(".subset-{subset}"));
-        let out = self.root.join("out").join(format!("{}{mirrored}{reduced}", suite.name));
-        Ok(Planned { suite, manifests, graph, out })
+        self.root.join("out").join(format!("{suite}{mirrored}{reduced}"))
     }
 
     /// The store's folder: `--store`, `SEESAW_STORE`, or `.seesaw` in the project.
@@ -116,7 +121,7 @@ impl Project {
     }
 }
 
-fn available_cores() -> usize {
+pub(super) fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

@@ -114,10 +114,12 @@ fn sources(
     let mut sources = Vec::new();
     let mut add = |file: String, is_same: bool| -> anyhow::Result<()> {
         let path = project.root.join(&file);
-        let digest = || Ok(Digest::of(&std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?));
-        let sha256 = if is_same { Some(digest()?) } else { None };
+        let sha256 = match is_same {
+            true => Some(Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?.0),
+            false => None,
+        };
         sources.push(SourceFile { file, sha256 });
-        anyhow::Ok(())
+        Ok(())
     };
     let same_suite = Suite::load(&project.experiments(), &suite.name)
         .is_ok_and(|found| format!("{:?}", found.on_trial(suite.subset, mirror)) == format!("{suite:?}"));

@@ -135,6 +135,8 @@ pub struct Recipes {
 pub enum Status {
     Done,
     Failed,
+    /// It wants what only a person can get.
+    Lacking,
     NotRun,
 }
 
@@ -263,6 +265,7 @@ fn step<'a>(graph: &Graph, id: NodeId, outcome: &NodeOutcome, action: impl Fn(No
         status: match outcome {
             NodeOutcome::Done(..) => Status::Done,
             NodeOutcome::Absent(Absence::Failed(_)) => Status::Failed,
+            NodeOutcome::Absent(Absence::Lacking(_)) => Status::Lacking,
             NodeOutcome::Absent(Absence::NotRun(_)) | NodeOutcome::NotWanted => Status::NotRun,
         },
         key: None,
@@ -301,5 +304,3 @@ pub fn files(graph: &Graph, nodes: &[NodeOutcome]) -> Vec<File> {
     graph.publications.iter().filter_map(file).collect()
 }
 
-#[cfg(test)]
-mod tests;

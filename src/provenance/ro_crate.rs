@@ -224,5 +224,3 @@ fn collection(provenance: &Provenance, kind: Kind) -> Option<Value> {
     }))
 }
 
-#[cfg(test)]
-mod tests;
