@@ -30,8 +30,14 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let store = crate::store::Store::open(&project.store_path(global))?;
     let name = out.file_name().map_or_else(|| args.suite.clone(), |name| name.to_string_lossy().into_owned());
     let destination = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.tar.gz")));
-    let export =
-        Export { project: &project.root, out: &out, store: &store, with: &args.with, interrupt: &interrupt };
+    let export = Export {
+        project: &project.root,
+        templates: &project.templates(global),
+        out: &out,
+        store: &store,
+        with: &args.with,
+        interrupt: &interrupt,
+    };
     let packed = export.write(&destination)?;
     if args.json {
         super::print_json(&packed)?;

@@ -17,6 +17,7 @@ use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::provenance::Provenance;
 use crate::provenance::record::{self, Status, Step};
+use crate::report::templates::Templates;
 use crate::steps::Kind;
 use crate::store::{Digest, Output, Store};
 
@@ -24,6 +25,8 @@ use crate::store::{Digest, Output, Store};
 pub struct Export<'a> {
     /// The project's folder.
     pub project: &'a Path,
+    /// Where the suite's templates are.
+    pub templates: &'a Templates,
     /// The suite's folder under `out/`.
     pub out: &'a Path,
     pub store: &'a Store,
@@ -131,7 +134,10 @@ impl Export<'_> {
 
     fn add_sources(&self, provenance: &Provenance, members: &mut Members) -> anyhow::Result<()> {
         for source in &provenance.sources {
-            let path = self.project.join(&source.file);
+            let path = match source.file.strip_prefix("templates/") {
+                Some(name) => self.templates.path(name),
+                None => self.project.join(&source.file),
+            };
             let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let output = Output { sha256: Digest::of(&bytes), size: bytes.len() as u64 };
             if source.sha256 != Some(output.sha256) {

@@ -9,6 +9,7 @@ use crate::experiments::Suite;
 use crate::manifests::{self, Manifest};
 use crate::provenance::Provenance;
 use crate::provenance::record::{Environment, Status};
+use crate::report::templates::Templates;
 use crate::steps::Absence;
 use crate::store::{Action, Digest, Ingredients, Value};
 
@@ -28,7 +29,7 @@ pub fn build(
     let suite = suite.on_trial(provenance.suite.subset, provenance.suite.mirror);
     let mut manifests = manifests::load_all(&project.join("data-manifests"))?;
     overlay(&mut manifests)?;
-    plan::build(&suite, &manifests, &project.join("templates"))
+    plan::build(&suite, &manifests, &Templates(vec![project.join("templates")]))
 }
 
 /// What the bundle knows of the steps of its plan.
