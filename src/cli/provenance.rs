@@ -127,8 +127,9 @@ fn sources(
     for manifest in used {
         let name = &manifest.name;
         // A mirror's manifests stand in for those of the project, whose files are told all the same.
-        let same = mirror || Manifest::load(&project.manifests().join(format!("{name}.json")))
-            .is_ok_and(|found| unlocked(&found) == unlocked(manifest));
+        let same = mirror
+            || Manifest::load(&project.manifests().join(format!("{name}.json")))
+                .is_ok_and(|found| unlocked(&found) == unlocked(manifest));
         add(format!("data-manifests/{name}.json"), same)?;
         if lock::path(&project.manifests(), name).exists() {
             add(format!("data-manifests/{name}.lock.json"), true)?;

@@ -118,7 +118,8 @@ fn repeat(
     })?;
     let cells = rerun::choose(&graph, &provenance, count, seed);
     take_over_archives(global, &graph, engine)?;
-    let display = Display::new(graph.needed_for(&cells).len(), if global.quiet { Style::Quiet } else { Style::Automatic });
+    let display =
+        Display::new(graph.needed_for(&cells).len(), if global.quiet { Style::Quiet } else { Style::Automatic });
     let vector_instructions = features();
     let rerun = Rerun {
         bundle,

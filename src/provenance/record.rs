@@ -303,4 +303,3 @@ pub fn files(graph: &Graph, nodes: &[NodeOutcome]) -> Vec<File> {
     };
     graph.publications.iter().filter_map(file).collect()
 }
-

@@ -80,7 +80,8 @@ fn profile() -> Value {
 
 /// Under which terms the numbers may be used is decided by what they were made of.
 fn terms(provenance: &Provenance) -> Value {
-    let material = |material: &record::Material| format!("{}: {} ({})", material.title, material.licence, material.note);
+    let material =
+        |material: &record::Material| format!("{}: {} ({})", material.title, material.licence, material.note);
     json!({
         "@id": TERMS,
         "@type": "CreativeWork",
@@ -223,4 +224,3 @@ fn collection(provenance: &Provenance, kind: Kind) -> Option<Value> {
         "hasPart": published(provenance, kind).map(|file| reference(&file.file)).collect::<Vec<_>>(),
     }))
 }
-

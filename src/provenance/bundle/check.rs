@@ -103,7 +103,9 @@ fn actions(bundle: &Bundle) -> (Actions, Check) {
         check.examined += 1;
         match bundle.store.action(key) {
             Some(action) => drop(actions.insert(key, action)),
-            None => check.problems.push(format!("`{name}` does not have the key that its ingredients give, or was edited")),
+            None => {
+                check.problems.push(format!("`{name}` does not have the key that its ingredients give, or was edited"))
+            }
         }
     }
     (actions, check)
@@ -115,7 +117,10 @@ fn objects(bundle: &Bundle, actions: &Actions) -> Check {
     let outputs: BTreeMap<Digest, (&str, &str, u64)> = actions
         .values()
         .flat_map(|action| {
-            action.outputs.iter().map(|(name, output)| (output.sha256, (action.label.as_str(), name.as_str(), output.size)))
+            action
+                .outputs
+                .iter()
+                .map(|(name, output)| (output.sha256, (action.label.as_str(), name.as_str(), output.size)))
         })
         .collect();
     for name in bundle.manifest.members.keys().filter(|name| name.starts_with("store/objects/")) {
@@ -179,7 +184,11 @@ fn steps(provenance: &Provenance, actions: &Actions) -> Check {
         }
     }
     for (key, action) in actions.iter().filter(|(key, _)| !named.contains(*key)) {
-        check.problems.push(format!("the record `{}` ({}) is of no step of the provenance", action_member(*key), action.label));
+        check.problems.push(format!(
+            "the record `{}` ({}) is of no step of the provenance",
+            action_member(*key),
+            action.label
+        ));
     }
     check.leave(left);
     check

@@ -99,7 +99,9 @@ impl Export<'_> {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(self.again(format_args!("there is no finished run to export: {} is missing", path.display())));
+                return Err(
+                    self.again(format_args!("there is no finished run to export: {} is missing", path.display()))
+                );
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
@@ -141,7 +143,9 @@ impl Export<'_> {
             let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let output = Output { sha256: Digest::of(&bytes), size: bytes.len() as u64 };
             if source.sha256 != Some(output.sha256) {
-                return Err(self.again(format_args!("{} was changed since the run was planned from it", path.display())));
+                return Err(
+                    self.again(format_args!("{} was changed since the run was planned from it", path.display()))
+                );
             }
             members.content.insert(format!("project/{}", source.file), (Member::Bytes(bytes), output));
         }

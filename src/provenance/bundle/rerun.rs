@@ -199,9 +199,9 @@ impl Rerun<'_> {
             let verdict = match here.outputs.get(name) {
                 None => Verdict::Differs { how: "it was not made here".to_owned() },
                 Some(found) if found.sha256 == expected.sha256 => Verdict::Equal,
-                Some(found) => self.near(step.kind(), name, (expected, found), exact).unwrap_or_else(|error| {
-                    Verdict::Differs { how: format!("it cannot be compared: {error:#}") }
-                }),
+                Some(found) => self
+                    .near(step.kind(), name, (expected, found), exact)
+                    .unwrap_or_else(|error| Verdict::Differs { how: format!("it cannot be compared: {error:#}") }),
             };
             Compared { step: step.label(), output: name.clone(), verdict }
         };
@@ -233,7 +233,9 @@ impl Rerun<'_> {
         let distance = measure(&self.bundle.store.read(&object)?, &self.engine.store.read(found)?)?;
         Ok(match (exact, distance <= tolerance) {
             (false, true) => Verdict::Within { distance, tolerance },
-            (true, _) => Verdict::Differs { how: format!("bytes differ, by {distance:.3e} where {tolerance} would be near") },
+            (true, _) => {
+                Verdict::Differs { how: format!("bytes differ, by {distance:.3e} where {tolerance} would be near") }
+            }
             (false, false) => Verdict::Differs { how: format!("by {distance:.3e}, more than {tolerance}") },
         })
     }
@@ -287,7 +289,12 @@ fn largest(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
 
 fn validation_distance(a: &[u8], b: &[u8]) -> anyhow::Result<f64> {
     let (a, b): (Summary, Summary) = (serde_json::from_slice(a)?, serde_json::from_slice(b)?);
-    anyhow::ensure!(a.validation.len() == b.validation.len(), "{} epochs and {}", a.validation.len(), b.validation.len());
+    anyhow::ensure!(
+        a.validation.len() == b.validation.len(),
+        "{} epochs and {}",
+        a.validation.len(),
+        b.validation.len()
+    );
     Ok(largest(a.validation.into_iter().zip(b.validation)))
 }
 
@@ -305,7 +312,8 @@ mod tests {
 
     fn file(name: &str, numbers: &[f32]) -> Vec<u8> {
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        safetensors::serialize([(name, TensorView::new(Dtype::F32, vec![numbers.len()], &bytes).unwrap())], None).unwrap()
+        safetensors::serialize([(name, TensorView::new(Dtype::F32, vec![numbers.len()], &bytes).unwrap())], None)
+            .unwrap()
     }
 
     #[test]

@@ -15,7 +15,12 @@ use crate::steps::prepare::About;
 ///
 /// # Errors
 /// If a file is malformed or they do not fit each other.
-pub fn differing(scores: &Scores, predictions: &[u8], about: &About, samples: &[Sample]) -> anyhow::Result<Vec<String>> {
+pub fn differing(
+    scores: &Scores,
+    predictions: &[u8],
+    about: &About,
+    samples: &[Sample],
+) -> anyhow::Result<Vec<String>> {
     let file = SafeTensors::deserialize(predictions).context("the predictions are no safetensors file")?;
     ensure!(scores.samples == samples.len(), "{} scores for {} samples", scores.samples, samples.len());
     let mut differing = Vec::new();
@@ -57,7 +62,9 @@ fn score(about: &About, samples: &[Sample], predictions: &[i64]) -> anyhow::Resu
     match Metric::of(about.task) {
         Metric::Accuracy => {
             ensure!(predictions.len() == samples.len(), "{} for {} samples", predictions.len(), samples.len());
-            let is_hit = |(sample, predicted): &(&Sample, &i64)| sample.labels.first().map(|&l| i64::from(l)) == Some(**predicted);
+            let is_hit = |(sample, predicted): &(&Sample, &i64)| {
+                sample.labels.first().map(|&l| i64::from(l)) == Some(**predicted)
+            };
             let hits = samples.iter().zip(predictions).filter(is_hit).count();
             Ok(100.0 * hits as f64 / samples.len() as f64)
         }
