@@ -2,11 +2,14 @@
 //!
 //! [`results`] collects scores into [`results::Results`], the one thing that tables and figures see and that
 //! `results.json` holds, with what [`summary`] makes of a training's [`trace`]; [`table`] lays tables out and [`render`]
-//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered.
+//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered. [`reference`] holds the paper's own
+//! numbers, which [`audit`] checks.
 
+pub mod audit;
 pub mod escape;
 pub mod figure;
 pub mod quantity;
+pub mod reference;
 pub mod render;
 pub mod results;
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Quantity {
     }
 
     /// Whether it is a score under an impairment, which can exceed the full one.
-    pub(super) fn can_be_negative_transfer(self) -> bool {
+    pub(in crate::report) fn can_be_negative_transfer(self) -> bool {
         matches!(self, Quantity::MissingImage | Quantity::MissingText | Quantity::NoisyImage | Quantity::NoisyText)
     }
 

@@ -1,4 +1,10 @@
-//! Statistics over seeds.
+//! Statistics over seeds and test samples: means, intervals, paired comparisons and their correction.
+//!
+//! [`holm`] corrects for many tests;
+//! [`student`] has the distributions.
+
+pub mod holm;
+pub mod student;
 
 /// The mean; none of nothing. NaN if a value is NaN: a caller that wants to leave it out does so before.
 pub fn mean(values: &[f64]) -> Option<f64> {
