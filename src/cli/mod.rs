@@ -5,6 +5,7 @@ mod data;
 mod doctor;
 mod explain;
 mod fetch;
+pub mod finish;
 mod methods;
 mod mirror;
 mod plan;

@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::escape;
-use super::figure::{figure2, figure4, figure6, figure7};
+use super::figure::{figure2, figure4, figure6, figure7, gap_bars};
 use super::results::{Results, SCHEMA};
 use super::table::{self, Table};
 use super::target::{self, Kind, Target};
@@ -72,6 +72,7 @@ pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Resu
                 target::Table::One => table::table1(results),
                 target::Table::Two => table::table2(results),
                 target::Table::Three => table::table3(results),
+                target::Table::Four | target::Table::Five => table::one_more(results, target.name),
             };
             let filled = |format| Ok((format, fill(target, format, folder, &table)?.into_bytes()));
             TABLE_FORMATS.into_iter().map(filled).collect()
@@ -80,6 +81,7 @@ pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Resu
             let figure = match which {
                 target::Figure::Two => figure2::draw(results)?,
                 target::Figure::Four => figure4::draw(results)?,
+                target::Figure::GapBars => gap_bars::draw(results)?,
                 target::Figure::Six => figure6::draw(results)?,
                 target::Figure::Seven => figure7::draw(results)?,
             };
