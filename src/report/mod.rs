@@ -6,6 +6,7 @@
 //! numbers, which [`audit`] checks.
 
 pub mod audit;
+pub mod comparison;
 pub mod escape;
 pub mod figure;
 pub mod quantity;
@@ -22,7 +23,7 @@ pub(crate) mod trace;
 use serde::{Deserialize, Serialize};
 
 /// The version of how results are collected, laid out and drawn: part of the keys of collecting and rendering.
-pub const RECIPE: u64 = 4;
+pub const RECIPE: u64 = 5;
 
 /// What results may be called. Results of one kind can never be rendered as the other's: the mark is put into tables and
 /// figures here, not by templates, and looked for in what a template made.

@@ -108,6 +108,22 @@ impl Quantity {
         }
     }
 
+    /// The value that follows from five scores: full, without the image, without the text, noisy image, noisy text.
+    pub(super) fn at_levels(self, [full, no_image, no_text, noisy_image, noisy_text]: [f64; 5]) -> Option<f64> {
+        match self {
+            Quantity::Full => Some(full),
+            Quantity::MissingImage => Some(no_image),
+            Quantity::MissingText => Some(no_text),
+            Quantity::MissingAvg => Some(average(no_image, no_text)),
+            Quantity::MissingGap => Some(gap(no_image, no_text)),
+            Quantity::NoisyImage => Some(noisy_image),
+            Quantity::NoisyText => Some(noisy_text),
+            Quantity::NoisyAvg => Some(average(noisy_image, noisy_text)),
+            Quantity::NoisyGap => Some(gap(noisy_image, noisy_text)),
+            Quantity::Conflict => None,
+        }
+    }
+
     /// Why a cell with scores has no value of it.
     pub(super) fn absence(self) -> &'static str {
         match self {
