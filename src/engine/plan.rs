@@ -1,7 +1,6 @@
 //! Builds the graph of a suite: its cells, what they need, and what is made of them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::Context;
 
@@ -14,6 +13,7 @@ use crate::impairments::missing::{MissingImage, MissingText};
 use crate::manifests::Manifest;
 use crate::report::render;
 use crate::report::results::{DatasetDescription, MethodDescription, SuiteDescription};
+use crate::report::templates::Templates;
 use crate::steps::choose::{self, Choose};
 use crate::steps::collect::{self, Collect};
 use crate::steps::encode::{Encode, Encoder};
@@ -29,7 +29,7 @@ use crate::steps::train::{self, Train};
 ///
 /// # Errors
 /// If a manifest or a template that the suite needs is missing or malformed.
-pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Path) -> anyhow::Result<Graph> {
+pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> anyhow::Result<Graph> {
     let mut builder = Builder { graph: Graph::default(), suite, manifests };
     let mut scores = Vec::new();
     let features: Vec<Features> =
@@ -63,7 +63,7 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Path) -> anyhow:
         };
         // A table needs its own cells alone.
         let results = builder.collect(target.name, shown, &scores);
-        let step = Render { target, templates: templates.to_owned(), digests };
+        let step = Render { target, templates: templates.clone(), digests };
         let node = builder.graph.add(step, [("results".to_owned(), results)]);
         for format in render::formats(target) {
             let source = Source { node, output: (*format).to_owned() };

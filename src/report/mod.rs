@@ -18,6 +18,7 @@ mod samples;
 pub mod summary;
 pub mod table;
 pub mod target;
+pub mod templates;
 pub(crate) mod trace;
 
 use serde::{Deserialize, Serialize};
