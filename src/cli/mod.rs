@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each with its arguments and a thin `run`.
 
+mod audit;
 mod data;
 mod doctor;
 mod explain;
@@ -89,6 +90,8 @@ enum Command {
     Data(data::Args),
     /// Make and serve a small imitation of the datasets and weights, to try everything without them
     Mirror(mirror::Args),
+    /// Check the paper's own arithmetic: what its tables print against what follows from them
+    Audit(audit::Args),
     /// Look at this machine: versions, device, places, and what is missing
     Doctor(doctor::Args),
 }
@@ -101,6 +104,7 @@ impl Cli {
             // It tells what there is, whatever device is asked for.
             Command::Doctor(_) => None,
             Command::Methods(ref args) => return methods::run(args).map(Some),
+            Command::Audit(ref args) => return audit::run(&self.global, args).map(Some),
             Command::Mirror(ref args) => return mirror::run(&self.global, args).map(Some),
             _ => project::device_without_libtorch(&self.global.device)?,
         };
@@ -117,6 +121,7 @@ impl Cli {
             Command::Data(args) => data::run(&self.global, args, device).map(Some),
             Command::Methods(args) => methods::run(args).map(Some),
             Command::Mirror(args) => mirror::run(&self.global, args).map(Some),
+            Command::Audit(args) => audit::run(&self.global, args).map(Some),
             Command::Doctor(_) => Ok(None),
         }
     }
@@ -136,6 +141,7 @@ impl Cli {
             Command::Data(args) => data::run(&self.global, args, device()?),
             Command::Methods(args) => methods::run(args),
             Command::Mirror(args) => mirror::run(&self.global, args),
+            Command::Audit(args) => audit::run(&self.global, args),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }

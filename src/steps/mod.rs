@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod impair;
 pub mod prepare;
 pub mod render;
+pub mod resample;
 pub mod train;
 
 use std::any::Any;
@@ -35,12 +36,13 @@ pub enum Kind {
     Train,
     Choose,
     Evaluate,
+    Resample,
     Collect,
     Render,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Fetch,
         Kind::Prepare,
         Kind::Impair,
@@ -48,6 +50,7 @@ impl Kind {
         Kind::Train,
         Kind::Choose,
         Kind::Evaluate,
+        Kind::Resample,
         Kind::Collect,
         Kind::Render,
     ];
@@ -61,6 +64,7 @@ impl Kind {
             Kind::Train => "train",
             Kind::Choose => "choose",
             Kind::Evaluate => "evaluate",
+            Kind::Resample => "resample",
             Kind::Collect => "collect",
             Kind::Render => "render",
         }
@@ -80,6 +84,7 @@ impl Kind {
             Kind::Train => 2,
             Kind::Choose => 1,
             Kind::Evaluate => 1,
+            Kind::Resample => 1,
             Kind::Collect => 1,
             Kind::Render => 1,
         }
@@ -154,6 +159,7 @@ pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
         Kind::Train => of::<train::Train>(step, job),
         Kind::Choose => of::<choose::Choose>(step, job),
         Kind::Evaluate => of::<evaluate::Evaluate>(step, job),
+        Kind::Resample => of::<resample::Resample>(step, job),
         Kind::Collect => of::<collect::Collect>(step, job),
         Kind::Render => of::<render::Render>(step, job),
     }
