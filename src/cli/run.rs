@@ -48,8 +48,11 @@ pub fn light(global: &Global, args: &Args, device: tch::Device) -> anyhow::Resul
         return Ok(None);
     }
     let mut nodes = Vec::new();
-    for state in engine.survey(&graph) {
+    for (id, state) in graph.ids().zip(engine.survey(&graph)) {
         let State::Done(key, action) = state else { return Ok(None) };
+        if !engine.accepts(graph.node(id).step.as_ref(), &action) {
+            return Ok(None);
+        }
         nodes.push(NodeOutcome::Done(key, action));
     }
     let outcome = Outcome { nodes, computed: 0, interrupted: false, elapsed: began.elapsed() };
