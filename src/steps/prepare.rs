@@ -212,3 +212,6 @@ pub(super) fn archives(job: &Job) -> anyhow::Result<Archives> {
     let named = job.inputs.iter().filter_map(|(role, file)| Some((role.strip_prefix("archive ")?, file)));
     Ok(Archives(named.map(|(name, file)| (name.to_owned(), file.path.clone())).collect()))
 }
+
+#[cfg(test)]
+mod tests;
