@@ -4,8 +4,10 @@ mod data;
 mod doctor;
 mod explain;
 mod fetch;
+pub mod finish;
 mod methods;
 mod mirror;
+mod output;
 mod plan;
 mod project;
 mod run;
@@ -55,6 +57,9 @@ pub struct Global {
     /// Use so many samples of each split, drawn once and by class; results are labelled a trial
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub subset: Option<u32>,
+    /// A folder of templates that go before the project's, each by its name
+    #[arg(long, global = true, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
     /// Warnings and failures only
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -64,6 +69,10 @@ pub struct Global {
 enum Command {
     /// Run a suite: whatever of it is not done yet
     Run(run::Args),
+    /// Make and print one table of a suite: computes what that needs, and no more
+    Table(output::TableArgs),
+    /// Make one figure of a suite: computes what that needs, and no more
+    Figure(output::FigureArgs),
     /// Show the steps of a suite, what is done, what would run, and why
     Plan(plan::Args),
     /// Say in a few lines how far the suites are
@@ -98,6 +107,8 @@ impl Cli {
         let Some(device) = device else { return Ok(None) };
         match &self.command {
             Command::Run(args) => run::light(&self.global, args, device),
+            Command::Table(args) => args.wanted()?.light(&self.global, device),
+            Command::Figure(args) => args.wanted()?.light(&self.global, device),
             Command::Plan(args) => plan::run(&self.global, args, device).map(Some),
             Command::Status(args) => status::run(&self.global, args, device).map(Some),
             Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
@@ -115,6 +126,8 @@ impl Cli {
         let device = || project::device(&self.global.device);
         match &self.command {
             Command::Run(args) => run::run(&self.global, args, device()?),
+            Command::Table(args) => args.wanted()?.run(&self.global, device()?),
+            Command::Figure(args) => args.wanted()?.run(&self.global, device()?),
             Command::Plan(args) => plan::run(&self.global, args, device()?),
             Command::Status(args) => status::run(&self.global, args, device()?),
             Command::Explain(args) => explain::run(&self.global, args, device()?),

@@ -1,8 +1,9 @@
 //! The engine: from a graph of steps to results.
 //!
 //! [`key`] says what a result depends on, [`graph`] holds the plan, [`survey`] tells what of it is done and why the
-//! rest is not, [`run`] does the rest on this machine (`accept` may refuse results), [`publish`] keeps `out/` equal to the results, [`explain`] tells
-//! why a step would run again, [`lock`] records what downloads without a checksum were, [`display`] shows progress, [`plan`] builds the graph of a suite.
+//! rest is not, [`run`] does the rest on this machine (`accept` may refuse results), [`publish`] keeps `out/` equal to the
+//! results, [`explain`] tells why a step would run again, `lacking` what only a person can get, [`lock`] records what
+//! downloads without a checksum were, [`display`] shows progress, [`plan`] builds the graph of a suite.
 
 mod accept;
 pub mod display;
@@ -10,6 +11,7 @@ pub mod explain;
 pub mod graph;
 mod job;
 pub mod key;
+mod lacking;
 pub mod lock;
 pub mod plan;
 pub mod publish;
