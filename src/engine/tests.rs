@@ -97,7 +97,7 @@ fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
 }
 
 #[derive(Default)]
-struct Heard {
+pub(super) struct Heard {
     warnings: Mutex<Vec<String>>,
 }
 
