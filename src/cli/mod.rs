@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each with its arguments and a thin `run`.
 
+mod audit;
 mod data;
 mod doctor;
 mod explain;
@@ -96,6 +97,8 @@ enum Command {
     Verify(verify::Args),
     /// Make and serve a small imitation of the datasets and weights, to try everything without them
     Mirror(mirror::Args),
+    /// Check the paper's own arithmetic: what its tables print against what follows from them
+    Audit(audit::Args),
     /// Look at this machine: versions, device, places, and what is missing
     Doctor(doctor::Args),
 }
@@ -108,6 +111,7 @@ impl Cli {
             // It tells what there is, whatever device is asked for.
             Command::Doctor(_) => None,
             Command::Methods(ref args) => return methods::run(args).map(Some),
+            Command::Audit(ref args) => return audit::run(&self.global, args).map(Some),
             Command::Mirror(ref args) => return mirror::run(&self.global, args).map(Some),
             Command::Export(ref args) => return export::run(&self.global, args).map(Some),
             // Training alone needs libtorch.
@@ -122,7 +126,7 @@ impl Cli {
             Command::Run(args) => run::light(&self.global, args, device),
             Command::Table(args) => args.wanted()?.light(&self.global, device),
             Command::Figure(args) => args.wanted()?.light(&self.global, device),
-            Command::Plan(args) => plan::run(&self.global, args, device).map(Some),
+            Command::Plan(args) => plan::light(&self.global, args, device),
             Command::Status(args) => status::run(&self.global, args, device).map(Some),
             Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
             Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
@@ -132,6 +136,7 @@ impl Cli {
             Command::Mirror(args) => mirror::run(&self.global, args).map(Some),
             Command::Export(args) => export::run(&self.global, args).map(Some),
             Command::Verify(_) | Command::Doctor(_) => Ok(None),
+            Command::Audit(args) => audit::run(&self.global, args).map(Some),
         }
     }
 
@@ -152,6 +157,7 @@ impl Cli {
             Command::Mirror(args) => mirror::run(&self.global, args),
             Command::Export(args) => export::run(&self.global, args),
             Command::Verify(args) => verify::run(&self.global, args, Some(device()?)),
+            Command::Audit(args) => audit::run(&self.global, args),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }

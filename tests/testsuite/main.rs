@@ -2,6 +2,7 @@
 
 mod added_method;
 mod bundle;
+mod data;
 mod fetch;
 mod fetch_open;
 mod http_server;

@@ -63,7 +63,7 @@ pub fn belongs(kind: Kind, output: &str, with: &[Extra]) -> Result<(), Why> {
         (Kind::Impair, _) => Err(Why::DataOfOthers),
         (Kind::Encode, _) => wants(Extra::Features),
         (Kind::Train | Kind::Choose, "weights") => wants(Extra::Weights),
-        (Kind::Train | Kind::Choose | Kind::Evaluate | Kind::Collect, _) => Ok(()),
+        (Kind::Train | Kind::Choose | Kind::Evaluate | Kind::Resample | Kind::Collect, _) => Ok(()),
         (Kind::Render, _) => Err(Why::IsPublished),
     }
 }
