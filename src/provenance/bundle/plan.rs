@@ -85,8 +85,12 @@ impl<'a> Recorded<'a> {
 
 /// Why an input was absent, as the key of the step that did without it tells.
 pub fn absence(ingredients: &Ingredients, role: &str) -> Option<Absence> {
-    let kinds: [(&str, fn(String) -> Absence); 3] =
-        [("failed", Absence::Failed), ("lacking", Absence::Lacking), ("missing", Absence::NotRun)];
+    type Kind = fn(String) -> Absence;
+    let kinds = [
+        ("failed", Absence::Failed as Kind),
+        ("lacking", Absence::Lacking as Kind),
+        ("missing", Absence::NotRun as Kind),
+    ];
     kinds.into_iter().find_map(|(word, absence)| {
         let name = format!("{word} input {role}");
         ingredients.0.iter().find(|ingredient| ingredient.name == name).and_then(|found| match &found.value {
