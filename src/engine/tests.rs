@@ -116,7 +116,7 @@ impl Observer for Heard {
     }
 }
 
-pub(super) fn engine(root: &std::path::Path) -> Engine {
+pub(crate) fn engine(root: &std::path::Path) -> Engine {
     Engine {
         store: Store::open(root).unwrap(),
         device: tch::Device::Cpu,

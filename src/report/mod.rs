@@ -2,11 +2,15 @@
 //!
 //! [`results`] collects scores into [`results::Results`], the one thing that tables and figures see and that
 //! `results.json` holds, with what [`summary`] makes of a training's [`trace`]; [`table`] lays tables out and [`render`]
-//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered.
+//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered. [`reference`] holds the paper's own
+//! numbers, which [`audit`] checks.
 
+pub mod audit;
+pub mod comparison;
 pub mod escape;
 pub mod figure;
 pub mod quantity;
+pub mod reference;
 pub mod render;
 pub mod results;
 #[cfg(test)]
@@ -20,7 +24,7 @@ pub(crate) mod trace;
 use serde::{Deserialize, Serialize};
 
 /// The version of how results are collected, laid out and drawn: part of the keys of collecting and rendering.
-pub const RECIPE: u64 = 4;
+pub const RECIPE: u64 = 5;
 
 /// What results may be called. Results of one kind can never be rendered as the other's: the mark is put into tables and
 /// figures here, not by templates, and looked for in what a template made.

@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod impair;
 pub mod prepare;
 pub mod render;
+pub mod resample;
 pub mod train;
 
 use std::any::Any;
@@ -35,12 +36,13 @@ pub enum Kind {
     Train,
     Choose,
     Evaluate,
+    Resample,
     Collect,
     Render,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Fetch,
         Kind::Prepare,
         Kind::Impair,
@@ -48,6 +50,7 @@ impl Kind {
         Kind::Train,
         Kind::Choose,
         Kind::Evaluate,
+        Kind::Resample,
         Kind::Collect,
         Kind::Render,
     ];
@@ -61,6 +64,7 @@ impl Kind {
             Kind::Train => "train",
             Kind::Choose => "choose",
             Kind::Evaluate => "evaluate",
+            Kind::Resample => "resample",
             Kind::Collect => "collect",
             Kind::Render => "render",
         }
@@ -80,6 +84,7 @@ impl Kind {
             Kind::Train => 2,
             Kind::Choose => 1,
             Kind::Evaluate => 1,
+            Kind::Resample => 1,
             Kind::Collect => 1,
             Kind::Render => 1,
         }
@@ -152,10 +157,6 @@ trait Compute: Step {
 /// # Errors
 /// What went wrong, for a person; an error of class interrupted if a stop was asked for.
 pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
-    fn of<S: Compute>(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
-        let step: &dyn Any = step;
-        step.downcast_ref::<S>().context("the step is of another kind than it says")?.compute(job)
-    }
     if step.kind().uses_tensors() {
         crate::encoders::plain_numerics(job.device)?;
     }
@@ -167,9 +168,27 @@ pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
         Kind::Train => of::<train::Train>(step, job),
         Kind::Choose => of::<choose::Choose>(step, job),
         Kind::Evaluate => of::<evaluate::Evaluate>(step, job),
+        Kind::Resample => of::<resample::Resample>(step, job),
         Kind::Collect => of::<collect::Collect>(step, job),
         Kind::Render => of::<render::Render>(step, job),
     }
+}
+
+/// Collects or renders, and nothing else, for a program that does not load libtorch.
+///
+/// # Errors
+/// See [`execute`].
+pub fn execute_report(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+    match step.kind() {
+        Kind::Collect => of::<collect::Collect>(step, job),
+        Kind::Render => of::<render::Render>(step, job),
+        other => anyhow::bail!("a step of kind `{}` is no report", other.name()),
+    }
+}
+
+fn of<S: Compute>(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+    let step: &dyn Any = step;
+    step.downcast_ref::<S>().context("the step is of another kind than it says")?.compute(job)
 }
 
 /// Output name → file in the job's folder.
