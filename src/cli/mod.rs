@@ -113,7 +113,7 @@ impl Cli {
             Command::Run(args) => run::light(&self.global, args, device),
             Command::Table(args) => args.wanted()?.light(&self.global, device),
             Command::Figure(args) => args.wanted()?.light(&self.global, device),
-            Command::Plan(args) => plan::run(&self.global, args, device).map(Some),
+            Command::Plan(args) => plan::light(&self.global, args, device),
             Command::Status(args) => status::run(&self.global, args, device).map(Some),
             Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
             Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),

@@ -7,7 +7,6 @@ use anyhow::Context;
 use super::graph::{Graph, NodeId, Publication, Source};
 use crate::datasets::{DatasetOptions, Modality, Pictures, Reader, Split, check};
 use crate::errors;
-use crate::evaluation::metrics::Metric;
 use crate::experiments::{Counts, DatasetPlan, MethodPlan, OutputPlan, Suite};
 use crate::impairments::missing::{MissingImage, MissingText};
 use crate::manifests::Manifest;
@@ -367,7 +366,7 @@ fn describe(suite: &Suite) -> anyhow::Result<SuiteDescription> {
         name: dataset.name.clone(),
         dataset: dataset.reader.name.to_owned(),
         title: dataset.title.clone(),
-        metric: Metric::of(dataset.reader.task).name().to_owned(),
+        metric: dataset.reader.metric.name().to_owned(),
         fusion: plain_name(&dataset.training.fusion),
         epochs: dataset.training.epochs,
         encoders: dataset.encoders.join(", "),

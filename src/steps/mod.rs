@@ -124,11 +124,24 @@ pub trait Step: Any + Send + Sync {
         Cost::OneCore
     }
 
+    /// Looks at a result before anything may use it, whether it was computed just now or long ago by a step with the same
+    /// key: for expectations that do not change the result, and so are not in the key. A result that is not accepted stays
+    /// in the store, and the step counts as failed.
+    ///
+    /// # Errors
+    /// What was expected and found, for a person.
+    fn accept(&self, _result: &StepResult<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     /// Whether the step runs even if some of its inputs could not be made, and says so in its result.
     fn tolerates_absent_inputs(&self) -> bool {
         false
     }
 }
+
+/// The outputs of a step that is done, read by their names.
+pub type StepResult<'a> = dyn Fn(&str) -> anyhow::Result<Vec<u8>> + 'a;
 
 /// What a kind of step computes.
 trait Compute: Step {
