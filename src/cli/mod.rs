@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each with its arguments and a thin `run`.
 
 mod audit;
+mod claims;
 mod data;
 mod doctor;
 mod explain;
@@ -90,6 +91,8 @@ enum Command {
     Data(data::Args),
     /// Make and serve a small imitation of the datasets and weights, to try everything without them
     Mirror(mirror::Args),
+    /// Hold the paper's claims against a suite's results: a verdict for each, with its numbers
+    Claims(claims::Args),
     /// Check the paper's own arithmetic: what its tables print against what follows from them
     Audit(audit::Args),
     /// Look at this machine: versions, device, places, and what is missing
@@ -122,6 +125,7 @@ impl Cli {
             Command::Methods(args) => methods::run(args).map(Some),
             Command::Mirror(args) => mirror::run(&self.global, args).map(Some),
             Command::Audit(args) => audit::run(&self.global, args).map(Some),
+            Command::Claims(args) => claims::run(&self.global, args, device).map(Some),
             Command::Doctor(_) => Ok(None),
         }
     }
@@ -142,6 +146,7 @@ impl Cli {
             Command::Methods(args) => methods::run(args),
             Command::Mirror(args) => mirror::run(&self.global, args),
             Command::Audit(args) => audit::run(&self.global, args),
+            Command::Claims(args) => claims::run(&self.global, args, device()?),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }

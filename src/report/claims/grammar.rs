@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::errors;
+use crate::report::SuiteKind;
 use crate::report::quantity::Quantity;
 
 /// The file's name in the folder of experiments.
@@ -127,8 +128,18 @@ impl Claims {
 
     /// Which dataset of a suite stands for which of the paper's; none if the suite is one of the paper's own, where each
     /// stands for itself.
-    pub fn mapping(&self, suite: &str) -> Option<&Mapping> {
-        self.suites.get(suite)
+    ///
+    /// # Errors
+    /// A usage error if the suite is not the paper's, and nothing says which datasets stand for the paper's.
+    pub fn mapping(&self, suite: &str, kind: SuiteKind) -> anyhow::Result<Option<&Mapping>> {
+        let mapping = self.suites.get(suite);
+        if mapping.is_none() && kind == SuiteKind::Smoke {
+            return Err(errors::usage(
+                format!("no claims are made about the suite `{suite}`: its datasets are not the paper's"),
+                format!("say in experiments/{FILE} which of its datasets stand for the paper's, as [suites.{suite}]"),
+            ));
+        }
+        Ok(mapping)
     }
 }
 

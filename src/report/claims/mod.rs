@@ -19,7 +19,6 @@ pub use verdict::Verdict;
 use super::SuiteKind;
 use super::reference::Reference;
 use super::results::Results;
-use crate::errors;
 use crate::evaluation::statistics::bootstrap::Interval;
 use crate::evaluation::statistics::paired::{SeedsNeeded, effect_size, p_value};
 use assertion::{Assertion, Measure};
@@ -94,17 +93,7 @@ pub struct Check {
 /// A usage error if the suite is not the paper's, and nothing says which datasets stand for the paper's.
 pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyhow::Result<Judgements> {
     let suite = &results.suite;
-    let mapping = claims.mapping(&suite.suite);
-    if mapping.is_none() && suite.kind == SuiteKind::Smoke {
-        return Err(errors::usage(
-            format!("no claims are made about the suite `{}`: its datasets are not the paper's", suite.suite),
-            format!(
-                "say in experiments/{} which of its datasets stand for the paper's, as [suites.{}]",
-                grammar::FILE,
-                suite.suite
-            ),
-        ));
-    }
+    let mapping = claims.mapping(&suite.suite, suite.kind)?;
     let mut judged: Vec<Judgement> = Vec::new();
     for claim in &claims.claims {
         let assertions = assertion::of(claim, &claims.compared);
