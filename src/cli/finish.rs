@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Global, Planned, Project};
+use super::{Global, Planned, Project, claims};
 use crate::engine::Engine;
 use crate::engine::run::NodeOutcome;
 use crate::store::{Action, Digest};
@@ -38,7 +38,7 @@ pub type Files = Vec<(String, Vec<u8>)>;
 /// Makes some files. A maker is called only when something has changed.
 type Maker = fn(&Finished) -> anyhow::Result<Files>;
 
-const MAKERS: &[Maker] = &[super::provenance::files];
+const MAKERS: &[Maker] = &[claims::files, super::provenance::files];
 
 /// The version of what the makers make: raised when they would make other files of the same run.
 const RECIPE: u64 = 1;
@@ -107,6 +107,10 @@ fn fingerprint(finished: &Finished) -> Digest {
             NodeOutcome::Absent(absence) => told += absence.cause(),
             NodeOutcome::NotWanted => {}
         }
+    }
+    for name in claims::SOURCES {
+        let digest = Digest::of_file(&finished.project.experiments().join(name));
+        told += &digest.map_or_else(|_| "\nnone".to_owned(), |(digest, _)| format!("\n{digest}"));
     }
     Digest::of(told.as_bytes())
 }

@@ -6,6 +6,7 @@
 //! numbers, which [`audit`] checks.
 
 pub mod audit;
+pub mod claims;
 pub mod comparison;
 pub mod escape;
 pub mod figure;
