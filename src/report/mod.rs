@@ -2,10 +2,13 @@
 //!
 //! [`results`] collects scores into [`results::Results`], the one thing that tables and figures see and that
 //! `results.json` holds, with what [`summary`] makes of a training's [`trace`]; [`table`] lays tables out and [`render`]
-//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered.
+//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered. [`html`] is the report: one page with
+//! all of it.
 
 pub mod escape;
 pub mod figure;
+pub mod html;
+pub mod open_questions;
 pub mod quantity;
 pub mod render;
 pub mod results;

@@ -68,11 +68,7 @@ pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Resu
     target.check(&methods)?;
     match target.kind {
         Kind::Table(which) => {
-            let table = match which {
-                target::Table::One => table::table1(results),
-                target::Table::Two => table::table2(results),
-                target::Table::Three => table::table3(results),
-            };
+            let table = layout(which, results);
             let filled = |format| Ok((format, fill(target, format, folder, &table)?.into_bytes()));
             TABLE_FORMATS.into_iter().map(filled).collect()
         }
@@ -85,6 +81,15 @@ pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Resu
             };
             Ok(vec![("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)])
         }
+    }
+}
+
+/// A table laid out.
+pub fn layout(which: target::Table, results: &Results) -> Table {
+    match which {
+        target::Table::One => table::table1(results),
+        target::Table::Two => table::table2(results),
+        target::Table::Three => table::table3(results),
     }
 }
 
