@@ -47,6 +47,7 @@ impl Observer for Nobody {
     }
     fn computed(&self, _: NodeId, _: &Action) {}
     fn kept(&self, _: NodeId) {}
+    fn lacking(&self, _: NodeId, _: &str, _: &str) {}
     fn failed(&self, _: NodeId, label: &str, cause: &str) {
         panic!("{label}: {cause}");
     }

@@ -12,6 +12,8 @@ pub enum Class {
     Usage,
     /// A step failed; everything that was finished is kept. Exit code 1.
     Failed,
+    /// Something that only a person can get is not here; everything else was done. Exit code 3.
+    Lacking,
     /// A person or a supervisor asked to stop; everything that was finished is kept. Exit code 130.
     Interrupted,
 }
@@ -22,6 +24,7 @@ impl Class {
         match self {
             Class::Usage => 2,
             Class::Failed => 1,
+            Class::Lacking => 3,
             Class::Interrupted => 130,
         }
     }
@@ -51,6 +54,23 @@ pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Err
 /// A failure with a hint.
 pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     Problem { class: Class::Failed, message: message.into(), hint: Some(hint.into()) }.into()
+}
+
+/// Something is not here that only a person can get: what it is and how, and a hint.
+pub fn lacking(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    of_class(Class::Lacking, message, hint)
+}
+
+/// A failure of a class that is known from elsewhere.
+pub fn of_class(class: Class, message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Problem { class, message: message.into(), hint: Some(hint.into()) }.into()
+}
+
+/// The class of a failure that has several causes: something is lacking only if nothing else went wrong.
+pub fn class_of_all(classes: impl IntoIterator<Item = Class>) -> Class {
+    let mut classes = classes.into_iter().peekable();
+    let lacking = classes.peek().is_some() && classes.all(|class| class == Class::Lacking);
+    if lacking { Class::Lacking } else { Class::Failed }
 }
 
 /// The error that every long computation returns once it was asked to stop.

@@ -14,11 +14,10 @@ use crate::engine::display::{Display, Style};
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::plan::{self, Preparation};
 use crate::engine::run::NodeOutcome;
-use crate::errors;
+use crate::errors::{self, Class};
 use crate::experiments::Suite;
 use crate::impairments::PictureItem;
 use crate::report::figure::sheet::{self, Tile};
-use crate::steps::Absence;
 use crate::steps::prepare::{self, About};
 use crate::store::Action;
 
@@ -80,8 +79,13 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     }
     let action = match &outcome.nodes[node.0] {
         NodeOutcome::Done(_, action) => action,
-        NodeOutcome::Absent(Absence::Failed(cause) | Absence::NotRun(cause)) => {
-            anyhow::bail!("{} cannot be shown: {cause}", reader.name)
+        NodeOutcome::Absent(absence) => {
+            let class = match outcome.failures().next() {
+                Some(_) => Class::Failed,
+                None => Class::Lacking,
+            };
+            let (cause, hint) = absence.cause().split_once("\nhint: ").unwrap_or((absence.cause(), ""));
+            return Err(errors::of_class(class, format!("{} cannot be shown: {cause}", reader.name), hint));
         }
         NodeOutcome::NotWanted => anyhow::bail!("{} was not prepared", reader.name),
     };
@@ -116,12 +120,14 @@ fn wanted(project: &Project, global: &Global, args: &Show) -> anyhow::Result<(&'
     let Some(name) = &args.suite else {
         let options = reader.options(toml::Table::new()).map_err(anyhow::Error::msg)?;
         // What differs from the manifest is told, and is no reason not to look.
-        let preparation =
-            Preparation { reader, options, subset: global.subset, counts: crate::experiments::Counts::Report };
+        let name = reader.name.to_owned();
+        let counts = crate::experiments::Counts::Report;
+        let preparation = Preparation { name, reader, options, subset: global.subset, counts };
         return Ok((reader, preparation));
     };
     let suite = Suite::load(&project.experiments(), name)?;
-    let plan = suite.datasets.iter().find(|plan| plan.reader.name == reader.name).ok_or_else(|| {
+    let mut of_reader = suite.datasets.iter().filter(|plan| plan.reader.name == reader.name);
+    let plan = of_reader.next().ok_or_else(|| {
         let used: Vec<&str> = suite.datasets.iter().map(|plan| plan.reader.name).collect();
         errors::usage(
             format!("the suite `{name}` has no dataset `{}`", reader.name),

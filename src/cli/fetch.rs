@@ -12,6 +12,7 @@ use crate::engine::survey::State;
 use crate::engine::{Engine, plan};
 use crate::errors::{self, Class};
 use crate::manifests::{self, Archive, Manifest};
+use crate::steps::Absence;
 use crate::steps::fetch::{ARCHIVE, label};
 use crate::store::Output;
 
@@ -69,7 +70,12 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         super::print(&told(&reports))?;
     }
     let bad = reports.iter().any(|report| matches!(report.state, "missing" | "damaged" | "failed"));
-    Ok(ExitCode::from(if bad { Class::Failed.exit_code() } else { 0 }))
+    let lacking = reports.iter().any(|report| report.state == "lacking");
+    Ok(ExitCode::from(match (bad, lacking) {
+        (true, _) => Class::Failed.exit_code(),
+        (false, true) => Class::Lacking.exit_code(),
+        (false, false) => 0,
+    }))
 }
 
 struct Wanted<'a> {
@@ -121,9 +127,8 @@ fn fetched(outcome: &Outcome, id: NodeId, was_there: bool) -> Found {
         NodeOutcome::Done(_, action) => {
             (if was_there { "present" } else { "fetched" }, action.outputs.get(ARCHIVE).copied(), None)
         }
-        NodeOutcome::Absent(crate::steps::Absence::Failed(cause) | crate::steps::Absence::NotRun(cause)) => {
-            ("failed", None, Some(cause.clone()))
-        }
+        NodeOutcome::Absent(Absence::Lacking(cause)) => ("lacking", None, Some(cause.clone())),
+        NodeOutcome::Absent(absence) => ("failed", None, Some(absence.cause().to_owned())),
         NodeOutcome::NotWanted => ("missing", None, None),
     }
 }
@@ -167,7 +172,7 @@ fn told(reports: &[Report]) -> String {
         let size = report.size.map_or_else(|| "size unknown".to_owned(), mib);
         text += &format!("{:<9} {size:>12}  {}", report.state, report.archive);
         // Why a download failed was told when it did.
-        if let Some(cause) = report.cause.as_ref().filter(|_| report.state != "failed") {
+        if let Some(cause) = report.cause.as_ref().filter(|_| !matches!(report.state, "failed" | "lacking")) {
             text += &format!(": {}", cause.replace('\n', " "));
         }
         text.push('\n');

@@ -1,9 +1,11 @@
 //! `seesaw run SUITE`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use super::finish::{self, Finished};
 use super::{Global, Planned, Project};
 use crate::engine::display::{Display, Style, seconds};
 use crate::engine::graph::{Graph, NodeId, Publication};
@@ -11,7 +13,6 @@ use crate::engine::run::{NodeOutcome, Observer, Outcome};
 use crate::engine::survey::State;
 use crate::engine::{Engine, lock};
 use crate::errors::{self, Class};
-use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
 use crate::steps::Kind;
 use crate::store::Output;
@@ -20,6 +21,9 @@ use crate::store::Output;
 pub struct Args {
     /// The suite: the name of a file in `experiments/`, without `.toml`
     suite: String,
+    /// Start nothing if data is lacking that only a person can get
+    #[arg(long)]
+    strict: bool,
     /// Print a summary as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -32,6 +36,8 @@ struct Summary {
     steps: usize,
     computed: usize,
     failed: Vec<String>,
+    /// What is not here and only a person can get: the step that wants it, and what to do.
+    lacking: BTreeMap<String, String>,
     interrupted: bool,
     seconds: f64,
     written: Vec<PathBuf>,
@@ -43,54 +49,108 @@ pub fn light(global: &Global, args: &Args, device: tch::Device) -> anyhow::Resul
     let began = Instant::now();
     let project = Project::find(global)?;
     let engine = project.engine(global, device, Interrupt::default())?;
-    let Planned { suite, manifests, graph, out } = project.planned(global, &args.suite, &engine.interrupt)?;
-    if lock::is_open(&manifests, &graph) {
+    let planned = project.planned(global, &args.suite, &engine.interrupt)?;
+    let Some(outcome) = all_done(&engine, &planned, &|_| true) else { return Ok(None) };
+    let finished = Finished { project: &project, global, planned: &planned, engine: &engine, nodes: &outcome.nodes };
+    if !finish::is_current(&finished) {
         return Ok(None);
     }
-    let mut nodes = Vec::new();
-    for state in engine.survey(&graph) {
-        let State::Done(key, action) = state else { return Ok(None) };
-        nodes.push(NodeOutcome::Done(key, action));
+    tell(global, args, &Summary::new(&planned, &outcome, began, Vec::new()), &planned.graph, &outcome).map(Some)
+}
+
+/// What there is if everything that some publications need is recorded, and their files are as they should be.
+pub(super) fn all_done(engine: &Engine, planned: &Planned, chosen: &dyn Fn(&Publication) -> bool) -> Option<Outcome> {
+    let Planned { manifests, graph, out, .. } = planned;
+    if lock::is_open(manifests, graph) {
+        return None;
+    }
+    let began = Instant::now();
+    let mut nodes: Vec<NodeOutcome> = Vec::new();
+    let needed = graph.needed_for(&wanted(graph, chosen));
+    for (id, state) in graph.ids().zip(engine.survey(graph)) {
+        nodes.push(match state {
+            State::Done(key, action) => NodeOutcome::Done(key, action),
+            _ if needed.binary_search(&id).is_err() => NodeOutcome::NotWanted,
+            _ => return None,
+        });
     }
     let outcome = Outcome { nodes, computed: 0, interrupted: false, elapsed: began.elapsed() };
-    if !engine.stale(&graph, &out, |publication| output_of(&outcome, publication)).is_empty() {
-        return Ok(None);
-    }
-    tell(global, args, &Summary::new(&suite, &graph, &outcome, began, Vec::new(), out), &graph, &outcome).map(Some)
+    let stale =
+        engine.stale(graph, out, |publication| chosen(publication).then(|| output_of(&outcome, publication))?);
+    stale.is_empty().then_some(outcome)
+}
+
+/// The steps that give some publications.
+fn wanted(graph: &Graph, chosen: &dyn Fn(&Publication) -> bool) -> Vec<NodeId> {
+    let publications = graph.publications.iter().filter(|publication| chosen(publication));
+    publications.map(|publication| publication.source.node).collect()
 }
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let project = Project::find(global)?;
     let engine = project.engine(global, device, stop_on_signals()?)?;
-    let Planned { suite, manifests, graph, out } = project.planned(global, &args.suite, &engine.interrupt)?;
-    let style = if global.quiet { Style::Quiet } else { Style::Automatic };
+    let planned = project.planned(global, &args.suite, &engine.interrupt)?;
+    if args.strict {
+        refuse_lacking(&engine, &planned)?;
+    }
+    let (outcome, mut written) = carry_out(global, &project, &engine, &planned, &|_| true)?;
+    if !outcome.interrupted {
+        let finished =
+            Finished { project: &project, global, planned: &planned, engine: &engine, nodes: &outcome.nodes };
+        written.extend(finish::write(&finished)?);
+    }
+    tell(global, args, &Summary::new(&planned, &outcome, began, written), &planned.graph, &outcome)
+}
 
-    let (outcome, written) = bring_up_to_date(&engine, &graph, &out, style)?;
-    for lock in engine.record_locks(&graph, &project.manifests(), &manifests, |id| outcome.action(id))? {
+/// Computes what some publications need, writes them, and records what was downloaded without a checksum.
+///
+/// # Errors
+/// If a file cannot be written. Steps that fail are told in the outcome.
+pub(super) fn carry_out(
+    global: &Global,
+    project: &Project,
+    engine: &Engine,
+    planned: &Planned,
+    chosen: &dyn Fn(&Publication) -> bool,
+) -> anyhow::Result<(Outcome, Vec<PathBuf>)> {
+    let Planned { manifests, graph, out, .. } = planned;
+    let style = if global.quiet { Style::Quiet } else { Style::Automatic };
+    let (outcome, written) = bring_up_to_date(engine, graph, out, style, chosen)?;
+    for lock in engine.record_locks(graph, &project.manifests(), manifests, |id| outcome.action(id))? {
         eprintln!("recorded in {} what was downloaded without a public checksum; commit it", lock.display());
     }
-    tell(global, args, &Summary::new(&suite, &graph, &outcome, began, written, out), &graph, &outcome)
+    Ok((outcome, written))
+}
+
+/// # Errors
+/// If the plan has to fetch what only a person can get, and it is not there.
+fn refuse_lacking(engine: &Engine, planned: &Planned) -> anyhow::Result<()> {
+    let lacking = engine.lacking(&planned.graph);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<String> = lacking.iter().map(|(archive, what)| format!("{archive}: {what}")).collect();
+    Err(errors::lacking(
+        format!("{} is not complete, and nothing was started:\n  {}", planned.suite.name, told.join("\n  ")),
+        "without --strict everything else is run, and what is lacking is shown as —",
+    ))
 }
 
 impl Summary {
-    fn new(
-        suite: &Suite,
-        graph: &Graph,
-        outcome: &Outcome,
-        began: Instant,
-        written: Vec<PathBuf>,
-        out: PathBuf,
-    ) -> Self {
+    fn new(planned: &Planned, outcome: &Outcome, began: Instant, written: Vec<PathBuf>) -> Self {
+        let Planned { suite, graph, out, .. } = planned;
+        let label = |id: NodeId| graph.node(id).step.label();
         Summary {
             suite: suite.name.clone(),
             steps: graph.len(),
             computed: outcome.computed,
-            failed: outcome.failures().map(|(id, _)| graph.node(id).step.label()).collect(),
+            failed: outcome.failures().map(|(id, _)| label(id)).collect(),
+            lacking: outcome.lacking().map(|(id, cause)| (label(id), cause.to_owned())).collect(),
             interrupted: outcome.interrupted,
             seconds: began.elapsed().as_secs_f64(),
             written,
-            out,
+            out: out.clone(),
         }
     }
 }
@@ -105,7 +165,17 @@ fn tell(global: &Global, args: &Args, summary: &Summary, graph: &Graph, outcome:
     if summary.interrupted {
         return Err(errors::interrupted());
     }
-    Ok(ExitCode::from(if summary.failed.is_empty() { 0 } else { Class::Failed.exit_code() }))
+    Ok(exit_code(outcome))
+}
+
+/// 1 if a step failed, else 3 if something is lacking that only a person can get, else 0.
+pub(super) fn exit_code(outcome: &Outcome) -> ExitCode {
+    let (failed, lacking) = (outcome.failures().next().is_some(), outcome.lacking().next().is_some());
+    ExitCode::from(match (failed, lacking) {
+        (true, _) => Class::Failed.exit_code(),
+        (false, true) => Class::Lacking.exit_code(),
+        (false, false) => 0,
+    })
 }
 
 /// Runs what is not done, then makes `out/` equal to the results; an output that turns out to be damaged in the store
@@ -115,19 +185,23 @@ fn bring_up_to_date(
     graph: &Graph,
     out: &std::path::Path,
     style: Style,
+    chosen: &dyn Fn(&Publication) -> bool,
 ) -> anyhow::Result<(Outcome, Vec<PathBuf>)> {
-    let wanted: Vec<NodeId> = graph.publications.iter().map(|publication| publication.source.node).collect();
-    let done = engine.survey(graph).iter().filter(|state| matches!(state, State::Done(..))).count();
-    let style = if done == graph.len() { Style::Quiet } else { style };
+    let wanted = wanted(graph, chosen);
+    let needed = graph.needed_for(&wanted);
+    let states = engine.survey(graph);
+    let to_do = needed.iter().filter(|id| !matches!(states[id.0], State::Done(..))).count();
+    let style = if to_do == 0 { Style::Quiet } else { style };
     let (mut lost, mut written) = (Vec::new(), Vec::new());
     loop {
-        let display = Display::new(graph.len() - done, style);
+        let display = Display::new(to_do, style);
         let outcome = engine.run(graph, &wanted, &lost, &Shown(&display), &crate::steps::execute);
         display.finish();
         if outcome.interrupted {
             return Ok((outcome, written));
         }
-        let stale = engine.stale(graph, out, |publication| output_of(&outcome, publication));
+        let of = |publication: &Publication| chosen(publication).then(|| output_of(&outcome, publication))?;
+        let stale = engine.stale(graph, out, of);
         let (now_written, now_lost) = engine.publish(out, &stale)?;
         written.extend(now_written);
         if now_lost.is_empty() || !lost.is_empty() {
@@ -137,7 +211,7 @@ fn bring_up_to_date(
     }
 }
 
-fn output_of(outcome: &Outcome, publication: &Publication) -> Option<Output> {
+pub(super) fn output_of(outcome: &Outcome, publication: &Publication) -> Option<Output> {
     outcome.action(publication.source.node)?.outputs.get(&publication.source.output).copied()
 }
 
@@ -158,12 +232,16 @@ pub(super) fn stop_on_signals() -> anyhow::Result<Interrupt> {
 fn told(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
     let mut text = String::new();
     let kept = outcome.nodes.iter().filter(|node| matches!(node, NodeOutcome::Done(..))).count() - summary.computed;
-    if summary.computed == 0 && summary.failed.is_empty() && !summary.interrupted {
+    let incomplete = !summary.failed.is_empty() || !summary.lacking.is_empty();
+    if summary.computed == 0 && !incomplete && !summary.interrupted {
         text += &format!("nothing to do: all {} steps of {} are done", summary.steps, summary.suite);
     } else {
         text += &format!("{}: {} steps computed, {kept} kept", summary.suite, summary.computed);
         if !summary.failed.is_empty() {
             text += &format!(", {} failed", summary.failed.len());
+        }
+        if !summary.lacking.is_empty() {
+            text += &format!(", {} lacking", summary.lacking.len());
         }
     }
     text += &format!(" ({})\n", seconds(summary.seconds));
@@ -171,6 +249,12 @@ fn told(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
         text += &times(graph, outcome);
     }
     let files: Vec<&str> = graph.publications.iter().map(|publication| publication.file.as_str()).collect();
+    if !summary.lacking.is_empty() {
+        text += "incomplete: what is lacking has to be got by a person\n";
+        for (label, cause) in &summary.lacking {
+            text += &format!("  {}: {}\n", label.trim_start_matches("fetch "), cause.replace('\n', "; "));
+        }
+    }
     if !summary.interrupted {
         text += &format!("results in {}: {}\n", summary.out.display(), files.join(", "));
     }
@@ -204,6 +288,9 @@ impl Observer for Shown<'_> {
     fn kept(&self, _: NodeId) {}
     fn failed(&self, id: NodeId, label: &str, cause: &str) {
         self.0.failed(id, label, cause);
+    }
+    fn lacking(&self, id: NodeId, label: &str, cause: &str) {
+        self.0.lacking(id, label, cause);
     }
     fn skipped(&self, id: NodeId, label: &str, cause: &str) {
         self.0.skipped(id, label, cause);

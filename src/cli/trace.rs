@@ -129,7 +129,7 @@ fn cell(suite: &Suite, words: &[String]) -> anyhow::Result<[String; 3]> {
         let (message, hint) = (format!("the suite {} has no {what} `{found}`", suite.name), known.join(", "));
         Err(errors::usage(message, format!("{near}It has: {hint}")))
     };
-    check("dataset", dataset, suite.datasets.iter().map(|dataset| dataset.reader.name.to_owned()).collect())?;
+    check("dataset", dataset, suite.datasets.iter().map(|dataset| dataset.name.clone()).collect())?;
     check("method", method, suite.methods.iter().map(|method| method.name.clone()).collect())?;
     check("seed", seed, suite.seeds.iter().map(u64::to_string).collect())?;
     Ok([dataset, method, seed].map(str::to_owned))

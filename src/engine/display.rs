@@ -31,6 +31,8 @@ pub struct Display {
     total: u64,
     ended: AtomicU64,
     labels: Mutex<BTreeMap<NodeId, (String, Option<ProgressBar>)>>,
+    /// Why steps were left out, and how many.
+    left_out: Mutex<BTreeMap<String, usize>>,
 }
 
 struct Bars {
@@ -55,11 +57,16 @@ impl Display {
             total: total as u64,
             ended: AtomicU64::new(0),
             labels: Mutex::default(),
+            left_out: Mutex::default(),
         }
     }
 
-    /// Removes the bars.
+    /// Removes the bars, and says what was left out: one line per cause, however many steps it concerns.
     pub fn finish(&self) {
+        for (cause, steps) in self.left_out.lock().expect("nothing panics while it holds this").iter() {
+            let some = if *steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
+            self.line(&format!("left out: {some}, since {cause}"));
+        }
         if let Some(bars) = &self.bars {
             bars.steps.finish_and_clear();
             let _ = bars.all.clear();
@@ -128,10 +135,16 @@ impl Observer for Display {
         self.line(&format!("error: {label} failed: {cause}"));
     }
 
-    fn skipped(&self, id: NodeId, label: &str, _cause: &str) {
+    fn lacking(&self, id: NodeId, label: &str, cause: &str) {
+        self.end(id);
+        self.line(&format!("lacking: {label}: {cause}"));
+    }
+
+    fn skipped(&self, id: NodeId, _: &str, cause: &str) {
         self.end(id);
         if !self.quiet {
-            self.line(&format!("left out: {label}"));
+            let cause = cause.lines().next().unwrap_or_default().to_owned();
+            *self.left_out.lock().expect("nothing panics while it holds this").entry(cause).or_default() += 1;
         }
     }
 

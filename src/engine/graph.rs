@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::steps::{Kind, Step};
+use crate::store::{Digest, Ingredients};
 
 /// A step's number in its graph. Inputs have smaller numbers than what uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,27 +32,36 @@ pub struct Publication {
     pub file: String,
 }
 
+/// What a step is, whatever it is called: kind, own parameters, inputs (role, node, output).
+type Content = (Kind, Digest, Vec<(String, NodeId, String)>);
+
 /// The steps of a suite, in an order in which they can run.
 #[derive(Default)]
 pub struct Graph {
     nodes: Vec<Node>,
     by_label: BTreeMap<String, NodeId>,
+    by_content: BTreeMap<Content, NodeId>,
     pub publications: Vec<Publication>,
 }
 
 impl Graph {
-    /// Adds a step, or finds it: a label names one step.
+    /// Adds a step, or finds it: what computes the same of the same inputs is one step, and may have several labels.
     ///
     /// # Panics
-    /// If an input has not been added before.
+    /// If an input has not been added before, or another step has the label.
     pub fn add(&mut self, step: impl Step + 'static, inputs: impl IntoIterator<Item = (String, Source)>) -> NodeId {
         let label = step.label();
-        if let Some(&known) = self.by_label.get(&label) {
+        let inputs: BTreeMap<String, Source> = inputs.into_iter().collect();
+        let content = content(&step, &inputs);
+        if let Some(&known) = self.by_content.get(&content) {
+            let named = *self.by_label.entry(label.clone()).or_insert(known);
+            assert!(named == known, "two steps are called `{label}`");
             return known;
         }
         let id = NodeId(self.nodes.len());
-        let inputs: BTreeMap<String, Source> = inputs.into_iter().collect();
         assert!(inputs.values().all(|source| source.node < id), "the inputs of `{label}` come after it");
+        assert!(!self.by_label.contains_key(&label), "two steps are called `{label}`");
+        self.by_content.insert(content, id);
         self.nodes.push(Node { step: Box::new(step), inputs });
         self.by_label.insert(label, id);
         id
@@ -105,4 +115,11 @@ impl Graph {
         }
         self.ids().filter(|id| needed[id.0]).collect()
     }
+}
+
+fn content(step: &dyn Step, inputs: &BTreeMap<String, Source>) -> Content {
+    let mut own = Ingredients::default();
+    step.ingredients(&mut own);
+    let inputs = inputs.iter().map(|(role, source)| (role.clone(), source.node, source.output.clone())).collect();
+    (step.kind(), own.key(), inputs)
 }

@@ -42,6 +42,8 @@ pub(super) enum Ending {
         damage: Damage,
     },
     Failed(String),
+    /// It wants what only a person can get.
+    Lacking(String),
     Interrupted,
 }
 
@@ -54,8 +56,11 @@ impl Engine {
         }
         match self.compute(&order) {
             Ok(ending) => ending,
-            Err(error) if errors::class_of(&error) == Class::Interrupted => Ending::Interrupted,
-            Err(error) => Ending::Failed(told(&error)),
+            Err(error) => match errors::class_of(&error) {
+                Class::Interrupted => Ending::Interrupted,
+                Class::Lacking => Ending::Lacking(told(&error)),
+                _ => Ending::Failed(told(&error)),
+            },
         }
     }
 

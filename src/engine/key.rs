@@ -55,6 +55,7 @@ pub fn ingredients(step: &dyn Step, inputs: &Inputs, environment: &Environment) 
     for (role, input) in inputs {
         match input {
             Ok(digest) => list.digest(&format!("input {role}"), *digest),
+            Err(Absence::Lacking(cause)) => list.text(&format!("lacking input {role}"), cause),
             Err(Absence::Failed(cause)) => list.text(&format!("failed input {role}"), cause),
             Err(Absence::NotRun(cause)) => list.text(&format!("missing input {role}"), cause),
         }
@@ -90,7 +91,7 @@ mod tests {
     fn train(seed: u64) -> Train {
         let settings = r#"{"epochs": 20, "fusion": "concat", "optimizer": {"name": "adam", "learning-rate": 0.001}}"#;
         Train {
-            dataset: "emoji-words",
+            dataset: "emoji-words".into(),
             name: "balgrad".into(),
             method: MethodOptions::BalGrad(BalGrad::default()),
             config: serde_json::from_str(settings).unwrap(),
@@ -106,6 +107,7 @@ mod tests {
         let keys = [
             ingredients(
                 &Prepare {
+                    name: "emoji-words".into(),
                     reader: reader("emoji-words").unwrap(),
                     options: DatasetOptions::None,
                     subset: None,
@@ -116,7 +118,8 @@ mod tests {
             ),
             ingredients(
                 &Encode {
-                    dataset: "emoji-words",
+                    called: "all-minilm-l6-v2".into(),
+                    dataset: "emoji-words".into(),
                     part: "test".into(),
                     encoder: Encoder::Image(ImageEncoderOptions {
                         name: "efficientnet-lite0".into(),
@@ -165,7 +168,7 @@ mod tests {
             assert_ne!(plain, key(&train(1), &roles, &environment), "{environment:?}");
         }
         let mut step = train(1);
-        (step.dataset, step.name) = ("another name for the same features", "another name".into());
+        (step.dataset, step.name) = ("another name for the same features".into(), "another name".into());
         assert_eq!(plain, key(&step, &roles, &here()), "names are no part of it");
     }
 }

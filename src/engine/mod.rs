@@ -2,13 +2,14 @@
 //!
 //! [`key`] says what a result depends on, [`graph`] holds the plan, [`survey`] tells what of it is done and why the
 //! rest is not, [`run`] does the rest on this machine, [`publish`] keeps `out/` equal to the results, [`explain`] tells
-//! why a step would run again, [`lock`] records what downloads without a checksum were, [`display`] shows progress, [`plan`] builds the graph of a suite.
+//! why a step would run again, `lacking` what only a person can get, [`lock`] records what downloads without a checksum were, [`display`] shows progress, [`plan`] builds the graph of a suite.
 
 pub mod display;
 pub mod explain;
 pub mod graph;
 mod job;
 pub mod key;
+mod lacking;
 pub mod lock;
 pub mod plan;
 pub mod publish;

@@ -34,20 +34,33 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Path) -> anyhow:
     let features: Vec<Features> =
         suite.datasets.iter().map(|dataset| builder.features(dataset)).collect::<anyhow::Result<_>>()?;
     for (at, features) in features.iter().enumerate() {
-        for method in &suite.methods {
+        let trained = &suite.datasets[at].methods;
+        for method in suite.methods.iter().filter(|method| trained.contains(&method.name)) {
             for &seed in &suite.seeds {
-                scores.extend(builder.cell(at, features, method, seed));
+                let inputs = builder.cell(at, features, method, seed);
+                scores.push(CellScores {
+                    dataset: suite.datasets[at].name.clone(),
+                    method: method.name.clone(),
+                    inputs,
+                });
             }
         }
     }
-    let collected = builder.graph.add(Collect { suite: describe(suite)? }, scores);
-    let results = Source { node: collected, output: "results".into() };
-    builder.graph.publications.push(Publication { source: results.clone(), file: "results.json".into() });
-    for OutputPlan { target, methods } in &suite.outputs {
+    let everything = describe(suite)?;
+    let results = builder.collect("results", everything.clone(), &scores);
+    builder.graph.publications.push(Publication { source: results, file: "results.json".into() });
+    for OutputPlan { target, methods, datasets } in &suite.outputs {
         let digests = render::template_digests(target, templates)
             .map_err(|error| errors::usage(format!("{error:#}"), "templates/README.md says which there should be"))?;
-        let step = Render { target, methods: methods.clone(), templates: templates.to_owned(), digests };
-        let node = builder.graph.add(step, [("results".to_owned(), results.clone())]);
+        let shown = SuiteDescription {
+            optimizer: optimizer(suite, datasets, methods),
+            selection: selection(suite, datasets),
+            ..everything.restricted(datasets, methods)?
+        };
+        // A table needs its own cells alone.
+        let results = builder.collect(target.name, shown, &scores);
+        let step = Render { target, templates: templates.to_owned(), digests };
+        let node = builder.graph.add(step, [("results".to_owned(), results)]);
         for format in render::formats(target) {
             let source = Source { node, output: (*format).to_owned() };
             builder.graph.publications.push(Publication { source, file: format!("{}.{format}", target.name) });
@@ -66,6 +79,8 @@ pub fn fetches(manifests: &[Manifest]) -> (Graph, Vec<NodeId>) {
 
 /// How a dataset is prepared.
 pub struct Preparation {
+    /// What its samples are called.
+    pub name: String,
     pub reader: &'static Reader,
     pub options: DatasetOptions,
     /// So many samples of each split; none: all.
@@ -76,8 +91,8 @@ pub struct Preparation {
 impl Preparation {
     /// All of it, as a suite has it.
     pub fn of(plan: &DatasetPlan) -> Self {
-        let DatasetPlan { reader, options, counts, .. } = plan;
-        Preparation { reader, options: options.clone(), subset: None, counts: *counts }
+        let DatasetPlan { samples, reader, options, counts, .. } = plan;
+        Preparation { name: samples.clone(), reader, options: options.clone(), subset: None, counts: *counts }
     }
 }
 
@@ -86,13 +101,14 @@ impl Preparation {
 /// # Errors
 /// If its manifest is missing, or does not list an archive.
 pub fn prepare(graph: &mut Graph, manifests: &[Manifest], preparation: &Preparation) -> anyhow::Result<NodeId> {
-    let Preparation { reader, options, subset, counts } = preparation;
+    let Preparation { name, reader, options, subset, counts } = preparation;
     let archives = archives(graph, manifests, reader.manifest, &reader.needs(options))?;
     let counts = match counts {
         Counts::Exact => manifest(manifests, reader.manifest)?.counts.get(reader.name).cloned().unwrap_or_default(),
         Counts::Report => BTreeMap::new(),
     };
-    Ok(graph.add(Prepare { reader, options: options.clone(), subset: *subset, counts }, archives))
+    let step = Prepare { name: name.clone(), reader, options: options.clone(), subset: *subset, counts };
+    Ok(graph.add(step, archives))
 }
 
 fn manifest<'a>(manifests: &'a [Manifest], name: &str) -> anyhow::Result<&'a Manifest> {
@@ -122,6 +138,13 @@ struct Builder<'a> {
     manifests: &'a [Manifest],
 }
 
+/// The scores of a cell, as inputs of a collecting step.
+struct CellScores {
+    dataset: String,
+    method: String,
+    inputs: Vec<(String, Source)>,
+}
+
 /// Where a dataset's prepared and encoded parts are.
 struct Features {
     prepared: NodeId,
@@ -139,12 +162,20 @@ fn output(node: NodeId, name: impl Into<String>) -> Source {
 }
 
 impl Builder<'_> {
+    /// Adds the collection of a part of the suite.
+    fn collect(&mut self, of: &str, part: SuiteDescription, scores: &[CellScores]) -> Source {
+        let is_of = |cell: &&CellScores| {
+            part.datasets.iter().any(|dataset| dataset.name == cell.dataset && dataset.methods.contains(&cell.method))
+        };
+        let inputs: Vec<_> = scores.iter().filter(is_of).flat_map(|cell| cell.inputs.clone()).collect();
+        output(self.graph.add(Collect { of: of.to_owned(), suite: part }, inputs), "results")
+    }
+
     fn archives(&mut self, manifest: &str, names: &[&str]) -> anyhow::Result<Vec<(String, Source)>> {
         archives(&mut self.graph, self.manifests, manifest, names)
     }
 
     fn features(&mut self, dataset: &DatasetPlan) -> anyhow::Result<Features> {
-        let reader = dataset.reader;
         let preparation = Preparation { subset: self.suite.subset, ..Preparation::of(dataset) };
         let prepared = prepare(&mut self.graph, self.manifests, &preparation)?;
         let mut encoded = Vec::new();
@@ -159,7 +190,7 @@ impl Builder<'_> {
             }
         }
         let test = |what: &str| (what.to_owned(), output(prepared, format!("{what}.test")));
-        let impair = |draw| Impair { dataset: reader.name, draw };
+        let impair = |draw| Impair { dataset: dataset.samples.clone(), draw };
         let ranks = self.graph.add(impair(Draw::Missing), [test("samples")]);
         let noisy = self.suite.noisy;
         let pictures = Draw::NoisyPictures { noise: noisy.image, seed: noisy.seed };
@@ -214,13 +245,20 @@ impl Builder<'_> {
             }
         }
         inputs.push(("items".to_owned(), items));
-        let encode = Encode { dataset: reader.name, part: part.to_owned(), encoder, decoding: reader.decoding };
+        let [image, text] = &dataset.encoders;
+        let encode = Encode {
+            dataset: dataset.samples.clone(),
+            part: part.to_owned(),
+            encoder,
+            called: if modality == Modality::Image { image.clone() } else { text.clone() },
+            decoding: reader.decoding,
+        };
         Ok(self.graph.add(encode, inputs))
     }
 
     /// Adds a training on the dataset at a place in the suite, and its evaluations; the inputs of the collecting step that come of it.
     fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> Vec<(String, Source)> {
-        let name = self.suite.datasets[at].reader.name;
+        let name = &self.suite.datasets[at].name;
         let part = |split: Split| {
             let of_split = features.encoded.iter().filter(move |(of, ..)| *of == split);
             let samples = output(features.prepared, format!("samples.{}", split.name()));
@@ -233,7 +271,7 @@ impl Builder<'_> {
             let options = &method.candidates[candidate.unwrap_or(0)];
             let number = candidate.map_or_else(String::new, |candidate| format!(" candidate {}", candidate + 1));
             let step = Train {
-                dataset: name,
+                dataset: name.clone(),
                 name: format!("{}{number}", method.name),
                 method: options.clone(),
                 config: config.clone(),
@@ -257,7 +295,7 @@ impl Builder<'_> {
                 }
             }
             let (candidates, seeds) = (method.candidates.clone(), self.suite.seeds.clone());
-            self.graph.add(Choose { dataset: name, name: method.name.clone(), candidates, seeds, seed }, inputs)
+            self.graph.add(Choose { dataset: name.clone(), name: method.name.clone(), candidates, seeds, seed }, inputs)
         };
         let weights = output(trained, "weights");
         let heads = method.candidates[0].needs_heads();
@@ -279,8 +317,14 @@ impl Builder<'_> {
         ];
         for (condition, more) in conditions {
             let role = collect::role(condition.name(), name, &method.name, seed);
-            let step =
-                Evaluate { dataset: name, name: method.name.clone(), seed, condition, config: config.clone(), heads };
+            let step = Evaluate {
+                dataset: name.clone(),
+                name: method.name.clone(),
+                seed,
+                condition,
+                config: config.clone(),
+                heads,
+            };
             let inputs = part(Split::Test).chain([about(), ("weights".to_owned(), weights.clone())]).chain(more);
             scores.push((role, output(self.graph.add(step, inputs), "scores")));
         }
@@ -290,32 +334,30 @@ impl Builder<'_> {
 
 /// What the results say of their suite.
 fn describe(suite: &Suite) -> anyhow::Result<SuiteDescription> {
-    let common = |words: Vec<String>| {
-        let mut distinct = words;
-        distinct.dedup();
-        distinct.join("; ")
-    };
+    let names: Vec<String> = suite.datasets.iter().map(|dataset| dataset.name.clone()).collect();
+    let methods: Vec<String> = suite.methods.iter().map(|method| method.name.clone()).collect();
     let dataset = |dataset: &DatasetPlan| DatasetDescription {
-        name: dataset.reader.name.to_owned(),
+        name: dataset.name.clone(),
+        dataset: dataset.reader.name.to_owned(),
         title: dataset.title.clone(),
         metric: Metric::of(dataset.reader.task).name().to_owned(),
         fusion: plain_name(&dataset.training.fusion),
         epochs: dataset.training.epochs,
-        encoders: format!("{}, {}", dataset.image.label(), dataset.text.label()),
+        encoders: dataset.encoders.join(", "),
+        methods: dataset.methods.clone(),
     };
     let method = |method: &MethodPlan| MethodDescription {
         name: method.name.clone(),
         title: method.title.clone(),
         source: method.citation.to_owned(),
     };
-    let training = || suite.datasets.iter().map(|dataset| &dataset.training);
     Ok(SuiteDescription {
         kind: suite.kind,
         suite: suite.name.clone(),
         title: suite.title.clone(),
         seeds: suite.seeds.clone(),
-        selection: common(training().map(|training| training.selection.description().to_owned()).collect()),
-        optimizer: optimizers(suite, &common(training().map(|training| training.optimizer.description()).collect())),
+        selection: selection(suite, &names),
+        optimizer: optimizer(suite, &names, &methods),
         missing: suite.missing.description(),
         noisy: suite.noisy.description(),
         ratios: suite.missing.ratios.clone(),
@@ -324,12 +366,32 @@ fn describe(suite: &Suite) -> anyhow::Result<SuiteDescription> {
     })
 }
 
-/// The optimiser of the suite's datasets, and what methods have of their own.
-fn optimizers(suite: &Suite, common: &str) -> String {
-    let mut words = common.to_owned();
-    for method in &suite.methods {
+/// Different words, each once, in the order in which they come first.
+fn distinct(words: impl Iterator<Item = String>) -> String {
+    let mut seen: Vec<String> = Vec::new();
+    words.for_each(|word| {
+        if !seen.contains(&word) {
+            seen.push(word)
+        }
+    });
+    seen.join("; ")
+}
+
+/// Which epoch is evaluated on these datasets.
+fn selection(suite: &Suite, datasets: &[String]) -> String {
+    let shown = suite.datasets.iter().filter(|dataset| datasets.contains(&dataset.name));
+    distinct(shown.map(|dataset| dataset.training.selection.description().to_owned()))
+}
+
+/// The optimiser of these datasets, and what these methods have of their own.
+fn optimizer(suite: &Suite, datasets: &[String], methods: &[String]) -> String {
+    let shown = |dataset: &&DatasetPlan| datasets.contains(&dataset.name);
+    let common = suite.datasets.iter().filter(shown);
+    let mut words = distinct(common.map(|dataset| dataset.training.optimizer.description()));
+    for method in suite.methods.iter().filter(|method| methods.contains(&method.name)) {
         let trainings = method.trainings.iter().zip(&suite.datasets);
         let mut own: Vec<String> = trainings
+            .filter(|(_, dataset)| shown(dataset))
             .filter(|(own, dataset)| own.optimizer != dataset.training.optimizer)
             .map(|(own, _)| own.optimizer.description())
             .collect();

@@ -23,6 +23,8 @@ pub trait Observer: Sync {
     /// A step was done before, or by another run meanwhile.
     fn kept(&self, id: NodeId);
     fn failed(&self, id: NodeId, label: &str, cause: &str);
+    /// A step wants what only a person can get.
+    fn lacking(&self, id: NodeId, label: &str, cause: &str);
     fn skipped(&self, id: NodeId, label: &str, cause: &str);
     fn stopped(&self, id: NodeId);
     /// Something that a person should see.
@@ -51,6 +53,14 @@ impl Outcome {
     pub fn failures(&self) -> impl Iterator<Item = (NodeId, &str)> {
         self.nodes.iter().enumerate().filter_map(|(i, node)| match node {
             NodeOutcome::Absent(Absence::Failed(cause)) => Some((NodeId(i), cause.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The steps that want what only a person can get.
+    pub fn lacking(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        self.nodes.iter().enumerate().filter_map(|(i, node)| match node {
+            NodeOutcome::Absent(Absence::Lacking(cause)) => Some((NodeId(i), cause.as_str())),
             _ => None,
         })
     }
@@ -216,7 +226,7 @@ impl<'a> Run<'a> {
             let cause = match absence {
                 Absence::Failed(cause) => format!("`{source}` failed: {cause}"),
                 // The first cause is told, not the whole chain of steps between.
-                Absence::NotRun(cause) => cause.clone(),
+                Absence::Lacking(cause) | Absence::NotRun(cause) => cause.clone(),
             };
             self.observer.skipped(id, &step.label(), &cause);
             self.nodes[id.0] = Progressing::Ended(NodeOutcome::Absent(Absence::NotRun(cause)));
@@ -294,6 +304,10 @@ impl<'a> Run<'a> {
             Ending::Failed(cause) => {
                 self.observer.failed(id, &label, &cause);
                 Progressing::Ended(NodeOutcome::Absent(Absence::Failed(cause)))
+            }
+            Ending::Lacking(cause) => {
+                self.observer.lacking(id, &label, &cause);
+                Progressing::Ended(NodeOutcome::Absent(Absence::Lacking(cause)))
             }
             Ending::Interrupted => {
                 self.observer.stopped(id);

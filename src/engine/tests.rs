@@ -107,6 +107,7 @@ impl Observer for Heard {
     }
     fn computed(&self, _: NodeId, _: &Action) {}
     fn kept(&self, _: NodeId) {}
+    fn lacking(&self, _: NodeId, _: &str, _: &str) {}
     fn failed(&self, _: NodeId, _: &str, _: &str) {}
     fn skipped(&self, _: NodeId, _: &str, _: &str) {}
     fn stopped(&self, _: NodeId) {}
@@ -181,8 +182,8 @@ fn what_counts_is_the_content_of_an_input() {
 fn a_failure_ends_its_branch_alone_and_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
-    let bad = Join::new("bad", "").doing(|_| Err(anyhow::anyhow!("the loss is not finite at step 7")));
-    let panics = Join::new("panics", "").doing(|_| panic!("index out of range"));
+    let bad = Join::new("bad", "bad").doing(|_| Err(anyhow::anyhow!("the loss is not finite at step 7")));
+    let panics = Join::new("panics", "panics").doing(|_| panic!("index out of range"));
     let (good, after) = (Join::new("good", "g"), Join::new("after", "!"));
     let mut table = Join::new("table", "");
     table.tolerant = true;
@@ -328,4 +329,26 @@ fn the_environment_counts_where_tensors_are() {
     let states = engine.survey(&graph);
     assert!(matches!(&states[0], State::Ready(_, Reason::Changed(d)) if d == "`libtorch` was `0`, is `1`"));
     assert!(matches!(&states[1], State::Done(..)));
+}
+
+/// What computes the same of the same inputs is one step, by whatever labels it is found.
+#[test]
+fn a_step_may_have_several_labels() {
+    let mut graph = Graph::default();
+    let first = graph.add(Join::new("a", "x"), []);
+    assert_eq!(graph.add(Join::new("another", "x"), []), first);
+    let source = || ("in".to_owned(), crate::engine::graph::Source { node: first, output: "text".into() });
+    let (one, other) = (graph.add(Join::new("b", "x"), [source()]), graph.add(Join::new("c", "y"), [source()]));
+    assert_ne!(one, first);
+    assert_ne!(one, other);
+    assert_eq!((graph.len(), graph.find("a"), graph.find("another")), (3, Some(first), Some(first)));
+}
+
+/// A label names one step.
+#[test]
+#[should_panic(expected = "two steps are called `a`")]
+fn two_steps_cannot_have_one_label() {
+    let mut graph = Graph::default();
+    graph.add(Join::new("a", "x"), []);
+    graph.add(Join::new("a", "y"), []);
 }

@@ -43,11 +43,15 @@ pub struct EncoderPair {
     pub text: TextEncoderOptions,
 }
 
-/// A dataset of the suite.
+/// A dataset of the suite, with the encoders and the settings that it is trained with. One dataset may be there several
+/// times, under several names.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Dataset {
+    /// Unique in the suite.
     pub name: String,
+    /// The dataset that it is a setting of [default: the name].
+    pub dataset: Option<String>,
     /// As tables write it [default: the name].
     pub title: Option<String>,
     /// The name of a pair of encoders.
@@ -60,6 +64,8 @@ pub struct Dataset {
     /// Settings of its trainings that differ from those of the suite.
     #[serde(default)]
     pub training: toml::Table,
+    /// The names of the methods that are trained on it [default: all of the suite].
+    pub methods: Option<Vec<String>>,
 }
 
 /// What to do about an archive that does not hold as much as its manifest says.
@@ -111,4 +117,6 @@ pub struct Output {
     pub target: String,
     /// The names of the methods shown, in this order [default: all of the suite, in its order].
     pub methods: Option<Vec<String>>,
+    /// The names of the datasets shown, in this order [default: all of the suite, in its order].
+    pub datasets: Option<Vec<String>>,
 }

@@ -1,7 +1,7 @@
 //! Experiments: `experiments/*.toml`, read into a checked [`Suite`].
 //!
 //! A suite declares and never computes: datasets, encoders, methods, seeds, impairments, hyperparameters, and the tables
-//! and figures wanted. Its product of datasets, methods and seeds are its cells. The grammar is [`file::SuiteFile`];
+//! and figures wanted. Its datasets, with the methods and seeds that are trained on each, are its cells. The grammar is [`file::SuiteFile`];
 //! unknown names anywhere are refused.
 
 mod file;
@@ -23,6 +23,9 @@ use crate::training::config::TrainConfig;
 
 pub use file::{Counts, Output, SuiteFile};
 
+/// The file among the suites that is none: what the paper claims, see [`crate::report`].
+const CLAIMS: &str = "claims";
+
 /// A checked suite.
 #[derive(Clone, Debug)]
 pub struct Suite {
@@ -43,6 +46,11 @@ pub struct Suite {
 /// A dataset of a suite, with everything that its cells share.
 #[derive(Clone, Debug)]
 pub struct DatasetPlan {
+    /// Unique in the suite; its cells are called by it.
+    pub name: String,
+    /// What its samples, masks and noise are called: the name of the first dataset of the suite that is read in the same
+    /// way. What is read in the same way is the same.
+    pub samples: String,
     pub reader: &'static Reader,
     pub options: DatasetOptions,
     pub counts: Counts,
@@ -50,7 +58,11 @@ pub struct DatasetPlan {
     pub title: String,
     pub image: ImageEncoderOptions,
     pub text: TextEncoderOptions,
+    /// What its encoders are called: by their names, and the pair's where the suite has the same encoder otherwise too.
+    pub encoders: [String; 2],
     pub training: TrainConfig,
+    /// The names of the methods that are trained on it, in the suite's order.
+    pub methods: Vec<String>,
 }
 
 /// A method of a suite.
@@ -75,6 +87,8 @@ pub struct OutputPlan {
     pub target: &'static Target,
     /// The names of the methods shown, in this order; as many as the target takes.
     pub methods: Vec<String>,
+    /// The names of the datasets shown, in this order. Each of the methods is trained on each of them.
+    pub datasets: Vec<String>,
 }
 
 impl Suite {
@@ -93,7 +107,7 @@ impl Suite {
 
     /// How many epochs a method trains on a dataset.
     pub fn epochs(&self, dataset: &str, method: &str) -> Option<u32> {
-        let at = self.datasets.iter().position(|known| known.reader.name == dataset)?;
+        let at = self.datasets.iter().position(|known| known.name == dataset)?;
         let method = self.methods.iter().find(|known| known.name == method)?;
         method.trainings.get(at).map(|training| training.epochs)
     }
@@ -108,6 +122,7 @@ impl Suite {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
             .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+            .filter(|name| name != CLAIMS)
             .collect();
         names.sort();
         Ok(names)
@@ -156,12 +171,19 @@ impl Suite {
         let impairments = &file.impairments;
         impairments.missing.check().map_err(|wrong| anyhow::anyhow!("impairments.missing: {wrong}"))?;
         impairments.noisy.check().map_err(|wrong| anyhow::anyhow!("impairments.noisy: {wrong}"))?;
-        let datasets =
-            file.datasets.iter().map(|dataset| dataset_plan(&file, dataset)).collect::<anyhow::Result<_>>()?;
+        let mut datasets: Vec<DatasetPlan> = Vec::new();
+        for dataset in &file.datasets {
+            let mut plan = dataset_plan(&file, dataset)?;
+            if let Some(same) = datasets.iter().find(|known| known.reads_like(&plan)) {
+                plan.samples.clone_from(&same.samples);
+            }
+            datasets.push(plan);
+        }
         let methods: Vec<MethodPlan> =
             file.methods.iter().map(|method| method_plan(&file, method)).collect::<anyhow::Result<_>>()?;
         unique("outputs", file.outputs.iter().map(|output| output.target.clone()))?;
-        let outputs = file.outputs.iter().map(|output| output_plan(&methods, output)).collect::<anyhow::Result<_>>()?;
+        let outputs = file.outputs.iter().map(|output| output_plan(&datasets, &methods, output));
+        let outputs = outputs.collect::<anyhow::Result<_>>()?;
         Ok(Suite {
             name: name.to_owned(),
             kind: file.kind,
@@ -177,6 +199,13 @@ impl Suite {
     }
 }
 
+impl DatasetPlan {
+    /// Whether both have the same samples.
+    fn reads_like(&self, other: &DatasetPlan) -> bool {
+        self.reader.name == other.reader.name && self.options == other.options && self.counts == other.counts
+    }
+}
+
 fn unique(what: &str, names: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let mut seen = std::collections::BTreeSet::new();
     for name in names {
@@ -187,8 +216,22 @@ fn unique(what: &str, names: impl Iterator<Item = String>) -> anyhow::Result<()>
 
 fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow::Result<DatasetPlan> {
     let name = &dataset.name;
+    let read = dataset.dataset.as_ref().unwrap_or(name);
     let known = || datasets::READERS.iter().map(|reader| reader.name);
-    let reader = datasets::reader(name).ok_or_else(|| unknown("datasets", "dataset", name, known()))?;
+    let reader = datasets::reader(read).ok_or_else(|| unknown("datasets", "dataset", read, known()))?;
+    let methods = || file.methods.iter().map(|method| method.name.as_str());
+    let trained = match &dataset.methods {
+        None => methods().map(str::to_owned).collect(),
+        Some(names) => {
+            let field = format!("datasets.{name}.methods");
+            anyhow::ensure!(!names.is_empty(), "`{field}` should name at least one method");
+            unique(&field, names.iter().cloned())?;
+            if let Some(wrong) = names.iter().find(|wrong| methods().all(|known| known != wrong.as_str())) {
+                return Err(unknown(&field, "method of this suite", wrong, methods()));
+            }
+            methods().filter(|known| names.iter().any(|name| name == known)).map(str::to_owned).collect()
+        }
+    };
     let encoders = file.encoders.get(&dataset.encoders).ok_or_else(|| {
         let field = format!("datasets.{name}.encoders");
         unknown(&field, "pair of encoders", &dataset.encoders, file.encoders.keys().map(String::as_str))
@@ -198,14 +241,27 @@ fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow::Result<Dat
     let text = encoders.text.resolved().map_err(|wrong| anyhow::anyhow!("encoders.{pair}.text: {wrong}"))?;
     let training = training(&format!("training of `{name}`"), [&file.training, &dataset.training])?;
     let options = reader.options(dataset.options.clone());
+    let pairs = || file.encoders.values();
+    let other_image = pairs()
+        .filter_map(|other| other.image.resolved().ok())
+        .find(|other| *other != image && other.label() == image.label());
+    let other_text = pairs()
+        .filter_map(|other| other.text.resolved().ok())
+        .find(|other| *other != text && other.label() == text.label());
+    let called = |label: String, is_shared: bool| if is_shared { format!("{label} ({pair})") } else { label };
+    let encoders = [called(image.label(), other_image.is_some()), called(text.label(), other_text.is_some())];
     Ok(DatasetPlan {
+        name: name.clone(),
+        samples: name.clone(),
         reader,
         options: options.map_err(|wrong| anyhow::anyhow!("options of dataset `{name}`: {wrong}"))?,
         counts: dataset.counts,
         title: dataset.title.clone().unwrap_or_else(|| name.clone()),
         image,
         text,
+        encoders,
         training,
+        methods: trained,
     })
 }
 
@@ -297,20 +353,34 @@ fn grid(
     Ok(grid)
 }
 
-fn output_plan(methods: &[MethodPlan], output: &Output) -> anyhow::Result<OutputPlan> {
+fn output_plan(datasets: &[DatasetPlan], methods: &[MethodPlan], output: &Output) -> anyhow::Result<OutputPlan> {
     let target = target::find(&output.target).context("outputs")?;
-    let field = format!("outputs.{}.methods", target.name);
-    let known = || methods.iter().map(|method| method.name.as_str());
-    let shown = match &output.methods {
-        Some(names) => names.clone(),
-        None => known().map(str::to_owned).collect(),
-    };
-    if let Some(name) = shown.iter().find(|name| known().all(|known| known != name.as_str())) {
-        return Err(unknown(&field, "method of this suite", name, known()));
-    }
-    unique(&field, shown.iter().cloned())?;
+    let field = |list: &str| format!("outputs.{}.{list}", target.name);
+    let known: Vec<&str> = methods.iter().map(|method| method.name.as_str()).collect();
+    let shown = chosen(&field("methods"), "method of this suite", output.methods.as_ref(), &known)?;
     target.check(&shown).context("outputs")?;
-    Ok(OutputPlan { target, methods: shown })
+    let known: Vec<&str> = datasets.iter().map(|dataset| dataset.name.as_str()).collect();
+    let on = chosen(&field("datasets"), "dataset of this suite", output.datasets.as_ref(), &known)?;
+    anyhow::ensure!(!on.is_empty(), "`{}` should name at least one dataset", field("datasets"));
+    for dataset in datasets.iter().filter(|dataset| on.contains(&dataset.name)) {
+        if let Some(method) = shown.iter().find(|method| !dataset.methods.contains(method)) {
+            let hint = format!("train it there (`datasets.{}.methods`), or name the datasets shown", dataset.name);
+            let target = target.name;
+            let what = format!("`outputs.{target}` shows `{method}` on `{}`, where it is not trained", dataset.name);
+            return Err(errors::usage(what, hint));
+        }
+    }
+    Ok(OutputPlan { target, methods: shown, datasets: on })
+}
+
+/// The names that are listed, each once and known; all known ones if there is no list.
+fn chosen(field: &str, what: &str, listed: Option<&Vec<String>>, known: &[&str]) -> anyhow::Result<Vec<String>> {
+    let Some(names) = listed else { return Ok(known.iter().map(|name| (*name).to_owned()).collect()) };
+    if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(unknown(field, what, name, known.iter().copied()));
+    }
+    unique(field, names.iter().cloned())?;
+    Ok(names.clone())
 }
 
 fn unknown<'a>(field: &str, what: &str, found: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {

@@ -75,6 +75,27 @@ fn mistakes_are_told_so_that_they_can_be_mended() {
         ("methods = [\"baseline\"]", "method = [\"baseline\"]", &["unknown field `method`", "methods"]),
         ("target = \"table1\"", "target = \"figure4\"", &["`outputs` names `figure4` twice"]),
         (
+            "name = \"emoji-match\"",
+            "name = \"match\"\ndataset = \"emoji-mach\"",
+            &["no dataset `emoji-mach`", "did you mean `emoji-match`?"],
+        ),
+        (
+            "name = \"emoji-match\"",
+            "name = \"emoji-match\"\nmethods = [\"baseline\", \"basline\"]",
+            &["`datasets.emoji-match.methods`: there is no method of this suite `basline`"],
+        ),
+        (
+            "name = \"emoji-match\"",
+            "name = \"emoji-match\"\nmethods = [\"baseline\"]",
+            &["`outputs.table1` shows `mslr` on `emoji-match`, where it is not trained", "name the datasets shown"],
+        ),
+        ("target = \"table1\"", "target = \"table1\"\ndatasets = []", &["should name at least one dataset"]),
+        (
+            "target = \"table1\"",
+            "target = \"table1\"\ndatasets = [\"emoji-mach\"]",
+            &["`outputs.table1.datasets`: there is no dataset of this suite `emoji-mach`"],
+        ),
+        (
             "target = \"figure7\"\nmethods = [\"balgrad-reweighting\", \"balgrad\"]",
             "target = \"figure7\"",
             &["`figure7` shows exactly 2 methods", "1. without projection", "found 7: baseline, mslr", "methods = ["],
@@ -138,4 +159,41 @@ fn sweeps_and_own_settings_are_expanded() {
     }
     assert!(balgrad.trainings.iter().all(|training| training.epochs == 3));
     assert!(suite.methods[0].trainings.iter().all(|training| training.epochs >= 10));
+}
+
+/// One dataset may be there with several settings; what is read in the same way has one name, and so is read once.
+#[test]
+fn a_dataset_may_be_there_several_times() {
+    let more = r#"
+[encoders.small]
+image = { name = "efficientnet-lite0", size = 64 }
+text = { name = "all-minilm-l6-v2", pooling = "cls" }
+
+[[datasets]]
+name = "words-added"
+dataset = "emoji-words"
+encoders = "small"
+training = { fusion = "addition", epochs = 5 }
+methods = ["balgrad", "baseline"]
+
+[[outputs]]
+target = "figure8"
+methods = ["balgrad", "baseline"]
+datasets = ["words-added", "emoji-words"]
+"#;
+    let mut text = smoke();
+    for target in ["table1", "table2", "table3", "figure2", "figure4", "figure6", "figure7"] {
+        let datasets = "datasets = [\"emoji-subgroup\", \"emoji-match\", \"emoji-words\"]";
+        text = text.replace(&format!("target = \"{target}\""), &format!("target = \"{target}\"\n{datasets}"));
+    }
+    let suite = Suite::parse("smoke", &format!("{text}{more}")).unwrap();
+    let error = error("[[outputs]]\ntarget = \"table1\"", &format!("{more}\n[[outputs]]\ntarget = \"table1\""));
+    assert!(error.contains("`outputs.table1` shows `mslr` on `words-added`, where it is not trained"), "{error}");
+    assert_eq!(suite.outputs.last().unwrap().datasets, ["words-added", "emoji-words"]);
+    let added = suite.datasets.last().unwrap();
+    assert_eq!((added.name.as_str(), added.samples.as_str()), ("words-added", "emoji-words"));
+    assert_eq!(added.methods, ["baseline", "balgrad"]);
+    // The text encoder gives another feature here: it is called by its pair.
+    assert_eq!(added.encoders, ["efficientnet-lite0 at 64", "all-minilm-l6-v2 (small)"]);
+    assert_eq!(suite.epochs("words-added", "balgrad"), Some(5));
 }

@@ -93,6 +93,7 @@ pub struct FetchPlaces {
 pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchContext) -> anyhow::Result<()> {
     let mut answers = Vec::new();
     let mut hints: Vec<String> = Vec::new();
+    let mut classes = Vec::new();
     for source in &archive.sources {
         let result = match source {
             Source::Https { urls } => https::fetch(archive, urls, &Access::Open, destination, context),
@@ -114,11 +115,13 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
             Err(error) if errors::class_of(&error) == Class::Interrupted => return Err(error),
             Err(error) => {
                 hints.extend(errors::hint_of(&error).map(str::to_owned));
+                classes.push(errors::class_of(&error));
                 answers.push(format!("{error:#}"));
             }
         }
     }
-    Err(errors::failed(format!("cannot fetch {}: {}", archive.name, answers.join("; ")), hints.join("; or ")))
+    let message = format!("cannot fetch {}: {}", archive.name, answers.join("; "));
+    Err(errors::of_class(errors::class_of_all(classes), message, hints.join("; or ")))
 }
 
 /// Whether a file is what is asked for: its hash where one is stated or was recorded, its name in Git where that is known.

@@ -64,6 +64,7 @@ pub(super) fn fetch(
     context: &FetchContext,
 ) -> anyhow::Result<()> {
     let mut answers = Vec::new();
+    let mut classes = Vec::new();
     let mut hint = None;
     for (i, url) in urls.iter().enumerate() {
         match from_mirror(url, i + 1 == urls.len(), archive, access, to, context) {
@@ -71,6 +72,7 @@ pub(super) fn fetch(
             Err(Failure::Stop(error)) => return Err(error),
             Err(Failure::Passing(error, _) | Failure::Silent(error) | Failure::Mirror(error)) => {
                 hint = hint.or_else(|| errors::hint_of(&error).map(str::to_owned));
+                classes.push(errors::class_of(&error));
                 if i + 1 < urls.len() {
                     context.progress.note(&format!("{url}: {error:#}; trying the next mirror"));
                 }
@@ -79,7 +81,7 @@ pub(super) fn fetch(
         }
     }
     let hint = hint.unwrap_or_else(|| "check the network and run the same command again: it goes on".to_owned());
-    Err(errors::failed(answers.join("; "), hint))
+    Err(errors::of_class(errors::class_of_all(classes), answers.join("; "), hint))
 }
 
 /// One mirror. Bytes of an earlier process or another mirror are used; if the whole turns out wrong with them, it is
@@ -283,7 +285,7 @@ fn start_of(head: &Head, have: u64, archive: &Archive) -> Result<(Start, Option<
         _ => Ok(expected.or(total)),
     };
     let wrong = || match head.status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => errors::failed(
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => errors::lacking(
             format!("the server answered {}", head.status),
             "the server wants to know who asks: see what the manifest says about access, or put the file into \
              `downloads/` by hand",

@@ -37,6 +37,11 @@ impl Kaggle {
         Kaggle { address: "https://www.kaggle.com".to_owned(), settings, environment }
     }
 
+    /// Whether there is a key, good or not.
+    pub(super) fn has_key(&self) -> bool {
+        !matches!(self.access(), Ok(Access::Open))
+    }
+
     /// The token or the name and key, from the environment, or else from the usual files.
     fn access(&self) -> anyhow::Result<Access> {
         let said = |name: &str| (self.environment)(name);
@@ -83,7 +88,8 @@ pub(super) fn fetch(
     let open = matches!(access, Access::Open);
     let url = format!("{}/api/v1/datasets/download/{dataset}?datasetVersionNumber={version}", context.kaggle.address);
     https::fetch(archive, &[url], &access, to, context).map_err(|error| {
-        if errors::class_of(&error) == errors::Class::Interrupted {
+        let class = errors::class_of(&error);
+        if class == errors::Class::Interrupted {
             return error;
         }
         let hint = match open {
@@ -97,7 +103,7 @@ pub(super) fn fetch(
                  https://www.kaggle.com/datasets/{dataset} in a browser"
             ),
         };
-        errors::failed(format!("{error:#}"), hint)
+        errors::of_class(class, format!("{error:#}"), hint)
     })
 }
 

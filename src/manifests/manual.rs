@@ -39,12 +39,13 @@ pub(super) fn fetch(
     let Some(found) = found else {
         let downloads = context.manual.first().map_or_else(|| PathBuf::from("downloads"), Clone::clone);
         let or_folder = folder.map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
-        let message = match archive.sources.len() {
+        // What tables tell beneath a dash: what to do, without a path of this machine.
+        let what = match archive.sources.len() {
             1 => format!("{} has to be fetched by hand", archive.name),
-            _ => format!("{file} is not in {}", downloads.display()),
+            _ => format!("{file} is not in downloads/"),
         };
-        return Err(errors::failed(
-            message,
+        return Err(errors::lacking(
+            format!("{what} (see {url})"),
             format!(
                 "{accept} at {url}, then put the file {file}{or_folder} into {} and run this again",
                 downloads.display()

@@ -10,6 +10,7 @@ mod entry;
 pub mod fetch;
 mod https;
 pub mod kaggle;
+mod lacking;
 pub mod lock;
 mod manual;
 pub mod mirror;
@@ -18,6 +19,7 @@ mod python_package;
 mod request;
 
 pub use entry::{Archive, GitBlob, KnownFile, Source};
+pub use lacking::lacking;
 pub use python_package::pip;
 
 use std::collections::BTreeMap;

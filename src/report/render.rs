@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::escape;
-use super::figure::{figure2, figure4, figure6, figure7};
+use super::figure::{figure2, figure4, figure6, figure7, gap_bars};
 use super::results::{Results, SCHEMA};
 use super::table::{self, Table};
 use super::target::{self, Kind, Target};
@@ -68,7 +68,7 @@ pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Resu
     target.check(&methods)?;
     match target.kind {
         Kind::Table(which) => {
-            let table = layout(which, results);
+            let table = layout(which, target.name, results);
             let filled = |format| Ok((format, fill(target, format, folder, &table)?.into_bytes()));
             TABLE_FORMATS.into_iter().map(filled).collect()
         }
@@ -76,6 +76,7 @@ pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Resu
             let figure = match which {
                 target::Figure::Two => figure2::draw(results)?,
                 target::Figure::Four => figure4::draw(results)?,
+                target::Figure::GapBars => gap_bars::draw(results)?,
                 target::Figure::Six => figure6::draw(results)?,
                 target::Figure::Seven => figure7::draw(results)?,
             };
@@ -84,12 +85,13 @@ pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Resu
     }
 }
 
-/// A table laid out.
-pub fn layout(which: target::Table, results: &Results) -> Table {
+/// A table laid out; `name` is its target's.
+pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
     match which {
         target::Table::One => table::table1(results),
         target::Table::Two => table::table2(results),
         target::Table::Three => table::table3(results),
+        target::Table::Four | target::Table::Five => table::one_more(results, name),
     }
 }
 
@@ -153,7 +155,7 @@ fn shows(format: &str, output: &str, mark: &str) -> bool {
 }
 
 /// Each line up to its first percent sign that is not escaped.
-fn without_latex_comments(text: &str) -> String {
+pub(super) fn without_latex_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let mut escaped = false;

@@ -34,13 +34,18 @@ pub struct SuiteDescription {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetDescription {
+    /// Unique in the suite.
     pub name: String,
+    /// What is read; several datasets of a suite may differ in encoders or fusion alone.
+    pub dataset: String,
     pub title: String,
     /// `accuracy` or `F1-macro`, in percent.
     pub metric: String,
     pub fusion: String,
     pub epochs: u32,
     pub encoders: String,
+    /// The names of the methods that are trained on it.
+    pub methods: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,7 +151,7 @@ pub enum Status {
 }
 
 /// The version of the layout of [`Results`].
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Everything that a suite came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -187,7 +192,7 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Result
             .any(|outcome| matches!(outcome, Outcome::Scored(scores) if Quantity::Conflict.of(scores, 1.0).is_some()))
     };
     for dataset in &suite.datasets {
-        for method in &suite.methods {
+        for method in suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
             let mine: Vec<(u64, Option<&Outcome>)> = suite
                 .seeds
                 .iter()
@@ -242,7 +247,7 @@ fn check(suite: &SuiteDescription, cells: &[Cell]) -> anyhow::Result<()> {
     let mut seen = BTreeSet::new();
     for Cell { dataset, method, seed, outcome: _ } in cells {
         let cell = format!("{dataset} × {method} × seed {seed}");
-        let known = suite.datasets.iter().any(|known| known.name == *dataset)
+        let known = suite.datasets.iter().any(|known| known.name == *dataset && known.methods.contains(method))
             && suite.methods.iter().any(|known| known.name == *method)
             && suite.seeds.contains(seed);
         ensure!(known, "the suite {} has no cell {cell}, but there are scores of it", suite.suite);
@@ -290,22 +295,40 @@ fn number(
     }
 }
 
-impl Results {
-    /// The same results with these methods only, in this order.
+impl SuiteDescription {
+    /// The part of the suite with these datasets and methods, in this order.
     ///
     /// # Errors
-    /// If there is no such method in them.
-    pub fn of_methods(&self, names: &[String]) -> anyhow::Result<Results> {
+    /// If there is no such dataset or method in it.
+    pub fn restricted(&self, datasets: &[String], methods: &[String]) -> anyhow::Result<SuiteDescription> {
+        let method = |name: &String| {
+            let found = self.methods.iter().find(|method| method.name == *name);
+            found.cloned().with_context(|| format!("the results hold no method `{name}`"))
+        };
+        let dataset = |name: &String| {
+            let found = self.datasets.iter().find(|dataset| dataset.name == *name);
+            let mut dataset = found.cloned().with_context(|| format!("the results hold no dataset `{name}`"))?;
+            dataset.methods.retain(|trained| methods.contains(trained));
+            anyhow::Ok(dataset)
+        };
+        Ok(SuiteDescription {
+            methods: methods.iter().map(method).collect::<anyhow::Result<_>>()?,
+            datasets: datasets.iter().map(dataset).collect::<anyhow::Result<_>>()?,
+            ..self.clone()
+        })
+    }
+}
+
+impl Results {
+    /// The same results with these datasets and methods only, in this order.
+    ///
+    /// # Errors
+    /// If there is no such dataset or method in them.
+    pub fn restricted(&self, datasets: &[String], methods: &[String]) -> anyhow::Result<Results> {
         let mut results = self.clone();
-        results.suite.methods = names
-            .iter()
-            .map(|name| {
-                let found = self.suite.methods.iter().find(|method| method.name == *name);
-                found.cloned().with_context(|| format!("the results hold no method `{name}`"))
-            })
-            .collect::<anyhow::Result<_>>()?;
-        results.numbers.retain(|number| names.contains(&number.method));
-        results.cells.retain(|cell| names.contains(&cell.method));
+        results.suite = self.suite.restricted(datasets, methods)?;
+        results.numbers.retain(|number| datasets.contains(&number.dataset) && methods.contains(&number.method));
+        results.cells.retain(|cell| datasets.contains(&cell.dataset) && methods.contains(&cell.method));
         Ok(results)
     }
 

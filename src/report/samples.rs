@@ -12,11 +12,13 @@ use super::summary::{BINS, Cosine, CosineSummary, TraceSummary};
 pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
     let dataset = |name: &str, metric: &str| DatasetDescription {
         name: name.into(),
+        dataset: name.into(),
         title: name.into(),
         metric: metric.into(),
         fusion: "concat".into(),
         epochs: 20,
         encoders: "lite0-minilm".into(),
+        methods: ["baseline", "balgrad", "broken"].map(str::to_owned).to_vec(),
     };
     let method =
         |name: &str, title: &str| MethodDescription { name: name.into(), title: title.into(), source: "here".into() };
@@ -33,6 +35,12 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
         datasets: vec![dataset("food_101 & more", "accuracy"), dataset("words", "F1-macro")],
         methods: vec![method("baseline", "Baseline"), method("balgrad", "BalGrad"), method("broken", "Broken")],
     }
+}
+
+/// All methods are trained on all datasets.
+fn train_all(suite: &mut SuiteDescription) {
+    let methods: Vec<String> = suite.methods.iter().map(|method| method.name.clone()).collect();
+    suite.datasets.iter_mut().for_each(|dataset| dataset.methods.clone_from(&methods));
 }
 
 pub fn scored(full: f64, image: f64, text: f64) -> Outcome {
@@ -60,6 +68,14 @@ fn without_noisy_text(mut outcome: Outcome) -> Outcome {
         scores.noisy.text = f64::NAN;
     }
     outcome
+}
+
+impl Results {
+    /// The same results with these methods only, on all datasets.
+    pub fn of_methods(&self, methods: &[String]) -> anyhow::Result<Results> {
+        let datasets: Vec<String> = self.suite.datasets.iter().map(|dataset| dataset.name.clone()).collect();
+        self.restricted(&datasets, methods)
+    }
 }
 
 /// The results of [`cells`].
@@ -113,6 +129,7 @@ pub fn realistic(kind: SuiteKind, methods: usize) -> Results {
         source: String::new(),
     };
     suite.methods = names[..methods].iter().map(method).collect();
+    train_all(&mut suite);
     let mut cells = Vec::new();
     for (d, dataset) in suite.datasets.iter().enumerate() {
         for (m, method) in suite.methods.iter().enumerate() {
@@ -172,6 +189,7 @@ pub fn ablation(kind: SuiteKind) -> Results {
         source: String::new(),
     };
     results.suite.methods = names.into_iter().zip(methods).map(method).collect();
+    train_all(&mut results.suite);
     results.suite.datasets[1].epochs = 10;
     let mut cells = Vec::new();
     for (d, dataset) in results.suite.datasets.iter().enumerate() {

@@ -27,6 +27,8 @@ pub enum Table {
     One,
     Two,
     Three,
+    Four,
+    Five,
 }
 
 /// The figures, by their numbers in the paper.
@@ -34,6 +36,8 @@ pub enum Table {
 pub enum Figure {
     Two,
     Four,
+    /// Figures 5, 8 and 9 show the same quantity, for other encoders and fusions.
+    GapBars,
     Six,
     Seven,
 }
@@ -68,6 +72,18 @@ pub const TARGETS: &[Target] = &[
         kind: Kind::Table(Table::Three),
     },
     Target {
+        name: "table4",
+        meaning: "scores with full and missing modalities on one more dataset",
+        methods: Methods::Any,
+        kind: Kind::Table(Table::Four),
+    },
+    Target {
+        name: "table5",
+        meaning: "scores with full and missing modalities on one more dataset",
+        methods: Methods::Any,
+        kind: Kind::Table(Table::Five),
+    },
+    Target {
         name: "figure2",
         meaning: "scores of each modality alone, and the losses per modality",
         methods: Methods::Parts(&["the method shown"]),
@@ -80,6 +96,12 @@ pub const TARGETS: &[Target] = &[
         kind: Kind::Figure(Figure::Four),
     },
     Target {
+        name: "figure5",
+        meaning: "missing ΔGap with an encoder pair that was trained on both modalities",
+        methods: Methods::Any,
+        kind: Kind::Figure(Figure::GapBars),
+    },
+    Target {
         name: "figure6",
         meaning: "losses per modality",
         methods: Methods::Parts(&["without reweighting", "with reweighting"]),
@@ -90,6 +112,18 @@ pub const TARGETS: &[Target] = &[
         meaning: "cosines between the gradients of image and text",
         methods: Methods::Parts(&["without projection", "with projection"]),
         kind: Kind::Figure(Figure::Seven),
+    },
+    Target {
+        name: "figure8",
+        meaning: "missing ΔGap with other fusions",
+        methods: Methods::Any,
+        kind: Kind::Figure(Figure::GapBars),
+    },
+    Target {
+        name: "figure9",
+        meaning: "missing ΔGap with other encoders",
+        methods: Methods::Any,
+        kind: Kind::Figure(Figure::GapBars),
     },
 ];
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::train::Summary;
-use super::{Absence, Compute, Job, Kind, Outputs, Step};
+use super::{Compute, Job, Kind, Outputs, Step};
 use crate::errors;
 use crate::methods::MethodOptions;
 use crate::store::Ingredients;
@@ -17,7 +17,8 @@ use crate::store::Ingredients;
 /// `choice`, a [`Choice`].
 #[derive(Clone, Debug)]
 pub struct Choose {
-    pub dataset: &'static str,
+    /// The dataset's name in the suite.
+    pub dataset: String,
     /// The method's name in the suite.
     pub name: String,
     pub candidates: Vec<MethodOptions>,
@@ -82,8 +83,8 @@ impl Choose {
         let mut sum = 0.0;
         for &seed in &self.seeds {
             let role = summary_role(at, seed);
-            if let Some(Absence::Failed(cause) | Absence::NotRun(cause)) = job.absent.get(&role) {
-                let cause = Some(format!("seed {seed}: {cause}"));
+            if let Some(absence) = job.absent.get(&role) {
+                let cause = Some(format!("seed {seed}: {}", absence.cause()));
                 return Ok(Candidate { options: options.clone(), validation: None, cause });
             }
             let summary: Summary = job.read_json(&role)?;

@@ -18,6 +18,9 @@ use crate::store::Ingredients;
 /// Collects a suite. Output `results`: a JSON file of [`report::results::Results`].
 #[derive(Clone, Debug)]
 pub struct Collect {
+    /// What is collected: `results`, or the table or figure that it is for.
+    pub of: String,
+    /// The suite, or the part of it that is collected.
     pub suite: SuiteDescription,
 }
 
@@ -36,12 +39,12 @@ impl Step for Collect {
     }
 
     fn label(&self) -> String {
-        "collect results".to_owned()
+        format!("collect {}", self.of)
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
         // Everything that captions say, names and titles included: they are in the output.
-        let Collect { suite } = self;
+        let Collect { of: _, suite } = self;
         list.natural("report's recipe", report::RECIPE);
         list.options("suite", suite);
     }
@@ -55,7 +58,7 @@ impl Compute for Collect {
     fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let mut cells = Vec::new();
         for dataset in &self.suite.datasets {
-            for method in &self.suite.methods {
+            for method in self.suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
                 for &seed in &self.suite.seeds {
                     let outcome = outcome(job, &self.suite, &dataset.name, &method.name, seed)?;
                     cells.push(Cell { dataset: dataset.name.clone(), method: method.name.clone(), seed, outcome });
@@ -74,6 +77,7 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
     if let Some(absence) = roles.iter().find_map(|role| job.absent.get(role)) {
         return Ok(match absence {
             Absence::Failed(cause) => Outcome::Failed { cause: cause.clone() },
+            Absence::Lacking(cause) => Outcome::NotRun { cause: cause.clone() },
             Absence::NotRun(cause) => failed_or_not_run(cause),
         });
     }
@@ -174,6 +178,8 @@ mod tests {
             ratios: vec![1.0],
             datasets: vec![DatasetDescription {
                 name: "words".into(),
+                dataset: text(),
+                methods: vec!["balgrad".into()],
                 title: text(),
                 metric: text(),
                 fusion: text(),
@@ -231,7 +237,7 @@ mod tests {
 
     fn collected(trace: Option<&[u8]>) -> anyhow::Result<Results> {
         let folder = tempfile::tempdir().unwrap();
-        let outputs = Collect { suite: description() }.compute(&job(folder.path(), trace))?;
+        let outputs = Collect { of: "results".into(), suite: description() }.compute(&job(folder.path(), trace))?;
         Ok(serde_json::from_slice(&std::fs::read(&outputs["results"]).unwrap()).unwrap())
     }
 

@@ -24,10 +24,12 @@ pub enum Encoder {
 /// `features`: a safetensors file with one tensor `features`, float32 [items, d].
 #[derive(Clone, Debug)]
 pub struct Encode {
-    pub dataset: &'static str,
+    pub dataset: String,
     /// `train`, `val`, `test`, `test noisy`, or `blank`.
     pub part: String,
     pub encoder: Encoder,
+    /// What the encoder is called.
+    pub called: String,
     /// How files become pictures.
     pub decoding: Decoding,
 }
@@ -39,8 +41,8 @@ impl Step for Encode {
 
     fn label(&self) -> String {
         let (modality, encoder) = match &self.encoder {
-            Encoder::Image(options) => ("image", options.label()),
-            Encoder::Text(options) => ("text", options.label()),
+            Encoder::Image(_) => ("image", &self.called),
+            Encoder::Text(_) => ("text", &self.called),
         };
         match self.part.as_str() {
             "blank" => format!("encode blank {modality} with {encoder}"),
@@ -50,7 +52,7 @@ impl Step for Encode {
 
     fn ingredients(&self, list: &mut Ingredients) {
         // Items count by content: the same pictures in two datasets are encoded once.
-        let Encode { dataset: _, part: _, encoder, decoding } = self;
+        let Encode { dataset: _, part: _, encoder, called: _, decoding } = self;
         match encoder {
             Encoder::Image(options) => {
                 list.natural("encoder's recipe", options.recipe());

@@ -50,7 +50,8 @@ impl Condition {
 /// | `predictions` | safetensors: a uint8 or int32 tensor per level, the prediction for each test sample |
 #[derive(Clone, Debug)]
 pub struct Evaluate {
-    pub dataset: &'static str,
+    /// The dataset's name in the suite.
+    pub dataset: String,
     pub name: String,
     pub seed: u64,
     pub condition: Condition,

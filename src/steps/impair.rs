@@ -26,7 +26,7 @@ pub enum Draw {
 /// Draws an impairment for a dataset's test split.
 #[derive(Clone, Debug)]
 pub struct Impair {
-    pub dataset: &'static str,
+    pub dataset: String,
     pub draw: Draw,
 }
 
@@ -43,7 +43,7 @@ impl Step for Impair {
     }
 
     fn label(&self) -> String {
-        let dataset = self.dataset;
+        let dataset = &self.dataset;
         match self.draw {
             Draw::Missing => format!("impair {dataset} missing"),
             Draw::NoisyPictures { .. } => format!("impair {dataset} noisy image"),

@@ -189,11 +189,22 @@ pub struct Job {
     pub downloads: FetchPlaces,
 }
 
+impl Absence {
+    /// Why, in words.
+    pub fn cause(&self) -> &str {
+        match self {
+            Absence::Failed(cause) | Absence::Lacking(cause) | Absence::NotRun(cause) => cause,
+        }
+    }
+}
+
 /// Why an input is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Absence {
     /// Its step failed, for this reason.
     Failed(String),
+    /// Its step wants something that only a person can get: what, and how.
+    Lacking(String),
     /// Its step did not run, for this reason.
     NotRun(String),
 }

@@ -23,6 +23,8 @@ use crate::store::Ingredients;
 /// | `pack` | a zip of the pictures that cannot be read where they are (only where pictures come from the wild) |
 #[derive(Clone, Debug)]
 pub struct Prepare {
+    /// What its samples are called.
+    pub name: String,
     pub reader: &'static Reader,
     pub options: DatasetOptions,
     /// So many samples of each split; none: all.
@@ -59,11 +61,11 @@ impl Step for Prepare {
     }
 
     fn label(&self) -> String {
-        format!("prepare {}", self.reader.name)
+        format!("prepare {}", self.name)
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        let Prepare { reader, options, subset, counts } = self;
+        let Prepare { name: _, reader, options, subset, counts } = self;
         let Reader { name, recipe, manifest: _, archives: _, pictures, decoding, task: _, options: _, read: _ } =
             reader;
         list.text("dataset", *name);

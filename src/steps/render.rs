@@ -14,8 +14,6 @@ use crate::store::{Digest, Ingredients, Value};
 #[derive(Clone, Debug)]
 pub struct Render {
     pub target: &'static Target,
-    /// The methods shown, in this order.
-    pub methods: Vec<String>,
     pub templates: PathBuf,
     /// File name and content of each template, when the plan was made.
     pub digests: Vec<(String, Digest)>,
@@ -32,10 +30,9 @@ impl Step for Render {
 
     fn ingredients(&self, list: &mut Ingredients) {
         // Templates count by content, not by their folder.
-        let Render { target, methods, templates: _, digests } = self;
+        let Render { target, templates: _, digests } = self;
         list.natural("report's recipe", report::RECIPE);
         list.text("target", target.name);
-        list.list("methods", methods.iter().cloned().map(Value::Text).collect());
         let pair =
             |(name, digest): &(String, Digest)| Value::List(vec![Value::Text(name.clone()), Value::Digest(*digest)]);
         list.list("templates", digests.iter().map(pair).collect());
@@ -50,7 +47,7 @@ impl Compute for Render {
             "a template of {} was changed while the run went on; run it again",
             self.target.name
         );
-        let results = job.read_json::<Results>("results")?.of_methods(&self.methods)?;
+        let results = job.read_json::<Results>("results")?;
         let mut outputs = BTreeMap::new();
         for (format, bytes) in render(self.target, &results, &self.templates)? {
             outputs.insert(format.to_owned(), job.write(format, &bytes)?);
@@ -65,28 +62,22 @@ mod tests {
     use super::*;
     use crate::report::target;
 
-    /// Which methods are shown, and in which order, is part of the key, as each template's content is.
+    /// Each template's content is part of the key.
     #[test]
-    fn the_key_holds_methods_and_templates() {
-        let render = |target: &str, methods: &[&str], template: &[u8]| {
+    fn the_key_holds_templates() {
+        let render = |target: &str, template: &[u8]| {
             let mut list = Ingredients::default();
             let step = Render {
                 target: target::find(target).unwrap(),
-                methods: methods.iter().map(ToString::to_string).collect(),
                 templates: PathBuf::new(),
                 digests: vec![("shared.md.j2".into(), Digest::of(template))],
             };
             step.ingredients(&mut list);
             list
         };
-        let first = render("table2", &["baseline", "balgrad"], b"a");
-        assert_eq!(first, render("table2", &["baseline", "balgrad"], b"a"));
-        for other in [
-            render("table2", &["balgrad", "baseline"], b"a"),
-            render("table2", &["baseline"], b"a"),
-            render("table2", &["baseline", "balgrad"], b"b"),
-            render("table1", &["baseline", "balgrad"], b"a"),
-        ] {
+        let first = render("table2", b"a");
+        assert_eq!(first, render("table2", b"a"));
+        for other in [render("table2", b"b"), render("table1", b"a")] {
             assert_ne!(first, other);
         }
     }

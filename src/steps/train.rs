@@ -26,7 +26,8 @@ use crate::training::task::Task;
 /// | `summary` | [`Summary`] |
 #[derive(Clone, Debug)]
 pub struct Train {
-    pub dataset: &'static str,
+    /// The dataset's name in the suite.
+    pub dataset: String,
     /// The method's name in the suite.
     pub name: String,
     pub method: MethodOptions,

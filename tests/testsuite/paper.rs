@@ -122,7 +122,8 @@ fn gated_data_are_put_there_by_hand_and_locked() {
     let place = Place::new(60);
     let fetch = ["fetch", "hateful-memes"];
     let refused = place.project.run(&fetch);
-    assert_eq!(refused.status.code(), Some(1));
+    // Something that only a person can get.
+    assert_eq!(refused.status.code(), Some(3));
     let words = told(&refused);
     for expected in [
         "has to be fetched by hand",

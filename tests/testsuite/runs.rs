@@ -251,7 +251,7 @@ fn archives_are_fetched_and_checked() {
     // A file that only a person can bring: what to accept where, and which file to put where.
     std::fs::remove_dir_all(project.root.join("downloads")).unwrap();
     let output = project.run(&["fetch", "efficientnet-lite0"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     let said = told(&output);
     assert!(said.contains("Accept the terms at https://example.org, then put the file efficientnet"), "{said}");
 }

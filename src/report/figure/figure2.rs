@@ -1,18 +1,15 @@
 //! Figure 2, of one method: (a) its score with both modalities, with the image alone and with the text alone; (b) the
 //! losses of the image's and the text's head per epoch, a panel per dataset.
 
-use plotters::element::Text;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-
 use super::Figure;
-use super::axis::{Axis, minus};
+use super::axis::Axis;
+use super::bars::{self, Bar};
 use super::curves::{MODALITIES, losses, note_heads, place, traces};
 use super::figure6::loss_panel;
-use super::frame::Frame;
 use super::legend::{Entry, Sample};
 use super::notes::Gaps;
 use super::page::{self, NARROWEST, PANEL, Page, Panel, Row};
-use super::pen::{Area, Drawn, Pen, font, px, width};
+use super::pen::Pen;
 use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results, Status};
 use crate::report::table::cell::{cause, status};
 
@@ -22,10 +19,6 @@ const BARS: [(&str, Quantity, Pen); 3] = [
     ("image only", Quantity::MissingText, Pen::IMAGE),
     ("text only", Quantity::MissingImage, Pen::TEXT),
 ];
-
-/// The share of a dataset's place that its bars take.
-const FILLED: f64 = 0.78;
-const VALUE: i32 = 11;
 
 /// Draws the figure for the one method of the results.
 ///
@@ -44,7 +37,7 @@ pub(super) fn page(results: &Results) -> Page<'_> {
         let panels = suite.datasets.iter().enumerate();
         rows.push(Row {
             heading: "(a) Test scores with both modalities and with one alone".into(),
-            panels: vec![bars(results, method, &mut gaps)],
+            panels: vec![bar_panel(results, method, &mut gaps)],
             legend: BARS.map(|(title, _, pen)| entry(title, pen, Sample::Bar)).to_vec(),
         });
         rows.push(Row {
@@ -85,70 +78,39 @@ fn curves<'a>(
     loss_panel(dataset, MODALITIES.map(curve).to_vec(), first)
 }
 
-/// A bar: its height and standard deviation, or the word in its place.
-type Bar = Result<(f64, f64), &'static str>;
-
-fn bars<'a>(results: &'a Results, method: &MethodDescription, gaps: &mut Gaps<'_>) -> Panel<'a> {
+fn bar_panel<'a>(results: &'a Results, method: &MethodDescription, gaps: &mut Gaps<'_>) -> Panel<'a> {
     let suite = &results.suite;
-    let mut all: Vec<[Bar; 3]> = Vec::new();
+    let mut all: Vec<Vec<Bar>> = Vec::new();
     for dataset in &suite.datasets {
-        all.push(BARS.map(|(title, quantity, _)| {
-            let number = results.number(&dataset.name, &method.name, quantity, None);
-            for seed in number.iter().flat_map(|number| &number.seeds) {
-                let Some(cause) = cause(&seed.value) else { continue };
-                // A score that is not a number is one bar's; what failed or did not run concerns all three.
-                let of = match seed.value {
-                    Status::NotANumber => format!("{} ({title})", place(dataset, method)),
-                    _ => place(dataset, method),
+        all.push(
+            BARS.map(|(title, quantity, _)| {
+                let number = results.number(&dataset.name, &method.name, quantity, None);
+                for seed in number.iter().flat_map(|number| &number.seeds) {
+                    let Some(cause) = cause(&seed.value) else { continue };
+                    // A score that is not a number is one bar's; what failed or did not run concerns all three.
+                    let of = match seed.value {
+                        Status::NotANumber => format!("{} ({title})", place(dataset, method)),
+                        _ => place(dataset, method),
+                    };
+                    gaps.add(&of, seed.seed, None, &cause);
+                }
+                let Some(number) = number else {
+                    suite.seeds.iter().for_each(|&seed| gaps.add(&place(dataset, method), seed, None, "not run"));
+                    return Err("—");
                 };
-                gaps.add(&of, seed.seed, None, &cause);
-            }
-            let Some(number) = number else {
-                suite.seeds.iter().for_each(|&seed| gaps.add(&place(dataset, method), seed, None, "not run"));
-                return Err("—");
-            };
-            number.mean.map(|mean| (mean, number.std.unwrap_or(0.0))).ok_or(status(number).1)
-        }));
+                number.mean.map(|mean| (mean, number.std.unwrap_or(0.0))).ok_or(status(number).1)
+            })
+            .to_vec(),
+        );
     }
     let names = suite.datasets.iter().map(|dataset| format!("{}\n{}", dataset.title, dataset.metric));
-    let highest = all.iter().flatten().flatten().map(|(mean, std)| mean + std).fold(0.0, f64::max);
     Panel {
         title: String::new(),
         width: (PANEL.0 * suite.datasets.len() as i32).max(NARROWEST),
         x: Axis::of_names(names),
-        y: Axis::from_zero(highest, "score (percent)"),
-        draw: Box::new(move |area, frame| {
-            let all = all.iter().enumerate();
-            all.flat_map(|(at, bars)| (0..).zip(bars).map(move |(of, bar)| (at, of, bar)))
-                .try_for_each(|(at, of, bar)| draw_bar(area, frame, at, of, bar))
-        }),
+        y: Axis::from_zero(bars::highest(all.iter().flatten()), "score (percent)"),
+        draw: Box::new(move |area, frame| bars::draw(area, frame, &all, &BARS.map(|(_, _, pen)| pen))),
     }
-}
-
-/// Draws bar `of` of the dataset at a place: the bar, its spread, and its value or why there is none.
-fn draw_bar(area: &Area<'_>, frame: &Frame, at: usize, of: usize, bar: &Bar) -> Drawn {
-    let wide = FILLED / BARS.len() as f64;
-    let from = at as f64 - FILLED / 2.0 + of as f64 * wide;
-    let (low, zero) = frame.place(from + 0.06 * wide, 0.0);
-    let (high, _) = frame.place(from + 0.94 * wide, 0.0);
-    let (_, _, pen) = BARS[of];
-    let middle = (low + high) / 2;
-    let (text, y) = match *bar {
-        Err(word) => (word.to_owned(), zero),
-        Ok((mean, std)) => {
-            let height = |value: f64| frame.place(0.0, value).1;
-            pen.bar(area, (low, zero), (high, height(mean)))?;
-            if std > 0.0 {
-                Pen::error_bar(area, middle, height((mean - std).max(0.0)), height(mean + std))?;
-            }
-            (minus(mean, 1), height(mean + std))
-        }
-    };
-    if width(&text, VALUE)? <= high - low || bar.is_err() {
-        let style = font(VALUE).pos(Pos::new(HPos::Center, VPos::Bottom));
-        area.draw(&Text::new(text, (middle, y - px(4)), style))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! axes, [`notes`] tells what is missing and why, and [`pen`] is what everything is drawn with.
 
 mod axis;
+mod bars;
 mod curves;
 mod export;
 pub mod figure2;
@@ -12,6 +13,7 @@ pub mod figure4;
 pub mod figure6;
 pub mod figure7;
 mod frame;
+pub mod gap_bars;
 mod legend;
 mod notes;
 mod page;

@@ -23,9 +23,10 @@ type DrawFigure = fn(&Results) -> anyhow::Result<Figure>;
 
 /// Every figure, with sample results and methods for it.
 fn samples() -> Vec<(&'static str, DrawFigure, Results)> {
-    let figures: [(&str, DrawFigure); 4] = [
+    let figures: [(&str, DrawFigure); 5] = [
         ("figure2", figure2::draw),
         ("figure4", figure4::draw),
+        ("figure5", gap_bars::draw),
         ("figure6", figure6::draw),
         ("figure7", figure7::draw),
     ];
@@ -64,7 +65,7 @@ fn every_figure_is_marked() {
         assert!(svg.contains(title), "{name}: {}", &svg[..400]);
         assert!(!svg.contains("<text") && !svg.contains("href"), "{name}");
     }
-    for page in [figure2::page, figure4::page, figure6::page, figure7::page] {
+    for page in [figure2::page, figure4::page, gap_bars::page, figure6::page, figure7::page] {
         let words = told(page, &ablation(SuiteKind::Smoke), &["balgrad-projection", "balgrad"]);
         assert!(words.starts_with("Smoke run on the emoji benchmark: smoke run, not a result of the paper"), "{words}");
     }

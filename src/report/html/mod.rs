@@ -19,6 +19,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::{Deserialize, Serialize};
 
+pub use summary::{about, training};
+
 use super::open_questions::OpenQuestion;
 use super::results::Results;
 use super::table::Table;

@@ -15,6 +15,11 @@ pub fn table2(results: &Results) -> String {
     format!("{head}. Ablation. {scores}; {training}. {}. {MARKS}", missing(results))
 }
 
+pub fn one_more(results: &Results) -> String {
+    let (head, scores, training) = (head(results), scores(results), training(results));
+    format!("{head}. {scores}; {training}. {}. {MARKS}", missing(results))
+}
+
 pub fn table3(results: &Results) -> String {
     let (head, training) = (head(results), training(results));
     let spread = spread(results, "ΔGap");

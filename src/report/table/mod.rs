@@ -104,6 +104,11 @@ pub fn table2(results: &Results) -> Table {
 }
 
 /// A row per quantity, a group of columns per dataset, a column per method.
+/// Tables 4 and 5: scores with full and missing modalities on a dataset that is not in the main comparison.
+pub fn one_more(results: &Results, name: &str) -> Table {
+    by_quantity(results, name, &FULL_AND_MISSING, caption::one_more(results))
+}
+
 fn by_quantity(results: &Results, name: &str, rows: &[QuantityRow], caption: String) -> Table {
     let suite = &results.suite;
     let columns: Vec<String> = suite.methods.iter().map(|method| method.title.clone()).collect();

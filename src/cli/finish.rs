@@ -1,0 +1,134 @@
+//! What a run writes into `out/SUITE/` beside the results of steps: files that tell of times and machines, and so are no
+//! step's output. They are made anew when something that they tell of has changed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::{Global, Planned, Project};
+use crate::engine::Engine;
+use crate::engine::run::NodeOutcome;
+use crate::store::{Action, Digest};
+
+/// A run that came to its end, or what an earlier one left.
+pub struct Finished<'a> {
+    pub project: &'a Project,
+    pub global: &'a Global,
+    pub planned: &'a Planned,
+    pub engine: &'a Engine,
+    /// What became of each step of the plan.
+    pub nodes: &'a [NodeOutcome],
+}
+
+impl Finished<'_> {
+    /// The record of a step, if it is done.
+    pub fn action(&self, id: crate::engine::graph::NodeId) -> Option<&Action> {
+        match self.nodes.get(id.0)? {
+            NodeOutcome::Done(_, action) => Some(action),
+            _ => None,
+        }
+    }
+}
+
+/// File name and content.
+pub type Files = Vec<(String, Vec<u8>)>;
+
+/// Makes some files. A maker is called only when something has changed.
+type Maker = fn(&Finished) -> anyhow::Result<Files>;
+
+const MAKERS: &[Maker] = &[super::report::files];
+
+/// The version of what the makers make: raised when they would make other files of the same run.
+const RECIPE: u64 = 1;
+
+/// What was written last, beside the files: `.finished.json`.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Written {
+    /// Of everything that the files were made from.
+    fingerprint: Digest,
+    /// File → SHA-256 of its content.
+    files: BTreeMap<String, Digest>,
+}
+
+const RECORD: &str = ".finished.json";
+
+/// Whether the files are those that [`write`] would write.
+pub fn is_current(finished: &Finished) -> bool {
+    MAKERS.is_empty() || current(&finished.planned.out, fingerprint(finished))
+}
+
+fn current(out: &Path, fingerprint: Digest) -> bool {
+    let read = || serde_json::from_slice::<Written>(&std::fs::read(out.join(RECORD)).ok()?).ok();
+    let whole = |(file, digest): (&String, &Digest)| matches!(Digest::of_file(&out.join(file)), Ok((found, _)) if found == *digest);
+    read().is_some_and(|written| written.fingerprint == fingerprint && written.files.iter().all(whole))
+}
+
+/// Writes the files that are missing, changed or outdated.
+///
+/// # Returns
+/// Those that were written.
+///
+/// # Errors
+/// If one cannot be made or written.
+pub fn write(finished: &Finished) -> anyhow::Result<Vec<PathBuf>> {
+    if is_current(finished) {
+        return Ok(Vec::new());
+    }
+    let out = &finished.planned.out;
+    let mut written = Written { fingerprint: fingerprint(finished), files: BTreeMap::new() };
+    let mut paths = Vec::new();
+    for make in MAKERS {
+        for (name, bytes) in make(finished)? {
+            let path = out.join(&name);
+            finished
+                .engine
+                .store
+                .write_file(&path, &bytes)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            written.files.insert(name, Digest::of(&bytes));
+            paths.push(path);
+        }
+    }
+    let record = out.join(RECORD);
+    let bytes = serde_json::to_vec_pretty(&written)?;
+    finished.engine.store.write_file(&record, &bytes).with_context(|| format!("cannot write {}", record.display()))?;
+    Ok(paths)
+}
+
+/// Of every step with its result and time, of the program and of what it was told.
+fn fingerprint(finished: &Finished) -> Digest {
+    let mut told = format!("{RECIPE} {}", env!("CARGO_PKG_VERSION"));
+    for node in finished.nodes {
+        told += "\n";
+        match node {
+            NodeOutcome::Done(key, action) => told += &format!("{key} {} {}", action.finished, action.seconds),
+            NodeOutcome::Absent(absence) => told += absence.cause(),
+            NodeOutcome::NotWanted => {}
+        }
+    }
+    Digest::of(told.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that was edited or removed, and another run, are noticed.
+    #[test]
+    fn what_was_written_is_known_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path();
+        let (one, other) = (Digest::of(b"one run"), Digest::of(b"another"));
+        assert!(!current(out, one));
+        std::fs::write(out.join("report.html"), "told").unwrap();
+        let files = BTreeMap::from([("report.html".to_owned(), Digest::of(b"told"))]);
+        std::fs::write(out.join(RECORD), serde_json::to_vec(&Written { fingerprint: one, files }).unwrap()).unwrap();
+        assert!(current(out, one) && !current(out, other));
+        std::fs::write(out.join("report.html"), "edited").unwrap();
+        assert!(!current(out, one));
+        std::fs::remove_file(out.join("report.html")).unwrap();
+        assert!(!current(out, one));
+    }
+}
