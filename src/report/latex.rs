@@ -57,13 +57,13 @@ fn context(report: &Report) -> minijinja::Value {
         file(&figure.files, ".pdf").map(|file| minijinja::context! { file, meaning => sentence(&figure.meaning) })
     };
     let claims = report.claims.as_ref();
-    let claim = |claim: &html::Claim| minijinja::context! { verdict => claim.verdict, text => claim.text };
-    let failure = |failure: &html::Failure| minijinja::context! { what => failure.what, cause => failure.cause };
+    let claim = |claim: &html::Claim| minijinja::context! { verdict => claim.verdict.clone(), text => claim.text.clone() };
+    let failure = |failure: &html::Failure| minijinja::context! { what => failure.what.clone(), cause => failure.cause.clone() };
     let fact = |fact: html::Fact| minijinja::context! { name => fact.name, value => fact.value };
     minijinja::context! {
         mark => suite.kind.mark(),
-        suite => suite.suite,
-        title => suite.title,
+        suite => suite.suite.clone(),
+        title => suite.title.clone(),
         about => html::about(&report.results),
         facts => html::training(&report.results).into_iter().map(fact).collect::<Vec<_>>(),
         claims => claims.map(|claims| claims.claims.iter().map(claim).collect::<Vec<_>>()).unwrap_or_default(),
@@ -78,4 +78,62 @@ fn context(report: &Report) -> minijinja::Value {
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::SuiteKind;
+    use crate::report::html::tests::{example, folder};
+    use crate::report::{render, target};
+
+    /// The document and what it takes in, compiled; the log, or none where pdflatex is not installed.
+    fn compiled(report: &Report) -> Option<String> {
+        let here = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(here.path().join(name), bytes).unwrap();
+        for name in report.tables.iter().map(|t| &t.name).chain(report.figures.iter().map(|f| &f.name)) {
+            let target = target::find(name).unwrap();
+            for (format, bytes) in render::render(target, &report.results, &folder()).unwrap() {
+                write(&format!("{name}.{format}"), &bytes);
+            }
+        }
+        write("report.tex", document(report, &folder()).unwrap().as_bytes());
+        let run = std::process::Command::new("pdflatex")
+            .args(["-interaction=nonstopmode", "-halt-on-error", "report.tex"])
+            .current_dir(here.path())
+            .output();
+        let Ok(run) = run else {
+            assert!(std::env::var_os("CI").is_none(), "CI installs pdflatex");
+            let told = "SKIPPED: pdflatex is not installed, so the report was not compiled\n";
+            std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes()).unwrap();
+            return None;
+        };
+        let log = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(run.status.success(), "{log}");
+        assert!(here.path().join("report.pdf").exists());
+        Some(log)
+    }
+
+    /// pdflatex takes the report with its tables and figures, whatever names and causes hold.
+    #[test]
+    fn the_report_compiles() {
+        let report = example(SuiteKind::Smoke);
+        let text = document(&report, &folder()).unwrap();
+        for part in ["\\input{table1.tex}", "{figure4.pdf}", "\\item[reproduced] The claim a holds", "no network"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let Some(log) = compiled(&report) else { return };
+        assert!(!log.contains("LaTeX Warning: File"), "{log}");
+    }
+
+    /// A template that hides what kind of results these are is refused.
+    #[test]
+    fn the_mark_is_kept() {
+        let copy = tempfile::tempdir().unwrap();
+        let text = std::fs::read_to_string(folder().join(TEMPLATE)).unwrap();
+        let text: String = text.replace("<<mark|latex>>", "") + "% <<mark|latex>>\n";
+        std::fs::write(copy.path().join(TEMPLATE), text).unwrap();
+        let error = document(&example(SuiteKind::Smoke), copy.path()).unwrap_err().to_string();
+        assert!(error.contains("does not show what kind of results"), "{error}");
+    }
 }

@@ -224,4 +224,4 @@ fn json(data: &impl Serialize) -> anyhow::Result<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

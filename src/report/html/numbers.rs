@@ -215,7 +215,9 @@ mod tests {
         let results = difficult(SuiteKind::Smoke);
         let table = table1(&results);
         let mut numbers = Numbers::new(&results);
-        table.rows.iter().flat_map(|row| &row.cells).for_each(|cell| drop(numbers.place(cell)));
+        table.rows.iter().flat_map(|row| &row.cells).for_each(|cell| {
+            numbers.place(cell);
+        });
         let json = serde_json::to_value(numbers.data()).unwrap();
         assert_eq!(json["numbers"].as_array().unwrap().len(), 6 * 9);
     }
