@@ -151,24 +151,31 @@
   function fill(told) {
     const quiet = (...children) => make("p", { className: "quiet" }, ...children);
     const { paper } = told;
-    panel.replaceChildren(
+    panel.replaceChildren(...[
       make("h2", { id: "panel-title" }, told.title),
       quiet(`${told.quantity}: ${told.meaning}, in ${told.unit}`),
       make("p", { className: "value" }, told.mean, told.std ? make("small", {}, ` ± ${told.std}`) : null),
       quiet(told.estimator, told.negative_transfer ? "; negative transfer: above the full score" : ""),
       told.interval ? make("p", {}, told.interval) : null,
       paper ? make("p", {}, `The paper: ${paper.value}; ours is ${paper.difference}`) : null,
-      strip(told) ?? "", seeds(told), make("h3", {}, "Made again, and explained, by"),
-      ...told.commands.map((command) => make("pre", {}, make("code", {}, command))), hashes(told) ?? "",
-      make("button", { type: "button", className: "plain close", onclick: () => hide(true), ariaLabel: "Close" }, "×"));
+      strip(told), seeds(told), make("h3", {}, "Made again, and explained, by"),
+      ...told.commands.map((command) => make("pre", {}, make("code", {}, command))), hashes(told),
+      make("button", { type: "button", className: "plain close", onclick: () => hide(true), ariaLabel: "Close" }, "×"),
+    ].filter((part) => part !== null));
   }
 
   function place(at) {
     const box = at.getBoundingClientRect();
     const { offsetWidth: width, offsetHeight: height } = panel;
-    const left = Math.max(8, Math.min(box.left, document.documentElement.clientWidth - width - 8));
-    const below = box.bottom + 6 + height <= innerHeight;
-    const top = below ? box.bottom + 6 : Math.max(8, box.top - height - 6);
+    const [across, down] = [document.documentElement.clientWidth, innerHeight];
+    const within = (at, size, most) => Math.max(8, Math.min(at, most - size - 8));
+    let [left, top] = [within(box.left, width, across), box.bottom + 6];
+    if (top + height > down) top = box.top - height - 6;
+    if (top < 8) {
+      // Neither below nor above: beside it, so that the number itself stays in sight.
+      top = within(box.top - height / 2, height, down);
+      left = box.right + 6 + width <= across ? box.right + 6 : within(box.left - width - 6, width, across);
+    }
     panel.style.left = `${left}px`;
     panel.style.top = `${top}px`;
   }

@@ -14,7 +14,7 @@ import time
 
 import chromium
 
-FIRST = "table.numbers"
+FIRST = "#table1 table"
 NUMBER = f"{FIRST} tbody tr:nth-child(2) button.n"
 
 
@@ -121,11 +121,15 @@ def panel(browser):
         text = browser.run("document.querySelector('.panel').innerText")
         for part in [told["title"], *sum(told["seeds"], []), *told["keys"], *told["commands"]]:
             check(part in text, f"the panel does not tell {part!r}: {text}")
+        check("null" not in text and "undefined" not in text and "NaN" not in text, f"the panel has a hole: {text}")
         same(browser.run("document.activeElement.className"), "panel", f"what has the focus after {way}")
         same(browser.run(f"document.querySelector('{NUMBER}').ariaExpanded"), "true", "aria-expanded")
         inside = browser.run("(() => { const b = document.querySelector('.panel').getBoundingClientRect();"
                              "return b.left >= 0 && b.top >= 0 && b.right <= innerWidth && b.bottom <= innerHeight })()")
         check(inside, "the panel reaches out of the window")
+        covers = browser.run(f"""(() => {{ const b = document.querySelector('{NUMBER}').getBoundingClientRect();
+            return document.querySelector('.panel').contains(document.elementFromPoint((b.left + b.right) / 2, (b.top + b.bottom) / 2)) }})()""")
+        check(not covers, "the panel covers the number that it tells of")
         browser.key("Escape")
         check(not opened(browser), "Escape does not close the panel")
         check(browser.run(f"document.activeElement === document.querySelector('{NUMBER}')"), "the focus does not come back")
