@@ -26,6 +26,16 @@ fn main() {
         let keep = format!("-Wl,--push-state,--no-as-needed,{lib}/libtorch_cuda.so,--pop-state");
         println!("cargo:rustc-link-arg-bin=seesaw-full={keep}");
     }
+    // `seesaw` calls nothing of libtorch, but holds code of torch-sys that libtorch might call, and so counts as used:
+    // hidden from libtorch it is left out, and libtorch with it.
+    let leave_out = match std::env::var("CARGO_CFG_TARGET_OS").as_deref() {
+        Ok("linux") => Some("-Wl,--exclude-libs,ALL"),
+        Ok("macos") => Some("-Wl,-dead_strip_dylibs"),
+        _ => None,
+    };
+    if let Some(leave_out) = leave_out {
+        println!("cargo:rustc-link-arg-bin=seesaw={leave_out}");
+    }
     println!("cargo:rustc-env=SEESAW_LIBTORCH_LIB={lib}");
     println!("cargo:rustc-env=SEESAW_RUSTC_VERSION={}", rustc_version().unwrap_or_else(|| "an unknown rustc".into()));
 }

@@ -18,11 +18,13 @@
 //! | [`training`] | embedding layers, fusion, heads, optimisers, the loop | [`methods`] |
 //! | [`evaluation`] | metrics, robustness, statistics over seeds | |
 //! | [`report`] | tables, figures, results | [`evaluation`] |
+//! | [`calibration`] | what this machine can do, for estimates alone | [`engine`], [`training`], [`datasets`] |
 //! | [`mirror`] | imitations of archives and weights for tests, made and served on this machine | [`archives`], [`datasets`] |
 //!
 //! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`], [`tensors`].
 
 pub mod archives;
+pub mod calibration;
 pub mod cli;
 pub mod datasets;
 pub mod encoders;

@@ -104,8 +104,8 @@
   function strip(told) {
     const values = told.seeds.flatMap((seed) => (seed.exact === null ? [] : [seed.exact]));
     if (values.length < 2) return null;
-    const paper = told.paper ? Number.parseFloat(told.paper.value) : null;
-    const everything = paper === null ? values : [...values, paper];
+    const papers = told.paper.map((paper) => paper.exact);
+    const everything = [...values, ...papers];
     const [low, high] = [Math.min(...everything), Math.max(...everything)];
     const x = (value) => 12 + (276 * (value - low)) / (high - low || 1);
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -114,7 +114,7 @@
     const drawing = draw("svg", { viewBox: "0 0 300 42", class: "strip", role: "img", "aria-label": "The seeds' values on a line" },
       draw("line", { x1: 4, x2: 296, y1: 14, y2: 14 }), line(mean, "mean"),
       ...values.map((value) => draw("circle", { cx: x(value), cy: 14, r: 4 })));
-    if (paper !== null) drawing.append(line(paper, "paper"));
+    drawing.append(...papers.map((paper) => line(paper, "paper")));
     if (high > low) drawing.append(label(low, "start"), label(high, "end"));
     return drawing;
   }
@@ -150,15 +150,15 @@
 
   function fill(told) {
     const quiet = (...children) => make("p", { className: "quiet" }, ...children);
-    const { paper } = told;
     panel.replaceChildren(...[
       make("h2", { id: "panel-title" }, told.title),
       quiet(`${told.quantity}: ${told.meaning}, in ${told.unit}`),
       make("p", { className: "value" }, told.mean, told.std ? make("small", {}, ` ± ${told.std}`) : null),
       quiet(told.estimator, told.negative_transfer ? "; negative transfer: above the full score" : ""),
       told.interval ? make("p", {}, told.interval) : null,
-      paper ? make("p", {}, `The paper: ${paper.value}; ours is ${paper.difference}`) : null,
-      strip(told), seeds(told), make("h3", {}, "Made again, and explained, by"),
+      ...told.paper.map((paper) => make("p", {}, `The paper's ${paper.place}: ${paper.value}; ours minus it: ${paper.difference}`)),
+      strip(told), seeds(told), ...(told.comparisons.length ? [make("h3", {}, "Compared over the same seeds")] : []),
+      ...told.comparisons.map((words) => quiet(words)), make("h3", {}, "Made again, and explained, by"),
       ...told.commands.map((command) => make("pre", {}, make("code", {}, command))), hashes(told),
       make("button", { type: "button", className: "plain close", onclick: () => hide(true), ariaLabel: "Close" }, "×"),
     ].filter((part) => part !== null));

@@ -221,7 +221,7 @@ fn about_task(about: &About) -> String {
 
 fn text(report: &Report) -> String {
     let Report { dataset, about, expected, of_class, sheet } = report;
-    let mut text = format!("{dataset}: {}\n", about_task(about));
+    let mut text = format!("{dataset}: {}, scored by {}\n", about_task(about), about.metric().name());
     for split in Split::ALL {
         text +=
             &format!("  {:<6} {:>7} samples\n", split.name(), about.samples.get(split.name()).copied().unwrap_or(0));

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each with its arguments and a thin `run`.
 
+mod audit;
 mod data;
 mod doctor;
 mod explain;
@@ -7,6 +8,7 @@ mod fetch;
 pub mod finish;
 mod methods;
 mod mirror;
+mod output;
 mod plan;
 mod project;
 mod report;
@@ -57,6 +59,9 @@ pub struct Global {
     /// Use so many samples of each split, drawn once and by class; results are labelled a trial
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub subset: Option<u32>,
+    /// A folder of templates that go before the project's, each by its name
+    #[arg(long, global = true, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
     /// Warnings and failures only
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -66,6 +71,10 @@ pub struct Global {
 enum Command {
     /// Run a suite: whatever of it is not done yet
     Run(run::Args),
+    /// Make and print one table of a suite: computes what that needs, and no more
+    Table(output::TableArgs),
+    /// Make one figure of a suite: computes what that needs, and no more
+    Figure(output::FigureArgs),
     /// Show the steps of a suite, what is done, what would run, and why
     Plan(plan::Args),
     /// Say in a few lines how far the suites are
@@ -84,6 +93,8 @@ enum Command {
     Data(data::Args),
     /// Make and serve a small imitation of the datasets and weights, to try everything without them
     Mirror(mirror::Args),
+    /// Check the paper's own arithmetic: what its tables print against what follows from them
+    Audit(audit::Args),
     /// Look at this machine: versions, device, places, and what is missing
     Doctor(doctor::Args),
 }
@@ -96,13 +107,16 @@ impl Cli {
             // It tells what there is, whatever device is asked for.
             Command::Doctor(_) => None,
             Command::Methods(ref args) => return methods::run(args).map(Some),
+            Command::Audit(ref args) => return audit::run(&self.global, args).map(Some),
             Command::Mirror(ref args) => return mirror::run(&self.global, args).map(Some),
             _ => project::device_without_libtorch(&self.global.device)?,
         };
         let Some(device) = device else { return Ok(None) };
         match &self.command {
             Command::Run(args) => run::light(&self.global, args, device),
-            Command::Plan(args) => plan::run(&self.global, args, device).map(Some),
+            Command::Table(args) => args.wanted()?.light(&self.global, device),
+            Command::Figure(args) => args.wanted()?.light(&self.global, device),
+            Command::Plan(args) => plan::light(&self.global, args, device),
             Command::Status(args) => status::run(&self.global, args, device).map(Some),
             Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
             Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
@@ -111,6 +125,7 @@ impl Cli {
             Command::Data(args) => data::run(&self.global, args, device).map(Some),
             Command::Methods(args) => methods::run(args).map(Some),
             Command::Mirror(args) => mirror::run(&self.global, args).map(Some),
+            Command::Audit(args) => audit::run(&self.global, args).map(Some),
             Command::Doctor(_) => Ok(None),
         }
     }
@@ -120,6 +135,8 @@ impl Cli {
         let device = || project::device(&self.global.device);
         match &self.command {
             Command::Run(args) => run::run(&self.global, args, device()?),
+            Command::Table(args) => args.wanted()?.run(&self.global, device()?),
+            Command::Figure(args) => args.wanted()?.run(&self.global, device()?),
             Command::Plan(args) => plan::run(&self.global, args, device()?),
             Command::Status(args) => status::run(&self.global, args, device()?),
             Command::Explain(args) => explain::run(&self.global, args, device()?),
@@ -129,6 +146,7 @@ impl Cli {
             Command::Data(args) => data::run(&self.global, args, device()?),
             Command::Methods(args) => methods::run(args),
             Command::Mirror(args) => mirror::run(&self.global, args),
+            Command::Audit(args) => audit::run(&self.global, args),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }

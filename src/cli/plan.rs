@@ -2,9 +2,14 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use serde::Serialize;
 
-use super::{Global, Project};
+use super::{Global, Planned, Project};
+use crate::calibration;
+use crate::engine::Engine;
+use crate::engine::display::seconds;
+use crate::engine::estimate::{Calibration, Estimate};
 use crate::engine::survey::State;
 use crate::interrupt::Interrupt;
 use crate::steps::Kind;
@@ -16,14 +21,31 @@ pub struct Args {
     /// Every step, not only those that would run
     #[arg(long)]
     all: bool,
+    /// The numbers alone, without a line per step
+    #[arg(long, conflicts_with = "all")]
+    summary: bool,
+    /// Do not estimate time and disk: the first estimate on a machine measures it for some seconds
+    #[arg(long)]
+    no_estimate: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
 }
 
-/// A step of a plan, for scripts.
+/// What would be done, for scripts.
 #[derive(Serialize)]
-struct Planned {
+struct Told {
+    suite: String,
+    steps: Vec<PlannedStep>,
+    /// Archive → what a person has to do before it can be fetched.
+    lacking: Vec<(String, String)>,
+    /// None if nothing is left to do, or it was not asked for.
+    estimate: Option<Estimate>,
+}
+
+/// A step of a plan.
+#[derive(Serialize)]
+struct PlannedStep {
     step: String,
     kind: &'static str,
     /// `done`, `would run`, or `would run after others`.
@@ -34,48 +56,131 @@ struct Planned {
     reason: Option<String>,
 }
 
+/// Without libtorch; none if this machine has to be measured first.
+pub fn light(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<Option<ExitCode>> {
+    told_with(global, args, device, |_, _| Ok(None))
+}
+
+/// With a measurement of this machine where one is needed.
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+    let measure = |engine: &Engine, planned: &Planned| {
+        if !global.quiet {
+            eprintln!("measuring this machine for the estimate, once: some seconds");
+        }
+        let found = calibration::measure(engine, &planned.suite)?;
+        let file = Calibration::file(engine);
+        let text = serde_json::to_vec_pretty(&found)?;
+        engine.store.write_file(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(Some(found))
+    };
+    told_with(global, args, device, measure)?.context("a measurement gives an estimate")
+}
+
+fn told_with(
+    global: &Global,
+    args: &Args,
+    device: tch::Device,
+    measure: impl Fn(&Engine, &Planned) -> anyhow::Result<Option<Calibration>>,
+) -> anyhow::Result<Option<ExitCode>> {
     let project = Project::find(global)?;
     let interrupt = Interrupt::default();
     let planned = project.planned(global, &args.suite, &interrupt)?;
-    let graph = &planned.graph;
     let engine = project.engine(global, device, interrupt)?;
-    let states = engine.survey(graph);
-    let steps: Vec<Planned> = graph
-        .ids()
-        .zip(&states)
-        .map(|(id, state)| {
-            let step = graph.node(id).step.as_ref();
-            let (state, key, reason) = match state {
-                State::Done(key, _) => ("done", Some(key.to_string()), None),
-                State::Ready(ingredients, reason) => {
-                    ("would run", Some(ingredients.key().to_string()), Some(reason.to_string()))
-                }
-                State::Waiting(_) => ("would run after others", None, None),
-            };
-            Planned { step: step.label(), kind: step.kind().name(), state, key, reason }
-        })
-        .collect();
-    if args.json {
-        super::print_json(&steps)?;
-        return Ok(ExitCode::SUCCESS);
+    let Planned { suite, manifests, graph, .. } = &planned;
+    let steps = steps(&engine, &planned);
+    let to_do = steps.iter().any(|step| step.state != "done");
+    let mut estimate = None;
+    if to_do && !args.no_estimate {
+        let known = Calibration::load(&engine, suite);
+        let Some(machine) = known.map_or_else(|| measure(&engine, &planned), |known| Ok(Some(known)))? else {
+            return Ok(None);
+        };
+        estimate = Some(engine.estimate(suite, manifests, graph, &machine));
     }
-    super::print(&told(&planned.suite.name, &steps, args.all))?;
-    Ok(ExitCode::SUCCESS)
+    let told = Told { suite: suite.name.clone(), steps, lacking: engine.lacking(graph), estimate };
+    match args.json {
+        true => super::print_json(&told)?,
+        false => super::print(&text(&told, args, &Calibration::subject(&engine)))?,
+    }
+    Ok(Some(ExitCode::SUCCESS))
 }
 
-fn told(suite: &str, steps: &[Planned], all: bool) -> String {
+fn steps(engine: &Engine, planned: &Planned) -> Vec<PlannedStep> {
+    let graph = &planned.graph;
+    let told = |(id, state): (_, &State)| {
+        let step = graph.node(id).step.as_ref();
+        let (state, key, reason) = match state {
+            State::Done(key, _) => ("done", Some(key.to_string()), None),
+            State::Ready(ingredients, reason) => {
+                ("would run", Some(ingredients.key().to_string()), Some(reason.to_string()))
+            }
+            State::Waiting(_) => ("would run after others", None, None),
+        };
+        PlannedStep { step: step.label(), kind: step.kind().name(), state, key, reason }
+    };
+    graph.ids().zip(&engine.survey(graph)).map(told).collect()
+}
+
+fn text(told: &Told, args: &Args, machine: &str) -> String {
+    let Told { suite, steps, lacking, estimate } = told;
     let done = steps.iter().filter(|step| step.state == "done").count();
     let mut text = format!("{suite}: {} steps, {done} done, {} would run\n", steps.len(), steps.len() - done);
     for kind in Kind::ALL {
-        let of_kind: Vec<&Planned> = steps.iter().filter(|step| step.kind == kind.name()).collect();
+        let of_kind: Vec<&PlannedStep> = steps.iter().filter(|step| step.kind == kind.name()).collect();
         let done = of_kind.iter().filter(|step| step.state == "done").count();
-        text += &format!("  {:<9} {:>4} steps  {done:>4} done\n", kind.name(), of_kind.len());
+        if !of_kind.is_empty() {
+            text += &format!("  {:<9} {:>4} steps  {done:>4} done\n", kind.name(), of_kind.len());
+        }
     }
-    for step in steps.iter().filter(|step| all || step.state != "done") {
+    if let Some(estimate) = estimate {
+        text += &estimated(estimate, machine);
+    }
+    for (archive, what) in lacking {
+        text += &format!("lacking    {archive}: {what}\n");
+    }
+    for step in steps.iter().filter(|step| !args.summary && (args.all || step.state != "done")) {
         let key = step.key.as_deref().map_or(String::new(), |key| format!("  {}", &key[..12]));
         let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
         text += &format!("{:<11}{}{reason}{key}\n", if step.state == "done" { "done" } else { "would run" }, step.step);
     }
     text
+}
+
+fn estimated(estimate: &Estimate, machine: &str) -> String {
+    let parts: Vec<String> = estimate.seconds.iter().map(|(kind, time)| format!("{kind} {}", about(*time))).collect();
+    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+    let bound = if estimate.at_most { "at most " } else { "" };
+    let sizes =
+        if estimate.from_manifests { "; datasets that are not prepared count as their manifests tell" } else { "" };
+    let mut text =
+        format!("estimated  about {} here ({machine}): {}{sizes}\n", about(estimate.total_seconds()), parts.join(", "));
+    text += &format!(
+        "disk       {bound}{} to download, about {} of results\n",
+        gib(estimate.downloads),
+        gib(estimate.results)
+    );
+    text
+}
+
+/// A duration that is not more exact than an estimate.
+fn about(time: f64) -> String {
+    match time {
+        time if time < 90.0 => seconds(time.round()),
+        time if time < 90.0 * 60.0 => format!("{:.0} min", time / 60.0),
+        time if time < 48.0 * 3600.0 => format!("{:.0} h", time / 3600.0),
+        time => format!("{:.0} days", time / 86400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_not_more_exact_than_an_estimate() {
+        assert_eq!(
+            [0.0, 80.0, 100.0, 5000.0, 6000.0, 1e6].map(about),
+            ["0.0 s", "80.0 s", "2 min", "83 min", "2 h", "12 days"]
+        );
+    }
 }

@@ -13,6 +13,7 @@ use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
 use crate::manifests::{self, Manifest, mirror};
+use crate::report::templates::Templates;
 use crate::store::Store;
 
 /// A suite, and what has to be done for it.
@@ -64,8 +65,9 @@ impl Project {
         self.root.join("data-manifests")
     }
 
-    pub fn templates(&self) -> PathBuf {
-        self.root.join("templates")
+    /// The user's folder of templates, if there is one, and before all others; the project's.
+    pub fn templates(&self, global: &Global) -> Templates {
+        Templates(global.templates.iter().cloned().chain([self.root.join("templates")]).collect())
     }
 
     /// The manifests with their lock files, and those of the mirror if there is one.
@@ -87,8 +89,14 @@ impl Project {
     pub fn planned(&self, global: &Global, suite: &str, interrupt: &Interrupt) -> anyhow::Result<Planned> {
         let suite = Suite::load(&self.experiments(), suite)?;
         let suite = suite.on_trial(global.subset, global.mirror.is_some());
+        if let Some(folder) = global.templates.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(errors::usage(
+                format!("the folder of templates {} is not there", folder.display()),
+                "name one that holds files such as table1.tex.j2 (templates/README.md)",
+            ));
+        }
         let manifests = self.load_manifests(global, interrupt)?;
-        let graph = plan::build(&suite, &manifests, &self.templates())?;
+        let graph = plan::build(&suite, &manifests, &self.templates(global))?;
         let mirrored = if global.mirror.is_some() { ".mirror" } else { "" };
         let reduced = global.subset.map_or_else(String::new, |subset| format!(".subset-{subset}"));
         let out = self.root.join("out").join(format!("{}{mirrored}{reduced}", suite.name));

@@ -73,7 +73,7 @@ pub fn files(finished: &Finished) -> anyhow::Result<Files> {
 }
 
 fn made(finished: &Finished, report: &html::Report) -> anyhow::Result<Files> {
-    let templates = finished.project.templates();
+    let templates = finished.project.templates(finished.global);
     Ok(vec![
         ("report.html".to_owned(), html::page(report, &templates)?.into_bytes()),
         ("report.tex".to_owned(), latex::document(report, &templates)?.into_bytes()),

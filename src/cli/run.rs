@@ -69,7 +69,9 @@ pub(super) fn all_done(engine: &Engine, planned: &Planned, chosen: &dyn Fn(&Publ
     let needed = graph.needed_for(&wanted(graph, chosen));
     for (id, state) in graph.ids().zip(engine.survey(graph)) {
         nodes.push(match state {
-            State::Done(key, action) => NodeOutcome::Done(key, action),
+            State::Done(key, action) if engine.accepts(graph.node(id).step.as_ref(), &action) => {
+                NodeOutcome::Done(key, action)
+            }
             _ if needed.binary_search(&id).is_err() => NodeOutcome::NotWanted,
             _ => return None,
         });

@@ -19,11 +19,11 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
+use super::held_out::{self, Percent};
 use super::picture::Decoding;
-use super::{Archives, Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Split, TaskKind};
+use super::{Archives, Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind};
 use crate::archives::Archive;
 use crate::errors;
-use crate::random::Stream;
 
 /// The pictures and texts, in whichever layout.
 pub const ARCHIVE: &str = "upmcfood101.zip";
@@ -37,6 +37,7 @@ pub(super) const READER: Reader = Reader {
     pictures: Pictures::InTheWild,
     decoding: Decoding::PILLOW,
     task: TaskKind::Multiclass,
+    metric: Metric::Accuracy,
     recipe: 1,
     options: |given| given.try_into().map(DatasetOptions::Food101),
     read,
@@ -51,17 +52,6 @@ pub struct Options {
     /// With `validation = "seeded"`: the share of each class's training samples in percent [default: 10], and the seed.
     pub validation_percent: Percent,
     pub validation_seed: u64,
-}
-
-/// A whole number of percents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Percent(u32);
-
-impl Default for Percent {
-    fn default() -> Self {
-        Percent(10)
-    }
 }
 
 /// What a sample's text is.
@@ -103,11 +93,7 @@ impl Options {
     /// # Errors
     /// Names the option that cannot have its value.
     pub fn check(&self) -> Result<(), String> {
-        let Percent(percent) = self.validation_percent;
-        match (1..=50).contains(&percent) {
-            true => Ok(()),
-            false => Err(format!("`validation-percent` lies between 1 and 50, found {percent}")),
-        }
+        self.validation_percent.check("validation-percent")
     }
 }
 
@@ -298,11 +284,9 @@ fn drawn(options: &Options, found: &Found) -> BTreeSet<String> {
     for ((_, file), (class, _)) in found.pictures.iter().filter(|((train, _), _)| *train) {
         classes.entry(class).or_default().push(file);
     }
-    let Percent(percent) = options.validation_percent;
     let mut chosen = BTreeSet::new();
-    for (class, mut files) in classes {
-        let share = (files.len() * percent as usize + 50) / 100;
-        Stream::new(options.validation_seed, &["food101", "validation", class]).shuffle(&mut files);
+    for files in held_out::in_drawn_order(classes, options.validation_seed, ["food101", "validation"]) {
+        let share = options.validation_percent.of(files.len());
         chosen.extend(files.into_iter().take(share).map(str::to_owned));
     }
     chosen

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::picture::Decoding;
-use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Split, TaskKind};
+use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind};
 use crate::archives::Archive;
 use crate::errors;
 
@@ -28,6 +28,7 @@ pub(super) const READER: Reader = Reader {
     pictures: Pictures::InTheWild,
     decoding: Decoding::PILLOW,
     task: TaskKind::Binary,
+    metric: Metric::Accuracy,
     recipe: 1,
     options: |given| given.try_into().map(DatasetOptions::HatefulMemes),
     read,

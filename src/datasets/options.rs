@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{food101, hateful_memes, mm_imdb};
+use super::{cub, food101, hateful_memes, memotion, mm_imdb};
 use crate::store::Ingredients;
 
 /// The options of a dataset, every one of them part of the key.
@@ -14,6 +14,8 @@ pub enum DatasetOptions {
     Food101(food101::Options),
     HatefulMemes(hateful_memes::Options),
     MmImdb(mm_imdb::Options),
+    Memotion(memotion::Options),
+    Cub(cub::Options),
 }
 
 /// A dataset without options refuses all.
@@ -34,6 +36,8 @@ impl DatasetOptions {
             DatasetOptions::None | DatasetOptions::MmImdb(_) => Ok(()),
             DatasetOptions::Food101(options) => options.check(),
             DatasetOptions::HatefulMemes(options) => options.check(),
+            DatasetOptions::Memotion(options) => options.check(),
+            DatasetOptions::Cub(options) => options.check(),
         }
     }
 
@@ -41,7 +45,11 @@ impl DatasetOptions {
     pub fn archives(&self) -> Vec<&'static str> {
         match self {
             DatasetOptions::Food101(options) => options.validation.archive().into_iter().collect(),
-            DatasetOptions::None | DatasetOptions::HatefulMemes(_) | DatasetOptions::MmImdb(_) => Vec::new(),
+            DatasetOptions::None
+            | DatasetOptions::HatefulMemes(_)
+            | DatasetOptions::MmImdb(_)
+            | DatasetOptions::Memotion(_)
+            | DatasetOptions::Cub(_) => Vec::new(),
         }
     }
 

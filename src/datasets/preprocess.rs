@@ -75,28 +75,34 @@ impl Preprocess {
     /// CLIP, whose published weights take a size of 224.
     pub fn clip(size: usize) -> Self {
         let fit = Fit::Crop { shorter: size, offset: Offset::Down };
-        Self::cropped(size, fit, Filter::Bicubic, CLIP_MEAN, CLIP_STD)
+        Self::of_shares(size, fit, Filter::Bicubic, CLIP_MEAN, CLIP_STD)
     }
 
     /// ResNet with torchvision's first weights (V1).
     pub fn resnet() -> Self {
         let fit = Fit::Crop { shorter: 256, offset: Offset::HalfToEven };
-        Self::cropped(224, fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
+        Self::of_shares(224, fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
     }
 
     /// ResNet with torchvision's second weights (V2): the shorter side to 232 instead of 256.
     pub fn resnet_v2() -> Self {
         let fit = Fit::Crop { shorter: 232, offset: Offset::HalfToEven };
-        Self::cropped(224, fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
+        Self::of_shares(224, fit, Filter::Bilinear, IMAGENET_MEAN, IMAGENET_STD)
     }
 
     /// ResNet as `microsoft/resnet-50` prepares pictures.
     pub fn resnet_microsoft() -> Self {
         let fit = Fit::Crop { shorter: 256, offset: Offset::Down };
-        Self::cropped(224, fit, Filter::Bicubic, IMAGENET_MEAN, IMAGENET_STD)
+        Self::of_shares(224, fit, Filter::Bicubic, IMAGENET_MEAN, IMAGENET_STD)
     }
 
-    fn cropped(size: usize, fit: Fit, filter: Filter, mean: [f64; 3], std: [f64; 3]) -> Self {
+    /// BLIP, whose published weights take a size of 384: as a whole, with CLIP's mean and deviation.
+    pub fn blip(size: usize) -> Self {
+        Self::of_shares(size, Fit::Stretch, Filter::Bicubic, CLIP_MEAN, CLIP_STD)
+    }
+
+    /// With mean and deviation as shares of 255.
+    fn of_shares(size: usize, fit: Fit, filter: Filter, mean: [f64; 3], std: [f64; 3]) -> Self {
         let levels = |share: [f64; 3]| share.map(|c| c * 255.0);
         Preprocess { size, fit, filter, mean: levels(mean), std: levels(std) }
     }

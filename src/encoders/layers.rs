@@ -135,6 +135,18 @@ impl Attention {
         Attention { query, key, value, output, heads, product }
     }
 
+    /// With query, key and value, in this order, one below the other in a single layer of the checkpoint.
+    pub(super) fn joined(weights: &mut Weights, [qkv, output]: [String; 2], hidden: i64, heads: i64) -> Self {
+        let qkv = Linear::new(weights, &qkv, 3 * hidden, hidden);
+        let part = |i: i64| Linear {
+            weight: qkv.weight.narrow(0, i * hidden, hidden),
+            bias: qkv.bias.as_ref().map(|bias| bias.narrow(0, i * hidden, hidden)),
+        };
+        let [query, key, value] = [0, 1, 2].map(part);
+        let output = Linear::new(weights, &output, hidden, hidden);
+        Attention { query, key, value, output, heads, product: Product::Fused }
+    }
+
     /// [B, N, D] → [B, N, D]. `mask` is added to the scores and broadcast to [B, heads, N, N].
     pub(super) fn forward(&self, x: &Tensor, mask: Option<&Tensor>) -> Tensor {
         let size = x.size();

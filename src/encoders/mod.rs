@@ -1,7 +1,7 @@
 //! Frozen encoders: pictures and texts to features.
 //!
-//! One file per architecture ([`vit`], [`resnet`], [`efficientnet_lite`], [`bert`], [`distilbert`], [`clip`]), made of the
-//! parts in [`layers`]; `checkpoints` holds the published weights that experiments can name, each a row of
+//! One file per architecture ([`vit`], [`resnet`], [`efficientnet_lite`], [`bert`], [`distilbert`], [`clip`], [`blip`]),
+//! made of the parts in [`layers`]; `checkpoints` holds the published weights that experiments can name, each a row of
 //! [`IMAGE_ENCODERS`] or [`TEXT_ENCODERS`]; [`weights`] reads files of weights, [`tokenize`] texts (pictures:
 //! [`crate::datasets::preprocess`]); the pipeline runs an encoder over a list of any length.
 //!
@@ -9,6 +9,7 @@
 //! where these come from.
 
 pub mod bert;
+pub mod blip;
 mod checkpoints;
 pub mod clip;
 pub mod distilbert;
@@ -92,11 +93,17 @@ pub const IMAGE_ENCODERS: &[Published<ImageEncoderOptions>] = &[
     rows::RESNET_50_V1,
     rows::RESNET_50_V2,
     rows::CLIP_VIT_B32_IMAGE,
+    rows::BLIP_ITM_BASE_IMAGE,
 ];
 
 /// Every text encoder.
-pub const TEXT_ENCODERS: &[Published<TextEncoderOptions>] =
-    &[rows::ALL_MINILM_L6_V2, rows::BERT_BASE_UNCASED, rows::DISTILBERT_BASE_UNCASED, rows::CLIP_VIT_B32_TEXT];
+pub const TEXT_ENCODERS: &[Published<TextEncoderOptions>] = &[
+    rows::ALL_MINILM_L6_V2,
+    rows::BERT_BASE_UNCASED,
+    rows::DISTILBERT_BASE_UNCASED,
+    rows::CLIP_VIT_B32_TEXT,
+    rows::BLIP_ITM_BASE_TEXT,
+];
 
 /// Rows divided by their Euclidean norm.
 fn divided_by_norm(x: &Tensor) -> Tensor {

@@ -10,16 +10,17 @@ use crate::errors;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ImageEncoderOptions {
-    /// `efficientnet-lite0`, `vit-b16-in21k`, `resnet-50`, `resnet-50-v1`, `resnet-50-v2`, `clip-vit-b32`.
+    /// `efficientnet-lite0`, `vit-b16-in21k`, `resnet-50`, `resnet-50-v1`, `resnet-50-v2`, `clip-vit-b32`,
+    /// `blip-itm-base-coco`.
     pub name: String,
     /// Pictures are resized to this many pixels a side. For EfficientNet-Lite a multiple of 32, so that the two flavours
     /// of SAME padding agree [default: 224]; the others take the size of their weights, 224.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u32>,
-    /// What a picture's feature is: `cls` or `pooler` for ViT [default: cls].
+    /// What a picture's feature is: `cls` or `pooler` for ViT, `cls` or `projection` for BLIP [default: cls].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// Whether CLIP's embeddings are divided by their norm.
+    /// Whether CLIP's embeddings and BLIP's projections are divided by their norm.
     #[serde(default, skip_serializing_if = "is_default")]
     pub normalize: bool,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -39,6 +40,8 @@ pub enum Pooling {
     Cls,
     /// tanh of a trained layer on the first token's state.
     Pooler,
+    /// The first token's state, projected into the space where pictures and texts are compared.
+    Projection,
 }
 
 impl Pooling {
@@ -48,6 +51,7 @@ impl Pooling {
             Pooling::Mean => "mean",
             Pooling::Cls => "cls",
             Pooling::Pooler => "pooler",
+            Pooling::Projection => "projection",
         }
     }
 }
@@ -77,16 +81,16 @@ impl Precision {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TextEncoderOptions {
-    /// `all-minilm-l6-v2`, `bert-base-uncased`, `distilbert-base-uncased`, `clip-vit-b32`.
+    /// `all-minilm-l6-v2`, `bert-base-uncased`, `distilbert-base-uncased`, `clip-vit-b32`, `blip-itm-base-coco`.
     pub name: String,
-    /// What a text's feature is [default: mean for MiniLM, cls for BERT and DistilBERT; CLIP has its own].
+    /// What a text's feature is [default: mean for MiniLM, cls for BERT, DistilBERT and BLIP; CLIP has its own].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// Tokens, special ones included; what is longer is cut [default: the model's own, 256 for MiniLM, 512 for BERT and
-    /// DistilBERT, 77 for CLIP].
+    /// Tokens, special ones included; what is longer is cut [default: the model's own, 256 for MiniLM, 512 for BERT,
+    /// DistilBERT and BLIP (whose own code cuts at 35), 77 for CLIP].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_length: Option<u32>,
-    /// Whether CLIP's embeddings are divided by their norm.
+    /// Whether CLIP's embeddings and BLIP's projections are divided by their norm.
     #[serde(default, skip_serializing_if = "is_default")]
     pub normalize: bool,
     #[serde(default, skip_serializing_if = "is_default")]

@@ -1,19 +1,18 @@
 //! Builds the graph of a suite: its cells, what they need, and what is made of them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::Context;
 
 use super::graph::{Graph, NodeId, Publication, Source};
 use crate::datasets::{DatasetOptions, Modality, Pictures, Reader, Split, check};
 use crate::errors;
-use crate::evaluation::metrics::Metric;
 use crate::experiments::{Counts, DatasetPlan, MethodPlan, OutputPlan, Suite};
 use crate::impairments::missing::{MissingImage, MissingText};
 use crate::manifests::Manifest;
 use crate::report::render;
 use crate::report::results::{DatasetDescription, MethodDescription, SuiteDescription};
+use crate::report::templates::Templates;
 use crate::steps::choose::{self, Choose};
 use crate::steps::collect::{self, Collect};
 use crate::steps::encode::{Encode, Encoder};
@@ -22,13 +21,14 @@ use crate::steps::fetch::{self, Fetch};
 use crate::steps::impair::{Draw, Impair};
 use crate::steps::prepare::{self, Prepare, archive_role};
 use crate::steps::render::Render;
+use crate::steps::resample::{self, Resample};
 use crate::steps::train::{self, Train};
 
 /// Builds the graph of a suite.
 ///
 /// # Errors
 /// If a manifest or a template that the suite needs is missing or malformed.
-pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Path) -> anyhow::Result<Graph> {
+pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> anyhow::Result<Graph> {
     let mut builder = Builder { graph: Graph::default(), suite, manifests };
     let mut scores = Vec::new();
     let features: Vec<Features> =
@@ -36,14 +36,17 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Path) -> anyhow:
     for (at, features) in features.iter().enumerate() {
         let trained = &suite.datasets[at].methods;
         for method in suite.methods.iter().filter(|method| trained.contains(&method.name)) {
+            let (dataset, name) = (suite.datasets[at].name.clone(), method.name.clone());
+            let mut predictions = Vec::new();
+            let mut inputs = Vec::new();
             for &seed in &suite.seeds {
-                let inputs = builder.cell(at, features, method, seed);
-                scores.push(CellScores {
-                    dataset: suite.datasets[at].name.clone(),
-                    method: method.name.clone(),
-                    inputs,
-                });
+                let cell = builder.cell(at, features, method, seed);
+                inputs.extend(cell.scores);
+                predictions.extend(cell.predictions);
             }
+            inputs
+                .push((collect::replicates_role(&dataset, &name), builder.resample(at, features, &name, predictions)));
+            scores.push(MethodScores { dataset, method: name, inputs });
         }
     }
     let everything = describe(suite)?;
@@ -59,7 +62,7 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Path) -> anyhow:
         };
         // A table needs its own cells alone.
         let results = builder.collect(target.name, shown, &scores);
-        let step = Render { target, templates: templates.to_owned(), digests };
+        let step = Render { target, templates: templates.clone(), digests };
         let node = builder.graph.add(step, [("results".to_owned(), results)]);
         for format in render::formats(target) {
             let source = Source { node, output: (*format).to_owned() };
@@ -138,11 +141,17 @@ struct Builder<'a> {
     manifests: &'a [Manifest],
 }
 
-/// The scores of a cell, as inputs of a collecting step.
-struct CellScores {
+/// The scores of a method's cells on a dataset, as inputs of a collecting step.
+struct MethodScores {
     dataset: String,
     method: String,
     inputs: Vec<(String, Source)>,
+}
+
+/// What comes of a cell: inputs of the collecting step, and of the resampling one.
+struct CellOutputs {
+    scores: Vec<(String, Source)>,
+    predictions: Vec<(String, Source)>,
 }
 
 /// Where a dataset's prepared and encoded parts are.
@@ -163,12 +172,25 @@ fn output(node: NodeId, name: impl Into<String>) -> Source {
 
 impl Builder<'_> {
     /// Adds the collection of a part of the suite.
-    fn collect(&mut self, of: &str, part: SuiteDescription, scores: &[CellScores]) -> Source {
-        let is_of = |cell: &&CellScores| {
+    fn collect(&mut self, of: &str, part: SuiteDescription, scores: &[MethodScores]) -> Source {
+        let is_of = |cell: &&MethodScores| {
             part.datasets.iter().any(|dataset| dataset.name == cell.dataset && dataset.methods.contains(&cell.method))
         };
         let inputs: Vec<_> = scores.iter().filter(is_of).flat_map(|cell| cell.inputs.clone()).collect();
         output(self.graph.add(Collect { of: of.to_owned(), suite: part }, inputs), "results")
+    }
+
+    /// Adds the resampling of a method's predictions on the dataset at a place in the suite.
+    fn resample(&mut self, at: usize, features: &Features, method: &str, predictions: Vec<(String, Source)>) -> Source {
+        let step = Resample {
+            dataset: self.suite.datasets[at].name.clone(),
+            name: method.to_owned(),
+            seeds: self.suite.seeds.clone(),
+            resamples: resample::RESAMPLES,
+        };
+        let labels = [("about", "about"), ("samples", "samples.test")];
+        let labels = labels.map(|(role, name)| (role.to_owned(), output(features.prepared, name)));
+        output(self.graph.add(step, predictions.into_iter().chain(labels)), "replicates")
     }
 
     fn archives(&mut self, manifest: &str, names: &[&str]) -> anyhow::Result<Vec<(String, Source)>> {
@@ -256,8 +278,8 @@ impl Builder<'_> {
         Ok(self.graph.add(encode, inputs))
     }
 
-    /// Adds a training on the dataset at a place in the suite, and its evaluations; the inputs of the collecting step that come of it.
-    fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> Vec<(String, Source)> {
+    /// Adds a training on the dataset at a place in the suite, and its evaluations.
+    fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> CellOutputs {
         let name = &self.suite.datasets[at].name;
         let part = |split: Split| {
             let of_split = features.encoded.iter().filter(move |(of, ..)| *of == split);
@@ -315,8 +337,10 @@ impl Builder<'_> {
             (Condition::Missing { ratios: self.suite.missing.ratios.clone() }, missing),
             (Condition::Noisy, noisy),
         ];
+        let mut predictions = Vec::new();
         for (condition, more) in conditions {
             let role = collect::role(condition.name(), name, &method.name, seed);
+            let predicted = resample::role(condition.name(), seed);
             let step = Evaluate {
                 dataset: name.clone(),
                 name: method.name.clone(),
@@ -326,9 +350,11 @@ impl Builder<'_> {
                 heads,
             };
             let inputs = part(Split::Test).chain([about(), ("weights".to_owned(), weights.clone())]).chain(more);
-            scores.push((role, output(self.graph.add(step, inputs), "scores")));
+            let evaluated = self.graph.add(step, inputs);
+            scores.push((role, output(evaluated, "scores")));
+            predictions.push((predicted, output(evaluated, "predictions")));
         }
-        scores
+        CellOutputs { scores, predictions }
     }
 }
 
@@ -340,7 +366,7 @@ fn describe(suite: &Suite) -> anyhow::Result<SuiteDescription> {
         name: dataset.name.clone(),
         dataset: dataset.reader.name.to_owned(),
         title: dataset.title.clone(),
-        metric: Metric::of(dataset.reader.task).name().to_owned(),
+        metric: dataset.reader.metric.name().to_owned(),
         fusion: plain_name(&dataset.training.fusion),
         epochs: dataset.training.epochs,
         encoders: dataset.encoders.join(", "),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::Engine;
+use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
 use super::job::{Ending, Execute, Order};
 use super::key::Inputs;
@@ -176,10 +177,7 @@ impl<'a> Run<'a> {
                 && let Some(inputs) = self.settled_inputs(id)
             {
                 self.nodes[id.0] = match self.engine.look_up(graph, id, &inputs) {
-                    State::Done(key, action) if !self.lost.contains(&id) => {
-                        self.observer.kept(id);
-                        Progressing::Ended(NodeOutcome::Done(key, action))
-                    }
+                    State::Done(key, action) if !self.lost.contains(&id) => self.recorded(id, key, action, inputs),
                     State::Done(_, action) => Progressing::Ready(Box::new((inputs, action.ingredients))),
                     State::Ready(ingredients, _) => Progressing::Ready(Box::new((inputs, *ingredients))),
                     State::Waiting(_) => unreachable!("all inputs are settled"),
@@ -204,6 +202,49 @@ impl<'a> Run<'a> {
             }
         }
         orders
+    }
+
+    /// A step whose result is in the store: done, refused, or to be made again because what it is refused or accepted by
+    /// is damaged.
+    fn recorded(&mut self, id: NodeId, key: Digest, action: Box<Action>, inputs: Inputs) -> Progressing {
+        match self.engine.acceptance(self.graph.node(id).step.as_ref(), &action) {
+            Acceptance::Accepted => {
+                self.observer.kept(id);
+                Progressing::Ended(NodeOutcome::Done(key, action))
+            }
+            Acceptance::Refused(cause) => self.refused(id, cause),
+            Acceptance::Damaged(object, damage) => {
+                let what = self.graph.node(id).step.label();
+                self.observer.warned(&format!("the result of `{what}` is damaged: {damage}; it is made again"));
+                match self.engine.store.set_aside(object) {
+                    Err(error) => self.refused(id, super::job::told(&error)),
+                    Ok(_) => {
+                        self.lost.insert(id);
+                        Progressing::Ready(Box::new((inputs, action.ingredients)))
+                    }
+                }
+            }
+        }
+    }
+
+    /// A step that just ended well, unless its result is refused.
+    fn done(&mut self, id: NodeId, action: Box<Action>, computed: bool) -> Progressing {
+        self.lost.remove(&id);
+        self.computed += usize::from(computed);
+        match self.engine.acceptance(self.graph.node(id).step.as_ref(), &action) {
+            Acceptance::Accepted if computed => self.observer.computed(id, &action),
+            Acceptance::Accepted => self.observer.kept(id),
+            Acceptance::Refused(cause) => return self.refused(id, cause),
+            Acceptance::Damaged(_, damage) => {
+                return self.refused(id, format!("its result was damaged at once ({damage}); check the disk"));
+            }
+        }
+        Progressing::Ended(NodeOutcome::Done(action.ingredients.key(), action))
+    }
+
+    fn refused(&self, id: NodeId, cause: String) -> Progressing {
+        self.observer.failed(id, &self.graph.node(id).step.label(), &cause);
+        Progressing::Ended(NodeOutcome::Absent(Absence::Failed(cause)))
     }
 
     /// The inputs of a step if all of them are there (or, where the step tolerates it, known to be absent). A step
@@ -288,19 +329,9 @@ impl<'a> Run<'a> {
     fn ended(&mut self, id: NodeId, ending: Ending) {
         self.occupy(self.graph.node(id).step.cost(), false);
         let label = self.graph.node(id).step.label();
-        let done = |action: Box<Action>| Progressing::Ended(NodeOutcome::Done(action.ingredients.key(), action));
         self.nodes[id.0] = match ending {
-            Ending::Computed(action) => {
-                self.computed += 1;
-                self.lost.remove(&id);
-                self.observer.computed(id, &action);
-                done(action)
-            }
-            Ending::Found(action) => {
-                self.lost.remove(&id);
-                self.observer.kept(id);
-                done(action)
-            }
+            Ending::Computed(action) => self.done(id, action, true),
+            Ending::Found(action) => self.done(id, action, false),
             Ending::Failed(cause) => {
                 self.observer.failed(id, &label, &cause);
                 Progressing::Ended(NodeOutcome::Absent(Absence::Failed(cause)))

@@ -97,7 +97,7 @@ fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
 }
 
 #[derive(Default)]
-struct Heard {
+pub(super) struct Heard {
     warnings: Mutex<Vec<String>>,
 }
 
@@ -116,7 +116,7 @@ impl Observer for Heard {
     }
 }
 
-fn engine(root: &std::path::Path) -> Engine {
+pub(crate) fn engine(root: &std::path::Path) -> Engine {
     Engine {
         store: Store::open(root).unwrap(),
         device: tch::Device::Cpu,

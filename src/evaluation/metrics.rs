@@ -2,34 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::datasets::TaskKind;
+pub use crate::datasets::Metric;
 use crate::training::task::Task;
-
-/// Which score a task has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// Share of samples whose class is predicted.
-    Accuracy,
-    /// Mean over labels of F1 = 2 TP / (2 TP + FP + FN). A label without positives and without predictions counts 0.
-    F1Macro,
-}
-
-impl Metric {
-    /// The paper's choice: accuracy for UPMC Food-101 and Hateful Memes, F1-macro for MM-IMDb.
-    pub fn of(kind: TaskKind) -> Self {
-        match kind {
-            TaskKind::Multiclass | TaskKind::Binary => Metric::Accuracy,
-            TaskKind::Multilabel => Metric::F1Macro,
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Metric::Accuracy => "accuracy",
-            Metric::F1Macro => "F1-macro",
-        }
-    }
-}
 
 /// The task's score of logits [n, C] against labels as [`Task::labels`] gives them, in percent.
 pub fn score(task: &Task, logits: &Tensor, labels: &Tensor) -> f64 {
@@ -42,12 +16,18 @@ pub fn score(task: &Task, logits: &Tensor, labels: &Tensor) -> f64 {
 /// If there are no samples.
 pub fn score_of_predictions(task: &Task, predictions: &Tensor, labels: &Tensor) -> f64 {
     let truth = labels.to_kind(Kind::Int64).view_as(predictions);
-    match Metric::of(task.kind) {
+    match task.metric {
         Metric::Accuracy => {
             let n = predictions.size()[0];
             assert!(n > 0, "a score of no samples");
             let hits = predictions.eq_tensor(&truth).sum(Kind::Int64).int64_value(&[]);
             100.0 * hits as f64 / n as f64
+        }
+        Metric::F1Macro if predictions.dim() == 1 => {
+            let numbers = |classes: &Tensor| -> Vec<i64> {
+                Vec::try_from(classes.to_device(Device::Cpu)).expect("a vector of int64")
+            };
+            f1_macro_of_classes(task.classes(), &numbers(predictions), &numbers(&truth))
         }
         Metric::F1Macro => {
             let counts = |both: Tensor| -> Vec<i64> {
@@ -60,6 +40,22 @@ pub fn score_of_predictions(task: &Task, predictions: &Tensor, labels: &Tensor) 
             f1_macro(&hits, &predicted, &positives)
         }
     }
+}
+
+/// F1-macro in percent of class numbers, which are below `classes`: each class against the others.
+///
+/// # Panics
+/// If there are no samples, or a number is not below `classes`.
+pub fn f1_macro_of_classes(classes: usize, predicted: &[i64], truth: &[i64]) -> f64 {
+    assert!(!truth.is_empty(), "a score of no samples");
+    let count = |numbers: &mut dyn Iterator<Item = i64>| {
+        let mut counts = vec![0; classes];
+        numbers.for_each(|class| counts[class as usize] += 1);
+        counts
+    };
+    let hits = predicted.iter().zip(truth).filter(|(predicted, truth)| predicted == truth);
+    let hits = count(&mut hits.map(|(_, &truth)| truth));
+    f1_macro(&hits, &count(&mut predicted.iter().copied()), &count(&mut truth.iter().copied()))
 }
 
 /// F1-macro in percent from counts per label: true positives, predicted positives, positives.
@@ -75,6 +71,7 @@ pub fn f1_macro(hits: &[i64], predicted: &[i64], positives: &[i64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datasets::TaskKind;
     use crate::training::task::BinaryHead;
 
     #[test]
@@ -101,5 +98,24 @@ mod tests {
         let labels = task.labels(&[vec![1], vec![0], vec![1], vec![0]], Kind::Float);
         let logits = Tensor::from_slice(&[2.0f32, -1.0, -3.0, -0.5]).view([4, 1]);
         assert_eq!(score(&task, &logits, &labels), 75.0);
+    }
+
+    /// By hand, of the truth 0 0 0 1 1 2 and the predictions 0 0 1 1 2 0: class 0 has two hits of three and a false alarm
+    /// (F1 2/3), class 1 one hit of two and a false alarm (1/2), class 2 no hit (0); class 3 occurs in neither (0). Of the
+    /// same numbers scikit-learn's `f1_score(average="macro", labels=[0, 1, 2, 3], zero_division=0)` makes 7/24.
+    #[test]
+    fn f1_macro_of_classes_is_the_mean_over_classes() {
+        let task = Task::new(TaskKind::Multiclass, 4, BinaryHead::TwoLogits);
+        let predictions = Tensor::from_slice(&[0i64, 0, 1, 1, 2, 0]);
+        let labels = Tensor::from_slice(&[0i64, 0, 0, 1, 1, 2]);
+        assert_eq!(score_of_predictions(&task, &predictions, &labels), 50.0);
+        let task = task.scored_by(Metric::F1Macro);
+        let found = score_of_predictions(&task, &predictions, &labels);
+        assert!((found - 700.0 / 24.0).abs() < 1e-12, "{found}");
+        // Both classes of a single logit count: its F1 is 1/2 for each.
+        let task = Task::new(TaskKind::Binary, 2, BinaryHead::SingleLogit).scored_by(Metric::F1Macro);
+        let labels = task.labels(&[vec![1], vec![0], vec![1], vec![0]], Kind::Float);
+        let logits = Tensor::from_slice(&[2.0f32, -1.0, -3.0, 0.5]).view([4, 1]);
+        assert_eq!(score(&task, &logits, &labels), 50.0);
     }
 }

@@ -119,8 +119,6 @@ fn outputs_choose_their_methods() {
     assert_eq!(shown("table2"), ["baseline", "balgrad-reweighting", "balgrad-projection", "balgrad"]);
     let all: Vec<&str> = suite.methods.iter().map(|method| method.name.as_str()).collect();
     assert_eq!((shown("table1"), all.len()), (all.clone(), 7));
-    // What the smoke run shows is all that there is to show.
-    assert_eq!(suite.outputs.len(), target::TARGETS.len());
 }
 
 /// The page that explains the grammar lists every target with its meaning.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::pictures::{self, Format};
 use super::samples::{Emoji, Samples};
-use super::{Counts, Making, Place};
+use super::{Counts, Making, Place, quoted};
 use crate::random::Stream;
 
 /// Classes of the dataset, and the emoji that stand for their dishes.
@@ -136,13 +136,6 @@ fn rows(part: &str, samples: &[Sample<'_>]) -> Vec<String> {
         rows.insert(rows.len() / 2, row(&format!("{class}_99999.jpg"), "a page without a picture", class));
     }
     rows
-}
-
-fn quoted(field: &str) -> String {
-    match field.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
-    }
 }
 
 /// A tenth of the training samples, by their places.

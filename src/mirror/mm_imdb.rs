@@ -2,18 +2,14 @@
 //! film's genres stand for the frequent words of an emoji's name. Sources: see [`crate::datasets`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufWriter, Write};
 
-use anyhow::Context;
 use serde_json::json;
 
 use super::pictures::{self, Format};
 use super::samples::{Emoji, Samples};
-use super::{Counts, Making, Place, tars};
+use super::{Counts, Making, Place};
 use crate::datasets::mm_imdb::GENRES;
 use crate::random::Stream;
-use crate::store::Digest;
 
 const ARCHIVE: &str = "mmimdb.tar.gz";
 /// Some that are not.
@@ -61,14 +57,7 @@ pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>
         ids.insert((*split).to_owned(), films.iter().map(|film| film.id.as_str()).collect());
     }
     members.insert("mmimdb/split.json".to_owned(), serde_json::to_vec(&ids)?);
-    let path = place.folder.join(ARCHIVE);
-    let cannot = || format!("cannot write {}", path.display());
-    let mut out = BufWriter::new(File::create(&path).with_context(cannot)?);
-    tars::gzipped(&mut out, members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
-        .with_context(cannot)?;
-    out.flush().with_context(cannot)?;
-    let found = Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    place.made.insert(ARCHIVE.to_owned(), found);
+    place.gzipped_tar(ARCHIVE, &members)?;
     Ok(counts)
 }
 

@@ -1,4 +1,4 @@
-//! A mini mirror: archives in the exact layouts of the three benchmarks and tiny checkpoints in the exact layouts of the
+//! A mini mirror: archives in the exact layouts of the paper's benchmarks and tiny checkpoints in the exact layouts of the
 //! encoders, made on this machine and served from it, so that the whole way from download to table can be run where
 //! nothing can be downloaded.
 //!
@@ -12,13 +12,15 @@
 //! |---|---|
 //! | `samples` | emoji with picture, name, subgroup and words, from which samples are made |
 //! | `pictures` | their files: JPEG, PNG, GIF, grey, CMYK, cut short |
-//! | `food101`, `hateful_memes`, `mm_imdb` | the archives of a benchmark and what is counted in them |
+//! | `food101`, `hateful_memes`, `mm_imdb`, `memotion`, `cub` | the archives of a benchmark and what is counted in them |
 //! | `checkpoints` | the files of the encoders |
 
 mod checkpoints;
 mod cmyk;
+mod cub;
 mod food101;
 mod hateful_memes;
+mod memotion;
 mod mm_imdb;
 mod pictures;
 mod samples;
@@ -27,6 +29,7 @@ mod tars;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Context;
@@ -93,8 +96,13 @@ pub fn make(making: &Making<'_>, folder: &Path) -> anyhow::Result<()> {
 type MakeDataset = fn(&Making<'_>, &Samples, &mut Place<'_>) -> anyhow::Result<Counts>;
 
 /// By the names of their manifests.
-const DATASETS: [(&str, MakeDataset); 3] =
-    [("food101", food101::make), ("hateful-memes", hateful_memes::make), ("mm-imdb", mm_imdb::make)];
+const DATASETS: [(&str, MakeDataset); 5] = [
+    ("food101", food101::make),
+    ("hateful-memes", hateful_memes::make),
+    ("mm-imdb", mm_imdb::make),
+    ("memotion", memotion::make),
+    ("cub-200-2011", cub::make),
+];
 
 /// Where archives are written, and what they were.
 struct Place<'a> {
@@ -126,9 +134,32 @@ impl Place<'_> {
             zip.append(member, bytes)?;
         }
         zip.finish()?;
-        let found = Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        self.add(name, &path)
+    }
+
+    /// Writes a gzipped tar of these members; see [`tars::gzipped`].
+    fn gzipped_tar(&mut self, name: &str, members: &BTreeMap<String, Vec<u8>>) -> anyhow::Result<()> {
+        let path = self.folder.join(name);
+        let cannot = || format!("cannot write {}", path.display());
+        let mut out = BufWriter::new(fs::File::create(&path).with_context(cannot)?);
+        tars::gzipped(&mut out, members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
+            .with_context(cannot)?;
+        out.flush().with_context(cannot)?;
+        self.add(name, &path)
+    }
+
+    fn add(&mut self, name: &str, path: &Path) -> anyhow::Result<()> {
+        let found = Digest::of_file(path).with_context(|| format!("cannot read {}", path.display()))?;
         self.made.insert(name.to_owned(), found);
         Ok(())
+    }
+}
+
+/// A field of comma-separated values.
+fn quoted(field: &str) -> String {
+    match field.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_owned(),
     }
 }
 

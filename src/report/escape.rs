@@ -42,6 +42,7 @@ fn is_set_by_latex(c: char) -> bool {
 /// Signs that names and causes hold, and the Greek letters that look like no Latin one.
 fn sign(c: char) -> Option<&'static str> {
     Some(match c {
+        '†' => "$\\dagger$",
         '±' => "$\\pm$",
         '×' => "$\\times$",
         '−' => "$-$",

@@ -1,13 +1,12 @@
 //! The report as a LaTeX document, which takes in the tables and figures beside it.
 
-use std::path::Path;
-
 use anyhow::Context;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 use super::escape;
 use super::html::{self, Report};
+use super::templates::Templates;
 use crate::errors;
 
 /// The template.
@@ -18,8 +17,8 @@ pub const TEMPLATE: &str = "report.tex.j2";
 /// # Errors
 /// If the template cannot be read, is malformed (naming the file and the line), uses a name that is not there, or leaves
 /// out the mark that says what kind of results these are.
-pub fn document(report: &Report, templates: &Path) -> anyhow::Result<String> {
-    let path = templates.join(TEMPLATE);
+pub fn document(report: &Report, templates: &Templates) -> anyhow::Result<String> {
+    let path = templates.path(TEMPLATE);
     let told = |error: minijinja::Error| {
         let line = error.line().map_or(String::new(), |line| format!(" line {line}"));
         let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
@@ -28,8 +27,6 @@ pub fn document(report: &Report, templates: &Path) -> anyhow::Result<String> {
             "templates/README.md lists the names that a template may use",
         )
     };
-    let source =
-        std::fs::read_to_string(&path).with_context(|| format!("cannot read the template {}", path.display()))?;
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -38,7 +35,7 @@ pub fn document(report: &Report, templates: &Path) -> anyhow::Result<String> {
     syntax.block_delimiters("<%", "%>").variable_delimiters("<<", ">>").comment_delimiters("<#", "#>");
     environment.set_syntax(syntax.build().context("the template syntax")?);
     environment.add_filter("latex", |text: &str| escape::latex(text));
-    environment.add_template_owned(TEMPLATE, source).map_err(told)?;
+    environment.add_template_owned(TEMPLATE, templates.read(TEMPLATE)?).map_err(told)?;
     let document = environment.get_template(TEMPLATE).and_then(|t| t.render(context(report))).map_err(told)?;
     let mark = escape::latex(report.results.suite.kind.mark());
     if !super::render::without_latex_comments(&document).contains(&mark) {
@@ -57,8 +54,10 @@ fn context(report: &Report) -> minijinja::Value {
         file(&figure.files, ".pdf").map(|file| minijinja::context! { file, meaning => sentence(&figure.meaning) })
     };
     let claims = report.claims.as_ref();
-    let claim = |claim: &html::Claim| minijinja::context! { verdict => claim.verdict.clone(), text => claim.text.clone() };
-    let failure = |failure: &html::Failure| minijinja::context! { what => failure.what.clone(), cause => failure.cause.clone() };
+    let claim =
+        |claim: &html::Claim| minijinja::context! { verdict => claim.verdict.clone(), text => claim.text.clone() };
+    let failure =
+        |failure: &html::Failure| minijinja::context! { what => failure.what.clone(), cause => failure.cause.clone() };
     let fact = |fact: html::Fact| minijinja::context! { name => fact.name, value => fact.value };
     minijinja::context! {
         mark => suite.kind.mark(),
@@ -133,7 +132,7 @@ mod tests {
         let text = std::fs::read_to_string(folder().join(TEMPLATE)).unwrap();
         let text: String = text.replace("<<mark|latex>>", "") + "% <<mark|latex>>\n";
         std::fs::write(copy.path().join(TEMPLATE), text).unwrap();
-        let error = document(&example(SuiteKind::Smoke), copy.path()).unwrap_err().to_string();
+        let error = document(&example(SuiteKind::Smoke), &copy.path().into()).unwrap_err().to_string();
         assert!(error.contains("does not show what kind of results"), "{error}");
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! [`results`] collects scores into [`results::Results`], the one thing that tables and figures see and that
 //! `results.json` holds, with what [`summary`] makes of a training's [`trace`]; [`table`] lays tables out and [`render`]
-//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered. [`html`] is the report: one page with
-//! all of it.
+//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered. [`reference`] holds the paper's own
+//! numbers, which [`audit`] checks. [`html`] is the report: one page with all of it.
 
+pub mod audit;
+pub mod comparison;
 pub mod escape;
 pub mod figure;
 pub mod html;
 pub mod latex;
 pub mod open_questions;
 pub mod quantity;
+pub mod reference;
 pub mod render;
 pub mod results;
 #[cfg(test)]
@@ -18,12 +21,13 @@ mod samples;
 pub mod summary;
 pub mod table;
 pub mod target;
+pub mod templates;
 pub(crate) mod trace;
 
 use serde::{Deserialize, Serialize};
 
 /// The version of how results are collected, laid out and drawn: part of the keys of collecting and rendering.
-pub const RECIPE: u64 = 4;
+pub const RECIPE: u64 = 5;
 
 /// What results may be called. Results of one kind can never be rendered as the other's: the mark is put into tables and
 /// figures here, not by templates, and looked for in what a template made.

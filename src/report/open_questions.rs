@@ -43,7 +43,10 @@ fn parse(readme: &str) -> anyhow::Result<Vec<OpenQuestion>> {
 fn question(row: &str) -> anyhow::Result<OpenQuestion> {
     let cells: Vec<&str> = row.trim().trim_matches('|').split(" | ").map(str::trim).collect();
     let &[question, default, alternatives] = &cells[..] else {
-        anyhow::bail!("a row of the README's table below `{HEADING}` should have 3 columns, found {}: {row}", cells.len());
+        anyhow::bail!(
+            "a row of the README's table below `{HEADING}` should have 3 columns, found {}: {row}",
+            cells.len()
+        );
     };
     Ok(OpenQuestion { question: spans(question), default: spans(default), alternatives: spans(alternatives) })
 }

@@ -60,7 +60,7 @@ impl Quantity {
     }
 
     /// Whether it is a score under an impairment, which can exceed the full one.
-    pub(super) fn can_be_negative_transfer(self) -> bool {
+    pub(in crate::report) fn can_be_negative_transfer(self) -> bool {
         matches!(self, Quantity::MissingImage | Quantity::MissingText | Quantity::NoisyImage | Quantity::NoisyText)
     }
 
@@ -105,6 +105,22 @@ impl Quantity {
             Quantity::NoisyAvg => Some(average(noisy.image, noisy.text)),
             Quantity::NoisyGap => Some(gap(noisy.image, noisy.text)),
             Quantity::Conflict => scores.trace.as_ref().and_then(|trace| trace.conflict),
+        }
+    }
+
+    /// The value that follows from five scores: full, without the image, without the text, noisy image, noisy text.
+    pub(super) fn at_levels(self, [full, no_image, no_text, noisy_image, noisy_text]: [f64; 5]) -> Option<f64> {
+        match self {
+            Quantity::Full => Some(full),
+            Quantity::MissingImage => Some(no_image),
+            Quantity::MissingText => Some(no_text),
+            Quantity::MissingAvg => Some(average(no_image, no_text)),
+            Quantity::MissingGap => Some(gap(no_image, no_text)),
+            Quantity::NoisyImage => Some(noisy_image),
+            Quantity::NoisyText => Some(noisy_text),
+            Quantity::NoisyAvg => Some(average(noisy_image, noisy_text)),
+            Quantity::NoisyGap => Some(gap(noisy_image, noisy_text)),
+            Quantity::Conflict => None,
         }
     }
 

@@ -1,8 +1,6 @@
 //! Templates: `templates/TARGET.FORMAT.j2`, filled by minijinja, with macros from `templates/shared.FORMAT.j2`. A template
 //! has holes, not arithmetic.
 
-use std::path::Path;
-
 use anyhow::Context;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
@@ -12,6 +10,7 @@ use super::figure::{figure2, figure4, figure6, figure7, gap_bars};
 use super::results::{Results, SCHEMA};
 use super::table::{self, Table};
 use super::target::{self, Kind, Target};
+use super::templates::Templates;
 use crate::errors;
 use crate::store::Digest;
 
@@ -38,17 +37,13 @@ fn templates(target: &Target, format: &str) -> [String; 2] {
 ///
 /// # Errors
 /// If a template cannot be read.
-pub fn template_digests(target: &Target, folder: &Path) -> anyhow::Result<Vec<(String, Digest)>> {
+pub fn template_digests(target: &Target, folders: &Templates) -> anyhow::Result<Vec<(String, Digest)>> {
     let formats: &[&str] = match target.kind {
         Kind::Table(_) => &TABLE_FORMATS,
         Kind::Figure(_) => &[],
     };
     let names = formats.iter().flat_map(|format| templates(target, format));
-    names.map(|name| Ok((name.clone(), Digest::of(read(&folder.join(name))?.as_bytes())))).collect()
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read the template {}", path.display()))
+    folders.digests(names)
 }
 
 /// A target in all its formats: (format, bytes). The results hold the methods that it shows, in their order.
@@ -57,7 +52,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 /// If a template is malformed (naming the file and the line), uses a name that is not there, or leaves out the mark
 /// that says what kind of results these are; if the target takes another number of methods; if the results have another
 /// layout.
-pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     if results.schema != SCHEMA {
         return Err(errors::failed(
             format!("these results have the layout {}, expected {SCHEMA}", results.schema),
@@ -69,7 +64,7 @@ pub fn render(target: &Target, results: &Results, folder: &Path) -> anyhow::Resu
     match target.kind {
         Kind::Table(which) => {
             let table = layout(which, target.name, results);
-            let filled = |format| Ok((format, fill(target, format, folder, &table)?.into_bytes()));
+            let filled = |format| Ok((format, fill(target, format, folders, &table)?.into_bytes()));
             TABLE_FORMATS.into_iter().map(filled).collect()
         }
         Kind::Figure(which) => {
@@ -95,7 +90,7 @@ pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
     }
 }
 
-fn fill(target: &Target, format: &str, folder: &Path, table: &Table) -> anyhow::Result<String> {
+fn fill(target: &Target, format: &str, folders: &Templates, table: &Table) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
@@ -113,7 +108,7 @@ fn fill(target: &Target, format: &str, folder: &Path, table: &Table) -> anyhow::
     let told = |error: minijinja::Error| {
         // What goes wrong in a macro is told where it went wrong.
         let at = innermost(&error);
-        let path = folder.join(at.name().unwrap_or(&name));
+        let path = folders.path(at.name().unwrap_or(&name));
         let line = at.line().map_or(String::new(), |line| format!(" line {line}"));
         let detail = at.detail().map_or(String::new(), |detail| format!(": {detail}"));
         errors::failed(
@@ -122,12 +117,12 @@ fn fill(target: &Target, format: &str, folder: &Path, table: &Table) -> anyhow::
         )
     };
     for name in [&shared, &name] {
-        environment.add_template_owned(name.clone(), read(&folder.join(name))?).map_err(told)?;
+        environment.add_template_owned(name.clone(), folders.read(name)?).map_err(told)?;
     }
     let template = environment.get_template(&name).map_err(told)?;
     let filled = template.render(Value::from(minijinja::value::Serde(table))).map_err(told)?;
     if !shows(format, &filled, &table.mark) {
-        let name = folder.join(name);
+        let name = folders.path(&name);
         return Err(errors::failed(
             format!("the template {} does not show what kind of results these are: \"{}\"", name.display(), table.mark),
             "place `caption` or `mark` in it, where a reader sees it: a comment does not count",

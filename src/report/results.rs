@@ -6,9 +6,12 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::SuiteKind;
+use super::comparison::replicates::Replicates;
+use super::comparison::{self, Comparisons};
 pub use super::quantity::{Quantity, QuantityDescription};
 use super::summary::TraceSummary;
 use crate::evaluation::robustness::is_negative_transfer;
+use crate::evaluation::statistics::bootstrap::Interval;
 use crate::evaluation::statistics::{mean, sample_std};
 
 /// What a suite is, in words that captions need.
@@ -126,6 +129,8 @@ pub struct Number {
     pub mean: Option<f64>,
     /// Their sample standard deviation; none for fewer than two.
     pub std: Option<f64>,
+    /// 95 %, over seeds and, where they were resampled, test samples; none for fewer than two seeds.
+    pub interval: Option<Interval>,
     /// How many seeds gave a number.
     pub n: usize,
     /// The mean lies above the mean of the full score.
@@ -163,6 +168,8 @@ pub struct Results {
     pub estimator: String,
     pub quantities: Vec<QuantityDescription>,
     pub numbers: Vec<Number>,
+    /// Differences between methods, and how sure they are.
+    pub comparisons: Comparisons,
     /// What is known of each cell beside its numbers.
     pub cells: Vec<CellRecord>,
 }
@@ -177,12 +184,21 @@ pub struct CellRecord {
     pub provenance: Provenance,
 }
 
+/// Collects cells whose predictions were not resampled: see [`collect_with`].
+///
+/// # Errors
+/// See [`collect_with`].
+pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Results> {
+    collect_with(suite, cells, &Replicates::default())
+}
+
 /// Collects cells into results, in the order of the suite's datasets, methods and seeds. A cell of the suite that is
 /// not there counts as not run.
 ///
 /// # Errors
-/// If a cell is no cell of the suite, or is there twice: its scores would be left out without a word.
-pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Results> {
+/// If a cell is no cell of the suite, or is there twice: its scores would be left out without a word. If resampled scores
+/// do not belong to the scores.
+pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replicates) -> anyhow::Result<Results> {
     check(&suite, cells)?;
     let mut numbers = Vec::new();
     // Whether a method has KL gradients that can conflict is seen by any of its traces.
@@ -233,14 +249,24 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Result
         }),
         _ => None,
     };
-    Ok(Results {
+    for number in &mut numbers {
+        let estimate = comparison::estimate(&comparison::values(number, replicates)?);
+        // A percentage ends where it ends, however wide the interval is made for few seeds.
+        let bounded =
+            |interval: Interval| Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval };
+        number.interval = estimate.and_then(|estimate| estimate.interval).map(bounded);
+    }
+    let mut results = Results {
         schema: SCHEMA,
         suite,
         estimator: "mean ± sample standard deviation over seeds; Avg and ΔGap are formed per seed".into(),
         quantities: Quantity::ALL.map(QuantityDescription::from).to_vec(),
         numbers,
+        comparisons: Comparisons::default(),
         cells: cells.iter().filter_map(record).collect(),
-    })
+    };
+    results.comparisons = comparison::compare(&results, replicates)?;
+    Ok(results)
 }
 
 fn check(suite: &SuiteDescription, cells: &[Cell]) -> anyhow::Result<()> {
@@ -289,6 +315,7 @@ fn number(
         ratio,
         mean: mean(&values),
         std: sample_std(&values),
+        interval: None,
         n: values.len(),
         negative_transfer: false,
         seeds,
@@ -327,6 +354,11 @@ impl Results {
     pub fn restricted(&self, datasets: &[String], methods: &[String]) -> anyhow::Result<Results> {
         let mut results = self.clone();
         results.suite = self.suite.restricted(datasets, methods)?;
+        let shown = |pair: &comparison::Comparison| {
+            datasets.contains(&pair.dataset) && methods.contains(&pair.method) && methods.contains(&pair.other)
+        };
+        results.comparisons.pairs.retain(shown);
+        results.comparisons.correct();
         results.numbers.retain(|number| datasets.contains(&number.dataset) && methods.contains(&number.method));
         results.cells.retain(|cell| datasets.contains(&cell.dataset) && methods.contains(&cell.method));
         Ok(results)

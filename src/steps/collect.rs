@@ -8,8 +8,9 @@ use super::evaluate::Scores;
 use super::train::Summary;
 use super::{Absence, Compute, InputFile, Job, Kind, Outputs, Step};
 use crate::datasets::Modality;
+use crate::report::comparison::replicates::{self, CellReplicates, Replicates};
 use crate::report::results::{
-    Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, SuiteDescription, collect,
+    Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, SuiteDescription, collect_with,
 };
 use crate::report::summary::TraceSummary;
 use crate::report::{self};
@@ -26,6 +27,11 @@ pub struct Collect {
 
 /// The conditions of each cell.
 const CONDITIONS: [&str; 3] = ["full", "missing", "noisy"];
+
+/// The role of the resampled scores of a method's trainings on a dataset.
+pub fn replicates_role(dataset: &str, method: &str) -> String {
+    format!("replicates {dataset} {method}")
+}
 
 /// The role of a cell's scores under a condition, or of its training's `weights`, `trace`, `summary` or
 /// `choice`.
@@ -57,19 +63,30 @@ impl Step for Collect {
 impl Compute for Collect {
     fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let mut cells = Vec::new();
+        let mut replicates = Replicates::default();
         for dataset in &self.suite.datasets {
             for method in self.suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
+                for (seed, scores) in resampled(job, &replicates_role(&dataset.name, &method.name))? {
+                    replicates.0.insert((dataset.name.clone(), method.name.clone(), seed), scores);
+                }
                 for &seed in &self.suite.seeds {
                     let outcome = outcome(job, &self.suite, &dataset.name, &method.name, seed)?;
                     cells.push(Cell { dataset: dataset.name.clone(), method: method.name.clone(), seed, outcome });
                 }
             }
         }
-        let results = collect(self.suite.clone(), &cells)?;
+        let results = collect_with(self.suite.clone(), &cells, &replicates)?;
         let mut text = serde_json::to_vec_pretty(&results)?;
         text.push(b'\n');
         Ok(BTreeMap::from([("results".to_owned(), job.write("results.json", &text)?)]))
     }
+}
+
+/// The resampled scores of a method's trainings, by seed. Without them intervals are those over seeds, and say so.
+fn resampled(job: &Job, role: &str) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {
+    let Some(InputFile { path, .. }) = job.inputs.get(role) else { return Ok(BTreeMap::new()) };
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    replicates::read(&bytes).with_context(|| format!("the input `{role}` ({}) is malformed", path.display()))
 }
 
 fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, seed: u64) -> anyhow::Result<Outcome> {

@@ -127,7 +127,7 @@ impl Compute for Evaluate {
     fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         tch::set_num_threads(1);
         let about: About = job.read_json("about")?;
-        let task = Task::new(about.task, about.classes.len(), self.config.binary_head);
+        let task = Task::new(about.task, about.classes.len(), self.config.binary_head).scored_by(about.metric());
         let test = feature_set(job, &task, Split::Test)?;
         let model = self.model(job, task, &test)?;
         let mut levels = Vec::new();
@@ -141,8 +141,7 @@ impl Compute for Evaluate {
             let kind = if task.logits <= 256 { TensorKind::Uint8 } else { TensorKind::Int };
             predictions.push((name, predicted.to_kind(kind)));
         }
-        let scores =
-            Scores { metric: metrics::Metric::of(task.kind).name().to_owned(), samples: test.len() as usize, levels };
+        let scores = Scores { metric: task.metric.name().to_owned(), samples: test.len() as usize, levels };
         let predictions = tensors::to_safetensors(predictions.iter().map(|(name, p)| (name.as_str(), p)))?;
         Ok(BTreeMap::from([
             ("scores".to_owned(), job.write_json("scores", &scores)?),

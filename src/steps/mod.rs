@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod impair;
 pub mod prepare;
 pub mod render;
+pub mod resample;
 pub mod train;
 
 use std::any::Any;
@@ -35,12 +36,13 @@ pub enum Kind {
     Train,
     Choose,
     Evaluate,
+    Resample,
     Collect,
     Render,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Fetch,
         Kind::Prepare,
         Kind::Impair,
@@ -48,6 +50,7 @@ impl Kind {
         Kind::Train,
         Kind::Choose,
         Kind::Evaluate,
+        Kind::Resample,
         Kind::Collect,
         Kind::Render,
     ];
@@ -61,6 +64,7 @@ impl Kind {
             Kind::Train => "train",
             Kind::Choose => "choose",
             Kind::Evaluate => "evaluate",
+            Kind::Resample => "resample",
             Kind::Collect => "collect",
             Kind::Render => "render",
         }
@@ -80,6 +84,7 @@ impl Kind {
             Kind::Train => 2,
             Kind::Choose => 1,
             Kind::Evaluate => 1,
+            Kind::Resample => 1,
             Kind::Collect => 1,
             Kind::Render => 1,
         }
@@ -119,11 +124,24 @@ pub trait Step: Any + Send + Sync {
         Cost::OneCore
     }
 
+    /// Looks at a result before anything may use it, whether it was computed just now or long ago by a step with the same
+    /// key: for expectations that do not change the result, and so are not in the key. A result that is not accepted stays
+    /// in the store, and the step counts as failed.
+    ///
+    /// # Errors
+    /// What was expected and found, for a person.
+    fn accept(&self, _result: &StepResult<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     /// Whether the step runs even if some of its inputs could not be made, and says so in its result.
     fn tolerates_absent_inputs(&self) -> bool {
         false
     }
 }
+
+/// The outputs of a step that is done, read by their names.
+pub type StepResult<'a> = dyn Fn(&str) -> anyhow::Result<Vec<u8>> + 'a;
 
 /// What a kind of step computes.
 trait Compute: Step {
@@ -154,6 +172,7 @@ pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
         Kind::Train => of::<train::Train>(step, job),
         Kind::Choose => of::<choose::Choose>(step, job),
         Kind::Evaluate => of::<evaluate::Evaluate>(step, job),
+        Kind::Resample => of::<resample::Resample>(step, job),
         Kind::Collect => of::<collect::Collect>(step, job),
         Kind::Render => of::<render::Render>(step, job),
     }

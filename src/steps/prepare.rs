@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Cost, Job, Kind, Outputs, Step};
+use super::{Compute, Cost, Job, Kind, Outputs, Step, StepResult};
 use crate::datasets::check::{Looking, check_pictures};
-use crate::datasets::{Archives, Dataset, DatasetOptions, Pictures, Reader, Reading, Split, TaskKind};
+use crate::datasets::{Archives, Dataset, DatasetOptions, Metric, Pictures, Reader, Reading, Split, TaskKind};
 use crate::errors;
 use crate::impairments::PictureItem;
 use crate::store::Ingredients;
@@ -40,6 +40,9 @@ pub const PACK: &str = "pack";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     pub task: TaskKind,
+    /// Only where it is another one than the task's kind has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
     pub classes: Vec<String>,
     /// Samples per split.
     pub samples: BTreeMap<String, usize>,
@@ -48,6 +51,13 @@ pub struct About {
     /// What was counted before anything was left out, where that is more than the samples.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub found: BTreeMap<String, u64>,
+}
+
+impl About {
+    /// How predictions are scored.
+    pub fn metric(&self) -> Metric {
+        self.metric.unwrap_or(Metric::of(self.task))
+    }
 }
 
 /// The role of an archive as an input.
@@ -65,8 +75,9 @@ impl Step for Prepare {
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        let Prepare { name: _, reader, options, subset, counts } = self;
-        let Reader { name, recipe, manifest: _, archives: _, pictures, decoding, task: _, options: _, read: _ } =
+        // What is expected decides whether a result is accepted, and not what it is.
+        let Prepare { name: _, reader, options, subset, counts: _ } = self;
+        let Reader { name, recipe, manifest: _, archives: _, pictures, decoding, task, metric, options: _, read: _ } =
             reader;
         list.text("dataset", *name);
         list.natural("reader's recipe", *recipe);
@@ -78,10 +89,18 @@ impl Step for Prepare {
         if let Some(subset) = subset {
             list.natural("subset", u64::from(*subset));
         }
-        if !counts.is_empty() {
-            // They let the step fail: what was prepared without them has not been held against them.
-            list.options("expected", counts);
+        if *metric != Metric::of(*task) {
+            list.text("metric", metric.name());
         }
+    }
+
+    /// Holds what was counted against what the manifest expects.
+    fn accept(&self, result: &StepResult<'_>) -> anyhow::Result<()> {
+        if self.counts.is_empty() {
+            return Ok(());
+        }
+        let about: About = serde_json::from_slice(&result("about")?).context("`about` of the prepared dataset")?;
+        self.compare(&about)
     }
 
     fn cost(&self) -> Cost {
@@ -97,7 +116,6 @@ impl Compute for Prepare {
         let archives = archives(job)?;
         let reading = Reading { archives: &archives, options: &self.options, interrupt: &job.interrupt };
         let mut dataset = self.reader.read(&reading)?;
-        self.compare(&dataset)?;
         if let Some(subset) = self.subset {
             dataset.subset(subset as usize);
         }
@@ -128,7 +146,8 @@ impl Compute for Prepare {
             );
         }
         let found = if self.reader.pictures == Pictures::InTheWild { found } else { BTreeMap::new() };
-        let about = About { task, classes, samples, dropped, found };
+        let metric = (self.reader.metric != Metric::of(task)).then_some(self.reader.metric);
+        let about = About { task, metric, classes, samples, dropped, found };
         outputs.insert("about".to_owned(), job.write_json("about", &about)?);
         for (split, data) in splits {
             job.interrupt.check()?;
@@ -143,13 +162,25 @@ impl Compute for Prepare {
 }
 
 impl Prepare {
-    /// Holds what the reader counted against what the manifest expects.
-    fn compare(&self, dataset: &Dataset) -> anyhow::Result<()> {
-        let differs = |(what, found): (&String, &u64)| {
-            let expected = self.counts.get(what).filter(|expected| *expected != found)?;
-            Some(format!("{what}: expected {expected}, found {found}"))
+    fn compare(&self, about: &About) -> anyhow::Result<()> {
+        let differs = |(what, found, expected): (&String, u64, u64)| {
+            (found != expected).then(|| format!("{what}: expected {expected}, found {found}"))
         };
-        let differences: Vec<String> = dataset.found.iter().filter_map(differs).collect();
+        let differences: Vec<String> = match self.reader.pictures {
+            Pictures::InTheWild => {
+                let both = about.found.iter().filter_map(|(what, found)| Some((what, *found, *self.counts.get(what)?)));
+                both.filter_map(differs).collect()
+            }
+            // Nothing is left out of these after it was counted, but for a subset's rest.
+            Pictures::InPlace(_) => {
+                let most = self.subset.map_or(u64::MAX, u64::from);
+                let both = about
+                    .samples
+                    .iter()
+                    .filter_map(|(what, found)| Some((what, *found as u64, *self.counts.get(what)?.min(&most))));
+                both.filter_map(differs).collect()
+            }
+        };
         if differences.is_empty() {
             return Ok(());
         }
@@ -158,7 +189,7 @@ impl Prepare {
                 "the archives of {} do not hold what its manifest expects: {}; left out: {:?}",
                 self.reader.name,
                 differences.join("; "),
-                dataset.dropped
+                about.dropped
             ),
             "the copy may be incomplete or another version; to use it all the same, set `counts = \"report\"` for this \
              dataset in the experiment file",
@@ -183,3 +214,6 @@ pub(super) fn archives(job: &Job) -> anyhow::Result<Archives> {
     let named = job.inputs.iter().filter_map(|(role, file)| Some((role.strip_prefix("archive ")?, file)));
     Ok(Archives(named.map(|(name, file)| (name.to_owned(), file.path.clone())).collect()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! Renders one table or figure from a suite's results.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::{Compute, Job, Kind, Outputs, Step};
 use crate::report::render::{formats, render, template_digests};
 use crate::report::results::Results;
 use crate::report::target::Target;
+use crate::report::templates::Templates;
 use crate::report::{self};
 use crate::store::{Digest, Ingredients, Value};
 
@@ -14,7 +14,7 @@ use crate::store::{Digest, Ingredients, Value};
 #[derive(Clone, Debug)]
 pub struct Render {
     pub target: &'static Target,
-    pub templates: PathBuf,
+    pub templates: Templates,
     /// File name and content of each template, when the plan was made.
     pub digests: Vec<(String, Digest)>,
 }
@@ -69,7 +69,7 @@ mod tests {
             let mut list = Ingredients::default();
             let step = Render {
                 target: target::find(target).unwrap(),
-                templates: PathBuf::new(),
+                templates: Templates(Vec::new()),
                 digests: vec![("shared.md.j2".into(), Digest::of(template))],
             };
             step.ingredients(&mut list);

@@ -9,7 +9,6 @@ use super::encode::read_features;
 use super::prepare::About;
 use super::{Compute, Job, Kind, Outputs, Step};
 use crate::datasets::{Modality, Sample, Split};
-use crate::evaluation::metrics::Metric;
 use crate::methods::MethodOptions;
 use crate::store::Ingredients;
 use crate::tensors;
@@ -76,7 +75,7 @@ impl Compute for Train {
     fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         tch::set_num_threads(1);
         let about: About = job.read_json("about")?;
-        let task = Task::new(about.task, about.classes.len(), self.config.binary_head);
+        let task = Task::new(about.task, about.classes.len(), self.config.binary_head).scored_by(about.metric());
         let (train, val) = (feature_set(job, &task, Split::Train)?, feature_set(job, &task, Split::Val)?);
         let method = self.method.options();
         let cell = Cell { task, config: &self.config, name: &self.name, method, seed: self.seed };
@@ -91,7 +90,7 @@ impl Compute for Train {
             selected_epoch: trained.selected_epoch,
             epochs: self.config.epochs,
             validation: trained.trace.validation,
-            metric: Metric::of(about.task).name().to_owned(),
+            metric: about.metric().name().to_owned(),
             parameters: parameters.iter().map(|p| p.value.numel() as u64).sum(),
         };
         Ok(BTreeMap::from([

@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::datasets::TaskKind;
+use crate::datasets::{Metric, TaskKind};
 
 /// How a binary task is put to the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,10 +41,12 @@ pub struct Task {
     pub likelihood: Likelihood,
     /// Number of logits C.
     pub logits: i64,
+    /// How predictions are scored; the losses do not look at it.
+    pub metric: Metric,
 }
 
 impl Task {
-    /// The task with `classes` classes or labels; `binary_head` matters for binary tasks alone.
+    /// The task with `classes` classes or labels, scored as its kind is; `binary_head` matters for binary tasks alone.
     pub fn new(kind: TaskKind, classes: usize, binary_head: BinaryHead) -> Self {
         let (likelihood, logits) = match (kind, binary_head) {
             (TaskKind::Multiclass, _) | (TaskKind::Binary, BinaryHead::TwoLogits) => {
@@ -53,7 +55,17 @@ impl Task {
             (TaskKind::Binary, BinaryHead::SingleLogit) => (Likelihood::Bernoulli, 1),
             (TaskKind::Multilabel, _) => (Likelihood::Bernoulli, classes as i64),
         };
-        Task { kind, likelihood, logits }
+        Task { kind, likelihood, logits, metric: Metric::of(kind) }
+    }
+
+    /// The same task under another score.
+    pub fn scored_by(self, metric: Metric) -> Self {
+        Task { metric, ..self }
+    }
+
+    /// Number of classes or labels: one logit stands for two classes.
+    pub fn classes(&self) -> usize {
+        if self.kind == TaskKind::Binary { 2 } else { self.logits as usize }
     }
 
     /// Labels as the losses take them: class indices, int64 [n], for a softmax; 0/1 of `kind`, [n, C], for Bernoulli.

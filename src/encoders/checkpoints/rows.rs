@@ -164,6 +164,38 @@ pub(in super::super) const CLIP_VIT_B32_TEXT: Published<TextEncoderOptions> = Pu
     },
 };
 
+/// The vision tower of BLIP-base, fine-tuned for retrieval on COCO. The feature is the class token's last state, 768
+/// numbers, or its projection, 256 numbers.
+pub(in super::super) const BLIP_ITM_BASE_IMAGE: Published<ImageEncoderOptions> = Published {
+    name: "blip-itm-base-coco",
+    manifest: "blip-itm-base-coco",
+    archives: &[BLIP_WEIGHTS, BLIP_CONFIG],
+    recipe: 1,
+    resolve: |options| {
+        fixed_size(options, 384)?;
+        options.pooling = Some(pooling(options.pooling, Pooling::Cls, &[Pooling::Cls, Pooling::Projection])?);
+        norm_of_projections(options.pooling, options.normalize)
+    },
+};
+
+pub(in super::super) const BLIP_WEIGHTS: &str = "blip-itm-base-coco.pytorch_model.bin";
+pub(in super::super) const BLIP_CONFIG: &str = "blip-itm-base-coco.config.json";
+pub(in super::super) const BLIP_TOKENIZER: &str = "blip-itm-base-coco.tokenizer.json";
+
+/// The text tower of BLIP-base, shown the text alone. The feature is that of [`BLIP_ITM_BASE_IMAGE`]. BLIP's own code cuts
+/// texts at 35 tokens, which is no property of the weights: they have 512 positions.
+pub(in super::super) const BLIP_ITM_BASE_TEXT: Published<TextEncoderOptions> = Published {
+    name: "blip-itm-base-coco",
+    manifest: "blip-itm-base-coco",
+    archives: &[BLIP_WEIGHTS, BLIP_CONFIG, BLIP_TOKENIZER],
+    recipe: 1,
+    resolve: |options| {
+        max_length(options, 512, 512)?;
+        options.pooling = Some(pooling(options.pooling, Pooling::Cls, &[Pooling::Cls, Pooling::Projection])?);
+        norm_of_projections(options.pooling, options.normalize)
+    },
+};
+
 const ANY_POOLING: [Pooling; 3] = [Pooling::Mean, Pooling::Cls, Pooling::Pooler];
 
 fn resnet(options: &mut ImageEncoderOptions) -> Result<(), String> {
@@ -174,6 +206,14 @@ fn resnet(options: &mut ImageEncoderOptions) -> Result<(), String> {
 
 fn refuse(option: &str, given: bool) -> Result<(), String> {
     if given { Err(format!("`{option}` is no option of this encoder")) } else { Ok(()) }
+}
+
+/// Projections are what BLIP compares by their angle; a state's norm says something.
+fn norm_of_projections(pooling: Option<Pooling>, normalize: bool) -> Result<(), String> {
+    match normalize && pooling != Some(Pooling::Projection) {
+        true => Err("`normalize` is for `pooling = \"projection\"` with this encoder".to_owned()),
+        false => Ok(()),
+    }
 }
 
 /// The size that weights take is their own: it may be said, but only as it is, and is no part of the key.

@@ -6,6 +6,7 @@ use anyhow::Context;
 use tch::{Device, Tensor};
 
 use super::super::bert::{self, Bert, Tokens, mean_pool};
+use super::super::blip;
 use super::super::clip;
 use super::super::distilbert::DistilBert;
 use super::super::layers::Product;
@@ -149,6 +150,7 @@ impl<Net: States> TextEncoder for Pooled<Net> {
             Pooling::Mean => Ok(mean_pool(&states, tokens.attention_mask.as_ref())),
             Pooling::Cls => Ok(states.select(1, 0)),
             Pooling::Pooler => self.net.pooler_output(&states).context("the checkpoint has no pooler"),
+            Pooling::Projection => anyhow::bail!("this encoder has no `projection`"),
         }
     }
 
@@ -189,5 +191,44 @@ impl TextEncoder for ClipText {
 
     fn replicate(&self) -> Box<dyn TextEncoder> {
         Box::new(ClipText { net: self.net.share(), tokenizer: self.tokenizer.clone(), ..*self })
+    }
+}
+
+pub(super) fn blip_itm_base(options: &TextEncoderOptions, archives: &Archives, device: Device) -> Loaded {
+    let config = config(archives, rows::BLIP_CONFIG)?;
+    let weights = Weights::open(archives.path(rows::BLIP_WEIGHTS)?)?;
+    let net = blip::Text::load(weights, config).context(rows::BLIP_WEIGHTS)?;
+    let projected = options.pooling == Some(Pooling::Projection);
+    anyhow::ensure!(!projected || net.has_projection(), "{} has no `text_proj`", rows::BLIP_WEIGHTS);
+    let limits = (net.config.vocab_size, net.config.max_position_embeddings);
+    let json = archives.read(rows::BLIP_TOKENIZER)?;
+    let tokenizer = tokenizer(&json, options, limits).context(rows::BLIP_TOKENIZER)?;
+    Ok(Box::new(BlipText { net: net.to_device(device), tokenizer, projected, normalize: options.normalize, device }))
+}
+
+struct BlipText {
+    net: blip::Text,
+    tokenizer: Arc<TextTokenizer>,
+    projected: bool,
+    normalize: bool,
+    device: Device,
+}
+
+impl TextEncoder for BlipText {
+    fn tokenize(&self, text: &str) -> anyhow::Result<Vec<u32>> {
+        self.tokenizer.ids(text)
+    }
+
+    fn encode(&self, ids: &[&[u32]]) -> anyhow::Result<Tensor> {
+        let states = self.net.forward(&Tokens::padded(ids, BERT_PADDING, self.device))?;
+        if !self.projected {
+            return Ok(states.select(1, 0));
+        }
+        let projection = self.net.project(&states).context("the checkpoint has no `text_proj`")?;
+        Ok(if self.normalize { divided_by_norm(&projection) } else { projection })
+    }
+
+    fn replicate(&self) -> Box<dyn TextEncoder> {
+        Box::new(BlipText { net: self.net.share(), tokenizer: self.tokenizer.clone(), ..*self })
     }
 }

@@ -1,5 +1,6 @@
 //! Encoders against recorded outputs of PyTorch and Hugging Face models, and the pipeline against itself.
 
+mod blip;
 mod parity;
 mod pipeline;
 mod published;

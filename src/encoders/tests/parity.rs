@@ -35,7 +35,7 @@ fn recorded_tokens(recorded: &BTreeMap<String, Tensor>) -> Tokens {
 }
 
 /// The states of the first sample, layer by layer, as far as they were recorded.
-fn compare_states(recorded: &BTreeMap<String, Tensor>, seen: &[Tensor], tolerance: f64) {
+pub(super) fn compare_states(recorded: &BTreeMap<String, Tensor>, seen: &[Tensor], tolerance: f64) {
     let mut compared = 0;
     for (number, state) in seen.iter().enumerate() {
         if let Some(expected) = recorded.get(&format!("debug.hidden_states.{number}")) {

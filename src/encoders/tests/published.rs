@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
 use super::super::bert::{Bert, Tokens, mean_pool};
+use super::super::blip;
 use super::super::clip;
 use super::super::distilbert::DistilBert;
 use super::super::resnet::ResNet;
@@ -270,4 +271,46 @@ fn clip_gives_its_embeddings() {
         let norms = norms(normalized);
         close("norms", &norms, &norms.ones_like(), 1e-5);
     }
+}
+
+#[test]
+fn blip_gives_its_first_states_or_its_projections() {
+    let _no_grad = tch::no_grad_guard();
+    let mut files = Files::new();
+    let [weights, config] = ["blip-itm-base-coco.pytorch_model.bin", "blip-itm-base-coco.config.json"];
+    let table = "text_encoder.embeddings.word_embeddings.weight";
+    files.widened("blip", [weights, config], table, 30524, |config, words| {
+        config["text_config"]["vocab_size"] = words.into();
+    });
+    files.copy("blip-itm-base-coco.tokenizer.json", "tokenizers/bert.json");
+    let vision = blip::Vision::load(files.weights(weights), files.json(config)).unwrap();
+    let preprocess = Preprocess::blip(vision.config.image_size as usize);
+    let text = blip::Text::load(files.weights(weights), files.json(config)).unwrap();
+    let json = std::fs::read(files.path("blip-itm-base-coco.tokenizer.json")).unwrap();
+    let tokenizer = TextTokenizer::new(&json, text.config.max_position_embeddings as usize).unwrap();
+    let texts = texts();
+    let states = |x: &Tensor| vision.forward(x).unwrap();
+    let of_text = |tokens: &Tokens| text.forward(tokens).unwrap();
+    let images = |rest: &str| files.pictures(&format!("name = \"blip-itm-base-coco\"\n{rest}")).unwrap();
+    let words = |rest: &str| files.texts(&format!("name = \"blip-itm-base-coco\"\n{rest}"), &texts).unwrap();
+    close("image cls", &images(""), &files.one_by_one(&preprocess, |x| states(x).select(1, 0)), 1e-5);
+    close("text cls", &words(""), &each(&tokenizer, &texts, |tokens| of_text(tokens).select(1, 0)), 1e-5);
+    let projection = "pooling = \"projection\"";
+    let expected = files.one_by_one(&preprocess, |x| vision.project(&states(x)).unwrap());
+    close("image projection", &images(projection), &expected, 1e-5);
+    let expected = each(&tokenizer, &texts, |tokens| text.project(&of_text(tokens)).unwrap());
+    close("text projection", &words(projection), &expected, 1e-5);
+    let normalized = format!("{projection}\nnormalize = true");
+    for rows in [images(&normalized), words(&normalized)] {
+        let norms = rows.square().sum_dim_intlist([1].as_slice(), false, None);
+        close("norms", &norms, &norms.ones_like(), 1e-5);
+    }
+
+    // A checkpoint without projections has states all the same.
+    let mut file = tensors(files.path(weights));
+    file.retain(|key, _| !key.contains("_proj."));
+    files.add(weights, &to_safetensors(file.iter().map(|(k, v)| (k.as_str(), v))).unwrap());
+    let error = files.texts("name = \"blip-itm-base-coco\"\npooling = \"projection\"", &texts).unwrap_err();
+    assert!(format!("{error:#}").contains("pytorch_model.bin has no `text_proj`"), "{error:#}");
+    let _ = files.pictures("name = \"blip-itm-base-coco\"").unwrap();
 }

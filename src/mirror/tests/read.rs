@@ -6,9 +6,10 @@ use std::fs;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use super::{archives, bytes, count};
+use super::{archive, archives, bytes, counts};
 use crate::datasets::check::{Looking, check_pictures};
 use crate::datasets::{Dataset, Reading, Split, reader};
+use crate::encoders::weights::pth_zip;
 use crate::encoders::{IMAGE_ENCODERS, ImageEncoderOptions, TEXT_ENCODERS, TextEncoderOptions, load_image, load_text};
 use crate::interrupt::Interrupt;
 use crate::progress::Silent;
@@ -28,10 +29,11 @@ fn sizes(dataset: &Dataset) -> [usize; 3] {
 /// The readers count what the manifests say, and leave out the faulty rows and pictures alone.
 #[test]
 fn readers_find_what_was_counted() {
-    for name in ["food101", "hateful-memes", "mm-imdb"] {
+    for name in ["food101", "hateful-memes", "mm-imdb", "memotion", "cub-200-2011"] {
         let mut dataset = read(name, "");
-        assert!(dataset.found.len() > 3, "{name}");
-        dataset.found.iter().for_each(|(what, n)| assert_eq!(count(name, what), *n, "{name}: {what}"));
+        let counts = counts(name);
+        assert!(counts.len() >= 3, "{name}");
+        counts.iter().for_each(|(what, n)| assert_eq!(dataset.found[what], *n, "{name}: {what}"));
         let folder = tempfile::tempdir().unwrap();
         let looking = Looking {
             decoding: reader(name).unwrap().decoding,
@@ -44,7 +46,11 @@ fn readers_find_what_was_counted() {
         let by_reader: u64 = dataset.dropped.values().sum();
         check_pictures(&mut dataset, &archives(), &looking).unwrap();
         let undecodable = read - sizes(&dataset).iter().sum::<usize>();
-        let expected = if name == "food101" { (3, 2) } else { (0, 0) };
+        let expected = match name {
+            "food101" => (3, 2),
+            "memotion" => (2, 1),
+            _ => (0, 0),
+        };
         assert_eq!((by_reader, undecodable), expected, "{name}: {:?}", dataset.dropped);
         assert!(dataset.splits.values().all(|data| !data.samples.is_empty()), "{name}");
     }
@@ -87,6 +93,12 @@ fn checkpoints_have_the_published_names() {
         let file = SafeTensors::deserialize(&made).unwrap();
         assert!(file.iter().all(|(_, view)| matches!(view.dtype(), Dtype::F32 | Dtype::I64)));
     }
+    let file = fs::File::open(archive("blip-itm-base-coco.pytorch_model.bin")).unwrap();
+    let length = file.metadata().unwrap().len();
+    let made = pth_zip::read(std::io::BufReader::new(file), length).unwrap();
+    // The recorded model has one layer of texts.
+    let first_layers = made.into_iter().filter(|(name, _)| !name.starts_with("text_encoder.encoder.layer.1."));
+    assert_eq!(shapes(first_layers), recorded("blip/model.safetensors"));
 }
 
 /// Every encoder loads its weights, strictly, and tells pictures and texts apart.
@@ -112,7 +124,7 @@ fn encoders_load_the_checkpoints() {
         told_apart(published.name, &encoder.encode(&[&ids[0], &ids[1]]).unwrap());
         loaded += 1;
     }
-    assert_eq!(loaded, 5 + 3);
+    assert_eq!(loaded, 6 + 4);
 }
 
 fn told_apart(name: &str, features: &Tensor) {

@@ -42,12 +42,12 @@ pub(super) fn page(results: &Results) -> Page<'_> {
     };
     let rows = settings.iter().enumerate().map(row).collect();
     let spread = match suite.seeds.len() {
-        0 | 1 => "One seed, no spread".to_owned(),
-        n => format!("Means over {n} seeds, error bars: ± one sample standard deviation"),
+        0 | 1 => "one seed, no spread".to_owned(),
+        n => format!("means over {n} seeds, error bars: ± one sample standard deviation"),
     };
     Page {
         subtitle: format!(
-            "Missing ΔGap; {spread}; weights of the {}; {}; {}.",
+            "Missing ΔGap: {spread}; weights of the {}; {}; {}.",
             suite.selection, suite.optimizer, suite.missing
         ),
         rows,

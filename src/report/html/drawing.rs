@@ -10,8 +10,20 @@ const SVG: &str = "http://www.w3.org/2000/svg";
 /// What a drawing may hold. Anything else (scripts, pictures, foreign content) is refused rather than left out: a figure
 /// that lacks a part would be a wrong one.
 const ELEMENTS: [&str; 14] = [
-    "svg", "g", "defs", "title", "path", "clipPath", "linearGradient", "radialGradient", "stop", "mask", "use", "pattern",
-    "symbol", "rect",
+    "svg",
+    "g",
+    "defs",
+    "title",
+    "path",
+    "clipPath",
+    "linearGradient",
+    "radialGradient",
+    "stop",
+    "mask",
+    "use",
+    "pattern",
+    "symbol",
+    "rect",
 ];
 
 /// A figure's `svg` element for a page: scalable, with ids of its own, coordinates rounded to a tenth of a unit (a fortieth
@@ -122,15 +134,16 @@ mod tests {
     use super::*;
 
     fn svg(content: &str) -> String {
-        format!("<svg width=\"20\" height=\"10\" xmlns=\"{SVG}\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">{content}</svg>")
+        format!(
+            "<svg width=\"20\" height=\"10\" xmlns=\"{SVG}\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">{content}</svg>"
+        )
     }
 
     #[test]
     fn ids_and_references_get_a_name_in_front() {
-        let drawing = svg(
-            "\n <title>A &amp; B</title>\n <defs><clipPath id=\"a\"><path d=\"M 0 0\"/></clipPath></defs>\
-             <g clip-path=\"url(#a)\"><use xlink:href=\"#a\"/></g>",
-        );
+        let drawing =
+            svg("\n <title>A &amp; B</title>\n <defs><clipPath id=\"a\"><path d=\"M 0 0\"/></clipPath></defs>\
+             <g clip-path=\"url(#a)\"><use xlink:href=\"#a\"/></g>");
         let inlined = inline(&drawing, "figure4").unwrap();
         for part in [
             "viewBox=\"0 0 20 10\"",

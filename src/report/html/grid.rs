@@ -60,7 +60,7 @@ fn is_by_quantity(table: &Table) -> bool {
 }
 
 /// Turns a table.
-pub fn of(table: &Table, numbers: &mut Numbers) -> Grid {
+pub fn of(table: &Table, title: &str, numbers: &mut Numbers) -> Grid {
     let columns = if is_by_quantity(table) { by_rows(table) } else { by_group(table) };
     let mut headings: Vec<Heading> = Vec::new();
     for (heading, _) in &columns {
@@ -73,9 +73,12 @@ pub fn of(table: &Table, numbers: &mut Numbers) -> Grid {
     let named = columns.into_iter().zip(&quantities).map(|((heading, title), quantity)| Column {
         full_title: if heading.is_empty() { title.clone() } else { format!("{heading} {title}") },
         title,
-        higher_is_better: Quantity::ALL.into_iter().find(|q| q.name() == *quantity).is_none_or(Quantity::higher_is_better),
+        higher_is_better: Quantity::ALL
+            .into_iter()
+            .find(|q| q.name() == *quantity)
+            .is_none_or(Quantity::higher_is_better),
     });
-    Grid { columns: named.collect(), headings, blocks: blocks(table, numbers) }
+    Grid { columns: named.collect(), headings, blocks: blocks(table, title, numbers) }
 }
 
 /// Heading and title of each column, of a table with a row per quantity. A first label that is empty goes on with the one
@@ -114,9 +117,9 @@ fn quantities(table: &Table) -> Vec<&'static str> {
     }
 }
 
-fn blocks(table: &Table, numbers: &mut Numbers) -> Vec<Block> {
+fn blocks(table: &Table, title: &str, numbers: &mut Numbers) -> Vec<Block> {
     let by_quantity = is_by_quantity(table);
-    let mut cell = |cell: &TableCell| Cell { shown: cell.clone(), number: numbers.place(cell) };
+    let mut cell = |cell: &TableCell| Cell { shown: cell.clone(), number: numbers.place(cell, title) };
     let mut from = 0;
     let mut blocks = Vec::new();
     for group in &table.groups {
@@ -160,12 +163,19 @@ mod tests {
     fn a_table_with_a_row_per_quantity_is_turned() {
         let results = difficult(SuiteKind::Smoke);
         let table = table1(&results);
-        let grid = of(&table, &mut Numbers::new(&results));
+        let grid = of(&table, "Table 1", &mut Numbers::new(&results));
         assert_eq!(
             titles(&grid),
             [
-                "Full", "Missing Image", "Missing Text", "Missing Avg", "Missing ΔGap", "Noisy Image", "Noisy Text",
-                "Noisy Avg", "Noisy ΔGap"
+                "Full",
+                "Missing Image",
+                "Missing Text",
+                "Missing Avg",
+                "Missing ΔGap",
+                "Noisy Image",
+                "Noisy Text",
+                "Noisy Avg",
+                "Noisy ΔGap"
             ]
         );
         let headings: Vec<(&str, usize)> = grid.headings.iter().map(|h| (h.title.as_str(), h.span)).collect();
@@ -190,7 +200,7 @@ mod tests {
         let datasets: Vec<String> = results.suite.datasets.iter().map(|dataset| dataset.name.clone()).collect();
         let results = results.restricted(&datasets, &["balgrad-reweighting".into(), "balgrad".into()]).unwrap();
         let table = table3(&results);
-        let grid = of(&table, &mut Numbers::new(&results));
+        let grid = of(&table, "Table 1", &mut Numbers::new(&results));
         assert_eq!(titles(&grid), ["Conflict (%)", "Missing ΔGap"]);
         assert!(grid.columns.iter().all(|column| !column.higher_is_better));
         assert_eq!(grid.blocks.len(), 3);

@@ -12,8 +12,6 @@ mod summary;
 mod view;
 pub mod words;
 
-use std::path::Path;
-
 use anyhow::{Context, ensure};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
@@ -24,6 +22,7 @@ pub use summary::{about, training};
 use super::open_questions::OpenQuestion;
 use super::results::Results;
 use super::table::Table;
+use super::templates::Templates;
 use crate::errors;
 
 /// Everything that a report tells. The same report gives the same page.
@@ -155,7 +154,7 @@ pub const TEMPLATES: [&str; 3] = ["report.html.j2", "report.css", "report.js"];
 /// # Errors
 /// If a template cannot be read, is malformed (naming the file and the line) or leaves out the mark that says what kind of
 /// results these are; if a figure cannot be taken into a page.
-pub fn page(report: &Report, templates: &Path) -> anyhow::Result<String> {
+pub fn page(report: &Report, templates: &Templates) -> anyhow::Result<String> {
     let [template, style, script] = TEMPLATES;
     let style = part(templates, style, "</style")?;
     let script = part(templates, script, "</script")?;
@@ -180,7 +179,7 @@ pub fn page(report: &Report, templates: &Path) -> anyhow::Result<String> {
             format!(
                 "the template {} should say what kind of results these are (\"{mark}\") at least {needed} times, at the head \
                  and in each section with numbers; found {found}",
-                templates.join(template).display()
+                templates.path(template).display()
             ),
             "place `mark` below the heading of each section",
         )
@@ -189,15 +188,15 @@ pub fn page(report: &Report, templates: &Path) -> anyhow::Result<String> {
 }
 
 /// A file that is taken in as it is.
-fn part(templates: &Path, name: &str, end: &str) -> anyhow::Result<String> {
-    let path = templates.join(name);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read the template {}", path.display()))?;
+fn part(templates: &Templates, name: &str, end: &str) -> anyhow::Result<String> {
+    let text = templates.read(name)?;
+    let path = templates.path(name);
     ensure!(!text.to_ascii_lowercase().contains(end), "{} holds `{end}`, which would end it early", path.display());
     Ok(text)
 }
 
-fn fill(templates: &Path, name: &str, context: &Value) -> anyhow::Result<String> {
-    let path = templates.join(name);
+fn fill(templates: &Templates, name: &str, context: &Value) -> anyhow::Result<String> {
+    let path = templates.path(name);
     let told = |error: minijinja::Error| {
         let line = error.line().map_or(String::new(), |line| format!(" line {line}"));
         let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
@@ -206,15 +205,13 @@ fn fill(templates: &Path, name: &str, context: &Value) -> anyhow::Result<String>
             "templates/README.md lists the names that a template may use",
         )
     };
-    let source =
-        std::fs::read_to_string(&path).with_context(|| format!("cannot read the template {}", path.display()))?;
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
     environment.set_syntax(syntax.build().context("the template syntax")?);
-    environment.add_template_owned(name.to_owned(), source).map_err(told)?;
+    environment.add_template_owned(name.to_owned(), templates.read(name)?).map_err(told)?;
     environment.get_template(name).and_then(|template| template.render(context)).map_err(told)
 }
 

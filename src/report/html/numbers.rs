@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::words;
+use crate::report::comparison::PROPOSED;
 use crate::report::quantity::Quantity;
 use crate::report::results::{Number, Results, Status};
 use crate::report::table::{TableCell, cell};
@@ -15,14 +16,18 @@ use crate::report::table::{TableCell, cell};
 pub struct Numbers<'a> {
     results: &'a Results,
     shown: Vec<&'a Number>,
-    paper: BTreeMap<usize, PaperNumber>,
+    paper: BTreeMap<usize, Vec<PaperNumber>>,
 }
 
 /// What the paper printed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PaperNumber {
+    /// `Table 1`
+    pub place: String,
     /// As printed.
     pub value: String,
+    /// For the drawing.
+    pub exact: f64,
     /// Ours minus the paper's, with its sign.
     pub difference: String,
 }
@@ -46,7 +51,10 @@ pub struct Told {
     pub mean: String,
     pub std: String,
     pub interval: Option<String>,
-    pub paper: Option<PaperNumber>,
+    /// Against the proposed method, or the proposed method against each other one.
+    pub comparisons: Vec<String>,
+    /// What the paper prints; not the same in each of its tables.
+    pub paper: Vec<PaperNumber>,
     /// What the mark says of its seeds: `mean ± sample standard deviation over 5 seeds`.
     pub estimator: String,
     pub negative_transfer: bool,
@@ -83,22 +91,26 @@ impl<'a> Numbers<'a> {
         Numbers { results, shown: Vec::new(), paper: BTreeMap::new() }
     }
 
-    /// The place of a cell's number on the page.
-    pub fn place(&mut self, cell: &TableCell) -> Option<usize> {
+    /// The place of a cell's number on the page. What the paper prints for it, the cell knows; `table` is where.
+    pub fn place(&mut self, cell: &TableCell, table: &str) -> Option<usize> {
         let quantity = Quantity::ALL.into_iter().find(|quantity| quantity.name() == cell.quantity)?;
         let number = self.results.number(&cell.dataset, &cell.method, quantity, None)?;
-        match self.shown.iter().position(|known| std::ptr::eq(*known, number)) {
-            Some(at) => Some(at),
+        let at = match self.shown.iter().position(|known| std::ptr::eq(*known, number)) {
+            Some(at) => at,
             None => {
                 self.shown.push(number);
-                Some(self.shown.len() - 1)
+                self.shown.len() - 1
+            }
+        };
+        if let Some(exact) = cell.paper_value {
+            let difference = cell.difference.map_or_else(|| "—".to_owned(), words::signed);
+            let paper = PaperNumber { place: table.to_owned(), value: cell.paper.clone(), exact, difference };
+            let known = self.paper.entry(at).or_default();
+            if known.iter().all(|known| known.value != paper.value) {
+                known.push(paper);
             }
         }
-    }
-
-    /// Puts the paper's value beside a number.
-    pub fn beside_paper(&mut self, number: usize, paper: PaperNumber) {
-        self.paper.insert(number, paper);
+        Some(at)
     }
 
     /// Everything that is told of the numbers that were placed.
@@ -109,14 +121,16 @@ impl<'a> Numbers<'a> {
             keys: cell.provenance.keys.clone(),
             inputs: cell.provenance.inputs.clone(),
         };
-        let told = |(at, number): (usize, &&Number)| self.told(number, self.paper.get(&at).cloned(), suite);
+        let told = |(at, number): (usize, &&Number)| {
+            self.told(number, self.paper.get(&at).cloned().unwrap_or_default(), suite)
+        };
         Data {
             numbers: self.shown.iter().enumerate().map(told).collect(),
             trainings: self.results.cells.iter().map(training).collect(),
         }
     }
 
-    fn told(&self, number: &Number, paper: Option<PaperNumber>, suite: &str) -> Told {
+    fn told(&self, number: &Number, paper: Vec<PaperNumber>, suite: &str) -> Told {
         let Number { dataset, method, quantity, .. } = number;
         let titles = &self.results.suite;
         let title = |names: Option<&String>, name: &str| names.map_or_else(|| name.to_owned(), Clone::clone);
@@ -132,7 +146,8 @@ impl<'a> Numbers<'a> {
             unit: quantity.unit(),
             mean: number.mean.map_or_else(|| word.to_owned(), cell::shown),
             std: number.std.map_or_else(String::new, cell::shown),
-            interval: None,
+            interval: number.interval.as_ref().map(words::interval),
+            comparisons: self.comparisons(number),
             paper,
             estimator: words::estimator(number.n, number.seeds.len()),
             negative_transfer: number.negative_transfer,
@@ -142,6 +157,26 @@ impl<'a> Numbers<'a> {
             ],
             seeds,
         }
+    }
+
+    /// The comparisons of a number with those of other methods, where the proposed method is one of the two.
+    fn comparisons(&self, number: &Number) -> Vec<String> {
+        let at_full_ratio = number.ratio.is_none_or(|ratio| ratio == 1.0);
+        let pair = |method: &str, other: &str| {
+            let side = |method| (method, number.quantity);
+            self.results.comparisons.find(&number.dataset, side(method), side(other))
+        };
+        let methods = self.results.suite.methods.iter();
+        let told = |method: &crate::report::results::MethodDescription| {
+            let title = &method.title;
+            let (sides, words) = match number.method.as_str() {
+                PROPOSED => ((PROPOSED, method.name.as_str()), format!("minus {title}")),
+                other if method.name == PROPOSED => ((PROPOSED, other), format!("{title} minus this")),
+                _ => return None,
+            };
+            Some(format!("{words}: {}", words::comparison(&pair(sides.0, sides.1)?)))
+        };
+        if at_full_ratio { methods.filter_map(told).collect() } else { Vec::new() }
     }
 
     fn seed(&self, number: &Number, seed: &crate::report::results::SeedValue) -> Seed {
@@ -189,16 +224,30 @@ mod tests {
         let mut place = |method: &str, quantity: &str| {
             let cells = table.rows.iter().flat_map(|row| &row.cells);
             let mut found = cells.filter(|c| c.dataset == "words" && c.method == method && c.quantity == quantity);
-            numbers.place(found.next().unwrap())
+            numbers.place(found.next().unwrap(), "Table 1")
         };
         assert_eq!(place("balgrad", "missing-text"), Some(0));
         assert_eq!(place("broken", "full"), Some(1));
         assert_eq!(place("balgrad", "missing-text"), Some(0), "it is the same number");
-        numbers.beside_paper(0, PaperNumber { value: "19.00".into(), difference: "+1.00".into() });
+        let cells = table.rows.iter().flat_map(|row| &row.cells);
+        let cell =
+            cells.clone().find(|c| c.dataset == "words" && c.method == "balgrad" && c.quantity == "missing-text");
+        let printed = TableCell {
+            paper: "19.00".into(),
+            paper_value: Some(19.0),
+            difference: Some(1.0),
+            ..cell.unwrap().clone()
+        };
+        assert_eq!(numbers.place(&printed, "Table 1"), Some(0));
+        assert_eq!(numbers.place(&printed, "Table 2"), Some(0));
         let data = numbers.data();
         let [partial, absent] = &data.numbers[..] else { panic!("{data:?}") };
-        assert_eq!((partial.title.as_str(), partial.mean.as_str(), partial.std.as_str()), ("BalGrad on words", "20.00", ""));
-        assert_eq!(partial.paper.as_ref().unwrap().difference, "+1.00");
+        assert_eq!(
+            (partial.title.as_str(), partial.mean.as_str(), partial.std.as_str()),
+            ("BalGrad on words", "20.00", "")
+        );
+        let [paper] = &partial.paper[..] else { panic!("the paper's number once: {partial:?}") };
+        assert_eq!((paper.place.as_str(), paper.difference.as_str()), ("Table 1", "+1.00"));
         assert_eq!(partial.estimator, "1 of 2 seeds");
         let [first, second] = &partial.seeds[..] else { panic!("{partial:?}") };
         assert_eq!((first.value.as_deref(), first.step), (Some("20.00"), "evaluate missing"));
@@ -216,7 +265,7 @@ mod tests {
         let table = table1(&results);
         let mut numbers = Numbers::new(&results);
         table.rows.iter().flat_map(|row| &row.cells).for_each(|cell| {
-            numbers.place(cell);
+            numbers.place(cell, "Table 1");
         });
         let json = serde_json::to_value(numbers.data()).unwrap();
         assert_eq!(json["numbers"].as_array().unwrap().len(), 6 * 9);

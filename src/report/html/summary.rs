@@ -39,7 +39,10 @@ pub fn glance(report: &Report) -> Vec<Fact> {
     let planned: usize = full.map(|number| number.seeds.len()).sum();
     let seconds: f64 = report.steps.iter().map(|step| step.seconds).sum();
     let mut facts = vec![
-        Fact::new("Trainings", format!("{} of {}", words::count(results.cells.len() as u64), words::count(planned as u64))),
+        Fact::new(
+            "Trainings",
+            format!("{} of {}", words::count(results.cells.len() as u64), words::count(planned as u64)),
+        ),
         Fact::new("Seeds", suite.seeds.len().to_string()),
         Fact::new("Steps done", words::count(report.steps.len() as u64)),
         Fact::new("Time, summed over steps", words::duration(seconds)),

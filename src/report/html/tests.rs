@@ -7,8 +7,12 @@ use crate::report::render::{layout, render};
 use crate::report::samples::{ablation, difficult};
 use crate::report::target::{self, Kind};
 
-pub fn folder() -> PathBuf {
+fn ours() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
+}
+
+pub fn folder() -> Templates {
+    Templates(vec![ours()])
 }
 
 /// A report with everything that can be in one, of results in which everything happens that can.
@@ -207,11 +211,11 @@ fn numbers_can_be_read_without_the_script() {
 fn with_template(name: &str, change: impl Fn(String) -> String) -> anyhow::Result<String> {
     let copy = tempfile::tempdir().unwrap();
     for name in TEMPLATES {
-        std::fs::copy(folder().join(name), copy.path().join(name)).unwrap();
+        std::fs::copy(ours().join(name), copy.path().join(name)).unwrap();
     }
-    let changed = change(std::fs::read_to_string(folder().join(name)).unwrap());
+    let changed = change(std::fs::read_to_string(ours().join(name)).unwrap());
     std::fs::write(copy.path().join(name), changed).unwrap();
-    page(&example(SuiteKind::Smoke), copy.path())
+    page(&example(SuiteKind::Smoke), &copy.path().into())
 }
 
 /// A user's own template is told where it is wrong, and cannot pass a smoke run off as the paper's.
@@ -233,7 +237,7 @@ fn every_table_finds_its_numbers() {
     let results = ablation(SuiteKind::Smoke);
     let table = layout(target::Table::Two, "table2", &results);
     let mut numbers = numbers::Numbers::new(&results);
-    let grid = grid::of(&table, &mut numbers);
+    let grid = grid::of(&table, "Table 2", &mut numbers);
     let places: Vec<Option<usize>> =
         grid.blocks.iter().flat_map(|b| &b.rows).flat_map(|row| &row.cells).map(|cell| cell.number).collect();
     assert!(places.iter().all(Option::is_some));

@@ -21,6 +21,8 @@ pub struct View {
     glance: Vec<Fact>,
     claims: Option<ClaimsView>,
     tables: Vec<TableView>,
+    /// Whether the paper's numbers stand beside ours.
+    beside_paper: bool,
     figures: Vec<FigureView>,
     datasets: Vec<DatasetView>,
     training: Vec<Fact>,
@@ -208,6 +210,10 @@ pub fn of(report: &Report) -> anyhow::Result<View> {
         glance: summary::glance(report),
         claims: report.claims.as_ref().map(claims),
         tables,
+        beside_paper: report
+            .tables
+            .iter()
+            .any(|entry| entry.table.rows.iter().any(|row| row.cells.iter().any(|cell| !cell.paper.is_empty()))),
         figures,
         datasets: report.datasets.iter().map(dataset).collect(),
         training: summary::training(results),
@@ -243,7 +249,7 @@ fn table(entry: &TableEntry, numbers: &mut Numbers<'_>) -> TableView {
         command: entry.table.command.clone(),
         footnotes: entry.table.footnotes.clone(),
         files: entry.files.clone(),
-        grid: grid::of(&entry.table, numbers),
+        grid: grid::of(&entry.table, &titled(&entry.name), numbers),
     }
 }
 
@@ -274,11 +280,14 @@ fn claims(claims: &Claims) -> ClaimsView {
 fn dataset(entry: &DatasetEntry) -> DatasetView {
     let title = entry.title.clone();
     let counts = match &entry.content {
-        Err(cause) => return DatasetView { title, missing: Some(cause.clone()), summary: String::new(), blocks: vec![] },
+        Err(cause) => {
+            return DatasetView { title, missing: Some(cause.clone()), summary: String::new(), blocks: vec![] };
+        }
         Ok(counts) => counts,
     };
     let row = |(name, n): &(String, u64)| CountRow { name: name.clone(), n: *n, shown: words::count(*n) };
-    let blocks = [("Samples", &counts.samples), ("Found in the archives", &counts.found), ("Left out", &counts.dropped)];
+    let blocks =
+        [("Samples", &counts.samples), ("Found in the archives", &counts.found), ("Left out", &counts.dropped)];
     let blocks = blocks.into_iter().filter(|(_, rows)| !rows.is_empty());
     let all = counts.samples.iter().map(|(_, n)| n).sum();
     let dropped: u64 = counts.dropped.iter().map(|(_, n)| n).sum();

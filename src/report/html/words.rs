@@ -1,4 +1,8 @@
-//! Times, dates and counts as people read them.
+//! Times, dates, counts and differences as people read them.
+
+use crate::evaluation::statistics::bootstrap::{How, Interval};
+use crate::report::comparison::Comparison;
+use crate::report::table::cell;
 
 /// A duration in seconds.
 pub fn duration(seconds: f64) -> String {
@@ -58,9 +62,70 @@ pub fn estimator(n: usize, seeds: usize) -> String {
     }
 }
 
+/// A difference with its sign.
+pub fn signed(difference: f64) -> String {
+    match cell::shown(difference) {
+        text if difference > 0.0 && text != "0.00" => format!("+{text}"),
+        text => text.replace('-', "−"),
+    }
+}
+
+/// `95 % interval 57.02 to 60.06 (…)`
+pub fn interval(interval: &Interval) -> String {
+    let [low, high] = [interval.low, interval.high].map(cell::shown);
+    let how = match interval.how {
+        How::Bootstrap => "seeds and test samples resampled",
+        How::TOverSeeds => "Student's t over seeds alone",
+    };
+    format!("95 % interval {low} to {high} ({how})")
+}
+
+/// `+1.10 (−0.30 to 2.50), p = 0.12, corrected 0.48`
+pub fn comparison(pair: &Comparison) -> String {
+    let probability = |p: f64| if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") };
+    let mut text = signed(pair.difference);
+    if let Some(interval) = pair.interval {
+        text += &format!(" ({} to {})", signed(interval.low), signed(interval.high));
+    }
+    match (pair.p, pair.p_corrected) {
+        (Some(p), Some(corrected)) => {
+            text += &format!(", p {}, after correction {}", probability(p), probability(corrected));
+        }
+        (Some(p), None) => text += &format!(", p {}", probability(p)),
+        (None, _) => text += ", too few seeds for a test",
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn differences_have_a_sign() {
+        assert_eq!([1.0, -0.5, 0.001, -0.001, 0.0].map(signed), ["+1.00", "−0.50", "0.00", "0.00", "0.00"]);
+        let interval = Interval { low: 1.0, high: 2.5, how: How::Bootstrap };
+        assert_eq!(super::interval(&interval), "95 % interval 1.00 to 2.50 (seeds and test samples resampled)");
+        let mut pair = Comparison {
+            dataset: "a".into(),
+            method: "balgrad".into(),
+            quantity: crate::report::quantity::Quantity::Full,
+            other: "agm".into(),
+            other_quantity: None,
+            n: 3,
+            difference: 1.0,
+            std: None,
+            interval: Some(Interval { low: -1.0, ..interval }),
+            error: None,
+            sample_error: None,
+            p: Some(0.0001),
+            p_corrected: Some(0.25),
+            effect: None,
+        };
+        assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), p < 0.001, after correction = 0.250");
+        pair.p = None;
+        assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), too few seeds for a test");
+    }
 
     #[test]
     fn durations_have_two_units_at_most() {

@@ -1,18 +1,18 @@
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::*;
 use crate::report::SuiteKind;
 use crate::report::samples::{ablation, difficult, realistic};
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
+fn folders() -> Templates {
+    Templates(vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")])
 }
 
 /// A target of these results, of some methods, in one format.
 fn of_methods(target: &str, results: &Results, methods: &[&str], format: &str) -> String {
     let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
     let results = results.of_methods(&names).unwrap();
-    let all = render(target::find(target).unwrap(), &results, &folder()).unwrap();
+    let all = render(target::find(target).unwrap(), &results, &folders()).unwrap();
     let (_, bytes) = all.into_iter().find(|(name, _)| *name == format).unwrap();
     String::from_utf8(bytes).unwrap()
 }
@@ -68,7 +68,7 @@ fn files_are_tidy() {
 /// What a target shows is checked here too, whatever the plan was.
 #[test]
 fn too_many_methods_are_refused() {
-    let error = render(target::find("table3").unwrap(), &ablation(SuiteKind::Smoke), &folder()).unwrap_err();
+    let error = render(target::find("table3").unwrap(), &ablation(SuiteKind::Smoke), &folders()).unwrap_err();
     assert!(error.to_string().contains("`table3` shows exactly 2 methods"), "{error}");
     let error = ablation(SuiteKind::Smoke).of_methods(&["agm".into()]).unwrap_err();
     assert_eq!(error.to_string(), "the results hold no method `agm`");
@@ -77,14 +77,14 @@ fn too_many_methods_are_refused() {
 /// Every template that a table is made of is part of its key, the shared ones too; figures have none.
 #[test]
 fn all_templates_are_digested() {
-    let names: Vec<String> = template_digests(target::find("table2").unwrap(), &folder())
+    let names: Vec<String> = template_digests(target::find("table2").unwrap(), &folders())
         .unwrap()
         .into_iter()
         .map(|(name, _)| name)
         .collect();
     let expected = TABLE_FORMATS.map(|format| [format!("table2.{format}.j2"), format!("shared.{format}.j2")]);
     assert_eq!(names, expected.concat());
-    assert!(template_digests(target::find("figure6").unwrap(), &folder()).unwrap().is_empty());
+    assert!(template_digests(target::find("figure6").unwrap(), &folders()).unwrap().is_empty());
 }
 
 /// Compiles a fragment; the log, or none where pdflatex is not installed. CI installs it.
@@ -109,7 +109,7 @@ fn compile(fragment: &str) -> Option<String> {
 }
 
 fn tex(results: &Results) -> String {
-    let all = render(target::find("table1").unwrap(), results, &folder()).unwrap();
+    let all = render(target::find("table1").unwrap(), results, &folders()).unwrap();
     String::from_utf8(all.into_iter().find(|(format, _)| *format == "tex").unwrap().1).unwrap()
 }
 
@@ -141,10 +141,14 @@ fn every_character_can_be_set() {
 fn with_template(format: &str, text: &str) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     let folder = tempfile::tempdir().unwrap();
     for name in TABLE_FORMATS.iter().flat_map(|format| templates(target::find("table1").unwrap(), format)) {
-        std::fs::copy(self::folder().join(&name), folder.path().join(&name)).unwrap();
+        std::fs::copy(
+            self::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(&name),
+            folder.path().join(&name),
+        )
+        .unwrap();
     }
     std::fs::write(folder.path().join(format!("table1.{format}.j2")), text).unwrap();
-    render(target::find("table1").unwrap(), &difficult(SuiteKind::Smoke), folder.path())
+    render(target::find("table1").unwrap(), &difficult(SuiteKind::Smoke), &Templates::from(folder.path()))
 }
 
 /// No template can pass a smoke result off as the paper's: the mark has to be where a reader sees it.
@@ -164,7 +168,8 @@ fn a_template_that_hides_the_mark_is_refused() {
     refused("tex", "% <<mark|latex>>\nTable 1 of the paper\n");
     refused("tex", "100\\% \\\\% <<mark|latex>>\n");
     // The project's own template, its caption taken out: the comment at its head is still there.
-    let own = std::fs::read_to_string(folder().join("table1.tex.j2")).unwrap();
+    let own =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join("table1.tex.j2")).unwrap();
     let without = own.replace("\\caption{<<caption|latex>>}\n", "\\caption{Table 1 of the paper.}\n");
     assert!(without != own && without.contains("% <<mark|latex>>"));
     refused("tex", &without);
@@ -193,6 +198,6 @@ fn a_mistake_in_a_template_is_told_with_its_line() {
 #[test]
 fn results_of_another_layout_are_refused() {
     let results = Results { schema: 7, ..difficult(SuiteKind::Smoke) };
-    let error = render(target::find("table1").unwrap(), &results, &folder()).unwrap_err().to_string();
+    let error = render(target::find("table1").unwrap(), &results, &folders()).unwrap_err().to_string();
     assert_eq!(error, "these results have the layout 7, expected 3");
 }

@@ -1,23 +1,35 @@
 //! What stands under a table: what it shows, what kind of results these are, and how they were made.
 
+use crate::evaluation::statistics::paired::LEAST_SEEDS;
 use crate::report::results::Results;
 
 const MARKS: &str = "Best in bold, second best underlined; * marks negative transfer, a score above the full one.";
 
+/// What the mark of noise means for these seeds.
+fn noise(results: &Results) -> &'static str {
+    match results.suite.seeds.len() < LEAST_SEEDS {
+        true => "† marks a best number: with fewer than 3 seeds nobody can say whether its lead is more than noise.",
+        false => {
+            "† marks a best number whose lead over the next is within noise (paired test over seeds and test samples, \
+             Holm's correction over the table, α = 0.05)."
+        }
+    }
+}
+
 pub fn table1(results: &Results) -> String {
     let suite = &results.suite;
     let (head, scores, training) = (head(results), scores(results), training(results));
-    format!("{head}. {scores}; {training}. {}; {}. {MARKS}", missing(results), suite.noisy)
+    format!("{head}. {scores}; {training}. {}; {}. {MARKS} {}", missing(results), suite.noisy, noise(results))
 }
 
 pub fn table2(results: &Results) -> String {
     let (head, scores, training) = (head(results), scores(results), training(results));
-    format!("{head}. Ablation. {scores}; {training}. {}. {MARKS}", missing(results))
+    format!("{head}. Ablation. {scores}; {training}. {}. {MARKS} {}", missing(results), noise(results))
 }
 
 pub fn one_more(results: &Results) -> String {
     let (head, scores, training) = (head(results), scores(results), training(results));
-    format!("{head}. {scores}; {training}. {}. {MARKS}", missing(results))
+    format!("{head}. {scores}; {training}. {}. {MARKS} {}", missing(results), noise(results))
 }
 
 pub fn table3(results: &Results) -> String {
@@ -27,8 +39,9 @@ pub fn table3(results: &Results) -> String {
         "{head}. Conflict: share of training steps in which the task gradient and the KL gradient have a negative inner \
          product, in percent; in both rows it is measured before the projection, since after it the share is 0 by \
          construction. Missing ΔGap: difference between the test scores without the image and without the text, in percentage \
-         points; {}; {spread}; {training}. Lower is better, the best in bold.",
-        results.suite.missing
+         points; {}; {spread}; {training}. Lower is better, the best in bold. {}",
+        results.suite.missing,
+        noise(results)
     )
 }
 

@@ -55,13 +55,13 @@ fn cell(number: &Number, rank: usize, footnotes: &mut Vec<String>) -> TableCell 
         notes,
         note,
         status,
-        dataset: number.dataset.clone(),
-        method: number.method.clone(),
-        quantity: number.quantity.name(),
         mean: number.mean,
         full_std: number.std,
         n: number.n,
         seeds: number.seeds.len(),
+        low: number.interval.map(|interval| interval.low),
+        high: number.interval.map(|interval| interval.high),
+        ..TableCell::empty(&number.dataset, &number.method, number.quantity.name())
     }
 }
 
@@ -83,21 +83,19 @@ fn absent(results: &Results, dataset: &str, method: &str, quantity: Quantity, no
     };
     TableCell {
         text: NOT_RUN.into(),
-        std: String::new(),
-        best: false,
-        second: false,
-        negative_transfer: false,
         notes: vec![number_of(cause.clone(), notes)],
         note: cause,
         status,
-        dataset: dataset.into(),
-        method: method.into(),
-        quantity: quantity.name(),
-        mean: None,
-        full_std: None,
-        n: 0,
         seeds: results.suite.seeds.len(),
+        ..TableCell::empty(dataset, method, quantity.name())
     }
+}
+
+/// Adds a cause to a cell's footnotes.
+pub(super) fn note_on(cell: &mut TableCell, cause: String, footnotes: &mut Vec<String>) {
+    cell.note = if cell.note.is_empty() { cause.clone() } else { format!("{} | {cause}", cell.note) };
+    cell.notes.push(number_of(cause, footnotes));
+    cell.notes.sort_unstable();
 }
 
 const NOT_RUN: &str = "—";

@@ -1,9 +1,13 @@
 //! Tables as the paper lays them out. Everything that a template places is computed here.
 
+mod beside;
 mod caption;
 pub mod cell;
+mod noise;
 
 use serde::Serialize;
+
+pub use beside::{Of, beside};
 
 use super::results::{DatasetDescription, MethodDescription, Quantity, Results};
 
@@ -55,12 +59,15 @@ pub struct TableCell {
     pub std: String,
     pub best: bool,
     pub second: bool,
+    /// It is the best, and its lead over the next is within noise, or there are too few seeds to say.
+    pub within_noise: bool,
     pub negative_transfer: bool,
     /// Numbers of footnotes.
     pub notes: Vec<usize>,
     /// What the footnotes say, in one line.
     pub note: String,
-    /// `value`, `partial` (some seeds gave no number), `nan`, `failed`, `not-run` or `none` (the method has no such quantity).
+    /// `value`, `partial` (some seeds gave no number), `nan`, `failed`, `not-run`, `none` (the method has no such
+    /// quantity) or `not-transcribed` (of the paper's own numbers).
     pub status: &'static str,
     pub dataset: String,
     pub method: String,
@@ -70,6 +77,43 @@ pub struct TableCell {
     pub full_std: Option<f64>,
     pub n: usize,
     pub seeds: usize,
+    /// The ends of the 95 % interval, in full precision.
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    /// What the paper prints, where it stands beside ours; else empty.
+    pub paper: String,
+    /// What the paper prints, and ours minus it; only in tables beside the paper's.
+    pub paper_value: Option<f64>,
+    pub difference: Option<f64>,
+}
+
+impl TableCell {
+    /// A cell without a number.
+    fn empty(dataset: &str, method: &str, quantity: &'static str) -> Self {
+        TableCell {
+            text: String::new(),
+            std: String::new(),
+            best: false,
+            second: false,
+            within_noise: false,
+            negative_transfer: false,
+            notes: Vec::new(),
+            note: String::new(),
+            status: "not-run",
+            dataset: dataset.into(),
+            method: method.into(),
+            quantity,
+            mean: None,
+            full_std: None,
+            n: 0,
+            seeds: 0,
+            low: None,
+            high: None,
+            paper: String::new(),
+            paper_value: None,
+            difference: None,
+        }
+    }
 }
 
 /// More columns than this, each with its spread beside the number, would be too small to read on a page.
@@ -103,12 +147,12 @@ pub fn table2(results: &Results) -> Table {
     by_quantity(results, "table2", &FULL_AND_MISSING, caption::table2(results))
 }
 
-/// A row per quantity, a group of columns per dataset, a column per method.
 /// Tables 4 and 5: scores with full and missing modalities on a dataset that is not in the main comparison.
 pub fn one_more(results: &Results, name: &str) -> Table {
     by_quantity(results, name, &FULL_AND_MISSING, caption::one_more(results))
 }
 
+/// A row per quantity, a group of columns per dataset, a column per method.
 fn by_quantity(results: &Results, name: &str, rows: &[QuantityRow], caption: String) -> Table {
     let suite = &results.suite;
     let columns: Vec<String> = suite.methods.iter().map(|method| method.title.clone()).collect();
@@ -122,7 +166,9 @@ fn by_quantity(results: &Results, name: &str, rows: &[QuantityRow], caption: Str
         }
     };
     let rows = rows.iter().map(row).collect();
-    Table { rows, footnotes, ..frame(results, name, 2, &columns, caption) }
+    let mut table = Table { rows, footnotes, ..frame(results, name, 2, &columns, caption) };
+    noise::mark(&mut table, results);
+    table
 }
 
 /// Table 3: a row per method, a group of columns per dataset, a column per quantity; better is lower.
@@ -142,7 +188,9 @@ pub fn table3(results: &Results) -> Table {
     };
     let rows = suite.methods.iter().map(row).collect();
     let columns = QUANTITIES.map(|(_, title)| title.to_owned());
-    Table { rows, footnotes, ..frame(results, "table3", 1, &columns, caption::table3(results)) }
+    let mut table = Table { rows, footnotes, ..frame(results, "table3", 1, &columns, caption::table3(results)) };
+    noise::mark(&mut table, results);
+    table
 }
 
 /// A table without rows, its columns the same for each dataset.

@@ -1,4 +1,14 @@
-//! Statistics over seeds.
+//! Statistics over seeds and test samples: means, intervals, paired comparisons and their correction.
+//!
+//! [`tally`] scores resampled test samples, [`bootstrap`] makes means with intervals of them, [`paired`] tests differences,
+//! [`holm`] corrects for many tests,
+//! [`student`] has the distributions.
+
+pub mod bootstrap;
+pub mod holm;
+pub mod paired;
+pub mod student;
+pub mod tally;
 
 /// The mean; none of nothing. NaN if a value is NaN: a caller that wants to leave it out does so before.
 pub fn mean(values: &[f64]) -> Option<f64> {

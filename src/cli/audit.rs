@@ -1,0 +1,25 @@
+//! `seesaw audit`
+
+use std::process::ExitCode;
+
+use super::{Global, Project};
+use crate::report::audit;
+use crate::report::reference::Reference;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what is found in the paper's numbers. Findings are no failure: they are what was asked for.
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let reference = Reference::load(&Project::find(global)?.experiments())?;
+    let audit = audit::audit(&reference);
+    match args.json {
+        true => super::print_json(&audit)?,
+        false => super::print(&audit.text())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

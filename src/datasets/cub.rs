@@ -1,0 +1,272 @@
+//! CUB-200-2011 (Wah et al., 2011): photographs of birds of 200 species, with ten captions each (Reed et al., CVPR 2016).
+//!
+//! Two archives:
+//!
+//! | archive | what is read |
+//! |---|---|
+//! | `CUB_200_2011.tgz` | `images/CLASS/IMAGE.jpg`, and the lists `classes.txt`, `images.txt`, `image_class_labels.txt`, `train_test_split.txt`: a number and a value in each line |
+//! | `cvpr2016_cub.tar.gz` | `text_c10/CLASS/IMAGE.txt`: a caption in each line |
+//!
+//! Pictures and captions are joined by the image's name alone: some classes are spelt otherwise in the captions
+//! (`009.Brewers_Blackbird`, `009.Brewer_Blackbird`). The division into training and test is the official one; a share of
+//! each class's training samples is drawn for validation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::collect::Collector;
+use super::held_out::{self, Percent};
+use super::picture::Decoding;
+use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind};
+use crate::archives::Archive;
+use crate::errors;
+use crate::random::Stream;
+
+/// Pictures, classes and the official division.
+pub const PICTURES: &str = "CUB_200_2011.tgz";
+/// Captions.
+pub const CAPTIONS: &str = "cvpr2016_cub.tar.gz";
+/// The longest list, and the longest file of captions, in bytes.
+const MOST_LIST: u64 = 64 << 20;
+const MOST_CAPTIONS: u64 = 1 << 20;
+
+pub(super) const READER: Reader = Reader {
+    name: "cub-200-2011",
+    manifest: "cub-200-2011",
+    archives: &[PICTURES, CAPTIONS],
+    pictures: Pictures::InTheWild,
+    decoding: Decoding::PILLOW,
+    task: TaskKind::Multiclass,
+    metric: Metric::Accuracy,
+    recipe: 1,
+    options: |given| given.try_into().map(DatasetOptions::Cub),
+    read,
+};
+
+/// How CUB-200-2011 is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Options {
+    pub caption: Caption,
+    /// By which captions are drawn, with `caption = "seeded"`.
+    pub caption_seed: u64,
+    /// The share of each class's training samples in percent [default: 10], and the seed.
+    pub validation_percent: Percent,
+    pub validation_seed: u64,
+}
+
+/// Which of a picture's captions is its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Caption {
+    #[default]
+    First,
+    /// All of them, one after the other; an encoder cuts what is too long for it.
+    AllJoined,
+    /// One of them, drawn for each picture.
+    Seeded,
+}
+
+impl Options {
+    /// # Errors
+    /// Names the option that cannot have its value.
+    pub fn check(&self) -> Result<(), String> {
+        self.validation_percent.check("validation-percent")
+    }
+
+    /// The text that these captions, of which there are some, come to for an image.
+    fn text(&self, image: &str, captions: &[String]) -> String {
+        match self.caption {
+            Caption::First => captions[0].clone(),
+            Caption::AllJoined => captions.join(" "),
+            Caption::Seeded => {
+                let mut stream = Stream::new(self.caption_seed, &["cub-200-2011", "caption", image]);
+                captions[stream.below(captions.len() as u64) as usize].clone()
+            }
+        }
+    }
+}
+
+/// A list: a number, and what belongs to it.
+type List = BTreeMap<u64, String>;
+
+/// What a walk over the archive of pictures finds.
+#[derive(Default)]
+struct Found {
+    lists: BTreeMap<&'static str, List>,
+    /// CLASS/IMAGE.jpg → member.
+    pictures: BTreeMap<String, String>,
+}
+
+const LISTS: [&str; 4] = ["classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt"];
+
+/// An image as the lists have it.
+struct Image<'a> {
+    /// CLASS/IMAGE.jpg
+    path: &'a str,
+    /// Index into the classes.
+    class: usize,
+    train: bool,
+}
+
+fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
+    let DatasetOptions::Cub(options) = reading.options else { anyhow::bail!("these are not CUB-200-2011's options") };
+    let found = look(reading).context(PICTURES)?;
+    let captions = captions(reading).context(CAPTIONS)?;
+    let (classes, images) = images(&found).context(PICTURES)?;
+    let mut collector = Collector::default();
+    let part = |train: bool| images.iter().filter(|image| image.train == train).count() as u64;
+    for (what, n) in [("train", part(true)), ("test", part(false)), ("classes", classes.len() as u64)] {
+        collector.count(what, n);
+    }
+    collector.count("pictures", found.pictures.len() as u64);
+    collector.count("files of captions", captions.len() as u64);
+    let validation = validation(options, &classes, &images);
+    for (at, image) in images.iter().enumerate() {
+        let Some(member) = found.pictures.get(image.path) else {
+            collector.drop("no picture");
+            continue;
+        };
+        let name = stem(image.path);
+        let text = match captions.get(name) {
+            None => Err("no captions"),
+            Some(None) => Err("two files of captions"),
+            Some(Some(captions)) if captions.is_empty() => Err("blank captions"),
+            Some(Some(captions)) => Ok(options.text(name, captions)),
+        };
+        let split = match (image.train, validation.contains(&at)) {
+            (true, true) => Split::Val,
+            (true, false) => Split::Train,
+            (false, _) => Split::Test,
+        };
+        match text {
+            Err(reason) => collector.drop(reason),
+            Ok(text) => {
+                let picture = Picture { archive: PICTURES.to_owned(), member: member.clone() };
+                collector.push(split, name.to_owned(), &picture, &text, vec![image.class as u32]);
+            }
+        }
+    }
+    Ok(collector.into_dataset(TaskKind::Multiclass, classes.into_iter().map(str::to_owned).collect()))
+}
+
+/// The file's name without folder and ending.
+fn stem(path: &str) -> &str {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    file.rsplit_once('.').map_or(file, |(name, _)| name)
+}
+
+fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    Archive::open(reading.archives.path(PICTURES)?)?.walk(reading.interrupt, &mut |entry, content| {
+        if super::is_litter(&entry.name) {
+            return Ok(());
+        }
+        let parts: Vec<&str> = entry.name.split('/').collect();
+        match parts.as_slice() {
+            [.., "images", class, file] => {
+                found.pictures.insert(format!("{class}/{file}"), entry.name.clone());
+            }
+            [.., file] => {
+                if let Some(name) = LISTS.iter().find(|name| *name == file) {
+                    let list = list(&content.read_all(MOST_LIST)?).with_context(|| entry.name.clone())?;
+                    anyhow::ensure!(found.lists.insert(name, list).is_none(), "there are two lists {name}");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Lines of a number and a value, which may hold spaces.
+fn list(text: &[u8]) -> anyhow::Result<List> {
+    let mut list = List::new();
+    for (line, text) in String::from_utf8_lossy(text).lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
+        let fields = text.trim().split_once(' ').and_then(|(number, value)| Some((number.parse().ok()?, value.trim())));
+        let (number, value) =
+            fields.with_context(|| format!("line {} should be a number and a value, is {text:?}", line + 1))?;
+        let before = list.insert(number, value.to_owned());
+        anyhow::ensure!(before.is_none(), "line {}: there are two lines of number {number}", line + 1);
+    }
+    Ok(list)
+}
+
+/// The names of the classes, and the images in the order of their numbers.
+fn images(found: &Found) -> anyhow::Result<(Vec<&str>, Vec<Image<'_>>)> {
+    let lists = |name: &str| {
+        found.lists.get(name).ok_or_else(|| {
+            errors::failed(
+                format!("there is no list `{name}`"),
+                "it should be CUB_200_2011.tgz as Caltech has it, with folder `CUB_200_2011`",
+            )
+        })
+    };
+    let [classes, paths, labels, division] = LISTS.map(lists);
+    let (classes, labels, division) = (classes?, labels?, division?);
+    let place: BTreeMap<&str, usize> =
+        classes.keys().zip(0..).map(|(number, place)| (classes[number].as_str(), place)).collect();
+    anyhow::ensure!(place.len() == classes.len(), "classes.txt names a class twice");
+    let mut images = Vec::new();
+    for (number, path) in paths? {
+        let of = |list: &'_ List, name: &str| {
+            list.get(number).cloned().with_context(|| format!("{name} has no line of image {number} ({path})"))
+        };
+        let label = of(labels, "image_class_labels.txt")?;
+        let class = label.parse().ok().and_then(|number: u64| classes.get(&number));
+        let class =
+            class.with_context(|| format!("image {number} ({path}) is of class {label}, which there is not"))?;
+        let train = match of(division, "train_test_split.txt")?.as_str() {
+            "1" => true,
+            "0" => false,
+            other => anyhow::bail!("train_test_split.txt: image {number} ({path}) should have 0 or 1, has {other}"),
+        };
+        images.push(Image { path, class: place[class.as_str()], train });
+    }
+    Ok((classes.values().map(String::as_str).collect(), images))
+}
+
+/// Captions by the image's name, without blank ones; none where two files have that name, in different folders.
+fn captions(reading: &Reading<'_>) -> anyhow::Result<BTreeMap<String, Option<Vec<String>>>> {
+    let mut captions = BTreeMap::new();
+    Archive::open(reading.archives.path(CAPTIONS)?)?.walk(reading.interrupt, &mut |entry, content| {
+        let parts: Vec<&str> = entry.name.split('/').collect();
+        if let [.., "text_c10", _class, file] = parts.as_slice()
+            && file.ends_with(".txt")
+            && !super::is_litter(&entry.name)
+        {
+            let text = content.read_all(MOST_CAPTIONS)?;
+            let text = String::from_utf8_lossy(&text);
+            let lines = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+            captions.entry(stem(file).to_owned()).and_modify(|several| *several = None).or_insert(Some(lines));
+        }
+        Ok(())
+    })?;
+    if captions.is_empty() {
+        return Err(errors::failed(
+            format!("{CAPTIONS} holds no `text_c10/CLASS/IMAGE.txt`"),
+            "it should be the archive of captions that data-manifests/cub-200-2011.json tells of",
+        ));
+    }
+    Ok(captions)
+}
+
+/// The places of training images that are for validation.
+fn validation(options: &Options, classes: &[&str], images: &[Image<'_>]) -> BTreeSet<usize> {
+    let mut of_class: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, image) in images.iter().enumerate().filter(|(_, image)| image.train) {
+        of_class.entry(classes[image.class]).or_default().push(at);
+    }
+    let mut chosen = BTreeSet::new();
+    for places in held_out::in_drawn_order(of_class, options.validation_seed, ["cub-200-2011", "validation"]) {
+        let share = options.validation_percent.of(places.len());
+        chosen.extend(places.into_iter().take(share));
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests;

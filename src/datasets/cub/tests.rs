@@ -1,0 +1,153 @@
+use super::super::{Archives, SplitData};
+use super::*;
+use crate::testing::{read_dataset, zip};
+
+/// Classes, images and their parts; captions of a class that is spelt otherwise there.
+struct Made {
+    pictures: Vec<(String, Vec<u8>)>,
+    captions: Vec<(String, Vec<u8>)>,
+}
+
+impl Made {
+    /// `per_class` images of each of two classes, of which the last third is for testing.
+    fn new(per_class: usize) -> Self {
+        let classes = ["001.Albatross", "009.Brewer_Blackbird"];
+        let spelt = ["001.Albatross", "009.Brewers_Blackbird"];
+        let (mut images, mut labels, mut division) = (String::new(), String::new(), String::new());
+        let (mut pictures, mut captions) = (Vec::new(), Vec::new());
+        for number in 1..=2 * per_class {
+            let (class, at) = ((number - 1) / per_class, (number - 1) % per_class);
+            let name = format!("{}_{number:04}", &classes[class][4..]);
+            images += &format!("{number} {}/{name}.jpg\n", classes[class]);
+            labels += &format!("{number} {}\n", class + 1);
+            division += &format!("{number} {}\n", u8::from(3 * at < 2 * per_class));
+            pictures.push((format!("CUB_200_2011/images/{}/{name}.jpg", classes[class]), b"jpg".to_vec()));
+            let lines: String = (0..10).map(|i| format!("bird {number} caption {i} .\n")).collect();
+            captions.push((format!("cvpr2016_cub/text_c10/{}/{name}.txt", spelt[class]), lines.into_bytes()));
+            captions.push((format!("cvpr2016_cub/text_c10/{}/{name}.h5", spelt[class]), b"no captions".to_vec()));
+        }
+        let list = classes.iter().zip(1..).map(|(class, number)| format!("{number} {class}\n")).collect::<String>();
+        for (name, text) in [
+            ("classes.txt", list),
+            ("images.txt", images),
+            ("image_class_labels.txt", labels),
+            ("train_test_split.txt", division),
+            ("attributes/class_attribute_labels.txt", "1 2 3\n".to_owned()),
+        ] {
+            pictures.push((format!("CUB_200_2011/{name}"), text.into_bytes()));
+        }
+        Made { pictures, captions }
+    }
+
+    fn change(mut self, member: &str, change: impl FnOnce(String) -> String) -> Self {
+        let found = self.pictures.iter_mut().chain(&mut self.captions).find(|(name, _)| name.contains(member));
+        let (_, bytes) = found.unwrap();
+        *bytes = change(String::from_utf8(bytes.clone()).unwrap()).into_bytes();
+        self
+    }
+
+    fn without(mut self, member: &str) -> Self {
+        let all = self.pictures.len() + self.captions.len();
+        self.pictures.retain(|(name, _)| !name.contains(member));
+        self.captions.retain(|(name, _)| !name.contains(member));
+        assert!(self.pictures.len() + self.captions.len() < all);
+        self
+    }
+
+    fn read(&self, options: &str) -> anyhow::Result<Dataset> {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, members: &[(String, Vec<u8>)]| {
+            let path = folder.path().join(name);
+            zip(&path, &members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>());
+            (name.to_owned(), path)
+        };
+        let archives = [write(PICTURES, &self.pictures), write(CAPTIONS, &self.captions)];
+        read_dataset("cub-200-2011", options, &Archives(archives.into()))
+    }
+}
+
+fn ids(data: &SplitData) -> Vec<&str> {
+    data.samples.iter().map(|sample| sample.id.as_str()).collect()
+}
+
+#[test]
+fn birds_are_read_by_the_official_division() {
+    let dataset = Made::new(12).read("").unwrap();
+    assert_eq!(dataset.classes, ["001.Albatross", "009.Brewer_Blackbird"]);
+    let [train, val, test] = Split::ALL.map(|split| &dataset.splits[&split]);
+    assert_eq!([train, val, test].map(|data| data.samples.len()), [14, 2, 8]);
+    let test_ids = ["Albatross_0009", "Albatross_0010", "Albatross_0011", "Albatross_0012"];
+    assert_eq!(&ids(test)[..4], test_ids);
+    assert_eq!(test.pictures[0].member, "CUB_200_2011/images/001.Albatross/Albatross_0009.jpg");
+    assert_eq!((test.texts[0].as_str(), &test.samples[7].labels), ("bird 9 caption 0 .", &vec![1]));
+    let classes: Vec<u32> = val.samples.iter().map(|sample| sample.labels[0]).collect();
+    assert_eq!(classes, [0, 1], "a tenth of each class");
+    assert!(dataset.dropped.is_empty(), "{:?}", dataset.dropped);
+    let found = [("classes", 2), ("files of captions", 24), ("pictures", 24), ("test", 8), ("train", 16)];
+    assert_eq!(dataset.found, found.map(|(what, n)| (what.to_owned(), n)).into());
+}
+
+#[test]
+fn a_caption_is_the_first_or_drawn_or_all() {
+    let made = Made::new(12);
+    let texts = |options: &str| made.read(options).unwrap().splits[&Split::Test].texts.clone();
+    let all = texts("caption = \"all-joined\"");
+    assert!(all[0].starts_with("bird 9 caption 0 . bird 9 caption 1 .") && all[0].ends_with("caption 9 ."), "{all:?}");
+    let seeded = |seed: u64| texts(&format!("caption = \"seeded\"\ncaption-seed = {seed}"));
+    assert_eq!(seeded(3), seeded(3));
+    assert_ne!(seeded(3), seeded(4));
+    let places: BTreeSet<&str> = ["first", "other"].into();
+    let drawn = seeded(0);
+    let kinds: BTreeSet<&str> =
+        drawn.iter().map(|text| if text.contains("caption 0") { "first" } else { "other" }).collect();
+    assert!(kinds.contains("other") && kinds.is_subset(&places), "{drawn:?}");
+    // Each picture's caption is its own.
+    assert!(drawn.iter().zip(9..13).all(|(text, number)| text.starts_with(&format!("bird {number} "))), "{drawn:?}");
+}
+
+#[test]
+fn another_seed_holds_others_out() {
+    let made = Made::new(60);
+    let held_out = |seed: u64| -> Vec<String> {
+        let dataset = made.read(&format!("validation-seed = {seed}\nvalidation-percent = 20")).unwrap();
+        assert_eq!(dataset.splits[&Split::Test].samples.len(), 40);
+        ids(&dataset.splits[&Split::Val]).into_iter().map(str::to_owned).collect()
+    };
+    assert_eq!(held_out(0).len(), 16);
+    assert_eq!(held_out(0), held_out(0));
+    assert_ne!(held_out(0), held_out(1));
+}
+
+#[test]
+fn what_an_image_lacks_is_counted() {
+    let made = Made::new(6)
+        .without("images/001.Albatross/Albatross_0001.jpg")
+        .without("text_c10/001.Albatross/Albatross_0002.txt")
+        .change("text_c10/001.Albatross/Albatross_0003.txt", |_| " \n\n".to_owned());
+    let mut made = made;
+    made.captions.push(("cvpr2016_cub/text_c10/002.Other/Albatross_0004.txt".into(), b"a caption".to_vec()));
+    let dataset = made.read("").unwrap();
+    let dropped = [("blank captions", 1), ("no captions", 1), ("no picture", 1), ("two files of captions", 1)];
+    assert_eq!(dataset.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into());
+    assert_eq!((dataset.found["train"], dataset.found["pictures"]), (8, 11));
+}
+
+#[test]
+fn lists_that_do_not_fit_are_refused() {
+    let error = |made: Made| format!("{:#}", made.read("").unwrap_err());
+    assert!(error(Made::new(3).without("train_test_split.txt")).contains("there is no list `train_test_split.txt`"));
+    let told = error(Made::new(3).change("train_test_split.txt", |text| text.replace("2 1", "2 x")));
+    assert!(told.contains("image 2 (001.Albatross/Albatross_0002.jpg) should have 0 or 1, has x"), "{told}");
+    let told = error(Made::new(3).change("image_class_labels.txt", |text| text.replace("2 1", "2 7")));
+    assert!(told.contains("image 2") && told.contains("class 7, which there is not"), "{told}");
+    let told = error(Made::new(3).change("image_class_labels.txt", |text| text.replace("2 1\n", "")));
+    assert!(told.contains("image_class_labels.txt has no line of image 2"), "{told}");
+    let told = error(Made::new(3).change("CUB_200_2011/images.txt", |text| text.replace("2 001", "two 001")));
+    assert!(told.contains("images.txt: line 2 should be a number and a value"), "{told}");
+    let told = error(Made::new(3).change("classes.txt", |text| text.replace("2 009", "1 009")));
+    assert!(told.contains("classes.txt: line 2: there are two lines of number 1"), "{told}");
+    let told = error(Made::new(3).without("text_c10"));
+    assert!(told.contains("cvpr2016_cub.tar.gz holds no `text_c10/CLASS/IMAGE.txt`"), "{told}");
+    let told = Made::new(3).read("validation-percent = 51").unwrap_err().to_string();
+    assert!(told.contains("`validation-percent` lies between 1 and 50, found 51"), "{told}");
+}

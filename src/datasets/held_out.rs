@@ -1,0 +1,46 @@
+//! Splits that nobody published: shares of each class, drawn by a seed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::random::Stream;
+
+/// A whole number of percents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Percent(u32);
+
+impl Default for Percent {
+    fn default() -> Self {
+        Percent(10)
+    }
+}
+
+impl Percent {
+    /// # Errors
+    /// If a split of so many percents would be none, or most of what there is; names the option.
+    pub(super) fn check(self, option: &str) -> Result<(), String> {
+        match (1..=50).contains(&self.0) {
+            true => Ok(()),
+            false => Err(format!("`{option}` lies between 1 and 50, found {}", self.0)),
+        }
+    }
+
+    /// The share of `n`, rounded to the nearest whole number.
+    pub(super) fn of(self, n: usize) -> usize {
+        (n * self.0 as usize + 50) / 100
+    }
+}
+
+/// The items of each class in an order drawn for that class: `purpose`, then the class's name.
+pub(super) fn in_drawn_order<'a, T>(
+    classes: BTreeMap<&'a str, Vec<T>>,
+    seed: u64,
+    purpose: [&'a str; 2],
+) -> impl Iterator<Item = Vec<T>> {
+    classes.into_iter().map(move |(class, mut items)| {
+        Stream::new(seed, &[purpose[0], purpose[1], class]).shuffle(&mut items);
+        items
+    })
+}

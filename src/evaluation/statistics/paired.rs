@@ -1,0 +1,126 @@
+//! Tests of paired differences, their size, and how many seeds would decide them.
+
+use super::bootstrap::Estimate;
+use super::student::{Z_80_PERCENT, small_sample_correction, two_sided_p, two_sided_t};
+
+/// Fewer seeds than this say nothing about significance.
+pub const LEAST_SEEDS: usize = 3;
+
+/// The two-sided p of a mean difference: t = mean / error with n − 1 degrees of freedom. With the error over seeds that
+/// is the paired t test (Student 1908); with a bootstrap's error, corrected for few seeds, it tests seeds and test samples
+/// together (the t interval with a bootstrap standard error: Efron and Tibshirani 1993, chapter 12; Hesterberg 2015). None
+/// for fewer than [`LEAST_SEEDS`]. All differences being 0 gives 1; an error of 0 of other differences is no evidence, and
+/// gives none.
+pub fn p_value(difference: &Estimate) -> Option<f64> {
+    let error = difference.error.filter(|_| difference.n >= LEAST_SEEDS)?;
+    if error > 0.0 {
+        return Some(two_sided_p(difference.mean / error, (difference.n - 1) as f64));
+    }
+    (difference.mean == 0.0).then_some(1.0)
+}
+
+/// Cohen's d_z over the seeds, the mean difference by its standard deviation, with the correction for few seeds (Hedges
+/// 1981; Lakens 2013, "Calculating and reporting effect sizes"). None for fewer than [`LEAST_SEEDS`] or without spread.
+pub fn effect_size(difference: &Estimate) -> Option<f64> {
+    let std = difference.std.filter(|std| difference.n >= LEAST_SEEDS && *std > 0.0)?;
+    Some(difference.mean / std * small_sample_correction((difference.n - 1) as f64))
+}
+
+/// How many seeds would decide a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeedsNeeded {
+    About(usize),
+    MoreThan(usize),
+    /// The error of the test samples alone hides a difference as small as this one.
+    NoNumber,
+}
+
+/// More seeds than this are not worth naming.
+pub const MOST_SEEDS: usize = 1000;
+
+/// The smallest number of seeds with which a difference as large as this one, with this spread over seeds and this error
+/// of the test samples, is significant at level `alpha` (two-sided) with a probability of about 0.8: |mean| ≥ (t + t₀.₈) ·
+/// error (the usual approximation of the power of a t test by its shifted distribution). The difference is itself
+/// uncertain, and so is this number: a guide. None without a spread, or without a difference.
+pub fn seeds_needed(difference: &Estimate, alpha: f64) -> Option<SeedsNeeded> {
+    let std = difference.std?;
+    let sample_error = difference.sample_error.unwrap_or(0.0);
+    let mean = difference.mean.abs();
+    if mean == 0.0 || !alpha.is_finite() || alpha <= 0.0 || (std == 0.0 && sample_error == 0.0) {
+        return None;
+    }
+    let decides = |n: usize| {
+        let df = (n - 1) as f64;
+        // The 80th percentile of t is what |t| exceeds with probability 0.4.
+        let distance = two_sided_t(alpha, df) + two_sided_t(0.4, df);
+        mean >= distance * (std.powi(2) / n as f64 + sample_error.powi(2)).sqrt()
+    };
+    // As many seeds as one likes: t becomes z, the error that of the samples. 10⁵ stands for infinitely many.
+    if mean < (two_sided_t(alpha, 1e5) + Z_80_PERCENT) * sample_error {
+        return Some(SeedsNeeded::NoNumber);
+    }
+    if !decides(MOST_SEEDS) {
+        return Some(SeedsNeeded::MoreThan(MOST_SEEDS));
+    }
+    let (mut too_few, mut enough) = (LEAST_SEEDS - 1, MOST_SEEDS);
+    while enough - too_few > 1 {
+        let middle = too_few.midpoint(enough);
+        if decides(middle) { enough = middle } else { too_few = middle }
+    }
+    Some(SeedsNeeded::About(enough))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bootstrap::over_seeds;
+    use super::*;
+
+    /// Student's own example (1908): the additional hours of sleep by the second drug over the first; t = 4.0621 with 9
+    /// degrees of freedom, p = 0.00283.
+    #[test]
+    fn students_sleep() {
+        let sleep = over_seeds(&[1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).unwrap();
+        assert!((p_value(&sleep).unwrap() - 0.002_832_89).abs() < 1e-7);
+        // d_z = 1.58/1.229995 = 1.28456; corrected by Γ(4.5)/(√4.5 Γ(4)) = 0.91387…
+        let d = effect_size(&sleep).unwrap();
+        assert!((d - 1.284_558 * small_sample_correction(9.0)).abs() < 1e-5, "{d}");
+    }
+
+    #[test]
+    fn few_seeds_and_no_spread_say_nothing() {
+        let p = |values: &[f64]| p_value(&over_seeds(values).unwrap());
+        assert_eq!(p(&[5.0, 5.1]), None);
+        assert_eq!(p(&[5.0, 5.0, 5.0]), None);
+        assert_eq!(p(&[0.0, 0.0, 0.0]), Some(1.0));
+        assert_eq!(effect_size(&over_seeds(&[5.0, 5.0, 5.0]).unwrap()), None);
+        assert_eq!(effect_size(&over_seeds(&[5.0, 6.0]).unwrap()), None);
+    }
+
+    /// Tables of power: a paired t test at 5 % needs 34 pairs for d = 0.5, 15 for d = 0.8, 10 for d = 1 with a power of
+    /// 0.8 (Cohen 1988).
+    #[test]
+    fn seeds_are_those_of_power_tables() {
+        let needed = |mean: f64, sample_error: f64| {
+            let difference = Estimate {
+                n: 5,
+                mean,
+                std: Some(1.0),
+                error: Some(1.0),
+                sample_error: Some(sample_error),
+                interval: None,
+            };
+            seeds_needed(&difference, 0.05)
+        };
+        for (mean, pairs) in [(0.5, 34), (0.8, 15), (1.0, 10)] {
+            let Some(SeedsNeeded::About(found)) = needed(mean, 0.0) else { panic!("{mean}") };
+            assert!(found.abs_diff(pairs) <= 1, "{mean}: {found}, expected {pairs}");
+            assert_eq!(needed(-mean, 0.0), needed(mean, 0.0));
+        }
+        assert_eq!(needed(0.01, 0.0), Some(SeedsNeeded::MoreThan(MOST_SEEDS)));
+        assert_eq!(needed(0.5, 0.3), Some(SeedsNeeded::NoNumber));
+        assert_eq!(needed(0.0, 0.0), None);
+        let Some(SeedsNeeded::About(with_samples)) = needed(0.5, 0.1) else { panic!() };
+        assert!(with_samples > 34);
+    }
+}

@@ -1,0 +1,237 @@
+//! Comparisons: differences between methods, and between the full score and an impaired one, over the same seeds and test
+//! samples.
+//!
+//! Every two methods of the results are compared on every dataset in every quantity of Table 1 (and in the share of
+//! conflicting steps), and every method's full score with its impaired ones. A difference is formed per seed. Its error
+//! is a bootstrap's over seeds and test samples where predictions were resampled
+//! ([`crate::evaluation::statistics::bootstrap`]), else that over seeds.
+//!
+//! Holm's correction is over the comparisons of the proposed method with each other one in the results, all datasets and
+//! quantities together. A table holds the results of its own methods and datasets, so its family is what it shows.
+
+pub mod replicates;
+
+use serde::{Deserialize, Serialize};
+
+use super::quantity::Quantity;
+use super::results::{Number, Results, Status};
+use crate::evaluation::statistics::bootstrap::{Estimate, Interval, over_seeds, two_levels};
+use crate::evaluation::statistics::holm::holm;
+use crate::evaluation::statistics::paired::{effect_size, p_value};
+use replicates::Replicates;
+
+/// The paper's method, which the others are compared with.
+pub const PROPOSED: &str = "balgrad";
+
+/// What is significant.
+pub const ALPHA: f64 = 0.05;
+
+/// All comparisons of some results.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Comparisons {
+    /// Over which comparisons `p-corrected` is corrected, in words; none if the proposed method is not there.
+    pub family: Option<String>,
+    pub pairs: Vec<Comparison>,
+}
+
+/// A difference between two means on a dataset, at missing ratio 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    pub dataset: String,
+    pub method: String,
+    pub quantity: Quantity,
+    /// What is subtracted: another method, or the same one.
+    pub other: String,
+    /// In which quantity, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub other_quantity: Option<Quantity>,
+    /// Over so many seeds, those that both sides have.
+    pub n: usize,
+    /// The mean of the differences, in percentage points.
+    pub difference: f64,
+    /// Their sample standard deviation over the seeds.
+    pub std: Option<f64>,
+    pub interval: Option<Interval>,
+    /// The standard error that p is made of.
+    pub error: Option<f64>,
+    /// The part of it that is due to the choice of test samples.
+    pub sample_error: Option<f64>,
+    /// Two-sided; none for fewer than three seeds.
+    pub p: Option<f64>,
+    /// Holm's correction of it, for comparisons of the family.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub p_corrected: Option<f64>,
+    /// Cohen's d_z over the seeds, corrected for few of them.
+    pub effect: Option<f64>,
+}
+
+impl Comparison {
+    /// The same comparison with its sides exchanged.
+    pub fn reversed(&self) -> Comparison {
+        let turned = |interval: Interval| Interval { low: -interval.high, high: -interval.low, how: interval.how };
+        Comparison {
+            method: self.other.clone(),
+            quantity: self.other_quantity.unwrap_or(self.quantity),
+            other: self.method.clone(),
+            other_quantity: self.other_quantity.map(|_| self.quantity),
+            difference: -self.difference,
+            interval: self.interval.map(turned),
+            effect: self.effect.map(|effect| -effect),
+            ..self.clone()
+        }
+    }
+
+    /// What was estimated.
+    pub fn estimate(&self) -> Estimate {
+        Estimate {
+            n: self.n,
+            mean: self.difference,
+            std: self.std,
+            error: self.error,
+            sample_error: self.sample_error,
+            interval: self.interval,
+        }
+    }
+
+    fn of(dataset: &str, [one, other]: [Side<'_>; 2], difference: &Estimate) -> Comparison {
+        Comparison {
+            dataset: dataset.to_owned(),
+            method: one.0.to_owned(),
+            quantity: one.1,
+            other: other.0.to_owned(),
+            other_quantity: (one.1 != other.1).then_some(other.1),
+            n: difference.n,
+            difference: difference.mean,
+            std: difference.std,
+            interval: difference.interval,
+            error: difference.error,
+            sample_error: difference.sample_error,
+            p: p_value(difference),
+            p_corrected: None,
+            effect: effect_size(difference),
+        }
+    }
+}
+
+/// A method and a quantity.
+type Side<'a> = (&'a str, Quantity);
+
+/// The values of a quantity: per seed, first as it is, then of each resample, if there are any.
+pub(super) type Values = Vec<(u64, Vec<f64>)>;
+
+/// The values of a number at missing ratio 1, with its resamples if every one of its seeds has them.
+///
+/// # Errors
+/// If a resampled score is not what the evaluation scored: the predictions do not belong to the scores.
+pub(super) fn values(number: &Number, replicates: &Replicates) -> anyhow::Result<Values> {
+    let scored = number.seeds.iter().filter_map(|seed| match seed.value {
+        Status::Value { value } => Some((seed.seed, value)),
+        _ => None,
+    });
+    let plain: Values = scored.map(|(seed, value)| (seed, vec![value])).collect();
+    if number.ratio.is_some_and(|ratio| ratio != 1.0) {
+        return Ok(plain);
+    }
+    let mut resampled = Values::new();
+    for (seed, value) in &plain {
+        let Some(levels) = replicates.cell(&number.dataset, &number.method, *seed) else { return Ok(plain) };
+        let at = |resample: usize| number.quantity.at_levels(std::array::from_fn(|level| levels[level][resample]));
+        let Some(all) = (0..levels[0].len()).map(at).collect::<Option<Vec<f64>>>() else { return Ok(plain) };
+        let Number { dataset, method, quantity, .. } = number;
+        anyhow::ensure!(
+            (all[0] - value[0]).abs() < 1e-9,
+            "{dataset} × {method} × seed {seed}: the predictions give {} for {}, the scores say {}",
+            all[0],
+            quantity.name(),
+            value[0]
+        );
+        resampled.push((*seed, all));
+    }
+    Ok(resampled)
+}
+
+/// The mean of values over their seeds.
+pub(super) fn estimate(values: &Values) -> Option<Estimate> {
+    match values.first() {
+        Some((_, first)) if first.len() > 1 => {
+            two_levels(&values.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>())
+        }
+        _ => over_seeds(&values.iter().map(|(_, value)| value[0]).collect::<Vec<_>>()),
+    }
+}
+
+/// The differences of values over the seeds that both have.
+pub(super) fn differences(one: &Values, other: &Values) -> Values {
+    let pair = |(seed, value): &(u64, Vec<f64>)| {
+        let (_, subtracted) = other.iter().find(|(known, _)| known == seed)?;
+        Some((*seed, value.iter().zip(subtracted).map(|(a, b)| a - b).collect()))
+    };
+    one.iter().filter_map(pair).collect()
+}
+
+/// Compares everything in the results that can be compared.
+///
+/// # Errors
+/// See [`values`].
+pub fn compare(results: &Results, replicates: &Replicates) -> anyhow::Result<Comparisons> {
+    let mut pairs = Vec::new();
+    for dataset in &results.suite.datasets {
+        let mut known: Vec<(Side<'_>, Values)> = Vec::new();
+        for method in results.suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
+            for quantity in Quantity::ALL {
+                if let Some(number) = results.number(&dataset.name, &method.name, quantity, None) {
+                    known.push(((method.name.as_str(), quantity), values(number, replicates)?));
+                }
+            }
+        }
+        for (at, (one, minuend)) in known.iter().enumerate() {
+            for (other, subtrahend) in &known[at + 1..] {
+                let impaired = one.0 == other.0 && one.1 == Quantity::Full && other.1.can_be_negative_transfer();
+                if one.1 == other.1 || impaired {
+                    let difference = estimate(&differences(minuend, subtrahend));
+                    pairs.extend(
+                        difference.map(|difference| Comparison::of(&dataset.name, [*one, *other], &difference)),
+                    );
+                }
+            }
+        }
+    }
+    let mut comparisons = Comparisons { family: None, pairs };
+    comparisons.correct();
+    Ok(comparisons)
+}
+
+impl Comparisons {
+    /// Corrects the comparisons of the proposed method with the others, all together.
+    pub fn correct(&mut self) {
+        let is_of = |one: &Comparison| {
+            one.other_quantity.is_none() && one.method != one.other && (one.method == PROPOSED || one.other == PROPOSED)
+        };
+        self.pairs.iter_mut().for_each(|one| one.p_corrected = None);
+        let mut family: Vec<&mut Comparison> =
+            self.pairs.iter_mut().filter(|one| is_of(one) && one.p.is_some()).collect();
+        let corrected = holm(&family.iter().filter_map(|one| one.p).collect::<Vec<_>>());
+        family.iter_mut().zip(&corrected).for_each(|(one, p)| one.p_corrected = Some(*p));
+        self.family = (!corrected.is_empty()).then(|| {
+            format!("Holm's correction over the {} comparisons of {PROPOSED} with the other methods", corrected.len())
+        });
+    }
+
+    /// The comparison of two sides, whichever way round it is kept.
+    pub fn find(&self, dataset: &str, one: (&str, Quantity), other: (&str, Quantity)) -> Option<Comparison> {
+        self.pairs.iter().filter(|pair| pair.dataset == dataset).find_map(|pair| {
+            let of = |side: (&str, Quantity), method: &str, quantity| side.0 == method && side.1 == quantity;
+            let subtracted = pair.other_quantity.unwrap_or(pair.quantity);
+            if of(one, &pair.method, pair.quantity) && of(other, &pair.other, subtracted) {
+                Some(pair.clone())
+            } else if of(other, &pair.method, pair.quantity) && of(one, &pair.other, subtracted) {
+                Some(pair.reversed())
+            } else {
+                None
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

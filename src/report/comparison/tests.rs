@@ -1,0 +1,105 @@
+use super::*;
+use crate::evaluation::statistics::bootstrap::How;
+use crate::report::SuiteKind;
+use crate::report::results::{Outcome, collect, collect_with};
+use crate::report::samples::{cells, description, difficult, realistic};
+
+fn find(results: &Results, one: (&str, Quantity), other: (&str, Quantity)) -> Option<Comparison> {
+    results.comparisons.find("food_101 & more", one, other)
+}
+
+/// Without predictions a difference is a paired t over the seeds: of two seeds there is an interval and no p.
+#[test]
+fn differences_are_paired_by_seed() {
+    let results = difficult(SuiteKind::Smoke);
+    // Full: 51 and 52 against 55 and 55.
+    let full = find(&results, ("balgrad", Quantity::Full), ("baseline", Quantity::Full)).unwrap();
+    assert_eq!((full.n, full.difference, full.std), (2, 3.5, Some(0.5f64.sqrt())));
+    assert_eq!((full.p, full.effect, full.interval.unwrap().how), (None, None, How::TOverSeeds));
+    let turned = find(&results, ("baseline", Quantity::Full), ("balgrad", Quantity::Full)).unwrap();
+    assert_eq!(turned.difference, -3.5);
+    assert_eq!(turned.interval.unwrap().low, -full.interval.unwrap().high);
+    // A method's full score against an impaired one: 51 and 52 against 21 and 22.
+    let drop = find(&results, ("baseline", Quantity::Full), ("baseline", Quantity::MissingImage)).unwrap();
+    assert_eq!((drop.difference, drop.std), (30.0, Some(0.0)));
+    assert!(find(&results, ("broken", Quantity::Full), ("balgrad", Quantity::Full)).is_none());
+    assert!(find(&results, ("balgrad", Quantity::Full), ("baseline", Quantity::MissingImage)).is_none());
+}
+
+/// The family is the proposed method against each other one; choosing fewer methods makes it smaller.
+#[test]
+fn the_family_is_what_is_shown() {
+    let results = realistic(SuiteKind::Smoke, 5);
+    let count = |results: &Results| results.comparisons.pairs.iter().filter(|one| one.p_corrected.is_some()).count();
+    // 4 other methods, 3 datasets, 9 quantities.
+    assert_eq!(count(&results), 4 * 3 * 9);
+    assert!(results.comparisons.family.as_ref().unwrap().contains("the 108 comparisons"));
+    let fewer = results.restricted(&["emoji-words".into()], &["mslr".into(), "balgrad".into()]).unwrap();
+    assert_eq!((count(&fewer), fewer.comparisons.family.as_ref().unwrap().contains("the 9 ")), (9, true));
+    let all = |results: &Results| {
+        let one = ("balgrad", Quantity::Full);
+        results.comparisons.find("emoji-words", one, ("mslr", Quantity::Full)).unwrap()
+    };
+    assert_eq!(all(&fewer).p, all(&results).p);
+    assert!(all(&fewer).p_corrected <= all(&results).p_corrected);
+    let others = results.restricted(&["emoji-words".into()], &["mslr".into(), "agm".into()]).unwrap();
+    assert_eq!((count(&others), others.comparisons.family), (0, None));
+}
+
+/// Resamples of every cell whose spread over test samples is known: one score in two is higher, one lower, by `spread`.
+fn replicates(spread: f64) -> Replicates {
+    let mut replicates = Replicates::default();
+    for cell in cells() {
+        let Outcome::Scored(scores) = &cell.outcome else { continue };
+        let level = scores.missing.last().unwrap();
+        let five = [scores.full, level.image, level.text, scores.noisy.image, scores.noisy.text];
+        if five.iter().all(|score| score.is_finite()) {
+            let resampled = |score: f64| {
+                let moved = (0..500).map(move |i| score + if i % 2 == 0 { spread } else { -spread });
+                [score].into_iter().chain(moved).collect()
+            };
+            replicates.0.insert((cell.dataset, cell.method, cell.seed), five.map(resampled));
+        }
+    }
+    replicates
+}
+
+/// What all methods share in a resample is no part of a difference, but it is part of a score's interval.
+#[test]
+fn resampled_differences_are_paired_by_sample() {
+    let results = collect_with(description(SuiteKind::Smoke, &[1, 2]), &cells(), &replicates(3.0)).unwrap();
+    let number = results.number("food_101 & more", "balgrad", Quantity::Full, None).unwrap();
+    let interval = number.interval.unwrap();
+    assert_eq!(interval.how, How::Bootstrap);
+    // Both seeds are at 55, so the spread of ±3 over samples is all there is, widened by √2 · 12.706/1.96.
+    assert!((interval.high - 55.0 - 3.0 * 2f64.sqrt() * 12.706_204_7 / 1.959_964).abs() < 1e-4, "{interval:?}");
+    let difference = find(&results, ("balgrad", Quantity::Full), ("baseline", Quantity::Full)).unwrap();
+    assert!(difference.sample_error.unwrap() < 1e-9, "{difference:?}");
+    assert_eq!(difference.interval.unwrap().how, How::Bootstrap);
+    // A NaN among the scores of a cell leaves it without resamples.
+    let words = results.number("words", "baseline", Quantity::Full, None).unwrap();
+    assert_eq!(words.interval.unwrap().how, How::TOverSeeds);
+    // An interval of percentages ends at 0 and 100.
+    let zero = results.number("food_101 & more", "baseline", Quantity::MissingGap, None).unwrap().interval.unwrap();
+    assert!(zero.low >= 0.0 && zero.high <= 100.0);
+}
+
+/// Predictions that do not belong to the scores are told.
+#[test]
+fn predictions_have_to_give_the_scores() {
+    let mut wrong = replicates(1.0);
+    wrong.0.get_mut(&("food_101 & more".into(), "baseline".into(), 2)).unwrap()[0][0] = 50.0;
+    let error = collect_with(description(SuiteKind::Smoke, &[1, 2]), &cells(), &wrong).unwrap_err().to_string();
+    assert_eq!(error, "food_101 & more × baseline × seed 2: the predictions give 50 for full, the scores say 52");
+}
+
+/// Numbers are what they are, with and without resamples.
+#[test]
+fn resampling_changes_no_number() {
+    let suite = || description(SuiteKind::Smoke, &[1, 2]);
+    let (plain, with) =
+        (collect(suite(), &cells()).unwrap(), collect_with(suite(), &cells(), &replicates(2.0)).unwrap());
+    for (one, other) in plain.numbers.iter().zip(&with.numbers) {
+        assert_eq!((one.mean, one.std, &one.seeds), (other.mean, other.std, &other.seeds));
+    }
+}

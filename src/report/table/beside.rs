@@ -1,0 +1,271 @@
+//! Tables beside the paper's: ours, the paper's own, the difference, or both.
+
+use super::cell::{note_on, shown};
+use super::{Table, TableCell};
+use crate::errors;
+use crate::report::SuiteKind;
+use crate::report::quantity::Quantity;
+use crate::report::reference::{NotTranscribed, PrintedTable, Reference};
+use crate::report::results::{DatasetDescription, Results};
+
+/// Whose numbers a table shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Of {
+    /// What was computed.
+    #[default]
+    Ours,
+    /// What the paper prints.
+    Paper,
+    /// Ours minus the paper's.
+    Delta,
+    /// Ours, the paper's in brackets beside it.
+    Both,
+}
+
+impl Of {
+    pub const ALL: [Of; 4] = [Of::Ours, Of::Paper, Of::Delta, Of::Both];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Of::Ours => "ours",
+            Of::Paper => "paper",
+            Of::Delta => "delta",
+            Of::Both => "both",
+        }
+    }
+}
+
+/// A table of ours, named as in the paper, turned into one of another kind. A number of ours is never replaced: what is
+/// not transcribed, and what was not computed, is shown as missing.
+///
+/// # Errors
+/// A usage error if the results are none of the paper's: they have nothing to stand beside.
+pub fn beside(table: Table, name: &str, results: &Results, reference: &Reference, of: Of) -> anyhow::Result<Table> {
+    if of == Of::Ours {
+        return Ok(table);
+    }
+    let suite = &results.suite;
+    let papers = |dataset: &DatasetDescription| reference.tables().any(|(_, table)| table.has_dataset(&dataset.name));
+    if suite.kind == SuiteKind::Smoke || (reference.table(name).is_ok() && !suite.datasets.iter().any(papers)) {
+        return Err(errors::usage(
+            format!("the paper has no numbers for the suite `{}`: its datasets are others", suite.suite),
+            "use `--of ours`, or a suite of the paper's datasets (`--suite paper`)",
+        ));
+    }
+    let printed = reference.table(name);
+    let mut table = table;
+    let mut footnotes = if of == Of::Paper { Vec::new() } else { std::mem::take(&mut table.footnotes) };
+    for cell in table.rows.iter_mut().flat_map(|row| &mut row.cells) {
+        turn(cell, &printed, of, &mut footnotes);
+    }
+    if of == Of::Paper {
+        rank(&mut table);
+        table.mark = MARK.to_owned();
+    }
+    table.footnotes = footnotes;
+    table.caption = caption(&table, reference, of);
+    Ok(table)
+}
+
+/// What the paper's own numbers are called.
+const MARK: &str = "the paper's own numbers";
+
+fn caption(table: &Table, reference: &Reference, of: Of) -> String {
+    let cited = format!("{} ({})", reference.paper.title, reference.paper.venue);
+    match of {
+        Of::Ours => table.caption.clone(),
+        Of::Paper => format!(
+            "{cited}: {MARK}, as printed. Best in bold, second best underlined, by the numbers; * as marked in the paper."
+        ),
+        Of::Delta => format!("Ours minus the numbers of {cited}, in percentage points. Ours: {}", table.caption),
+        Of::Both => format!("In brackets beside ours: the numbers of {cited}. {}", table.caption),
+    }
+}
+
+/// Gives a cell the paper's number, and shows what is wanted of both.
+fn turn(cell: &mut TableCell, printed: &Result<&PrintedTable, NotTranscribed>, of: Of, footnotes: &mut Vec<String>) {
+    let quantity = Quantity::ALL.into_iter().find(|quantity| quantity.name() == cell.quantity);
+    let number = match (printed, quantity) {
+        (Ok(table), Some(quantity)) => table
+            .get(quantity, &cell.dataset, &cell.method)
+            .ok_or_else(|| "the paper's table has no such number".to_owned()),
+        (Err(missing), _) => Err(missing.to_string()),
+        (Ok(_), None) => Err("the paper's table has no such number".to_owned()),
+    };
+    cell.paper_value = number.as_ref().ok().map(|number| number.value());
+    // A result that is no number has no difference either.
+    cell.difference = cell.mean.zip(cell.paper_value).map(|(ours, papers)| ours - papers);
+    let papers = number.as_ref().map_or_else(|_| MISSING.to_owned(), ToString::to_string);
+    match of {
+        Of::Ours => {}
+        Of::Both => cell.paper = papers,
+        Of::Delta => {
+            let signed = |difference: f64| match shown(difference) {
+                text if difference > 0.0 && text != "0.00" => format!("+{text}"),
+                text => text,
+            };
+            let ours = cell.text.clone();
+            cell.text = match (cell.difference, cell.mean) {
+                (Some(difference), _) => signed(difference),
+                // Why there is none of ours stands in its own note.
+                (None, None) => ours,
+                (None, Some(_)) => MISSING.to_owned(),
+            };
+            (cell.std, cell.best, cell.second, cell.within_noise, cell.negative_transfer) =
+                (String::new(), false, false, false, false);
+        }
+        Of::Paper => {
+            let marked =
+                |table: &&PrintedTable| quantity.is_some_and(|q| table.is_marked(q, &cell.dataset, &cell.method));
+            let negative_transfer = printed.as_ref().is_ok_and(marked);
+            *cell = TableCell {
+                text: papers,
+                status: if number.is_ok() { "value" } else { "not-transcribed" },
+                negative_transfer,
+                paper_value: cell.paper_value,
+                ..TableCell::empty(&cell.dataset, &cell.method, cell.quantity)
+            };
+        }
+    }
+    if let Err(cause) = number {
+        note_on(cell, cause, footnotes);
+    }
+}
+
+const MISSING: &str = "—";
+
+/// Ranks the paper's numbers among themselves.
+fn rank(table: &mut Table) {
+    let known: Vec<(String, &str, f64)> = table
+        .rows
+        .iter()
+        .flat_map(|row| &row.cells)
+        .filter_map(|cell| Some((cell.dataset.clone(), cell.quantity, cell.paper_value?)))
+        .collect();
+    for cell in table.rows.iter_mut().flat_map(|row| &mut row.cells) {
+        let (Some(value), Some(quantity)) =
+            (cell.paper_value, Quantity::ALL.into_iter().find(|quantity| quantity.name() == cell.quantity))
+        else {
+            continue;
+        };
+        let mut distinct: Vec<f64> = known
+            .iter()
+            .filter(|(dataset, name, _)| *dataset == cell.dataset && *name == cell.quantity)
+            .map(|(_, _, value)| if quantity.higher_is_better() { -value } else { *value })
+            .collect();
+        let comparable = distinct.len() > 1;
+        distinct.sort_by(f64::total_cmp);
+        distinct.dedup();
+        let place = |at: usize| distinct.get(at).is_some_and(|known| known.abs() == value.abs());
+        (cell.best, cell.second) = (comparable && place(0), comparable && place(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::reference::committed;
+    use crate::report::results::{Cell, collect};
+    use crate::report::samples::{difficult, realistic, scored};
+    use crate::report::table::{table1, table2, table3};
+
+    /// Results with the names of the paper's datasets and methods.
+    fn paper() -> Results {
+        let mut suite = realistic(SuiteKind::Paper, 2).suite;
+        suite.datasets.truncate(2);
+        suite.seeds = vec![1];
+        let names = ["food101", "hateful-memes"];
+        let methods = ["baseline", "balgrad"];
+        suite.methods.iter_mut().zip(methods).for_each(|(method, name)| method.name = name.into());
+        for (dataset, name) in suite.datasets.iter_mut().zip(names) {
+            dataset.name = name.into();
+            dataset.methods = methods.map(str::to_owned).to_vec();
+        }
+        let cell = |dataset: &str, method: &str, full| Cell {
+            dataset: dataset.into(),
+            method: method.into(),
+            seed: 1,
+            outcome: scored(full, 20.0, 60.0),
+        };
+        collect(suite, &[cell("food101", "baseline", 75.5), cell("food101", "balgrad", 80.324)]).unwrap()
+    }
+
+    fn of(of: Of) -> Table {
+        let results = paper();
+        beside(table1(&results), "table1", &results, &committed(), of).unwrap()
+    }
+
+    fn texts(table: &Table, row: usize) -> Vec<&str> {
+        table.rows[row].cells.iter().map(|cell| cell.text.as_str()).collect()
+    }
+
+    #[test]
+    fn ours_is_left_as_it_is() {
+        let results = paper();
+        assert_eq!(of(Of::Ours), table1(&results));
+        assert!(of(Of::Ours).rows[0].cells.iter().all(|cell| cell.paper_value.is_none()));
+    }
+
+    /// The paper's numbers are ranked among themselves and marked as the paper marks them; what is missing of ours does
+    /// not matter.
+    #[test]
+    fn the_papers_table_is_the_papers() {
+        let table = of(Of::Paper);
+        assert_eq!(texts(&table, 0), ["76.01", "80.32", "65.10", "67.35"]);
+        assert_eq!(texts(&table, 4), ["50.53", "39.54", "8.74", "8.28"]);
+        let best: Vec<bool> = table.rows[4].cells.iter().map(|cell| cell.best).collect();
+        assert_eq!(best, [false, true, false, true]);
+        assert!(table.rows[0].cells.iter().all(|cell| cell.std.is_empty() && cell.mean.is_none()));
+        assert!(table.footnotes.is_empty() && table.caption.contains(&table.mark));
+    }
+
+    /// The difference is that of the unrounded mean; where ours is missing, it is missing, and says why.
+    #[test]
+    fn a_difference_has_a_sign() {
+        let table = of(Of::Delta);
+        assert_eq!(texts(&table, 0), ["-0.51", "0.00", "—", "—"]);
+        assert_eq!(texts(&table, 1), ["+7.01", "-5.49", "—", "—"]);
+        assert!((table.rows[0].cells[1].difference.unwrap() - 0.004).abs() < 1e-9);
+        assert!(table.rows[0].cells[2].note.contains("not run"));
+        assert!(table.caption.contains("reproduction"), "{}", table.caption);
+    }
+
+    /// A number of ours that is missing stays missing beside the paper's.
+    #[test]
+    fn both_stand_side_by_side() {
+        let table = of(Of::Both);
+        assert_eq!(texts(&table, 0), ["75.50", "80.32", "—", "—"]);
+        let papers: Vec<&str> = table.rows[0].cells.iter().map(|cell| cell.paper.as_str()).collect();
+        assert_eq!(papers, ["76.01", "80.32", "65.10", "67.35"]);
+        assert_eq!(table.rows[0].cells[2].mean, None);
+    }
+
+    #[test]
+    fn what_is_not_transcribed_says_so() {
+        let results = paper();
+        for (of, text) in [(Of::Paper, "—"), (Of::Both, "40.00"), (Of::Delta, "—")] {
+            let table = beside(table3(&results), "table3", &results, &committed(), of).unwrap();
+            assert_eq!(table.rows[0].cells[1].text, text);
+            let told = table.footnotes.iter().any(|note| note.starts_with("the paper's table3 is not transcribed"));
+            assert!(told, "{:?}", table.footnotes);
+        }
+        // The paper's Table 2 has neither MSLR nor a column of ours that it does not print.
+        let mut other = paper();
+        other.suite.methods[0].name = "mslr".into();
+        let table = beside(table2(&other), "table2", &other, &committed(), Of::Paper).unwrap();
+        assert_eq!(texts(&table, 0)[..2], ["—", "80.32"]);
+        assert_eq!(table.rows[0].cells[0].note, "the paper's table has no such number");
+    }
+
+    #[test]
+    fn other_suites_have_no_paper_beside_them() {
+        let refused = |results: &Results| {
+            beside(table1(results), "table1", results, &committed(), Of::Both).unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(&difficult(SuiteKind::Smoke)),
+            "the paper has no numbers for the suite `example`: its datasets are others"
+        );
+        refused(&difficult(SuiteKind::Trial));
+    }
+}

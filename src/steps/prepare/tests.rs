@@ -1,0 +1,77 @@
+use super::*;
+use crate::datasets::reader;
+
+fn counts(of: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    of.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect()
+}
+
+fn step(name: &str, subset: Option<u32>, expected: &[(&str, u64)]) -> Prepare {
+    let reader = reader(name).unwrap();
+    let options = reader.options(toml::Table::new()).unwrap();
+    Prepare { name: name.to_owned(), reader, options, subset, counts: counts(expected) }
+}
+
+fn about(samples: [usize; 3], found: &[(&str, u64)]) -> About {
+    let samples = Split::ALL.map(|split| split.name().to_owned()).into_iter().zip(samples).collect();
+    let task = TaskKind::Multiclass;
+    About { task, metric: None, classes: vec![], samples, dropped: counts(&[("blank", 2)]), found: counts(found) }
+}
+
+fn accept(step: &Prepare, about: &About) -> Result<(), String> {
+    let bytes = serde_json::to_vec(about).unwrap();
+    step.accept(&|name| {
+        assert_eq!(name, "about");
+        Ok(bytes.clone())
+    })
+    .map_err(|error| format!("{error:#}"))
+}
+
+/// What is expected changes no key, so that a dataset is prepared once, whoever expects what of it.
+#[test]
+fn expectations_are_no_part_of_the_key() {
+    let list = |step: &Prepare| {
+        let mut list = Ingredients::default();
+        step.ingredients(&mut list);
+        list.key()
+    };
+    for name in ["memotion", "emoji-match"] {
+        assert_eq!(list(&step(name, None, &[])), list(&step(name, None, &[("train", 5)])), "{name}");
+        assert_ne!(list(&step(name, None, &[])), list(&step(name, Some(5), &[])), "{name}");
+    }
+}
+
+/// Of pictures from the wild what was found is compared, of known ones the samples, of a subset as many as there can be.
+#[test]
+fn what_was_found_is_held_against_what_is_expected() {
+    let found = about([7, 1, 1], &[("rows", 10), ("remark", 3)]);
+    accept(&step("memotion", None, &[("rows", 10), ("other", 7)]), &found).unwrap();
+    accept(&step("memotion", None, &[]), &found).unwrap();
+    let told = accept(&step("memotion", Some(2), &[("rows", 11)]), &found).unwrap_err();
+    assert_eq!(
+        told,
+        "the archives of memotion do not hold what its manifest expects: rows: expected 11, found 10; left out: \
+         {\"blank\": 2}"
+    );
+    let expected = [("train", 7), ("val", 1), ("test", 1)];
+    accept(&step("emoji-match", None, &expected), &about([7, 1, 1], &[])).unwrap();
+    accept(&step("emoji-match", Some(5), &expected), &about([5, 1, 1], &[])).unwrap();
+    let told = accept(&step("emoji-match", Some(5), &expected), &about([4, 1, 1], &[])).unwrap_err();
+    assert!(told.contains("train: expected 5, found 4"), "{told}");
+    let told = accept(&step("emoji-match", None, &expected), &about([7, 0, 1], &[])).unwrap_err();
+    assert!(told.contains("val: expected 1, found 0"), "{told}");
+}
+
+/// The metric is written only where it is not that of the task, so that what is known of older datasets keeps its bytes.
+#[test]
+fn the_metric_is_told_where_it_differs() {
+    let plain = about([1, 1, 1], &[]);
+    assert_eq!(plain.metric(), Metric::Accuracy);
+    let text = serde_json::to_string(&plain).unwrap();
+    assert!(text.starts_with("{\"task\":\"multiclass\",\"classes\":[],\"samples\""), "{text}");
+    let scored = About { metric: Some(Metric::F1Macro), ..plain };
+    let text = serde_json::to_string(&scored).unwrap();
+    assert!(text.contains("\"metric\":\"f1-macro\""), "{text}");
+    assert_eq!(serde_json::from_str::<About>(&text).unwrap().metric(), Metric::F1Macro);
+    assert_eq!(reader("memotion").unwrap().metric, Metric::F1Macro);
+    assert!(["food101", "cub-200-2011"].iter().all(|name| reader(name).unwrap().metric == Metric::Accuracy));
+}
