@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn the_mark_is_kept() {
         let copy = tempfile::tempdir().unwrap();
-        let text = std::fs::read_to_string(folder().join(TEMPLATE)).unwrap();
+        let text = std::fs::read_to_string(folder().path(TEMPLATE)).unwrap();
         let text: String = text.replace("<<mark|latex>>", "") + "% <<mark|latex>>\n";
         std::fs::write(copy.path().join(TEMPLATE), text).unwrap();
         let error = document(&example(SuiteKind::Smoke), &copy.path().into()).unwrap_err().to_string();
