@@ -2,6 +2,7 @@
 
 mod added_method;
 mod browser;
+mod bundle;
 mod data;
 mod fetch;
 mod fetch_open;
