@@ -1,6 +1,7 @@
 //! Tests of the whole program, and of whole rooms against recorded references.
 
 mod added_method;
+mod browser;
 mod bundle;
 mod data;
 mod fetch;
