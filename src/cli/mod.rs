@@ -29,6 +29,7 @@ use clap::{Parser, Subcommand};
 pub use project::{Planned, Project};
 
 use crate::errors::{self, Class};
+use crate::experiments::Seeds;
 
 /// Reproduces "See-Saw Modality Balance" (NAACL 2025) from its downloads to its tables.
 ///
@@ -63,6 +64,9 @@ pub struct Global {
     /// Use so many samples of each split, drawn once and by class; results are labelled a trial
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub subset: Option<u32>,
+    /// Train with other seeds than the suite's: how many, from 1 on, or a list such as 1,2,7
+    #[arg(long, global = true, value_name = "N|LIST", value_parser = crate::experiments::seeds)]
+    pub seeds: Option<Seeds>,
     /// A folder of templates that go before the project's, each by its name
     #[arg(long, global = true, value_name = "DIR")]
     pub templates: Option<PathBuf>,
