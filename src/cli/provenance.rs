@@ -21,6 +21,9 @@ use crate::steps::render::Render;
 use crate::steps::{Kind, fetch};
 use crate::store::Digest;
 
+/// Files of other makers, which have written before.
+const COMPANIONS: [&str; 4] = ["claims.json", "claims.md", "report.html", "report.tex"];
+
 /// Both files, by name.
 ///
 /// # Errors
@@ -48,7 +51,8 @@ pub fn files(finished: &Finished<'_>) -> anyhow::Result<Vec<(String, Vec<u8>)>> 
         files: record::files(graph, nodes),
     };
     let json = provenance.to_json();
-    let mut crate_json = serde_json::to_vec_pretty(&ro_crate::ro_crate(&provenance, &json))?;
+    let companions: Vec<&str> = COMPANIONS.into_iter().filter(|name| planned.out.join(name).is_file()).collect();
+    let mut crate_json = serde_json::to_vec_pretty(&ro_crate::ro_crate(&provenance, &json, &companions))?;
     crate_json.push(b'\n');
     Ok(vec![(record::FILE.to_owned(), json), (ro_crate::FILE.to_owned(), crate_json)])
 }
