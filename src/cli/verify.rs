@@ -145,6 +145,12 @@ fn repeat(
         None => Ok(()),
     })?;
     let cells = rerun::choose(&graph, &provenance, count, seed);
+    if cells.is_empty() {
+        return Err(errors::usage(
+            "no cell of this run was trained and evaluated, so that none can be trained again",
+            "verify it without --rerun",
+        ));
+    }
     take_over_archives(global, &graph, engine)?;
     let display =
         Display::new(graph.needed_for(&cells).len(), if global.quiet { Style::Quiet } else { Style::Automatic });
