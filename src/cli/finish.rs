@@ -112,6 +112,8 @@ fn fingerprint(finished: &Finished) -> Digest {
         let digest = Digest::of_file(&finished.project.experiments().join(name));
         told += &digest.map_or_else(|_| "\nnone".to_owned(), |(digest, _)| format!("\n{digest}"));
     }
+    told += "\n";
+    told += &super::provenance::fingerprint(finished);
     Digest::of(told.as_bytes())
 }
 

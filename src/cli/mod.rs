@@ -126,7 +126,7 @@ impl Cli {
             Command::Export(ref args) => return export::run(&self.global, args).map(Some),
             // Training alone needs libtorch.
             Command::Verify(ref args) if args.rerun.is_none() => {
-                return verify::run(&self.global, args, None).map(Some);
+                return verify::light(&self.global, args).map(Some);
             }
             Command::Verify(_) => None,
             _ => project::device_without_libtorch(&self.global.device)?,
@@ -169,7 +169,7 @@ impl Cli {
             Command::Methods(args) => methods::run(args),
             Command::Mirror(args) => mirror::run(&self.global, args),
             Command::Export(args) => export::run(&self.global, args),
-            Command::Verify(args) => verify::run(&self.global, args, Some(device()?)),
+            Command::Verify(args) => verify::run(&self.global, args, device()?),
             Command::Audit(args) => audit::run(&self.global, args),
             Command::Claims(args) => claims::run(&self.global, args, device()?),
             Command::Doctor(args) => doctor::run(&self.global, args),
