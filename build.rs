@@ -1,15 +1,23 @@
 //! Tells the linker where libtorch is, so that binaries and tests start without `LD_LIBRARY_PATH`, and the program
-//! which version it was built with, since that is part of every key that stands for a computation on tensors.
+//! which version it was built with, since that is part of every key that stands for a computation on tensors, and what its
+//! own source was.
 
 use std::path::Path;
 
+#[path = "src/provenance/source_digest.rs"]
+mod source_digest;
+
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
+    // The source names itself in the provenance of results. Whatever is read here is compiled again when it changes.
+    source_digest::PARTS.iter().for_each(|part| println!("cargo:rerun-if-changed={part}"));
+    let root = std::env::var("CARGO_MANIFEST_DIR").expect("set by cargo");
+    let source = source_digest::source_digest(Path::new(&root)).expect("the program's source is there");
+    println!("cargo:rustc-env=SEESAW_SOURCE_SHA256={source}");
     // Set by torch-sys, whose build script has found libtorch before this one runs.
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
     // A clone that was moved, or copied with its `target`, still starts: `target/PROFILE/seesaw` finds `.libtorch`.
-    if Path::new(&lib).starts_with(std::env::var("CARGO_MANIFEST_DIR").expect("set by cargo")) {
+    if Path::new(&lib).starts_with(&root) {
         let macos = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos");
         let origin = if macos { "@loader_path" } else { "$ORIGIN" };
         println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{origin}/../../.libtorch/lib");

@@ -18,6 +18,7 @@
 //! | [`training`] | embedding layers, fusion, heads, optimisers, the loop | [`methods`] |
 //! | [`evaluation`] | metrics, robustness, statistics over seeds | |
 //! | [`report`] | tables, figures, results | [`evaluation`] |
+//! | [`provenance`] | where results came from; bundles that carry a run to another machine, and their check | [`engine`], [`steps`], [`store`], [`archives`] |
 //! | [`calibration`] | what this machine can do, for estimates alone | [`engine`], [`training`], [`datasets`] |
 //! | [`mirror`] | imitations of archives and weights for tests, made and served on this machine | [`archives`], [`datasets`] |
 //!
@@ -38,6 +39,7 @@ pub mod manifests;
 pub mod methods;
 pub mod mirror;
 pub mod progress;
+pub mod provenance;
 pub mod random;
 pub mod report;
 pub mod steps;

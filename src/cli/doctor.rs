@@ -1,6 +1,6 @@
 //! `seesaw doctor`: looks at this machine and tells, in words, what is there and what is missing.
 
-mod probes;
+pub(super) mod probes;
 
 use std::process::ExitCode;
 

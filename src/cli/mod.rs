@@ -5,6 +5,7 @@ mod claims;
 mod data;
 mod doctor;
 mod explain;
+mod export;
 mod fetch;
 pub mod finish;
 mod methods;
@@ -12,9 +13,11 @@ mod mirror;
 mod output;
 mod plan;
 mod project;
+mod provenance;
 mod run;
 mod status;
 mod trace;
+mod verify;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -89,6 +92,10 @@ enum Command {
     Fetch(fetch::Args),
     /// Look at a dataset: counts, what was left out and why, a few samples
     Data(data::Args),
+    /// Pack a finished run into one file that others can check
+    Export(export::Args),
+    /// Check a file that `export` wrote: every hash, every key, every number; and train some of it again
+    Verify(verify::Args),
     /// Make and serve a small imitation of the datasets and weights, to try everything without them
     Mirror(mirror::Args),
     /// Hold the paper's claims against a suite's results: a verdict for each, with its numbers
@@ -109,6 +116,12 @@ impl Cli {
             Command::Methods(ref args) => return methods::run(args).map(Some),
             Command::Audit(ref args) => return audit::run(&self.global, args).map(Some),
             Command::Mirror(ref args) => return mirror::run(&self.global, args).map(Some),
+            Command::Export(ref args) => return export::run(&self.global, args).map(Some),
+            // Training alone needs libtorch.
+            Command::Verify(ref args) if args.rerun.is_none() => {
+                return verify::run(&self.global, args, None).map(Some);
+            }
+            Command::Verify(_) => None,
             _ => project::device_without_libtorch(&self.global.device)?,
         };
         let Some(device) = device else { return Ok(None) };
@@ -124,9 +137,10 @@ impl Cli {
             Command::Data(args) => data::run(&self.global, args, device).map(Some),
             Command::Methods(args) => methods::run(args).map(Some),
             Command::Mirror(args) => mirror::run(&self.global, args).map(Some),
+            Command::Export(args) => export::run(&self.global, args).map(Some),
+            Command::Verify(_) | Command::Doctor(_) => Ok(None),
             Command::Audit(args) => audit::run(&self.global, args).map(Some),
             Command::Claims(args) => claims::run(&self.global, args, device).map(Some),
-            Command::Doctor(_) => Ok(None),
         }
     }
 
@@ -145,6 +159,8 @@ impl Cli {
             Command::Data(args) => data::run(&self.global, args, device()?),
             Command::Methods(args) => methods::run(args),
             Command::Mirror(args) => mirror::run(&self.global, args),
+            Command::Export(args) => export::run(&self.global, args),
+            Command::Verify(args) => verify::run(&self.global, args, Some(device()?)),
             Command::Audit(args) => audit::run(&self.global, args),
             Command::Claims(args) => claims::run(&self.global, args, device()?),
             Command::Doctor(args) => doctor::run(&self.global, args),

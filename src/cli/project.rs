@@ -97,10 +97,15 @@ impl Project {
         }
         let manifests = self.load_manifests(global, interrupt)?;
         let graph = plan::build(&suite, &manifests, &self.templates(global))?;
+        let out = self.out(global, &suite.name);
+        Ok(Planned { suite, manifests, graph, out })
+    }
+
+    /// Where a suite's results go: trials have folders of their own.
+    pub fn out(&self, global: &Global, suite: &str) -> PathBuf {
         let mirrored = if global.mirror.is_some() { ".mirror" } else { "" };
         let reduced = global.subset.map_or_else(String::new, |subset| format!(".subset-{subset}"));
-        let out = self.root.join("out").join(format!("{}{mirrored}{reduced}", suite.name));
-        Ok(Planned { suite, manifests, graph, out })
+        self.root.join("out").join(format!("{suite}{mirrored}{reduced}"))
     }
 
     /// The store's folder: `--store`, `SEESAW_STORE`, or `.seesaw` in the project.
@@ -124,7 +129,7 @@ impl Project {
     }
 }
 
-fn available_cores() -> usize {
+pub(super) fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

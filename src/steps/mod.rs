@@ -157,10 +157,6 @@ trait Compute: Step {
 /// # Errors
 /// What went wrong, for a person; an error of class interrupted if a stop was asked for.
 pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
-    fn of<S: Compute>(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
-        let step: &dyn Any = step;
-        step.downcast_ref::<S>().context("the step is of another kind than it says")?.compute(job)
-    }
     if step.kind().uses_tensors() {
         crate::encoders::plain_numerics(job.device)?;
     }
@@ -176,6 +172,23 @@ pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
         Kind::Collect => of::<collect::Collect>(step, job),
         Kind::Render => of::<render::Render>(step, job),
     }
+}
+
+/// Collects or renders, and nothing else, for a program that does not load libtorch.
+///
+/// # Errors
+/// See [`execute`].
+pub fn execute_report(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+    match step.kind() {
+        Kind::Collect => of::<collect::Collect>(step, job),
+        Kind::Render => of::<render::Render>(step, job),
+        other => anyhow::bail!("a step of kind `{}` is no report", other.name()),
+    }
+}
+
+fn of<S: Compute>(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+    let step: &dyn Any = step;
+    step.downcast_ref::<S>().context("the step is of another kind than it says")?.compute(job)
 }
 
 /// Output name → file in the job's folder.

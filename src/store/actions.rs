@@ -44,10 +44,15 @@ fn seal(key: Digest, action: &Action) -> Digest {
 }
 
 impl Store {
+    /// Where the record under this key lies, if it is there.
+    pub fn action_path(&self, key: Digest) -> std::path::PathBuf {
+        self.sharded("actions", &key.to_string(), ".json")
+    }
+
     /// The action recorded under `key`. A file that is not what was written (cut, edited, of another key) counts as
     /// absent: the step is done again.
     pub fn action(&self, key: Digest) -> Option<Action> {
-        let path = self.sharded("actions", &key.to_string(), ".json");
+        let path = self.action_path(key);
         let text = std::fs::read(&path).ok()?;
         let sealed: Option<Sealed> = serde_json::from_slice(&text).ok();
         let whole =
@@ -67,7 +72,7 @@ impl Store {
         let sealed = Sealed { key, seal: seal(key, action), action: action.clone() };
         let mut text = serde_json::to_vec_pretty(&sealed).expect("actions are plain data");
         text.push(b'\n');
-        let path = self.sharded("actions", &key.to_string(), ".json");
+        let path = self.action_path(key);
         self.write_file(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
         let latest = self.latest_path(&action.label);
         self.write_file(&latest, format!("{key}\n").as_bytes())

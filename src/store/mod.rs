@@ -15,6 +15,7 @@
 //! by hash when a step uses them, never by their modification time.
 
 mod actions;
+mod adopt;
 mod digest;
 mod files;
 mod ingredients;

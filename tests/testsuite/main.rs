@@ -1,6 +1,8 @@
 //! Tests of the whole program, and of whole rooms against recorded references.
 
 mod added_method;
+mod bundle;
+mod claims;
 mod data;
 mod fetch;
 mod fetch_open;

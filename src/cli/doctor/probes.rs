@@ -100,7 +100,7 @@ fn available_memory(meminfo: &str) -> Option<u64> {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn features() -> Vec<&'static str> {
+pub(in crate::cli) fn features() -> Vec<&'static str> {
     let found = [
         ("avx2", std::arch::is_x86_feature_detected!("avx2")),
         ("fma", std::arch::is_x86_feature_detected!("fma")),
@@ -110,7 +110,7 @@ fn features() -> Vec<&'static str> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn features() -> Vec<&'static str> {
+pub(in crate::cli) fn features() -> Vec<&'static str> {
     Vec::new()
 }
 
@@ -221,7 +221,7 @@ fn first_line(text: &str) -> Option<String> {
 }
 
 /// What a command prints on standard output, if it starts, succeeds and ends in time.
-fn answer(command: &mut Command) -> Option<String> {
+pub(in crate::cli) fn answer(command: &mut Command) -> Option<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let mut stdout = child.stdout.take()?;
     // Read on a thread of its own, so that a command which fills the pipe does not wait for us.

