@@ -21,7 +21,10 @@ fn the_papers_numbers_are_audited() {
     let project = project();
     let text = project.succeed(&["audit"]);
     let line = |words: &[&str]| text.lines().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(line(&["two tables", "table2 missing-text hateful-memes balgrad", "printed 57.48", "57.58 (table1)"]), "{text}");
+    assert!(
+        line(&["two tables", "table2 missing-text hateful-memes balgrad", "printed 57.48", "57.58 (table1)"]),
+        "{text}"
+    );
     assert!(line(&["unmarked negative transfer", "table1 missing-image hateful-memes mslr", "66.04"]), "{text}");
     let audit: serde_json::Value = serde_json::from_str(&project.succeed(&["audit", "--json"])).unwrap();
     assert_eq!(audit["findings"].as_array().unwrap().len(), 4);
