@@ -38,7 +38,7 @@ pub type Files = Vec<(String, Vec<u8>)>;
 /// Makes some files. A maker is called only when something has changed.
 type Maker = fn(&Finished) -> anyhow::Result<Files>;
 
-const MAKERS: &[Maker] = &[claims::files, super::provenance::files];
+const MAKERS: &[Maker] = &[claims::files, super::report::files, super::provenance::files];
 
 /// The version of what the makers make: raised when they would make other files of the same run.
 const RECIPE: u64 = 1;

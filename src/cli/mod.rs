@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod project;
 mod provenance;
+mod report;
 mod run;
 mod status;
 mod trace;
@@ -84,6 +85,8 @@ enum Command {
     Status(status::Args),
     /// Tell why one step would run, or would not, and what its key is made of
     Explain(explain::Args),
+    /// Make the report of a suite from what the store holds, without computing anything
+    Report(report::Args),
     /// Look inside a training: sum up its trace, draw its curves, export them
     Trace(trace::Args),
     /// List the training methods with their options, defaults and sources
@@ -133,6 +136,7 @@ impl Cli {
             Command::Status(args) => status::run(&self.global, args, device).map(Some),
             Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
             Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
+            Command::Report(args) => report::run(&self.global, args, device).map(Some),
             Command::Trace(args) => trace::run(&self.global, args, device).map(Some),
             Command::Data(args) => data::run(&self.global, args, device).map(Some),
             Command::Methods(args) => methods::run(args).map(Some),
@@ -155,6 +159,7 @@ impl Cli {
             Command::Status(args) => status::run(&self.global, args, device()?),
             Command::Explain(args) => explain::run(&self.global, args, device()?),
             Command::Fetch(args) => fetch::run(&self.global, args, device()?),
+            Command::Report(args) => report::run(&self.global, args, device()?),
             Command::Trace(args) => trace::run(&self.global, args, device()?),
             Command::Data(args) => data::run(&self.global, args, device()?),
             Command::Methods(args) => methods::run(args),

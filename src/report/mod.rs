@@ -3,13 +3,16 @@
 //! [`results`] collects scores into [`results::Results`], the one thing that tables and figures see and that
 //! `results.json` holds, with what [`summary`] makes of a training's [`trace`]; [`table`] lays tables out and [`render`]
 //! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered. [`reference`] holds the paper's own
-//! numbers, which [`audit`] checks.
+//! numbers, which [`audit`] checks. [`html`] is the report: one page with all of it.
 
 pub mod audit;
 pub mod claims;
 pub mod comparison;
 pub mod escape;
 pub mod figure;
+pub mod html;
+pub mod latex;
+pub mod open_questions;
 pub mod quantity;
 pub mod reference;
 pub mod render;

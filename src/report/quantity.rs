@@ -83,7 +83,7 @@ impl Quantity {
         }
     }
 
-    fn unit(self) -> &'static str {
+    pub fn unit(self) -> &'static str {
         match self {
             Quantity::MissingGap | Quantity::NoisyGap => "percentage points",
             _ => "percent",

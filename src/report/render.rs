@@ -64,7 +64,7 @@ pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow
     target.check(&methods)?;
     match target.kind {
         Kind::Table(which) => {
-            let table = table_of(target, which, results);
+            let table = layout(which, target.name, results);
             let filled = |format| Ok((format, fill(target, format, folders, &table)?.into_bytes()));
             TABLE_FORMATS.into_iter().map(filled).collect()
         }
@@ -81,12 +81,13 @@ pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow
     }
 }
 
-fn table_of(target: &Target, which: target::Table, results: &Results) -> Table {
+/// A table laid out; `name` is its target's.
+pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
     match which {
         target::Table::One => table::table1(results),
         target::Table::Two => table::table2(results),
         target::Table::Three => table::table3(results),
-        target::Table::Four | target::Table::Five => table::one_more(results, target.name),
+        target::Table::Four | target::Table::Five => table::one_more(results, name),
     }
 }
 
@@ -103,7 +104,7 @@ pub fn beside(
     (of, format): (Of, &str),
 ) -> anyhow::Result<String> {
     let Kind::Table(which) = target.kind else { anyhow::bail!("{} is no table", target.name) };
-    let table = table::beside(table_of(target, which, results), target.name, results, reference, of)?;
+    let table = table::beside(layout(which, target.name, results), target.name, results, reference, of)?;
     if format == "json" {
         return Ok(serde_json::to_string_pretty(&table)? + "\n");
     }
@@ -171,7 +172,7 @@ fn shows(format: &str, output: &str, mark: &str) -> bool {
 }
 
 /// Each line up to its first percent sign that is not escaped.
-fn without_latex_comments(text: &str) -> String {
+pub(super) fn without_latex_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let mut escaped = false;

@@ -1,6 +1,7 @@
 //! Tests of the whole program, and of whole rooms against recorded references.
 
 mod added_method;
+mod browser;
 mod bundle;
 mod claims;
 mod data;
@@ -12,5 +13,6 @@ mod mirror;
 mod paper;
 mod project;
 mod runs;
+mod schema;
 mod suites;
 mod support;

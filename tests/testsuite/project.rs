@@ -45,6 +45,9 @@ target = "table1"
 target = "figure4"
 "#;
 
+/// Files that tell when and how fast steps ran: they are not the same after another run.
+const TELL_TIMES: [&str; 2] = ["report.html", ".finished.json"];
+
 pub struct Project {
     _folder: tempfile::TempDir,
     pub root: PathBuf,
@@ -111,7 +114,7 @@ impl Project {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Every file under `out/tiny`, by name.
+    /// Every file under `out/tiny` that is a result of steps, by name.
     pub fn results(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
         std::fs::read_dir(self.root.join("out/tiny"))
             .unwrap()
@@ -119,6 +122,7 @@ impl Project {
                 let path = entry.unwrap().path();
                 (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())
             })
+            .filter(|(name, _)| !TELL_TIMES.contains(&name.as_str()))
             .collect()
     }
 }

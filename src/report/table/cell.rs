@@ -33,7 +33,7 @@ fn ranks(quantity: Quantity, numbers: &[Option<&Number>]) -> Vec<usize> {
 }
 
 /// A number as the table shows it.
-pub(super) fn shown(number: f64) -> String {
+pub(in crate::report) fn shown(number: f64) -> String {
     let text = format!("{number:.2}");
     // A gap of rounding errors is no negative number.
     if text == "-0.00" { "0.00".into() } else { text }

@@ -1,0 +1,94 @@
+//! `seesaw report SUITE`, and the report that every run leaves in `out/SUITE/`.
+
+mod gather;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::finish::{Files, Finished};
+use super::{Global, Project};
+use crate::engine::run::NodeOutcome;
+use crate::engine::survey::State;
+use crate::interrupt::Interrupt;
+use crate::report::{html, latex};
+use crate::steps::Absence;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The suite: the name of a file in `experiments/`, without `.toml`
+    suite: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was made, for scripts.
+#[derive(Serialize)]
+struct Made {
+    suite: String,
+    written: Vec<PathBuf>,
+    /// What the report says is missing, and why.
+    missing: Vec<html::Failure>,
+}
+
+/// Makes the report from what the store holds.
+///
+/// # Errors
+/// If the suite has no results yet, or a file cannot be written.
+pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+    let project = Project::find(global)?;
+    let engine = project.engine(global, device, Interrupt::default())?;
+    let planned = project.planned(global, &args.suite, &engine.interrupt)?;
+    let not_yet = || NodeOutcome::Absent(Absence::NotRun(gather::NOT_YET.to_owned()));
+    let outcome = |state| match state {
+        State::Done(key, action) => NodeOutcome::Done(key, action),
+        _ => not_yet(),
+    };
+    let nodes: Vec<NodeOutcome> = engine.survey(&planned.graph).into_iter().map(outcome).collect();
+    let finished = Finished { project: &project, global, planned: &planned, engine: &engine, nodes: &nodes };
+    let report = gather::gather(&finished)?;
+    let mut written = Vec::new();
+    for (name, bytes) in made(&finished, &report)? {
+        let path = planned.out.join(name);
+        engine.store.write_file(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        written.push(path);
+    }
+    let made = Made { suite: planned.suite.name.clone(), written, missing: report.failures };
+    match args.json {
+        true => super::print_json(&made)?,
+        false => super::print(&told(&made))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The files of the report of a run.
+///
+/// # Errors
+/// If the results cannot be read, or a template is malformed.
+pub fn files(finished: &Finished) -> anyhow::Result<Files> {
+    made(finished, &gather::gather(finished)?)
+}
+
+fn made(finished: &Finished, report: &html::Report) -> anyhow::Result<Files> {
+    let templates = finished.project.templates(finished.global);
+    Ok(vec![
+        ("report.html".to_owned(), html::page(report, &templates)?.into_bytes()),
+        ("report.tex".to_owned(), latex::document(report, &templates)?.into_bytes()),
+    ])
+}
+
+fn told(made: &Made) -> String {
+    let mut text = String::new();
+    for path in &made.written {
+        text += &format!("wrote {}\n", path.display());
+    }
+    for failure in &made.missing {
+        let steps = failure.steps.len();
+        let first = failure.cause.lines().next().unwrap_or_default();
+        text += &format!("missing: {}: {first} ({steps} steps)\n", failure.what);
+    }
+    text
+}

@@ -1,0 +1,368 @@
+//! A report in the words and numbers that the template places.
+
+use minijinja::Value;
+use serde::Serialize;
+
+use super::grid::{self, Grid};
+use super::numbers::{Data, Numbers};
+use super::{Claim, Claims, DatasetEntry, Fact, FigureEntry, Report, StepTime, TableEntry, drawing, summary, words};
+use crate::report::open_questions::OpenQuestion;
+use crate::report::results::{Number, Results, Status};
+use crate::report::table::cell;
+
+/// Everything that a template may place.
+#[derive(Serialize)]
+pub struct View {
+    title: String,
+    suite: String,
+    mark: &'static str,
+    sections: Vec<Section>,
+    about: Vec<String>,
+    glance: Vec<Fact>,
+    claims: Option<ClaimsView>,
+    tables: Vec<TableView>,
+    /// Whether the paper's numbers stand beside ours.
+    beside_paper: bool,
+    figures: Vec<FigureView>,
+    datasets: Vec<DatasetView>,
+    training: Vec<Fact>,
+    methods: Vec<MethodView>,
+    questions: Vec<OpenQuestion>,
+    failures: Vec<FailureView>,
+    environment: Vec<Fact>,
+    kinds: Vec<TimeRow>,
+    longest: Vec<TimeRow>,
+    estimator: String,
+    every: Vec<EveryNumber>,
+    trainings: Trainings,
+    /// How many sections show numbers of the suite.
+    #[serde(skip)]
+    pub sections_with_numbers: usize,
+    #[serde(skip)]
+    pub data: Data,
+}
+
+#[derive(Serialize)]
+struct Section {
+    id: &'static str,
+    title: &'static str,
+}
+
+/// The page's sections, and whether they show numbers of the suite.
+const SECTIONS: [(&str, &str, bool); 10] = [
+    ("about", "What this is", true),
+    ("claims", "Claims", true),
+    ("tables", "Tables", true),
+    ("figures", "Figures", true),
+    ("data", "Data", true),
+    ("training", "Training", true),
+    ("open", "Left open by the paper", false),
+    ("failures", "What is missing", false),
+    ("time", "Time and machine", false),
+    ("numbers", "Every number", true),
+];
+
+#[derive(Serialize)]
+struct ClaimsView {
+    note: String,
+    counts: Vec<VerdictCount>,
+    claims: Vec<ClaimView>,
+}
+
+#[derive(Serialize)]
+struct VerdictCount {
+    verdict: String,
+    class: String,
+    n: usize,
+}
+
+#[derive(Serialize)]
+struct ClaimView {
+    class: String,
+    #[serde(flatten)]
+    claim: Claim,
+}
+
+#[derive(Serialize)]
+struct TableView {
+    name: String,
+    title: String,
+    meaning: String,
+    caption: String,
+    command: String,
+    footnotes: Vec<String>,
+    files: Vec<String>,
+    grid: Grid,
+}
+
+#[derive(Serialize)]
+struct FigureView {
+    name: String,
+    title: String,
+    meaning: String,
+    /// Made of known elements alone, so that it needs no escaping.
+    svg: Value,
+    command: String,
+    files: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct DatasetView {
+    title: String,
+    missing: Option<String>,
+    summary: String,
+    blocks: Vec<CountBlock>,
+}
+
+#[derive(Serialize)]
+struct CountBlock {
+    title: &'static str,
+    rows: Vec<CountRow>,
+}
+
+#[derive(Serialize)]
+struct CountRow {
+    name: String,
+    n: u64,
+    shown: String,
+}
+
+#[derive(Serialize)]
+struct MethodView {
+    title: String,
+    source: String,
+    options: Vec<Fact>,
+}
+
+#[derive(Serialize)]
+struct FailureView {
+    what: String,
+    cause: String,
+    count: String,
+    steps: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct TimeRow {
+    name: String,
+    key: String,
+    steps: usize,
+    seconds: f64,
+    shown: String,
+}
+
+#[derive(Serialize)]
+struct EveryNumber {
+    title: String,
+    count: String,
+    seeds: Vec<u64>,
+    rows: Vec<NumberRow>,
+}
+
+#[derive(Serialize)]
+struct NumberRow {
+    method: String,
+    quantity: &'static str,
+    ratio: String,
+    mean: String,
+    std: String,
+    seeds: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Trainings {
+    steps: Vec<String>,
+    rows: Vec<TrainingRow>,
+}
+
+#[derive(Serialize)]
+struct TrainingRow {
+    label: String,
+    keys: Vec<String>,
+}
+
+/// # Errors
+/// If a figure cannot be taken into a page.
+pub fn of(report: &Report) -> anyhow::Result<View> {
+    let results = &report.results;
+    let suite = &results.suite;
+    let mut numbers = Numbers::new(results);
+    let tables = report.tables.iter().map(|entry| table(entry, &mut numbers)).collect();
+    let command = format!("seesaw run {}", suite.suite);
+    let figures = report.figures.iter().map(|entry| figure(entry, &command)).collect::<anyhow::Result<_>>()?;
+    let method = |method: &super::MethodEntry| MethodView {
+        title: method.title.clone(),
+        source: method.source.clone(),
+        options: method.options.clone(),
+    };
+    let failure = |failure: &super::Failure| FailureView {
+        what: failure.what.clone(),
+        cause: failure.cause.clone(),
+        count: format!("{} not done because of it", words::several(failure.steps.len() as u64, "step")),
+        steps: failure.steps.clone(),
+    };
+    Ok(View {
+        title: suite.title.clone(),
+        suite: suite.suite.clone(),
+        mark: suite.kind.mark(),
+        sections: SECTIONS.map(|(id, title, _)| Section { id, title }).into(),
+        about: summary::about(results),
+        glance: summary::glance(report),
+        claims: report.claims.as_ref().map(claims),
+        tables,
+        beside_paper: report
+            .tables
+            .iter()
+            .any(|entry| entry.table.rows.iter().any(|row| row.cells.iter().any(|cell| !cell.paper.is_empty()))),
+        figures,
+        datasets: report.datasets.iter().map(dataset).collect(),
+        training: summary::training(results),
+        methods: report.methods.iter().map(method).collect(),
+        questions: report.questions.clone(),
+        failures: report.failures.iter().map(failure).collect(),
+        environment: report.environment.clone(),
+        kinds: kinds(&report.steps),
+        longest: longest(&report.steps),
+        estimator: results.estimator.clone(),
+        every: every(results),
+        trainings: trainings(results),
+        sections_with_numbers: SECTIONS.iter().filter(|(.., numbers)| *numbers).count(),
+        data: numbers.data(),
+    })
+}
+
+/// `table1` as `Table 1`.
+fn titled(name: &str) -> String {
+    let digits = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
+    let (word, number) = name.split_at(digits);
+    let mut letters = word.chars();
+    let word: String = letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect();
+    format!("{word} {number}").trim().to_owned()
+}
+
+fn table(entry: &TableEntry, numbers: &mut Numbers<'_>) -> TableView {
+    TableView {
+        name: entry.name.clone(),
+        title: titled(&entry.name),
+        meaning: entry.meaning.clone(),
+        caption: entry.table.caption.clone(),
+        command: entry.table.command.clone(),
+        footnotes: entry.table.footnotes.clone(),
+        files: entry.files.clone(),
+        grid: grid::of(&entry.table, &titled(&entry.name), numbers),
+    }
+}
+
+fn figure(entry: &FigureEntry, command: &str) -> anyhow::Result<FigureView> {
+    Ok(FigureView {
+        name: entry.name.clone(),
+        title: titled(&entry.name),
+        meaning: entry.meaning.clone(),
+        svg: Value::from_safe_string(drawing::inline(&entry.svg, &entry.name)?),
+        command: command.to_owned(),
+        files: entry.files.clone(),
+    })
+}
+
+fn claims(claims: &Claims) -> ClaimsView {
+    let class = |verdict: &str| verdict.to_lowercase().replace(' ', "-");
+    let mut counts: Vec<VerdictCount> = Vec::new();
+    for claim in &claims.claims {
+        match counts.iter_mut().find(|count| count.verdict == claim.verdict) {
+            Some(count) => count.n += 1,
+            None => counts.push(VerdictCount { verdict: claim.verdict.clone(), class: class(&claim.verdict), n: 1 }),
+        }
+    }
+    let view = |claim: &Claim| ClaimView { class: class(&claim.verdict), claim: claim.clone() };
+    ClaimsView { note: claims.note.clone(), counts, claims: claims.claims.iter().map(view).collect() }
+}
+
+fn dataset(entry: &DatasetEntry) -> DatasetView {
+    let title = entry.title.clone();
+    let counts = match &entry.content {
+        Err(cause) => {
+            return DatasetView { title, missing: Some(cause.clone()), summary: String::new(), blocks: vec![] };
+        }
+        Ok(counts) => counts,
+    };
+    let row = |(name, n): &(String, u64)| CountRow { name: name.clone(), n: *n, shown: words::count(*n) };
+    let blocks =
+        [("Samples", &counts.samples), ("Found in the archives", &counts.found), ("Left out", &counts.dropped)];
+    let blocks = blocks.into_iter().filter(|(_, rows)| !rows.is_empty());
+    let all = counts.samples.iter().map(|(_, n)| n).sum();
+    let dropped: u64 = counts.dropped.iter().map(|(_, n)| n).sum();
+    let left_out = if dropped == 0 { "nothing".to_owned() } else { words::count(dropped) };
+    DatasetView {
+        title,
+        missing: None,
+        summary: format!("{}; {}; {left_out} left out", counts.task, words::several(all, "sample")),
+        blocks: blocks.map(|(title, rows)| CountBlock { title, rows: rows.iter().map(row).collect() }).collect(),
+    }
+}
+
+/// The kinds of steps in the order in which they come first.
+fn kinds(steps: &[StepTime]) -> Vec<TimeRow> {
+    let mut rows: Vec<TimeRow> = Vec::new();
+    for step in steps {
+        match rows.iter_mut().find(|row| row.name == step.kind) {
+            Some(row) => (row.steps, row.seconds) = (row.steps + 1, row.seconds + step.seconds),
+            None => rows.push(time_row(step.kind, "", step.seconds)),
+        }
+    }
+    rows.iter_mut().for_each(|row| row.shown = words::duration(row.seconds));
+    rows
+}
+
+fn time_row(name: &str, key: &str, seconds: f64) -> TimeRow {
+    let key = key.chars().take(12).collect();
+    TimeRow { name: name.to_owned(), key, steps: 1, seconds, shown: words::duration(seconds) }
+}
+
+fn longest(steps: &[StepTime]) -> Vec<TimeRow> {
+    let mut steps: Vec<&StepTime> = steps.iter().collect();
+    steps.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.label.cmp(&b.label)));
+    steps.iter().take(10).map(|step| time_row(&step.label, &step.key, step.seconds)).collect()
+}
+
+fn every(results: &Results) -> Vec<EveryNumber> {
+    let suite = &results.suite;
+    let value = |status: &Status| match status {
+        Status::Value { value } => cell::shown(*value),
+        Status::NotANumber => "NaN".to_owned(),
+        Status::Failed { .. } => "failed".to_owned(),
+        Status::NotRun { .. } => "—".to_owned(),
+    };
+    let row = |number: &Number| NumberRow {
+        method: suite.methods.iter().find(|m| m.name == number.method).map_or(&number.method, |m| &m.title).clone(),
+        quantity: number.quantity.name(),
+        ratio: number.ratio.map_or_else(String::new, |ratio| ratio.to_string()),
+        mean: number.mean.map_or_else(|| cell::status(number).1.to_owned(), cell::shown),
+        std: number.std.map_or_else(String::new, cell::shown),
+        seeds: number.seeds.iter().map(|seed| value(&seed.value)).collect(),
+    };
+    let of = |dataset: &crate::report::results::DatasetDescription| {
+        let rows: Vec<NumberRow> =
+            results.numbers.iter().filter(|number| number.dataset == dataset.name).map(row).collect();
+        EveryNumber {
+            title: dataset.title.clone(),
+            count: words::several(rows.len() as u64, "number"),
+            seeds: suite.seeds.clone(),
+            rows,
+        }
+    };
+    suite.datasets.iter().map(of).collect()
+}
+
+fn trainings(results: &Results) -> Trainings {
+    let mut steps: Vec<String> = results.cells.iter().flat_map(|cell| cell.provenance.keys.keys().cloned()).collect();
+    // Trainings come before what is evaluated of them.
+    steps.sort_by_key(|step| (step != "train", step.clone()));
+    steps.dedup();
+    let short = |key: &String| key.chars().take(12).collect();
+    let row = |cell: &crate::report::results::CellRecord| TrainingRow {
+        label: format!("{} {} seed {}", cell.dataset, cell.method, cell.seed),
+        keys: steps.iter().map(|step| cell.provenance.keys.get(step).map_or_else(String::new, short)).collect(),
+    };
+    let rows = results.cells.iter().map(row).collect();
+    Trainings { rows, steps }
+}

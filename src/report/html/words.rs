@@ -1,0 +1,156 @@
+//! Times, dates, counts and differences as people read them.
+
+use crate::evaluation::statistics::bootstrap::{How, Interval};
+use crate::report::comparison::Comparison;
+use crate::report::table::cell;
+
+/// A duration in seconds.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.05 => "under 0.1 s".to_owned(),
+        s if s < 59.95 => format!("{s:.1} s"),
+        s if s < 3599.5 => format!("{} min {} s", s.round() as u64 / 60, s.round() as u64 % 60),
+        s => {
+            let minutes = (s / 60.0).round() as u64;
+            format!("{} h {} min", minutes / 60, minutes % 60)
+        }
+    }
+}
+
+/// A number of things, with commas between thousands.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 seed`, `2 seeds`, `1,000 seeds`.
+pub fn several(n: u64, one: &str) -> String {
+    format!("{} {one}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// Seconds since 1970 as `2025-03-17 10:05 UTC`.
+pub fn moment(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days: years begin in March, so that the
+    // leap day is their last.
+    let z = days + 719_468;
+    let (era, of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", rest / 3_600, rest / 60 % 60)
+}
+
+/// How a number was formed from so many of its seeds.
+pub fn estimator(n: usize, seeds: usize) -> String {
+    match (n, seeds) {
+        (0, _) => "no seed gave a number".to_owned(),
+        (1, 1) => "one seed, no spread".to_owned(),
+        (1, seeds) => format!("1 of {seeds} seeds"),
+        (n, seeds) if n == seeds => format!("mean ± sample standard deviation over {n} seeds"),
+        (n, seeds) => format!("mean ± sample standard deviation over {n} of {seeds} seeds"),
+    }
+}
+
+/// A difference with its sign.
+pub fn signed(difference: f64) -> String {
+    match cell::shown(difference) {
+        text if difference > 0.0 && text != "0.00" => format!("+{text}"),
+        text => text.replace('-', "−"),
+    }
+}
+
+/// `95 % interval 57.02 to 60.06 (…)`
+pub fn interval(interval: &Interval) -> String {
+    let [low, high] = [interval.low, interval.high].map(cell::shown);
+    let how = match interval.how {
+        How::Bootstrap => "seeds and test samples resampled",
+        How::TOverSeeds => "Student's t over seeds alone",
+    };
+    format!("95 % interval {low} to {high} ({how})")
+}
+
+/// `+1.10 (−0.30 to 2.50), p = 0.12, corrected 0.48`
+pub fn comparison(pair: &Comparison) -> String {
+    let probability = |p: f64| if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") };
+    let mut text = signed(pair.difference);
+    if let Some(interval) = pair.interval {
+        text += &format!(" ({} to {})", signed(interval.low), signed(interval.high));
+    }
+    match (pair.p, pair.p_corrected) {
+        (Some(p), Some(corrected)) => {
+            text += &format!(", p {}, after correction {}", probability(p), probability(corrected));
+        }
+        (Some(p), None) => text += &format!(", p {}", probability(p)),
+        (None, _) => text += ", too few seeds for a test",
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_have_a_sign() {
+        assert_eq!([1.0, -0.5, 0.001, -0.001, 0.0].map(signed), ["+1.00", "−0.50", "0.00", "0.00", "0.00"]);
+        let interval = Interval { low: 1.0, high: 2.5, how: How::Bootstrap };
+        assert_eq!(super::interval(&interval), "95 % interval 1.00 to 2.50 (seeds and test samples resampled)");
+        let mut pair = Comparison {
+            dataset: "a".into(),
+            method: "balgrad".into(),
+            quantity: crate::report::quantity::Quantity::Full,
+            other: "agm".into(),
+            other_quantity: None,
+            n: 3,
+            difference: 1.0,
+            std: None,
+            interval: Some(Interval { low: -1.0, ..interval }),
+            error: None,
+            sample_error: None,
+            p: Some(0.0001),
+            p_corrected: Some(0.25),
+            effect: None,
+        };
+        assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), p < 0.001, after correction = 0.250");
+        pair.p = None;
+        assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), too few seeds for a test");
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let told = [0.0, 0.3, 59.94, 59.96, 61.0, 3599.6, 7384.0].map(duration);
+        assert_eq!(told, ["under 0.1 s", "0.3 s", "59.9 s", "1 min 0 s", "1 min 1 s", "1 h 0 min", "2 h 3 min"]);
+    }
+
+    #[test]
+    fn counts_have_commas() {
+        assert_eq!([0, 999, 1_000, 22_716, 1_234_567].map(count), ["0", "999", "1,000", "22,716", "1,234,567"]);
+        assert_eq!([several(1, "seed"), several(5, "seed")], ["1 seed", "5 seeds"]);
+    }
+
+    #[test]
+    fn moments_follow_the_calendar() {
+        let told = [0, 951_782_399, 951_782_400, 1_742_205_900, 4_107_542_399].map(moment);
+        assert_eq!(
+            told,
+            [
+                "1970-01-01 00:00 UTC",
+                "2000-02-28 23:59 UTC",
+                "2000-02-29 00:00 UTC",
+                "2025-03-17 10:05 UTC",
+                "2100-02-28 23:59 UTC"
+            ]
+        );
+    }
+}
