@@ -1,7 +1,7 @@
 //! Verdicts for people: `claims.md`, and what `seesaw claims` prints.
 
 use super::printed::PrintedOutcome;
-use super::verdict::short;
+use super::verdict::{probability, short};
 use super::{Check, Judgement, Judgements};
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::escape::markdown;
@@ -93,7 +93,7 @@ fn row(check: &Check) -> [String; 9] {
         check.smaller.map_or("0".to_owned(), short),
         short(check.excess),
         check.interval.map_or("—".to_owned(), |i| format!("{} to {}{}", short(i.low), short(i.high), how(i.how))),
-        optional(check.p),
+        check.p.map_or("—".to_owned(), |p| probability(p).trim_start_matches("= ").to_owned()),
         optional(check.effect),
         check.n.to_string(),
     ]
