@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Global, Planned, Project};
+use super::{Global, Planned, Project, claims, provenance, report};
 use crate::engine::Engine;
 use crate::engine::run::NodeOutcome;
 use crate::store::{Action, Digest};
@@ -38,7 +38,7 @@ pub type Files = Vec<(String, Vec<u8>)>;
 /// Makes some files. A maker is called only when something has changed.
 type Maker = fn(&Finished) -> anyhow::Result<Files>;
 
-const MAKERS: &[Maker] = &[super::report::files, super::provenance::files];
+const MAKERS: &[Maker] = &[claims::files, report::files, provenance::files];
 
 /// The version of what the makers make: raised when they would make other files of the same run.
 const RECIPE: u64 = 1;
@@ -107,6 +107,15 @@ fn fingerprint(finished: &Finished) -> Digest {
             NodeOutcome::Absent(absence) => told += absence.cause(),
             NodeOutcome::NotWanted => {}
         }
+    }
+    for name in claims::SOURCES {
+        let digest = Digest::of_file(&finished.project.experiments().join(name));
+        told += &digest.map_or_else(|_| "\nnone".to_owned(), |(digest, _)| format!("\n{digest}"));
+    }
+    let templates = finished.project.templates(finished.global);
+    for name in report::TEMPLATES {
+        let digest = templates.read(name).map(|text| Digest::of(text.as_bytes()).to_string());
+        told += &format!("\n{}", digest.as_deref().unwrap_or("none"));
     }
     Digest::of(told.as_bytes())
 }

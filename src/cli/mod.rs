@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each with its arguments and a thin `run`.
 
 mod audit;
+mod claims;
 mod data;
 mod doctor;
 mod explain;
@@ -100,6 +101,8 @@ enum Command {
     Verify(verify::Args),
     /// Make and serve a small imitation of the datasets and weights, to try everything without them
     Mirror(mirror::Args),
+    /// Hold the paper's claims against a suite's results: a verdict for each, with its numbers
+    Claims(claims::Args),
     /// Check the paper's own arithmetic: what its tables print against what follows from them
     Audit(audit::Args),
     /// Look at this machine: versions, device, places, and what is missing
@@ -141,6 +144,7 @@ impl Cli {
             Command::Export(args) => export::run(&self.global, args).map(Some),
             Command::Verify(_) | Command::Doctor(_) => Ok(None),
             Command::Audit(args) => audit::run(&self.global, args).map(Some),
+            Command::Claims(args) => claims::run(&self.global, args, device).map(Some),
         }
     }
 
@@ -163,6 +167,7 @@ impl Cli {
             Command::Export(args) => export::run(&self.global, args),
             Command::Verify(args) => verify::run(&self.global, args, Some(device()?)),
             Command::Audit(args) => audit::run(&self.global, args),
+            Command::Claims(args) => claims::run(&self.global, args, device()?),
             Command::Doctor(args) => doctor::run(&self.global, args),
         }
     }

@@ -7,10 +7,12 @@ use clap::ValueEnum;
 
 use super::{Global, Planned, Project, run};
 use crate::engine::Engine;
-use crate::engine::graph::Publication;
+use crate::engine::graph::{Publication, Source};
 use crate::engine::run::Outcome;
 use crate::errors;
+use crate::report::reference::Reference;
 use crate::report::target::{self, Target};
+use crate::report::{render, table};
 
 #[derive(Debug, clap::Args)]
 pub struct TableArgs {
@@ -21,6 +23,9 @@ pub struct TableArgs {
     /// What is printed; the files in `out/` have all formats but JSON
     #[arg(long, value_enum, default_value = "md")]
     format: TableFormat,
+    /// Whose numbers are printed
+    #[arg(long = "of", value_enum, default_value = "ours")]
+    whose: Whose,
 }
 
 #[derive(Debug, clap::Args)]
@@ -47,12 +52,36 @@ enum TableFormat {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Whose {
+    /// What was computed
+    Ours,
+    /// What the paper prints
+    Paper,
+    /// Ours minus the paper's
+    Delta,
+    /// Ours, the paper's in brackets beside it
+    Both,
+}
+
+impl Whose {
+    fn of(self) -> table::Of {
+        match self {
+            Whose::Ours => table::Of::Ours,
+            Whose::Paper => table::Of::Paper,
+            Whose::Delta => table::Of::Delta,
+            Whose::Both => table::Of::Both,
+        }
+    }
+}
+
 /// One table or figure that is asked for.
 pub struct Wanted<'a> {
     suite: &'a str,
     target: &'static Target,
     /// What is printed of a table; a figure's files are told.
     format: Option<TableFormat>,
+    of: table::Of,
 }
 
 impl TableArgs {
@@ -60,7 +89,7 @@ impl TableArgs {
     /// A usage error if there is no such table.
     pub fn wanted(&self) -> anyhow::Result<Wanted<'_>> {
         let target = target::find(&format!("table{}", self.number))?;
-        Ok(Wanted { suite: &self.of.suite, target, format: Some(self.format) })
+        Ok(Wanted { suite: &self.of.suite, target, format: Some(self.format), of: self.whose.of() })
     }
 }
 
@@ -69,7 +98,7 @@ impl FigureArgs {
     /// A usage error if there is no such figure.
     pub fn wanted(&self) -> anyhow::Result<Wanted<'_>> {
         let target = target::find(&format!("figure{}", self.number))?;
-        Ok(Wanted { suite: &self.of.suite, target, format: None })
+        Ok(Wanted { suite: &self.of.suite, target, format: None, of: table::Of::Ours })
     }
 }
 
@@ -103,7 +132,7 @@ impl Wanted<'_> {
         let planned = self.planned(global, &project, &engine)?;
         let chosen = |publication: &Publication| self.is_its(publication);
         match run::all_done(&engine, &planned, &chosen) {
-            Some(outcome) => self.tell(&engine, &planned, &outcome).map(Some),
+            Some(outcome) => self.tell((global, &project), &engine, &planned, &outcome).map(Some),
             None => Ok(None),
         }
     }
@@ -121,10 +150,16 @@ impl Wanted<'_> {
         if outcome.interrupted {
             return Err(errors::interrupted());
         }
-        self.tell(&engine, &planned, &outcome)
+        self.tell((global, &project), &engine, &planned, &outcome)
     }
 
-    fn tell(&self, engine: &Engine, planned: &Planned, outcome: &Outcome) -> anyhow::Result<ExitCode> {
+    fn tell(
+        &self,
+        (global, project): (&Global, &Project),
+        engine: &Engine,
+        planned: &Planned,
+        outcome: &Outcome,
+    ) -> anyhow::Result<ExitCode> {
         let Planned { graph, out, .. } = planned;
         let files: Vec<&Publication> = graph.publications.iter().filter(|file| self.is_its(file)).collect();
         let text = match self.format {
@@ -132,22 +167,31 @@ impl Wanted<'_> {
             Some(format) => {
                 let wanted = files.iter().find(|file| file.file.ends_with(ending(format))).copied();
                 let made = wanted.or(files.first().copied()).context("a table has files")?;
-                let source = match format {
-                    TableFormat::Json => {
-                        graph.node(made.source.node).inputs.get("results").context("a table has results")?
+                let results = graph.node(made.source.node).inputs.get("results").context("a table has results")?;
+                match (format, self.of) {
+                    (TableFormat::Json, table::Of::Ours) => self.read(engine, outcome, results)?,
+                    (_, table::Of::Ours) => self.read(engine, outcome, &made.source)?,
+                    (_, of) => {
+                        let results = serde_json::from_str(&self.read(engine, outcome, results)?)?;
+                        let reference = Reference::load(&project.experiments())?;
+                        let (templates, format) = (project.templates(global), ending(format).trim_start_matches('.'));
+                        render::beside(self.target, &results, &templates, &reference, (of, format))?
                     }
-                    _ => &made.source,
-                };
-                let output = outcome.action(source.node).and_then(|action| action.outputs.get(&source.output));
-                let output = output.with_context(|| format!("{} could not be made", self.target.name))?;
-                let bytes = engine.store.read(output).map_err(|damage| {
-                    errors::failed(format!("{} is damaged: {damage}", self.target.name), "run the same command again")
-                })?;
-                String::from_utf8(bytes).context("a table is text")?
+                }
             }
         };
         super::print(&text)?;
         Ok(run::exit_code(outcome))
+    }
+
+    /// An output of a step, as text.
+    fn read(&self, engine: &Engine, outcome: &Outcome, source: &Source) -> anyhow::Result<String> {
+        let output = outcome.action(source.node).and_then(|action| action.outputs.get(&source.output));
+        let output = output.with_context(|| format!("{} could not be made", self.target.name))?;
+        let bytes = engine.store.read(output).map_err(|damage| {
+            errors::failed(format!("{} is damaged: {damage}", self.target.name), "run the same command again")
+        })?;
+        String::from_utf8(bytes).context("a table is text")
     }
 }
 

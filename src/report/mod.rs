@@ -6,6 +6,7 @@
 //! numbers, which [`audit`] checks. [`html`] is the report: one page with all of it.
 
 pub mod audit;
+pub mod claims;
 pub mod comparison;
 pub mod escape;
 pub mod figure;

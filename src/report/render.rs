@@ -7,8 +7,9 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::escape;
 use super::figure::{figure2, figure4, figure6, figure7, gap_bars};
+use super::reference::Reference;
 use super::results::{Results, SCHEMA};
-use super::table::{self, Table};
+use super::table::{self, Of, Table};
 use super::target::{self, Kind, Target};
 use super::templates::Templates;
 use crate::errors;
@@ -88,6 +89,27 @@ pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
         target::Table::Three => table::table3(results),
         target::Table::Four | target::Table::Five => table::one_more(results, name),
     }
+}
+
+/// A table beside the paper's numbers, in one of the formats of tables or as `json`.
+///
+/// # Errors
+/// If the target is no table or the format is none of its; if the paper has no numbers for these results (usage); those of
+/// [`render`].
+pub fn beside(
+    target: &Target,
+    results: &Results,
+    folders: &Templates,
+    reference: &Reference,
+    (of, format): (Of, &str),
+) -> anyhow::Result<String> {
+    let Kind::Table(which) = target.kind else { anyhow::bail!("{} is no table", target.name) };
+    let table = table::beside(layout(which, target.name, results), target.name, results, reference, of)?;
+    if format == "json" {
+        return Ok(serde_json::to_string_pretty(&table)? + "\n");
+    }
+    anyhow::ensure!(TABLE_FORMATS.contains(&format), "there is no table as {format}");
+    fill(target, format, folders, &table)
 }
 
 fn fill(target: &Target, format: &str, folders: &Templates, table: &Table) -> anyhow::Result<String> {

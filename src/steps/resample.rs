@@ -9,7 +9,6 @@ use safetensors::{Dtype, SafeTensors};
 use super::prepare::About;
 use super::{Compute, Cost, Job, Kind, Outputs, Step};
 use crate::datasets::{Sample, TaskKind};
-use crate::evaluation::metrics::Metric;
 use crate::evaluation::statistics::tally::{Tally, Truth};
 use crate::report::comparison::replicates::{self, CellReplicates, LEVELS};
 use crate::store::Ingredients;
@@ -88,7 +87,7 @@ impl Resample {
         let about: About = job.read_json("about")?;
         let samples: Vec<Sample> = job.read_json("samples")?;
         let labels = samples.into_iter().map(|sample| sample.labels).collect();
-        let truth = Truth::new(Metric::of(about.task), about.classes.len(), labels)?;
+        let truth = Truth::new(about.metric(), about.classes.len(), labels)?;
         let mut tallies: Vec<Tally> = Vec::new();
         for &seed in seeds {
             job.interrupt.check()?;

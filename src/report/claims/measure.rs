@@ -1,0 +1,206 @@
+//! What the results say of a comparison.
+
+use super::assertion::{Assertion, Measure, Side};
+use crate::evaluation::statistics::bootstrap::Estimate;
+use crate::report::comparison::{self, Values};
+use crate::report::quantity::Quantity;
+use crate::report::results::{Results, Status};
+use crate::report::table::cell::cause;
+
+/// A comparison, measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The mean of each side over its seeds.
+    pub greater: f64,
+    pub smaller: Option<f64>,
+    /// The difference over the seeds that both have, minus the margin.
+    pub excess: Estimate,
+}
+
+/// Measures a comparison on a dataset of the suite.
+///
+/// # Errors
+/// Which numbers are missing, and why.
+pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Result<Measured, String> {
+    if !results.suite.datasets.iter().any(|known| known.name == dataset) {
+        return Err(format!("the suite has no dataset `{dataset}`"));
+    }
+    let greater = values(results, dataset, &assertion.greater)?;
+    let smaller = assertion.smaller.as_ref().map(|side| values(results, dataset, side)).transpose()?;
+    let kept = |smaller: &Side| match (assertion.greater.measure, smaller.measure) {
+        (Measure::Quantity(one), Measure::Quantity(other)) => {
+            results.comparisons.find(dataset, (&assertion.greater.method, one), (&smaller.method, other))
+        }
+        _ => None,
+    };
+    let compared = assertion.smaller.as_ref().and_then(kept).map(|comparison| comparison.estimate());
+    let over_seeds = || match &smaller {
+        Some(smaller) => comparison::estimate(&comparison::differences(&greater, smaller)),
+        None => comparison::estimate(&greater),
+    };
+    let difference = compared.or_else(over_seeds).ok_or_else(|| format!("{dataset}: no seed has both sides"))?;
+    let mean = |values: &Values| values.iter().map(|(_, value)| value[0]).sum::<f64>() / values.len() as f64;
+    Ok(Measured {
+        greater: mean(&greater),
+        smaller: smaller.as_ref().map(mean),
+        excess: without_margin(difference, assertion.margin),
+    })
+}
+
+fn without_margin(difference: Estimate, margin: f64) -> Estimate {
+    let mut excess = difference;
+    excess.mean -= margin;
+    if let Some(interval) = &mut excess.interval {
+        interval.low -= margin;
+        interval.high -= margin;
+    }
+    excess
+}
+
+/// A side's value per seed.
+fn values(results: &Results, dataset: &str, side: &Side) -> Result<Values, String> {
+    let known = results.suite.datasets.iter().find(|known| known.name == dataset);
+    if !known.is_some_and(|known| known.methods.contains(&side.method)) {
+        return Err(format!("the suite does not train {} on {dataset}", side.method));
+    }
+    let found = match side.measure {
+        Measure::Quantity(quantity) => quantity_values(results, dataset, &side.method, quantity, None),
+        Measure::MeanCosine => cosines(results, dataset, &side.method),
+        Measure::Growth => slopes(results, dataset, &side.method)?,
+    };
+    if found.is_empty() {
+        return Err(format!("{side} on {dataset}: {}", why(results, dataset, side)));
+    }
+    Ok(found)
+}
+
+fn quantity_values(results: &Results, dataset: &str, method: &str, quantity: Quantity, ratio: Option<f64>) -> Values {
+    let number = results.number(dataset, method, quantity, ratio);
+    let seeds = number.into_iter().flat_map(|number| &number.seeds);
+    let value = |status: &Status| match status {
+        Status::Value { value } => Some(*value),
+        _ => None,
+    };
+    seeds.filter_map(|seed| Some((seed.seed, vec![value(&seed.value)?]))).collect()
+}
+
+/// Only of trainings whose cosine compares the same gradients as the first one's.
+fn cosines(results: &Results, dataset: &str, method: &str) -> Values {
+    let of = |seed: &u64| results.cell(dataset, method, *seed)?.trace.as_ref()?.cosine.as_ref();
+    let column = results.suite.seeds.iter().find_map(of).map(|cosine| cosine.column);
+    let same = |seed: &u64| of(seed).filter(|cosine| Some(cosine.column) == column)?.mean;
+    results.suite.seeds.iter().filter_map(|seed| Some((*seed, vec![same(seed)?]))).collect()
+}
+
+/// The least-squares slope of ΔGap over the missing ratios, of each seed that has all of them.
+fn slopes(results: &Results, dataset: &str, method: &str) -> Result<Values, String> {
+    let ratios = &results.suite.ratios;
+    if ratios.len() < 2 {
+        return Err(format!("the suite evaluates {} missing ratio; growth needs two or more", ratios.len()));
+    }
+    let middle = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    let squares: f64 = ratios.iter().map(|ratio| (ratio - middle).powi(2)).sum();
+    let gaps: Vec<Values> = ratios
+        .iter()
+        .map(|&ratio| quantity_values(results, dataset, method, Quantity::MissingGap, Some(ratio)))
+        .collect();
+    let slope = |seed: &u64| {
+        let mut sum = 0.0;
+        for (ratio, gaps) in ratios.iter().zip(&gaps) {
+            let (_, gap) = gaps.iter().find(|(known, _)| known == seed)?;
+            sum += (ratio - middle) * gap[0];
+        }
+        Some((*seed, vec![sum / squares]))
+    };
+    Ok(results.suite.seeds.iter().filter_map(slope).collect())
+}
+
+/// Why a side has no value at all.
+fn why(results: &Results, dataset: &str, side: &Side) -> String {
+    let quantity = match side.measure {
+        Measure::Quantity(Quantity::Conflict) | Measure::MeanCosine => Quantity::Full,
+        Measure::Quantity(quantity) => quantity,
+        Measure::Growth => Quantity::MissingGap,
+    };
+    let number = results.number(dataset, &side.method, quantity, None);
+    let causes = number.into_iter().flat_map(|number| number.seeds.iter().filter_map(|seed| cause(&seed.value)));
+    causes.into_iter().next().unwrap_or_else(|| "its trainings do not tell".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::SuiteKind;
+    use crate::report::samples::{ablation, difficult, realistic};
+
+    fn side(method: &str, measure: Measure) -> Side {
+        Side { method: method.into(), measure }
+    }
+
+    fn compare(
+        results: &Results,
+        dataset: &str,
+        greater: Side,
+        smaller: Option<Side>,
+        margin: f64,
+    ) -> Result<Measured, String> {
+        let assertion = Assertion { dataset: String::new(), greater, smaller, margin, or_equal: false };
+        measure(results, dataset, &assertion)
+    }
+
+    /// A difference of quantities is the results' own comparison; the margin moves the mean and the interval.
+    #[test]
+    fn quantities_are_compared_as_in_the_results() {
+        let results = realistic(SuiteKind::Smoke, 5);
+        let full = Measure::Quantity(Quantity::Full);
+        let of =
+            |margin| compare(&results, "emoji-match", side("balgrad", full), Some(side("agm", full)), margin).unwrap();
+        let pair =
+            results.comparisons.find("emoji-match", ("balgrad", Quantity::Full), ("agm", Quantity::Full)).unwrap();
+        let (plain, moved) = (of(0.0), of(2.0));
+        assert_eq!(plain.excess, pair.estimate());
+        assert!((plain.greater - plain.smaller.unwrap() - pair.difference).abs() < 1e-9);
+        assert!((moved.excess.mean - (pair.difference - 2.0)).abs() < 1e-12);
+        assert!((moved.excess.interval.unwrap().high - (pair.interval.unwrap().high - 2.0)).abs() < 1e-12);
+    }
+
+    /// ΔGap in the samples is linear in the ratio: its slope is ΔGap at ratio 1.
+    #[test]
+    fn growth_is_the_slope_of_the_gap() {
+        let results = difficult(SuiteKind::Smoke);
+        let growth = side("balgrad", Measure::Growth);
+        let found = compare(&results, "food_101 & more", growth, None, 0.0).unwrap();
+        let gap = results.number("food_101 & more", "balgrad", Quantity::MissingGap, None).unwrap();
+        assert!((found.excess.mean - gap.mean.unwrap()).abs() < 1e-9);
+        assert_eq!((found.smaller, found.excess.n), (None, 2));
+    }
+
+    #[test]
+    fn cosines_come_from_traces() {
+        let results = ablation(SuiteKind::Smoke);
+        let sides = (side("balgrad", Measure::MeanCosine), side("balgrad-reweighting", Measure::MeanCosine));
+        let found = compare(&results, "emoji-words", sides.0, Some(sides.1), 0.0).unwrap();
+        // 0.02 + 0.07·3 against 0.02 + 0.07·1; one seed failed.
+        assert!((found.excess.mean - 0.14).abs() < 1e-9);
+        assert_eq!(found.excess.n, 4);
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let results = difficult(SuiteKind::Smoke);
+        let full = Measure::Quantity(Quantity::Full);
+        let told = |dataset: &str, method: &str, measure| {
+            compare(&results, dataset, side(method, measure), Some(side("baseline", full)), 0.0).unwrap_err()
+        };
+        assert_eq!(told("food101", "balgrad", full), "the suite has no dataset `food101`");
+        assert_eq!(told("words", "agm", full), "the suite does not train agm on words");
+        assert_eq!(
+            told("words", "broken", full),
+            "full of broken on words: not run: `fetch words.zip` failed: no network"
+        );
+        assert_eq!(
+            told("words", "baseline", Measure::MeanCosine),
+            "mean cosine of baseline on words: its trainings do not tell"
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! Claims: what the paper claims, held against a suite's results, with a verdict.
+//!
+//! [`grammar`] is the file `experiments/claims.toml`; a claim is a conjunction of comparisons ([`assertion`]), which are
+//! measured in the results ([`measure`]) and looked up in what the paper prints ([`printed`]). The five verdicts are
+//! [`verdict::Verdict`].
+
+pub mod assertion;
+pub mod grammar;
+pub mod measure;
+pub mod printed;
+pub(in crate::report) mod text;
+pub mod verdict;
+
+use serde::Serialize;
+
+pub use grammar::Claims;
+pub use verdict::Verdict;
+
+use super::SuiteKind;
+use super::reference::Reference;
+use super::results::Results;
+use crate::evaluation::statistics::bootstrap::Interval;
+use crate::evaluation::statistics::paired::{SeedsNeeded, effect_size, p_value};
+use assertion::{Assertion, Measure};
+
+/// The verdicts on all claims.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Judgements {
+    pub suite: String,
+    #[serde(rename = "type")]
+    pub kind: SuiteKind,
+    /// What the verdicts are about: the paper's claims, or something less.
+    pub about: &'static str,
+    pub seeds: Vec<u64>,
+    pub alpha: f64,
+    /// Over what `p-corrected` is corrected.
+    pub family: String,
+    pub smallest_effect: grammar::SmallestEffect,
+    pub claims: Vec<Judgement>,
+}
+
+/// The verdict on a claim.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Judgement {
+    pub id: String,
+    pub says: String,
+    /// Where the paper says or shows it.
+    pub at: String,
+    pub verdict: Verdict,
+    /// Why, in a sentence.
+    pub because: String,
+    /// For what the claim is tested against: see [`verdict`].
+    pub p: Option<f64>,
+    pub p_corrected: Option<f64>,
+    /// How many seeds might decide an undecided claim.
+    pub seeds_needed: Option<SeedsNeeded>,
+    /// Whether the paper's own printed numbers satisfy the claim.
+    pub paper: printed::Printed,
+    /// The comparisons that it is made of.
+    pub comparisons: Vec<Check>,
+    /// Numbers that are missing, and why.
+    pub missing: Vec<String>,
+}
+
+/// A comparison of a claim, as measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    /// `missing-gap of agm > missing-gap of balgrad on food101`.
+    pub says: String,
+    pub dataset: String,
+    pub holds: bool,
+    /// The mean of the side that should be greater, and of the other one.
+    pub greater: f64,
+    pub smaller: Option<f64>,
+    pub margin: f64,
+    /// The mean difference over common seeds, minus the margin.
+    pub excess: f64,
+    pub interval: Option<Interval>,
+    /// Common seeds.
+    pub n: usize,
+    pub p: Option<f64>,
+    /// Cohen's d_z.
+    pub effect: Option<f64>,
+    #[serde(skip)]
+    estimate: crate::evaluation::statistics::bootstrap::Estimate,
+    #[serde(skip)]
+    smallest_effect: f64,
+}
+
+/// Judges every claim.
+///
+/// # Errors
+/// A usage error if the suite is not the paper's, and nothing says which datasets stand for the paper's.
+pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyhow::Result<Judgements> {
+    let suite = &results.suite;
+    let mapping = claims.mapping(&suite.suite, suite.kind)?;
+    let mut judged: Vec<Judgement> = Vec::new();
+    for claim in &claims.claims {
+        let assertions = assertion::of(claim, &claims.compared);
+        let (mut comparisons, mut missing) = (Vec::new(), Vec::new());
+        for assertion in &assertions {
+            let here = match mapping {
+                None => Some(&assertion.dataset),
+                Some(mapping) => mapping.datasets.get(&assertion.dataset),
+            };
+            let told = || format!("no dataset of the suite stands for `{}`", assertion.dataset);
+            match here.ok_or_else(told).and_then(|here| check(claims, results, here, assertion)) {
+                Ok(check) => comparisons.push(check),
+                Err(cause) => missing.push(cause),
+            }
+        }
+        missing.dedup();
+        judged.push(Judgement {
+            id: claim.id.clone(),
+            says: claim.says.clone(),
+            at: claim.at.clone(),
+            verdict: Verdict::NotRun,
+            because: String::new(),
+            p: None,
+            p_corrected: None,
+            seeds_needed: None,
+            paper: printed::check(&assertions, reference),
+            comparisons,
+            missing,
+        });
+    }
+    let family = verdict::decide(&mut judged);
+    Ok(Judgements {
+        suite: suite.suite.clone(),
+        kind: suite.kind,
+        about: match (suite.kind, mapping) {
+            (SuiteKind::Trial, _) => "a trial run: it says nothing about the paper's claims",
+            (_, Some(_)) => "generality, not the paper's claims: the paper's method on other datasets",
+            (_, None) => "the paper's claims",
+        },
+        seeds: suite.seeds.clone(),
+        alpha: super::comparison::ALPHA,
+        family,
+        smallest_effect: claims.smallest_effect,
+        claims: judged,
+    })
+}
+
+fn check(claims: &Claims, results: &Results, dataset: &str, assertion: &Assertion) -> Result<Check, String> {
+    let measure::Measured { greater, smaller, excess } = measure::measure(results, dataset, assertion)?;
+    let grammar::SmallestEffect { points, cosine } = claims.smallest_effect;
+    Ok(Check {
+        says: printed::words(assertion, dataset),
+        dataset: dataset.to_owned(),
+        holds: excess.mean > 0.0 || (assertion.or_equal && excess.mean == 0.0),
+        greater,
+        smaller,
+        margin: assertion.margin,
+        excess: excess.mean,
+        interval: excess.interval,
+        n: excess.n,
+        p: p_value(&excess),
+        effect: effect_size(&excess),
+        smallest_effect: if assertion.greater.measure == Measure::MeanCosine { cosine } else { points },
+        estimate: excess,
+    })
+}
+
+#[cfg(test)]
+mod tests;

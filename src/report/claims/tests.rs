@@ -1,0 +1,190 @@
+use std::path::Path;
+
+use super::printed::PrintedOutcome;
+use super::*;
+use crate::report::reference::committed;
+use crate::report::results::{Cell, Outcome, collect};
+use crate::report::samples::{ablation, realistic, scored};
+
+fn file() -> Claims {
+    Claims::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")).unwrap()
+}
+
+/// One claim: the method `balgrad` has the higher full score than `baseline` on a dataset.
+fn one_claim() -> Claims {
+    Claims::parse(
+        r#"
+        version = 1
+        compared = ["baseline"]
+        smallest-effect = { points = 0.5, cosine = 0.01 }
+        [suites.example]
+        datasets = { food101 = "emoji-subgroup" }
+        [[claims]]
+        id = "higher"
+        says = "BalGrad is better."
+        at = "Table 1"
+        datasets = ["food101"]
+        predicate = { kind = "highest", method = "balgrad", quantity = "full" }
+        "#,
+    )
+    .unwrap()
+}
+
+/// Results in which BalGrad's full score lies above the baseline's by these, one seed each.
+fn leads(leads: &[f64]) -> Results {
+    let mut suite = realistic(SuiteKind::Smoke, 2).suite;
+    suite.datasets.truncate(1);
+    suite.seeds = (1..=leads.len() as u64).collect();
+    suite.methods[1].name = "balgrad".into();
+    suite.datasets[0].methods = vec!["baseline".into(), "balgrad".into()];
+    suite.ratios = vec![0.0, 0.5, 1.0];
+    let mut cells = Vec::new();
+    for (&seed, lead) in suite.seeds.iter().zip(leads) {
+        for (method, more) in [("baseline", 0.0), ("balgrad", *lead)] {
+            let outcome = match more.is_nan() {
+                true => Outcome::Failed { cause: "loss_T is NaN".into() },
+                false => scored(50.0 + seed as f64 + more, 20.0, 30.0),
+            };
+            cells.push(Cell { dataset: suite.datasets[0].name.clone(), method: method.into(), seed, outcome });
+        }
+    }
+    collect(suite, &cells).unwrap()
+}
+
+fn judged(differences: &[f64]) -> Judgement {
+    judge(&one_claim(), &leads(differences), &committed()).unwrap().claims.remove(0)
+}
+
+/// Each verdict, with the differences that lead to it.
+#[test]
+fn the_five_verdicts() {
+    for (differences, verdict, because) in [
+        (&[3.0, 3.2, 2.9, 3.1, 3.0][..], Verdict::Reproduced, "all 1 comparisons hold; p = "),
+        (
+            &[-3.0, -3.2, -2.9, -3.1, -3.0],
+            Verdict::Contradicted,
+            "not full of balgrad > full of baseline on emoji-subgroup, the difference is -3.04",
+        ),
+        // Surely smaller than half a point, and not surely negative.
+        (&[0.1, -0.2, -0.1, 0.15, -0.1], Verdict::NotReproduced, "where 0.5 would be worth the name"),
+        (&[4.0, -1.0, 3.0, -2.0, 2.0], Verdict::Undecided, "all 1 comparisons hold, but within noise (p = "),
+        (&[-4.0, 1.0, -3.0, 2.0, -2.0], Verdict::Undecided, "1 of 1 comparisons do not hold, within noise (p = "),
+        (&[3.0, 3.1], Verdict::Undecided, "2 seeds say nothing: 3 are the least"),
+        (&[3.0], Verdict::Undecided, "1 seed say nothing"),
+        (&[-9.0, -9.1], Verdict::Undecided, "2 seeds say nothing"),
+        (&[3.0, 3.0, 3.0], Verdict::Undecided, "no test, since nothing varies"),
+        (&[0.0, 0.0, 0.0], Verdict::NotReproduced, "the difference is 0.00"),
+        (&[f64::NAN, f64::NAN, f64::NAN], Verdict::NotRun, "full of balgrad on emoji-subgroup: failed: loss_T is NaN"),
+    ] {
+        let found = judged(differences);
+        assert_eq!(found.verdict, verdict, "{differences:?}: {}", found.because);
+        assert!(found.because.contains(because), "{differences:?}: {}", found.because);
+    }
+}
+
+/// The power calculation names a number where one would do, and none for a claim that is decided.
+#[test]
+fn undecided_says_how_many_seeds() {
+    let needed = |differences: &[f64]| judged(differences).seeds_needed;
+    assert!(matches!(needed(&[4.0, -1.0, 3.0, -2.0, 2.0]), Some(SeedsNeeded::About(n)) if (10..60).contains(&n)));
+    assert_eq!(needed(&[40.0, -40.0, 40.1, -40.0, 0.0]), Some(SeedsNeeded::MoreThan(1000)));
+    assert_eq!(needed(&[3.0, 3.2, 2.9, 3.1, 3.0]), None);
+    assert_eq!(needed(&[3.0, 3.0, 3.0]), None);
+    let told = judged(&[4.0, -1.0, 3.0, -2.0, 2.0]).because;
+    assert!(told.contains("seeds might decide it, if the differences stay as they are"), "{told}");
+}
+
+/// One seed that failed leaves the others; a claim is about those that both sides have.
+#[test]
+fn failed_seeds_are_left_out() {
+    let found = judged(&[3.0, f64::NAN, 2.9, 3.1, 3.0]);
+    assert_eq!((found.verdict, found.comparisons[0].n), (Verdict::Reproduced, 4));
+}
+
+/// The paper's own numbers: the claim that BalGrad's gap is smaller than the baseline's does not hold on MM-IMDb (0.45
+/// against 1.34), in both tables; what neither table prints is said to be unknown.
+#[test]
+fn the_papers_own_numbers_are_held_against_its_claims() {
+    let file = file();
+    let says = |id: &str| {
+        let claim = file.claims.iter().find(|claim| claim.id == id).unwrap();
+        printed::check(&assertion::of(claim, &file.compared), &committed())
+    };
+    for id in ["lowest-missing-gap", "highest-noisy-average", "no-negative-transfer", "both-parts-beat-each"] {
+        assert_eq!(says(id), printed::Printed { outcome: PrintedOutcome::Satisfied, details: Vec::new() }, "{id}");
+    }
+    let bias = says("alleviates-bias");
+    assert_eq!(bias.outcome, PrintedOutcome::Violated);
+    assert_eq!(
+        bias.details,
+        [
+            "missing-gap of baseline > missing-gap of balgrad on mm-imdb: 0.45 against 1.34 (table1)",
+            "missing-gap of baseline > missing-gap of balgrad on mm-imdb: 0.45 against 1.34 (table2)",
+        ]
+    );
+    for id in ["projection-raises-cosine", "projection-lowers-conflicts", "gap-grows-with-ratio", "gap-grows-least"] {
+        assert_eq!(says(id).outcome, PrintedOutcome::NotTranscribed, "{id}");
+    }
+}
+
+/// The committed claims on the offline suite: labelled as what they are, every claim with a verdict and its numbers.
+#[test]
+fn claims_run_on_another_suite() {
+    let mut results = realistic(SuiteKind::Smoke, 5);
+    results.suite.suite = "smoke".into();
+    let judged = judge(&file(), &results, &committed()).unwrap();
+    assert!(judged.about.starts_with("generality, not the paper's claims"));
+    let of = |id: &str| judged.claims.iter().find(|claim| claim.id == id).unwrap();
+    // ΔGap falls from method to method by 2.5 points on the first two datasets.
+    let lowest = of("lowest-missing-gap");
+    assert_eq!((lowest.comparisons.len(), lowest.comparisons.iter().all(|check| check.holds)), (8, true));
+    assert_ne!(lowest.verdict, Verdict::NotRun);
+    assert_eq!(of("both-parts-beat-each").verdict, Verdict::NotRun);
+    assert!(
+        of("both-parts-beat-each").because.contains("the suite does not train balgrad-reweighting on emoji-subgroup")
+    );
+    assert_eq!(of("projection-raises-cosine").verdict, Verdict::NotRun);
+    let tested = judged.claims.iter().filter(|claim| claim.p.is_some()).count();
+    assert!(judged.family.contains(&format!("the {tested} claims")));
+    for claim in judged.claims.iter().filter(|claim| claim.p.is_some()) {
+        assert!(claim.p_corrected >= claim.p && !claim.because.is_empty());
+    }
+    let (markdown, text) = (judged.markdown(), judged.text());
+    for told in [&markdown, &text] {
+        for part in
+            ["generality", "BalGrad has no negative transfer", "not run", "not transcribed", "do not satisfy it"]
+        {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+    assert!(!markdown.contains("NaN") && !text.contains("NaN"));
+    serde_json::to_string(&judged).unwrap();
+}
+
+/// Claims about traces and about the parts alone, on results that have them.
+#[test]
+fn claims_about_traces_are_measured() {
+    let mut results = ablation(SuiteKind::Smoke);
+    results.suite.suite = "smoke".into();
+    let judged = judge(&file(), &results, &committed()).unwrap();
+    let of = |id: &str| judged.claims.iter().find(|claim| claim.id == id).unwrap();
+    // In the samples cosines rise by exactly the same in each seed: nothing to test against.
+    let cosine = of("projection-raises-cosine");
+    assert!(cosine.comparisons.iter().all(|check| check.holds && (check.excess - 0.14).abs() < 1e-9), "{cosine:?}");
+    let conflicts = of("projection-lowers-conflicts");
+    assert!(conflicts.comparisons.iter().all(|check| check.holds), "{conflicts:?}");
+    assert_eq!(of("both-parts-beat-each").comparisons.len(), 6);
+}
+
+/// A suite that is neither the paper's nor mapped is refused; a trial of the paper's is labelled.
+#[test]
+fn only_suites_that_claims_are_about() {
+    let results = realistic(SuiteKind::Smoke, 5);
+    let error = judge(&file(), &results, &committed()).unwrap_err();
+    assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Usage);
+    assert!(crate::errors::hint_of(&error).unwrap().contains("[suites.example]"));
+    let trial = judge(&file(), &realistic(SuiteKind::Trial, 5), &committed()).unwrap();
+    assert!(trial.about.starts_with("a trial run"));
+    assert!(trial.claims.iter().all(|claim| claim.verdict == Verdict::NotRun));
+    assert!(trial.claims[0].because.contains("the suite has no dataset `food101`"));
+}

@@ -1,0 +1,187 @@
+//! The five verdicts.
+//!
+//! A claim is a conjunction of comparisons. If all of them hold in the means, the claim's p is the largest of theirs: all
+//! have to be shown (intersection–union test: Berger 1982, "Multiparameter hypothesis testing and acceptance sampling").
+//! If some do not, its p is that of the strongest evidence against it: the smallest p of these, times the number of
+//! comparisons (Bonferroni). Over the claims Holm's correction is applied, and what is then below α is significant.
+
+use serde::Serialize;
+
+use super::{Check, Judgement};
+use crate::evaluation::statistics::holm::holm;
+use crate::evaluation::statistics::paired::{LEAST_SEEDS, MOST_SEEDS, SeedsNeeded, seeds_needed};
+use crate::report::comparison::ALPHA;
+
+/// What the results say of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every comparison holds, and the claim is significant.
+    Reproduced,
+    /// A comparison does not hold, its 95 % interval ends below the smallest difference worth the name, and the opposite
+    /// is not significant.
+    NotReproduced,
+    /// A comparison is reversed, and significantly so.
+    Contradicted,
+    /// The differences are within noise, or there are fewer than three seeds.
+    Undecided,
+    /// Numbers are missing.
+    NotRun,
+}
+
+impl Verdict {
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Reproduced => "reproduced",
+            Verdict::NotReproduced => "not reproduced",
+            Verdict::Contradicted => "contradicted",
+            Verdict::Undecided => "undecided",
+            Verdict::NotRun => "not run",
+        }
+    }
+}
+
+/// Decides on all claims together; says what the family of tests is.
+pub(super) fn decide(claims: &mut [Judgement]) -> String {
+    for claim in claims.iter_mut().filter(|claim| claim.missing.is_empty()) {
+        claim.p = p_of(&claim.comparisons);
+    }
+    let mut corrected = holm(&claims.iter().filter_map(|claim| claim.p).collect::<Vec<_>>()).into_iter();
+    let tests = corrected.len();
+    for claim in claims.iter_mut() {
+        claim.p_corrected = claim.p.and_then(|_| corrected.next());
+        (claim.verdict, claim.because) = verdict(claim);
+        if claim.verdict == Verdict::Undecided {
+            claim.seeds_needed = needed(claim, tests);
+            if let Some(needed) = claim.seeds_needed {
+                claim.because += &format!("; {}", in_words(needed));
+            }
+        }
+    }
+    format!("Holm's correction over the {tests} claims that could be tested")
+}
+
+/// The p of what the comparisons say: see the module. None if there are too few seeds, or a comparison has no spread.
+fn p_of(checks: &[Check]) -> Option<f64> {
+    if checks.iter().any(|check| check.n < LEAST_SEEDS) {
+        return None;
+    }
+    let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
+    if failing.is_empty() {
+        return checks.iter().map(|check| check.p).collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max);
+    }
+    let strongest = failing.iter().filter_map(|check| check.p).reduce(f64::min)?;
+    Some((strongest * checks.len() as f64).min(1.0))
+}
+
+fn verdict(claim: &Judgement) -> (Verdict, String) {
+    let checks = &claim.comparisons;
+    if !claim.missing.is_empty() {
+        return (Verdict::NotRun, claim.missing.join("; "));
+    }
+    let fewest = checks.iter().map(|check| check.n).min().unwrap_or(0);
+    let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
+    let holding = match failing.len() {
+        0 => format!("all {} comparisons hold", checks.len()),
+        n => format!("{n} of {} comparisons do not hold", checks.len()),
+    };
+    if fewest < LEAST_SEEDS {
+        let seeds = if fewest == 1 { "seed" } else { "seeds" };
+        return (
+            Verdict::Undecided,
+            format!("{holding}, but {fewest} {seeds} say nothing: {LEAST_SEEDS} are the least"),
+        );
+    }
+    let significant = claim.p_corrected.is_some_and(|p| p < ALPHA);
+    let p = claim
+        .p_corrected
+        .map_or("no test, since nothing varies".to_owned(), |p| format!("p = {} after correction", short(p)));
+    if failing.is_empty() {
+        return match significant {
+            true => (Verdict::Reproduced, format!("{holding}; {p}")),
+            false => (Verdict::Undecided, format!("{holding}, but within noise ({p})")),
+        };
+    }
+    if significant {
+        let strongest =
+            failing.iter().filter(|check| check.p.is_some()).min_by(|a, b| f64::total_cmp(&p_or(a), &p_or(b)));
+        let told = strongest.map_or(String::new(), |check| format!(": not {}, {}", check.says, numbers(check)));
+        return (Verdict::Contradicted, format!("{holding}{told}; {p}"));
+    }
+    let small = |check: &&&Check| check.interval.is_some_and(|interval| interval.high < check.smallest_effect);
+    match failing.iter().find(small) {
+        Some(check) => {
+            let told = format!(
+                "not {}, {}, where {} would be worth the name",
+                check.says,
+                numbers(check),
+                check.smallest_effect
+            );
+            (Verdict::NotReproduced, format!("{holding}: {told}; the opposite is not significant either ({p})"))
+        }
+        None => (Verdict::Undecided, format!("{holding}, within noise ({p})")),
+    }
+}
+
+fn p_or(check: &Check) -> f64 {
+    check.p.unwrap_or(1.0)
+}
+
+/// A difference with its interval.
+fn numbers(check: &Check) -> String {
+    let interval = check.interval.map_or(String::new(), |i| format!(" (95 %: {} to {})", short(i.low), short(i.high)));
+    format!("the difference is {}{interval}", short(check.excess))
+}
+
+/// How many seeds might decide an undecided claim: for one that holds, as many as its least certain comparison needs; for
+/// one that does not, as many as its most certain reversed one does. At the level that Bonferroni's correction over the
+/// claims leaves.
+fn needed(claim: &Judgement, tests: usize) -> Option<SeedsNeeded> {
+    let checks = &claim.comparisons;
+    let alpha = ALPHA / tests.max(1) as f64;
+    let have = checks.iter().map(|check| check.n).min()?;
+    let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
+    let found = match failing.is_empty() {
+        true => {
+            let each: Option<Vec<SeedsNeeded>> =
+                checks.iter().map(|check| seeds_needed(&check.estimate, alpha)).collect();
+            each?.into_iter().max_by_key(order)
+        }
+        false => {
+            let alpha = alpha / checks.len() as f64;
+            failing.iter().filter_map(|check| seeds_needed(&check.estimate, alpha)).min_by_key(order)
+        }
+    };
+    // An approximation that says "as many as there are" was not enough.
+    found.map(|found| match found {
+        SeedsNeeded::About(n) => SeedsNeeded::About(n.max(have + 1)),
+        other => other,
+    })
+}
+
+fn order(needed: &SeedsNeeded) -> usize {
+    match needed {
+        SeedsNeeded::About(n) => *n,
+        SeedsNeeded::MoreThan(_) => usize::MAX - 1,
+        SeedsNeeded::NoNumber => usize::MAX,
+    }
+}
+
+fn in_words(needed: SeedsNeeded) -> String {
+    match needed {
+        SeedsNeeded::About(n) => format!("about {n} seeds might decide it, if the differences stay as they are"),
+        SeedsNeeded::MoreThan(_) => format!("even {MOST_SEEDS} seeds would not decide differences as small as these"),
+        SeedsNeeded::NoNumber => "no number of seeds would decide it: the test split is too small".to_owned(),
+    }
+}
+
+/// A number with as many digits as one reads.
+pub(super) fn short(number: f64) -> String {
+    // What is -0 is 0.
+    let number = number + 0.0;
+    match number.abs() {
+        x if x == 0.0 || x >= 0.1 => format!("{number:.2}"),
+        x if x >= 1e-4 => format!("{number:.4}"),
+        _ => format!("{number:.1e}"),
+    }
+}
