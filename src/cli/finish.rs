@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Global, Planned, Project, claims, provenance, report};
+use super::{Global, Planned, Project, claims, report};
 use crate::engine::Engine;
 use crate::engine::run::NodeOutcome;
 use crate::store::{Action, Digest};
@@ -38,7 +38,7 @@ pub type Files = Vec<(String, Vec<u8>)>;
 /// Makes some files. A maker is called only when something has changed.
 type Maker = fn(&Finished) -> anyhow::Result<Files>;
 
-const MAKERS: &[Maker] = &[claims::files, report::files, provenance::files];
+const MAKERS: &[Maker] = &[claims::files, super::report::files, super::provenance::files];
 
 /// The version of what the makers make: raised when they would make other files of the same run.
 const RECIPE: u64 = 1;

@@ -174,12 +174,13 @@ pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
     }
 }
 
-/// Collects or renders, and nothing else, for a program that does not load libtorch.
+/// Resamples, collects or renders, and nothing else, for a program that does not load libtorch.
 ///
 /// # Errors
 /// See [`execute`].
 pub fn execute_report(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
     match step.kind() {
+        Kind::Resample => of::<resample::Resample>(step, job),
         Kind::Collect => of::<collect::Collect>(step, job),
         Kind::Render => of::<render::Render>(step, job),
         other => anyhow::bail!("a step of kind `{}` is no report", other.name()),

@@ -12,5 +12,6 @@ mod mirror;
 mod paper;
 mod project;
 mod runs;
+mod schema;
 mod suites;
 mod support;

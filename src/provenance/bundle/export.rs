@@ -11,7 +11,7 @@ use serde::Serialize;
 use sha2::Digest as _;
 use tar::{EntryType, Header};
 
-use super::contents::{Extra, Why, belongs};
+use super::contents::{Extra, belongs};
 use super::{LeftOut, MANIFEST, Manifest, SCHEMA, action_member, object_member};
 use crate::errors;
 use crate::interrupt::Interrupt;
@@ -69,7 +69,7 @@ impl Export<'_> {
         self.add_out(&provenance, &mut members)?;
         self.add_sources(&provenance, &mut members)?;
         for step in provenance.steps.iter().filter(|step| step.status == Status::Done) {
-            self.add_step(&provenance, step, &mut members)?;
+            self.add_step(step, &mut members)?;
         }
         let Members { content, left_out } = members;
         let mut with = self.with.to_vec();
@@ -152,7 +152,7 @@ impl Export<'_> {
         Ok(())
     }
 
-    fn add_step(&self, provenance: &Provenance, step: &Step, members: &mut Members) -> anyhow::Result<()> {
+    fn add_step(&self, step: &Step, members: &mut Members) -> anyhow::Result<()> {
         self.interrupt.check()?;
         let action = step.key.and_then(|key| Some((key, self.store.action(key)?)));
         let Some((key, action)) = action else {
@@ -166,8 +166,6 @@ impl Export<'_> {
         let kind = kind.with_context(|| format!("there is no kind of step `{}`", step.kind))?;
         for (name, output) in &action.outputs {
             if let Err(why) = belongs(kind, name, self.with) {
-                let is_file = |file: &record::File| file.step == step.step && file.output == *name;
-                debug_assert!(why != Why::IsPublished || provenance.files.iter().any(is_file));
                 let (step, output, Output { sha256, size }) = (step.step.clone(), name.clone(), *output);
                 members.left_out.push(LeftOut { step, output, sha256, size, why });
                 continue;

@@ -85,13 +85,15 @@ impl<'a> Recorded<'a> {
 
 /// Why an input was absent, as the key of the step that did without it tells.
 pub fn absence(ingredients: &Ingredients, role: &str) -> Option<Absence> {
-    let kinds: [(&str, fn(String) -> Absence); 3] =
-        [("failed", Absence::Failed), ("lacking", Absence::Lacking), ("missing", Absence::NotRun)];
-    kinds.into_iter().find_map(|(word, absence)| {
+    let cause = |word: &str| {
         let name = format!("{word} input {role}");
-        ingredients.0.iter().find(|ingredient| ingredient.name == name).and_then(|found| match &found.value {
-            Value::Text(cause) => Some(absence(cause.clone())),
+        let found = ingredients.0.iter().find(|ingredient| ingredient.name == name)?;
+        match &found.value {
+            Value::Text(cause) => Some(cause.clone()),
             _ => None,
-        })
-    })
+        }
+    };
+    let failed = || cause("failed").map(Absence::Failed);
+    let lacking = || cause("lacking").map(Absence::Lacking);
+    failed().or_else(lacking).or_else(|| cause("missing").map(Absence::NotRun))
 }

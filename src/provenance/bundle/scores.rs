@@ -101,7 +101,14 @@ mod tests {
 
     fn about(task: TaskKind, classes: usize) -> About {
         let classes = (0..classes).map(|class| class.to_string()).collect();
-        About { task, classes, samples: BTreeMap::new(), dropped: BTreeMap::new(), found: BTreeMap::new() }
+        About {
+            task,
+            classes,
+            samples: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            found: BTreeMap::new(),
+            metric: None,
+        }
     }
 
     fn file(name: &str, kind: Dtype, shape: &[usize], bytes: &[u8]) -> Vec<u8> {

@@ -143,8 +143,20 @@ pub fn fit(text: &str, size: i32, room: i32) -> Result<String, FontError> {
     if width(&whole, size)? <= room {
         return Ok(whole);
     }
-    let lines = wrap(text, size, room - width("…", size)?)?;
-    Ok(lines.first().map_or_else(String::new, |line| format!("{line}…")))
+    let room = room - width("…", size)?;
+    let mut line = wrap(text, size, room)?.into_iter().next().unwrap_or_default();
+    if 2 * width(&line, size)? < room {
+        // A long word follows, of which as much is shown as there is room for.
+        line.clear();
+        for c in whole.chars() {
+            line.push(c);
+            if width(&line, size)? > room {
+                line.pop();
+                break;
+            }
+        }
+    }
+    Ok(format!("{}…", line.trim_end()))
 }
 
 /// The lines of a text that fit a width in units, broken between words, and within a word that is wider than a line.
@@ -190,6 +202,18 @@ mod tests {
         let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect::<String>();
         assert_eq!(letters(&lines.concat()), letters(text));
         assert!(wrap(" \n", 12, px(90)).unwrap().is_empty());
+    }
+
+    /// At the end of a word where there is one in the second half of the line, else within a long word.
+    #[test]
+    fn a_line_is_cut_where_little_is_lost() {
+        register_font();
+        let cut = |text: &str| fit(text, 12, px(120)).unwrap();
+        assert_eq!(cut("short"), "short");
+        assert_eq!(cut("some more words and more"), "some more words…");
+        let long = cut("train: 001.Black_footed_Albatross");
+        assert!(long.starts_with("train: 001.Bla") && long.ends_with('…'), "{long}");
+        assert!(width(&long, 12).unwrap() <= px(120), "{long}");
     }
 
     /// In a grey print too, methods differ by dash or marker.
