@@ -25,6 +25,12 @@ pub struct Args {
     json: bool,
 }
 
+/// The templates that the report is made of.
+pub const TEMPLATES: [&str; 4] = {
+    let [page, style, script] = html::TEMPLATES;
+    [page, style, script, latex::TEMPLATE]
+};
+
 /// What was made, for scripts.
 #[derive(Serialize)]
 struct Made {

@@ -13,14 +13,14 @@ use crate::engine::graph::{Node, NodeId, Source};
 use crate::engine::run::NodeOutcome;
 use crate::errors;
 use crate::report::html::{
-    Counts, DatasetEntry, Fact, Failure, FigureEntry, MethodEntry, Report, StepTime, TableEntry,
+    self, Counts, DatasetEntry, Fact, Failure, FigureEntry, MethodEntry, Report, StepTime, TableEntry,
 };
 use crate::report::open_questions::open_questions;
 use crate::report::reference::Reference;
 use crate::report::results::{Results, SCHEMA};
 use crate::report::table::{Of, beside};
 use crate::report::target::Kind as TargetKind;
-use crate::report::{SuiteKind, render};
+use crate::report::{SuiteKind, claims, render};
 use crate::steps::prepare::{About, Prepare};
 use crate::steps::render::Render;
 use crate::steps::train::Train;
@@ -38,7 +38,7 @@ pub fn gather(finished: &Finished) -> anyhow::Result<Report> {
     Ok(Report {
         tables,
         figures,
-        claims: None,
+        claims: claims(finished, &results)?,
         datasets: datasets(finished, &results),
         methods: methods(finished, &results),
         questions: open_questions()?,
@@ -97,6 +97,20 @@ fn results(finished: &Finished) -> anyhow::Result<Results> {
         return Err(none());
     }
     Ok(results)
+}
+
+/// The verdicts on the paper's claims; none for a project that states none, or none about this suite.
+fn claims(finished: &Finished, results: &Results) -> anyhow::Result<Option<html::Claims>> {
+    let experiments = finished.project.experiments();
+    if !experiments.join(claims::grammar::FILE).is_file() {
+        return Ok(None);
+    }
+    let stated = claims::Claims::load(&experiments)?;
+    if stated.mapping(&results.suite.suite, results.suite.kind).is_err() {
+        return Ok(None);
+    }
+    let judged = claims::judge(&stated, results, &Reference::load(&experiments)?)?;
+    Ok(Some(html::Claims::from(&judged)))
 }
 
 /// The tables and figures that are there.

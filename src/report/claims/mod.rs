@@ -8,7 +8,7 @@ pub mod assertion;
 pub mod grammar;
 pub mod measure;
 pub mod printed;
-mod text;
+pub(in crate::report) mod text;
 pub mod verdict;
 
 use serde::Serialize;
