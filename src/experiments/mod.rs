@@ -200,6 +200,10 @@ impl Suite {
         let file: SuiteFile =
             toml::from_str(text).map_err(|error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
         anyhow::ensure!(file.version == 1, "`version` should be 1, found {}", file.version);
+        anyhow::ensure!(
+            file.kind != SuiteKind::Trial,
+            "`kind` should be \"smoke\" or \"paper\"; a trial is what --subset and --mirror make of a suite"
+        );
         anyhow::ensure!(!file.seeds.is_empty(), "`seeds` should name at least one seed");
         unique("seeds", file.seeds.iter().map(u64::to_string))?;
         unique("datasets", file.datasets.iter().map(|dataset| dataset.name.clone()))?;

@@ -26,7 +26,7 @@ fn the_smoke_suite_is_what_the_benchmark_defines() {
 fn mistakes_are_told_so_that_they_can_be_mended() {
     for (from, to, parts) in [
         ("seeds = [1, 2, 3, 4, 5]", "seeds = [1, 1]", &["`seeds` names `1` twice"][..]),
-        ("seeds = [1, 2, 3, 4, 5]", "sedes = [1]", &["unknown field `sedes`", "line 7"]),
+        ("seeds = [1, 2, 3, 4, 5]", "sedes = [1]", &["unknown field `sedes`", "line 9"]),
         (
             "name = \"emoji-match\"",
             "name = \"emoji-mach\"",

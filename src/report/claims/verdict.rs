@@ -82,15 +82,15 @@ fn verdict(claim: &Judgement) -> (Verdict, String) {
     let fewest = checks.iter().map(|check| check.n).min().unwrap_or(0);
     let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
     let holding = match failing.len() {
+        0 if checks.len() == 1 => "the comparison holds".to_owned(),
         0 => format!("all {} comparisons hold", checks.len()),
+        1 if checks.len() == 1 => "the comparison does not hold".to_owned(),
+        1 => format!("1 of {} comparisons does not hold", checks.len()),
         n => format!("{n} of {} comparisons do not hold", checks.len()),
     };
     if fewest < LEAST_SEEDS {
-        let seeds = if fewest == 1 { "seed" } else { "seeds" };
-        return (
-            Verdict::Undecided,
-            format!("{holding}, but {fewest} {seeds} say nothing: {LEAST_SEEDS} are the least"),
-        );
+        let seeds = if fewest == 1 { "seed says" } else { "seeds say" };
+        return (Verdict::Undecided, format!("{holding}, but {fewest} {seeds} nothing: {LEAST_SEEDS} are the least"));
     }
     let significant = claim.p_corrected.is_some_and(|p| p < ALPHA);
     let p = claim
