@@ -162,8 +162,8 @@ fn a_run_says_where_its_results_come_from() {
 /// Everything that the crate refers to is in it, and it describes the files that are there.
 #[test]
 fn the_crate_describes_the_files() {
-    let files = packed().0.results();
-    let text: Value = serde_json::from_slice(&files["ro-crate-metadata.json"]).unwrap();
+    let project = &packed().0;
+    let text: Value = serde_json::from_slice(&project.results()["ro-crate-metadata.json"]).unwrap();
     assert_eq!(text["@context"][0], "https://w3id.org/ro/crate/1.1/context");
     let graph = text["@graph"].as_array().unwrap();
     let ids: BTreeMap<&str, &Value> = graph.iter().map(|entity| (entity["@id"].as_str().unwrap(), entity)).collect();
