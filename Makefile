@@ -6,14 +6,15 @@ CARGO ?= cargo
 # cpu or cuda; empty: what is there already, else CUDA where `nvidia-smi` answers.
 TORCH ?=
 export TORCH
-# What `make reproduce` runs, where, and on how many samples of each split (all if empty).
+# What `make reproduce` and its parts run, where, and on how many samples of each split and seeds (all if empty).
 SUITE ?= paper
 DEVICE ?= auto
 SUBSET ?=
+SEEDS ?=
 MIRROR ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all help libtorch build smoke test test-setup reproduce clean clean-all
+.PHONY: all help libtorch build smoke test test-setup reproduce claims report clean clean-all
 
 ## all: bring libtorch into this folder and build seesaw (the default)
 all: build
@@ -29,9 +30,27 @@ test: libtorch test-setup
 	$(CARGO) clippy --locked --release --all-targets -- -D warnings
 	$(CARGO) test --locked --release
 
-## reproduce: make the paper's tables 1 to 3 and figures 2, 4, 6 and 7 on its own benchmarks (SUITE, DEVICE, SUBSET, MIRROR)
+WHAT = --device $(DEVICE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SUBSET),--subset $(SUBSET)) $(if $(MIRROR),--mirror $(MIRROR))
+
+## reproduce: make all tables, figures, claims and the report of the paper (SUITE, SEEDS, DEVICE, SUBSET, MIRROR)
 reproduce: build
-	@$(SEESAW) run $(SUITE) --device $(DEVICE) $(if $(SUBSET),--subset $(SUBSET)) $(if $(MIRROR),--mirror $(MIRROR))
+	@$(SEESAW) run $(SUITE) $(WHAT)
+
+## table-N: make and print one table of the paper, and only what it needs (the same variables)
+table-%: build
+	@$(SEESAW) table $* --suite $(SUITE) $(WHAT)
+
+## figure-N: make one figure of the paper, and only what it needs (the same variables)
+figure-%: build
+	@$(SEESAW) figure $* --suite $(SUITE) $(WHAT)
+
+## claims: hold what the paper claims against the results that there are
+claims: build
+	@$(SEESAW) claims $(SUITE) $(WHAT)
+
+## report: make the report again from the results that there are
+report: build
+	@$(SEESAW) report $(SUITE) $(WHAT)
 
 ## clean: remove what was compiled, and out/; results stay in the store, and libtorch stays
 clean:
@@ -55,4 +74,4 @@ test-setup:
 
 ## help: this list
 help:
-	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf 'make %-12s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^## \([a-zN-]*\): /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf 'make %-12s %s\n' "$$name" "$$text"; done

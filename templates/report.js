@@ -333,9 +333,10 @@
       button("Whole figure", reset), button("Close", () => dialog.close())), canvas);
     document.body.append(dialog);
     for (const figure of all("figure")) {
-      const press = button("Enlarge", () => open(figure));
-      press.setAttribute("aria-label", `Enlarge ${figure.querySelector("figcaption b").textContent}`);
-      figure.querySelector(".drawing").append(press);
+      const caption = figure.querySelector("figcaption");
+      const press = button("Enlarge", () => open(figure), "plain enlarge");
+      press.setAttribute("aria-label", `Enlarge ${caption.querySelector("b").textContent}`);
+      caption.append(press);
     }
   }
 

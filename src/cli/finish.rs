@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Global, Planned, Project, claims};
+use super::{Global, Planned, Project, claims, report};
 use crate::engine::Engine;
 use crate::engine::run::NodeOutcome;
 use crate::store::{Action, Digest};
@@ -111,6 +111,13 @@ fn fingerprint(finished: &Finished) -> Digest {
     for name in claims::SOURCES {
         let digest = Digest::of_file(&finished.project.experiments().join(name));
         told += &digest.map_or_else(|_| "\nnone".to_owned(), |(digest, _)| format!("\n{digest}"));
+    }
+    told += "\n";
+    told += &super::provenance::fingerprint(finished);
+    let templates = finished.project.templates(finished.global);
+    for name in report::TEMPLATES {
+        let digest = templates.read(name).map(|text| Digest::of(text.as_bytes()).to_string());
+        told += &format!("\n{}", digest.as_deref().unwrap_or("none"));
     }
     Digest::of(told.as_bytes())
 }

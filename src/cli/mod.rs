@@ -29,6 +29,7 @@ use clap::{Parser, Subcommand};
 pub use project::{Planned, Project};
 
 use crate::errors::{self, Class};
+use crate::experiments::Seeds;
 
 /// Reproduces "See-Saw Modality Balance" (NAACL 2025) from its downloads to its tables.
 ///
@@ -63,6 +64,9 @@ pub struct Global {
     /// Use so many samples of each split, drawn once and by class; results are labelled a trial
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub subset: Option<u32>,
+    /// Train with other seeds than the suite's: how many, from 1 on, or a list such as 1,2,7
+    #[arg(long, global = true, value_name = "N|LIST", value_parser = crate::experiments::seeds)]
+    pub seeds: Option<Seeds>,
     /// A folder of templates that go before the project's, each by its name
     #[arg(long, global = true, value_name = "DIR")]
     pub templates: Option<PathBuf>,
@@ -122,7 +126,7 @@ impl Cli {
             Command::Export(ref args) => return export::run(&self.global, args).map(Some),
             // Training alone needs libtorch.
             Command::Verify(ref args) if args.rerun.is_none() => {
-                return verify::run(&self.global, args, None).map(Some);
+                return verify::light(&self.global, args).map(Some);
             }
             Command::Verify(_) => None,
             _ => project::device_without_libtorch(&self.global.device)?,
@@ -165,7 +169,7 @@ impl Cli {
             Command::Methods(args) => methods::run(args),
             Command::Mirror(args) => mirror::run(&self.global, args),
             Command::Export(args) => export::run(&self.global, args),
-            Command::Verify(args) => verify::run(&self.global, args, Some(device()?)),
+            Command::Verify(args) => verify::run(&self.global, args, device()?),
             Command::Audit(args) => audit::run(&self.global, args),
             Command::Claims(args) => claims::run(&self.global, args, device()?),
             Command::Doctor(args) => doctor::run(&self.global, args),

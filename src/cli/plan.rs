@@ -180,7 +180,7 @@ mod tests {
     fn durations_are_not_more_exact_than_an_estimate() {
         assert_eq!(
             [0.0, 80.0, 100.0, 5000.0, 6000.0, 1e6].map(about),
-            ["0.0 s", "80.0 s", "2 min", "83 min", "2 h", "12 days"]
+            ["0.0 s", "1 min 20 s", "2 min", "83 min", "2 h", "12 days"]
         );
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
 use crate::engine::{Engine, plan};
 use crate::errors;
-use crate::experiments::Suite;
+use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
 use crate::manifests::{self, Manifest, mirror};
@@ -88,7 +88,10 @@ impl Project {
     /// If the suite, or a manifest or template that it needs, is missing or malformed.
     pub fn planned(&self, global: &Global, suite: &str, interrupt: &Interrupt) -> anyhow::Result<Planned> {
         let suite = Suite::load(&self.experiments(), suite)?;
-        let suite = suite.on_trial(global.subset, global.mirror.is_some());
+        let mut suite = suite.on_trial(global.subset, global.mirror.is_some());
+        if let Some(Seeds(seeds)) = &global.seeds {
+            suite.seeds.clone_from(seeds);
+        }
         if let Some(folder) = global.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(errors::usage(
                 format!("the folder of templates {} is not there", folder.display()),
@@ -101,11 +104,12 @@ impl Project {
         Ok(Planned { suite, manifests, graph, out })
     }
 
-    /// Where a suite's results go: trials have folders of their own.
+    /// Where a suite's results go: trials, and other seeds than the suite's, have folders of their own.
     pub fn out(&self, global: &Global, suite: &str) -> PathBuf {
         let mirrored = if global.mirror.is_some() { ".mirror" } else { "" };
         let reduced = global.subset.map_or_else(String::new, |subset| format!(".subset-{subset}"));
-        self.root.join("out").join(format!("{suite}{mirrored}{reduced}"))
+        let seeded = global.seeds.as_ref().map_or_else(String::new, |seeds| format!(".seeds-{seeds}"));
+        self.root.join("out").join(format!("{suite}{mirrored}{reduced}{seeded}"))
     }
 
     /// The store's folder: `--store`, `SEESAW_STORE`, or `.seesaw` in the project.

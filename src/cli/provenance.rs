@@ -21,6 +21,9 @@ use crate::steps::render::Render;
 use crate::steps::{Kind, fetch};
 use crate::store::Digest;
 
+/// Files of other makers, which have written before.
+const COMPANIONS: [&str; 4] = ["claims.json", "claims.md", "report.html", "report.tex"];
+
 /// Both files, by name.
 ///
 /// # Errors
@@ -48,7 +51,8 @@ pub fn files(finished: &Finished<'_>) -> anyhow::Result<Vec<(String, Vec<u8>)>> 
         files: record::files(graph, nodes),
     };
     let json = provenance.to_json();
-    let mut crate_json = serde_json::to_vec_pretty(&ro_crate::ro_crate(&provenance, &json))?;
+    let companions: Vec<&str> = COMPANIONS.into_iter().filter(|name| planned.out.join(name).is_file()).collect();
+    let mut crate_json = serde_json::to_vec_pretty(&ro_crate::ro_crate(&provenance, &json, &companions))?;
     crate_json.push(b'\n');
     Ok(vec![(record::FILE.to_owned(), json), (ro_crate::FILE.to_owned(), crate_json)])
 }
@@ -102,6 +106,30 @@ fn machine(engine: &crate::engine::Engine) -> Machine {
     }
 }
 
+/// Everything of the project that these files tell of and that no step's key holds: comments in a suite, titles and licences
+/// in manifests.
+pub fn fingerprint(finished: &Finished<'_>) -> String {
+    let Finished { project, planned, .. } = finished;
+    let used: Vec<&Manifest> = used(&planned.manifests, &planned.graph).collect();
+    let line = |file: String| match Digest::of_file(&project.root.join(&file)) {
+        Ok((digest, _)) => format!("{file} {digest}\n"),
+        Err(_) => format!("{file} cannot be read\n"),
+    };
+    project_files(project, &planned.suite, &used).into_iter().map(line).collect()
+}
+
+/// The project's files that a plan is made from, but for templates: relative to the project.
+fn project_files(project: &Project, suite: &Suite, used: &[&Manifest]) -> Vec<String> {
+    let mut files = vec![format!("experiments/{}.toml", suite.name)];
+    for manifest in used {
+        files.push(format!("data-manifests/{}.json", manifest.name));
+        if lock::path(&project.manifests(), &manifest.name).exists() {
+            files.push(format!("data-manifests/{}.lock.json", manifest.name));
+        }
+    }
+    files
+}
+
 /// The project's files that the plan was made from. What a run was planned from was read when it began; a file that is no
 /// longer the same has no digest.
 fn sources(
@@ -111,34 +139,32 @@ fn sources(
     graph: &Graph,
     mirror: bool,
 ) -> anyhow::Result<Vec<SourceFile>> {
-    let mut sources = Vec::new();
-    let mut add = |file: String, is_same: bool| -> anyhow::Result<()> {
-        let path = project.root.join(&file);
-        let sha256 = match is_same {
-            true => Some(Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?.0),
-            false => None,
-        };
-        sources.push(SourceFile { file, sha256 });
-        Ok(())
-    };
     let same_suite = Suite::load(&project.experiments(), &suite.name)
         .is_ok_and(|found| format!("{:?}", found.on_trial(suite.subset, mirror)) == format!("{suite:?}"));
-    add(format!("experiments/{}.toml", suite.name), same_suite)?;
-    for manifest in used {
-        let name = &manifest.name;
-        // A mirror's manifests stand in for those of the project, whose files are told all the same.
-        let same = mirror
-            || Manifest::load(&project.manifests().join(format!("{name}.json")))
-                .is_ok_and(|found| unlocked(&found) == unlocked(manifest));
-        add(format!("data-manifests/{name}.json"), same)?;
-        if lock::path(&project.manifests(), name).exists() {
-            add(format!("data-manifests/{name}.lock.json"), true)?;
-        }
-    }
-    for (name, sha256) in templates(graph) {
-        sources.push(SourceFile { file: format!("templates/{name}"), sha256: Some(sha256) });
-    }
-    Ok(sources)
+    // A mirror's manifests stand in for those of the project, whose files are told all the same.
+    let same_manifest = |manifest: &Manifest| {
+        let path = project.manifests().join(format!("{}.json", manifest.name));
+        mirror || Manifest::load(&path).is_ok_and(|found| unlocked(&found) == unlocked(manifest))
+    };
+    let changed: Vec<String> = used
+        .iter()
+        .filter(|manifest| !same_manifest(manifest))
+        .map(|manifest| format!("data-manifests/{}.json", manifest.name))
+        .chain((!same_suite).then(|| format!("experiments/{}.toml", suite.name)))
+        .collect();
+    let source = |file: String| {
+        let path = project.root.join(&file);
+        let sha256 = match changed.contains(&file) {
+            false => Some(Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?.0),
+            true => None,
+        };
+        Ok(SourceFile { file, sha256 })
+    };
+    let files = project_files(project, suite, used).into_iter().map(source).collect::<anyhow::Result<Vec<_>>>()?;
+    let templates = templates(graph).into_iter();
+    let templates =
+        templates.map(|(name, sha256)| SourceFile { file: format!("templates/{name}"), sha256: Some(sha256) });
+    Ok(files.into_iter().chain(templates).collect())
 }
 
 /// Without what the lock file says, which this very run may have written.

@@ -1,6 +1,7 @@
 //! `seesaw report SUITE`, and the report that every run leaves in `out/SUITE/`.
 
 mod gather;
+mod outputs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,11 +11,8 @@ use serde::Serialize;
 
 use super::finish::{Files, Finished};
 use super::{Global, Project};
-use crate::engine::run::NodeOutcome;
-use crate::engine::survey::State;
 use crate::interrupt::Interrupt;
 use crate::report::{html, latex};
-use crate::steps::Absence;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,6 +22,12 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// The templates that the report is made of.
+pub const TEMPLATES: [&str; 4] = {
+    let [page, style, script] = html::TEMPLATES;
+    [page, style, script, latex::TEMPLATE]
+};
 
 /// What was made, for scripts.
 #[derive(Serialize)]
@@ -42,12 +46,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let project = Project::find(global)?;
     let engine = project.engine(global, device, Interrupt::default())?;
     let planned = project.planned(global, &args.suite, &engine.interrupt)?;
-    let not_yet = || NodeOutcome::Absent(Absence::NotRun(gather::NOT_YET.to_owned()));
-    let outcome = |state| match state {
-        State::Done(key, action) => NodeOutcome::Done(key, action),
-        _ => not_yet(),
-    };
-    let nodes: Vec<NodeOutcome> = engine.survey(&planned.graph).into_iter().map(outcome).collect();
+    let nodes = gather::outcomes(&engine, &planned.graph);
     let finished = Finished { project: &project, global, planned: &planned, engine: &engine, nodes: &nodes };
     let report = gather::gather(&finished)?;
     let mut written = Vec::new();

@@ -51,24 +51,52 @@ struct Report {
     rerun: Option<Repetition>,
 }
 
-/// Compares hashes, and computes again what needs no tensors; with a device also trains.
-pub fn run(global: &Global, args: &Args, device: Option<tch::Device>) -> anyhow::Result<ExitCode> {
+/// A bundle that was unpacked and checked, and the folder that goes when this does.
+struct Examined {
+    scratch: tempfile::TempDir,
+    bundle: Bundle,
+    checks: Vec<Check>,
+    interrupt: Interrupt,
+}
+
+/// Compares hashes, and computes again what needs no tensors. Training is not even linked to this: it needs libtorch.
+pub fn light(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let Examined { bundle, checks, .. } = examine(args)?;
+    tell(global, args, &bundle, checks, None)
+}
+
+/// Trains some of it again too, if that is asked for.
+pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+    let Examined { scratch, bundle, checks, interrupt } = examine(args)?;
+    let rerun = match args.rerun {
+        // What a damaged bundle says is nothing to compare with.
+        Some(count) if check::is_good(&checks) => {
+            let engine = engine(global, device, &scratch.path().join("again"), interrupt)?;
+            Some(repeat(global, &bundle, &engine, (count as usize, args.seed))?)
+        }
+        _ => None,
+    };
+    tell(global, args, &bundle, checks, rerun)
+}
+
+fn examine(args: &Args) -> anyhow::Result<Examined> {
     let interrupt = super::run::stop_on_signals()?;
     let root = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = tempfile::Builder::new().prefix("seesaw-verify-").tempdir_in(&root);
     let scratch = scratch.with_context(|| format!("cannot write in {}", root.display()))?;
     let bundle = unpack::unpack(&args.bundle, &scratch.path().join("bundle"), &interrupt)?;
     let checks = check::check(&bundle, &interrupt)?;
-    let mut good = check::is_good(&checks);
-    let rerun = match (device, args.rerun) {
-        // What a damaged bundle says is nothing to compare with.
-        (Some(device), Some(count)) if good => {
-            let engine = engine(global, device, &scratch.path().join("again"), interrupt)?;
-            Some(repeat(global, &bundle, &engine, (count as usize, args.seed))?)
-        }
-        _ => None,
-    };
-    good &= rerun.as_ref().is_none_or(Repetition::is_good);
+    Ok(Examined { scratch, bundle, checks, interrupt })
+}
+
+fn tell(
+    global: &Global,
+    args: &Args,
+    bundle: &Bundle,
+    checks: Vec<Check>,
+    rerun: Option<Repetition>,
+) -> anyhow::Result<ExitCode> {
+    let good = check::is_good(&checks) && rerun.as_ref().is_none_or(Repetition::is_good);
     let report = Report { bundle: args.bundle.clone(), suite: bundle.manifest.suite.clone(), good, checks, rerun };
     if args.json {
         super::print_json(&report)?;
@@ -117,6 +145,12 @@ fn repeat(
         None => Ok(()),
     })?;
     let cells = rerun::choose(&graph, &provenance, count, seed);
+    if cells.is_empty() {
+        return Err(errors::usage(
+            "no cell of this run was trained and evaluated, so that none can be trained again",
+            "verify it without --rerun",
+        ));
+    }
     take_over_archives(global, &graph, engine)?;
     let display =
         Display::new(graph.needed_for(&cells).len(), if global.quiet { Style::Quiet } else { Style::Automatic });

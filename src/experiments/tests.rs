@@ -26,7 +26,7 @@ fn the_smoke_suite_is_what_the_benchmark_defines() {
 fn mistakes_are_told_so_that_they_can_be_mended() {
     for (from, to, parts) in [
         ("seeds = [1, 2, 3, 4, 5]", "seeds = [1, 1]", &["`seeds` names `1` twice"][..]),
-        ("seeds = [1, 2, 3, 4, 5]", "sedes = [1]", &["unknown field `sedes`", "line 7"]),
+        ("seeds = [1, 2, 3, 4, 5]", "sedes = [1]", &["unknown field `sedes`", "line 9"]),
         (
             "name = \"emoji-match\"",
             "name = \"emoji-mach\"",
@@ -194,4 +194,15 @@ datasets = ["words-added", "emoji-words"]
     // The text encoder gives another feature here: it is called by its pair.
     assert_eq!(added.encoders, ["efficientnet-lite0 at 64", "all-minilm-l6-v2 (small)"]);
     assert_eq!(suite.epochs("words-added", "balgrad"), Some(5));
+}
+
+#[test]
+fn seeds_are_a_number_or_a_list() {
+    assert_eq!(seeds("3"), Ok(Seeds(vec![1, 2, 3])));
+    assert_eq!(seeds("1,2,7"), Ok(Seeds(vec![1, 2, 7])));
+    assert_eq!(seeds("7,"), Ok(Seeds(vec![7])));
+    assert_eq!(["3", "1,2,7", "7,"].map(|text| seeds(text).unwrap().to_string()), ["3", "1-2-7", "only-7"]);
+    for wrong in ["0", "1001", "", "x", "1,x", "1,1", "-1", ","] {
+        assert!(seeds(wrong).is_err(), "{wrong}");
+    }
 }

@@ -21,16 +21,18 @@ const LIBTORCH: &str = "#libtorch";
 const PROCESS_RUN: &str = "https://w3id.org/ro/wfrun/process/0.5";
 const TERMS: &str = "#terms";
 
-/// The crate of a run. `provenance_json` are the bytes of `provenance.json`, which lies beside it.
-pub fn ro_crate(provenance: &Provenance, provenance_json: &[u8]) -> Value {
-    let mut entities = vec![descriptor(), root(provenance), profile(), terms(provenance)];
+/// The crate of a run. `provenance_json` are the bytes of `provenance.json`, which lies beside it; `companions` are files
+/// there that are no outputs of steps, and may be written anew by other commands.
+pub fn ro_crate(provenance: &Provenance, provenance_json: &[u8], companions: &[&str]) -> Value {
+    let mut entities = vec![descriptor(), root(provenance, companions), profile(), terms(provenance)];
     entities.extend(programs(provenance));
     entities.extend(provenance.materials.iter().map(material));
     entities.push(file(record::FILE, provenance_json.len() as u64, Digest::of(provenance_json)));
     entities.extend(provenance.files.iter().map(|published| file(&published.file, published.size, published.sha256)));
+    entities.extend(companions.iter().map(|name| described(name)));
     for kind in kinds(provenance) {
         entities.push(action(provenance, kind));
-        entities.extend(collection(provenance, kind));
+        entities.push(collection(provenance, kind));
     }
     // Not every version of the crate's context knows the term.
     let terms = json!({ "sha256": "https://schema.org/sha256" });
@@ -50,8 +52,9 @@ fn descriptor() -> Value {
     })
 }
 
-fn root(provenance: &Provenance) -> Value {
-    let files = provenance.files.iter().map(|file| file.file.as_str()).chain([record::FILE]);
+fn root(provenance: &Provenance, companions: &[&str]) -> Value {
+    let files = provenance.files.iter().map(|file| file.file.as_str());
+    let files = files.chain([record::FILE]).chain(companions.iter().copied());
     let mut root = json!({
         "@id": "./",
         "@type": "Dataset",
@@ -135,13 +138,14 @@ fn material(material: &record::Material) -> Value {
 }
 
 fn file(name: &str, size: u64, sha256: Digest) -> Value {
-    let mut entity = json!({
-        "@id": name,
-        "@type": "File",
-        "name": name,
-        "contentSize": size.to_string(),
-        "sha256": sha256.to_string(),
-    });
+    let mut entity = described(name);
+    entity["contentSize"] = size.to_string().into();
+    entity["sha256"] = sha256.to_string().into();
+    entity
+}
+
+fn described(name: &str) -> Value {
+    let mut entity = json!({ "@id": name, "@type": "File", "name": name });
     if let Some(format) = media_type(name) {
         entity["encodingFormat"] = format.into();
     }
@@ -214,13 +218,13 @@ fn action(provenance: &Provenance, kind: Kind) -> Value {
 }
 
 /// What steps of a kind gave, of which most is in the store alone.
-fn collection(provenance: &Provenance, kind: Kind) -> Option<Value> {
+fn collection(provenance: &Provenance, kind: Kind) -> Value {
     let outputs: usize = of_kind(provenance, kind).map(|step| step.outputs.len()).sum();
-    Some(json!({
+    json!({
         "@id": collection_id(kind.name()),
         "@type": "Collection",
         "name": format!("outputs of {}", kind.name()),
         "description": format!("{outputs} files, listed with their SHA-256 in {}", record::FILE),
         "hasPart": published(provenance, kind).map(|file| reference(&file.file)).collect::<Vec<_>>(),
-    }))
+    })
 }

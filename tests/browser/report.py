@@ -165,7 +165,7 @@ def zoom(browser):
     box = "document.querySelector('figure svg, dialog svg').getAttribute('viewBox')"
     before = browser.run(box)
     count = browser.run("document.querySelectorAll('figure .drawing svg').length")
-    browser.click("figure .drawing button")
+    browser.click("figure .enlarge")
     check(browser.run("document.querySelector('dialog.zoom').open"), "the figure does not open")
     view = "document.querySelector('dialog.zoom svg').getAttribute('viewBox')"
     same(browser.run(view), before, "the whole figure first")
@@ -296,7 +296,7 @@ def look(browser, pictures):
         browser.listen(0.3)
         browser.picture(pictures / f"{scheme}-panel.png")
         browser.key("Escape")
-        browser.click("figure .drawing button")
+        browser.click("figure .enlarge")
         browser.listen(0.3)
         browser.picture(pictures / f"{scheme}-zoom.png")
         browser.key("Escape")

@@ -3,6 +3,7 @@
 mod added_method;
 mod browser;
 mod bundle;
+mod claims;
 mod data;
 mod fetch;
 mod fetch_open;

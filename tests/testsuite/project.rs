@@ -73,6 +73,9 @@ impl Project {
         copy(&repository.join("templates"), &root.join("templates"));
         copy(&repository.join("data-manifests"), &root.join("data-manifests"));
         std::fs::create_dir_all(root.join("experiments")).unwrap();
+        // What the paper prints belongs to every project, as templates do.
+        let reference = "experiments/reference.json";
+        std::fs::copy(repository.join(reference), root.join(reference)).unwrap();
         std::fs::create_dir_all(root.join("downloads")).unwrap();
         for name in ["emoji", "all-minilm-l6-v2", "efficientnet-lite0"] {
             let path = root.join(format!("data-manifests/{name}.json"));

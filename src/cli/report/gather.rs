@@ -3,42 +3,61 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 
-use anyhow::{Context, anyhow};
-use serde::de::DeserializeOwned;
-
+use super::outputs;
 use crate::cli::doctor::probes::Program;
 use crate::cli::finish::Finished;
 use crate::datasets::{Split, TaskKind};
-use crate::engine::graph::{Node, NodeId, Source};
+use crate::engine::Engine;
+use crate::engine::graph::{Graph, Node, NodeId};
 use crate::engine::run::NodeOutcome;
-use crate::errors;
-use crate::report::html::{
-    Counts, DatasetEntry, Fact, Failure, FigureEntry, MethodEntry, Report, StepTime, TableEntry,
-};
+use crate::engine::survey::State;
+use crate::report::claims;
+use crate::report::html::{self, Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
 use crate::report::open_questions::open_questions;
 use crate::report::reference::Reference;
-use crate::report::results::{Results, SCHEMA};
-use crate::report::table::{Of, beside};
-use crate::report::target::Kind as TargetKind;
-use crate::report::{SuiteKind, render};
+use crate::report::results::Results;
+use crate::steps::fetch::Fetch;
 use crate::steps::prepare::{About, Prepare};
-use crate::steps::render::Render;
 use crate::steps::train::Train;
 use crate::steps::{Absence, Kind};
 use crate::store::{Action, Value};
 
 /// Why a step that nobody ran is not done.
-pub const NOT_YET: &str = "not run yet";
+const NOT_YET: &str = "not run yet";
+
+/// What became of each step, as far as can be told without running any: done, lacking what only a person can get, after
+/// such a step, or not run yet.
+pub fn outcomes(engine: &Engine, graph: &Graph) -> Vec<NodeOutcome> {
+    let lacking: BTreeMap<String, String> = engine.lacking(graph).into_iter().collect();
+    let mut outcomes: Vec<NodeOutcome> = Vec::with_capacity(graph.len());
+    for (id, state) in graph.ids().zip(engine.survey(graph)) {
+        let node = graph.node(id);
+        let here = is::<Fetch>(node).and_then(|fetch| lacking.get(&fetch.archive.name));
+        let before = || {
+            node.inputs.values().find_map(|source| match &outcomes[source.node.0] {
+                NodeOutcome::Absent(absence) => Some(absence.cause().to_owned()),
+                _ => None,
+            })
+        };
+        let outcome = match (state, here) {
+            (State::Done(key, action), _) => NodeOutcome::Done(key, action),
+            (_, Some(cause)) => NodeOutcome::Absent(Absence::Lacking(cause.clone())),
+            _ => NodeOutcome::Absent(Absence::NotRun(before().unwrap_or_else(|| NOT_YET.to_owned()))),
+        };
+        outcomes.push(outcome);
+    }
+    outcomes
+}
 
 /// # Errors
 /// If the suite was never collected, or what was collected or drawn cannot be read.
 pub fn gather(finished: &Finished) -> anyhow::Result<Report> {
-    let results = results(finished)?;
-    let (tables, figures) = targets(finished)?;
+    let results = outputs::results(finished)?;
+    let (tables, figures) = outputs::targets(finished)?;
     Ok(Report {
         tables,
         figures,
-        claims: None,
+        claims: claims(finished, &results)?,
         datasets: datasets(finished, &results),
         methods: methods(finished, &results),
         questions: open_questions()?,
@@ -50,90 +69,27 @@ pub fn gather(finished: &Finished) -> anyhow::Result<Report> {
 }
 
 /// A step as what it is.
-fn is<S: 'static>(node: &Node) -> Option<&S> {
+pub(super) fn is<S: 'static>(node: &Node) -> Option<&S> {
     let step: &dyn Any = node.step.as_ref();
     step.downcast_ref()
 }
 
-fn nodes<'a>(finished: &'a Finished<'_>) -> impl Iterator<Item = (NodeId, &'a Node)> {
+pub(super) fn nodes<'a>(finished: &'a Finished<'_>) -> impl Iterator<Item = (NodeId, &'a Node)> {
     finished.planned.graph.ids().map(|id| (id, finished.planned.graph.node(id)))
 }
 
-/// An output that a step gave, verified.
-fn read(finished: &Finished, action: &Action, output: &str) -> anyhow::Result<Vec<u8>> {
-    let found = action.outputs.get(output).with_context(|| format!("`{}` gave no `{output}`", action.label))?;
-    finished.engine.store.read(found).map_err(|damage| {
-        let suite = &finished.planned.suite.name;
-        errors::failed(
-            format!("the output `{output}` of `{}` is damaged: {damage}", action.label),
-            format!("`seesaw run {suite}` makes it again"),
-        )
-    })
-}
-
-fn read_json<T: DeserializeOwned>(finished: &Finished, action: &Action, output: &str) -> anyhow::Result<T> {
-    let bytes = read(finished, action, output)?;
-    serde_json::from_slice(&bytes).with_context(|| format!("the output `{output}` of `{}`", action.label))
-}
-
-/// The results of the whole suite. Where their step is not done as it is planned now (something before it failed, and the
-/// run that told so is over), the last that were collected of this suite.
-fn results(finished: &Finished) -> anyhow::Result<Results> {
-    let planned = finished.planned;
-    let published = planned.graph.publications.iter().find(|publication| publication.file == "results.json");
-    let Source { node, output } = &published.context("the suite publishes no results")?.source;
-    let collected = finished.action(*node).cloned();
-    let latest = || finished.engine.store.latest(&planned.graph.node(*node).step.label());
-    let none = || {
-        errors::failed(
-            format!("the suite `{}` has no results yet", planned.suite.name),
-            format!("`seesaw run {}` makes them, and the report with them", planned.suite.name),
-        )
-    };
-    let action = collected.or_else(latest).ok_or_else(none)?;
-    let results: Results = read_json(finished, &action, output)?;
-    let is_ours = results.suite.suite == planned.suite.name && results.suite.kind == planned.suite.kind;
-    if !is_ours || results.schema != SCHEMA {
-        return Err(none());
+/// The verdicts on the paper's claims; none for a project that states none, or none about this suite.
+fn claims(finished: &Finished, results: &Results) -> anyhow::Result<Option<html::Claims>> {
+    let experiments = finished.project.experiments();
+    if !experiments.join(claims::grammar::FILE).is_file() {
+        return Ok(None);
     }
-    Ok(results)
-}
-
-/// The tables and figures that are there.
-fn targets(finished: &Finished) -> anyhow::Result<(Vec<TableEntry>, Vec<FigureEntry>)> {
-    let suite = &finished.planned.suite;
-    // Nothing of the paper's stands beside the numbers of another benchmark.
-    let reference = match suite.kind {
-        SuiteKind::Smoke => None,
-        SuiteKind::Paper | SuiteKind::Trial => Some(Reference::load(&finished.project.experiments())?),
-    };
-    let (mut tables, mut figures) = (Vec::new(), Vec::new());
-    for (id, node) in nodes(finished) {
-        let (Some(step), Some(action)) = (is::<Render>(node), finished.action(id)) else { continue };
-        let target = step.target;
-        let publications = finished.planned.graph.publications.iter();
-        let files = publications.filter(|publication| publication.source.node == id).map(|p| p.file.clone()).collect();
-        let (name, meaning) = (target.name.to_owned(), target.meaning.to_owned());
-        match target.kind {
-            TargetKind::Table(which) => {
-                let source = node.inputs.get("results").with_context(|| format!("`{}` has no results", target.name))?;
-                let collected =
-                    finished.action(source.node).with_context(|| format!("no results of {}", target.name))?;
-                let results: Results = read_json(finished, collected, &source.output)?;
-                let ours = render::layout(which, target.name, &results);
-                // A trial may be one of a benchmark that is not the paper's: then there is nothing to stand beside it.
-                let both = reference.as_ref().map(|of| beside(ours.clone(), target.name, &results, of, Of::Both));
-                let table = both.and_then(Result::ok).unwrap_or(ours);
-                tables.push(TableEntry { name, meaning, table, files });
-            }
-            TargetKind::Figure(_) => {
-                let svg = String::from_utf8(read(finished, action, "svg")?);
-                let svg = svg.map_err(|_| anyhow!("the drawing of {} is no text", target.name))?;
-                figures.push(FigureEntry { name, meaning, svg, files });
-            }
-        }
+    let stated = claims::Claims::load(&experiments)?;
+    if stated.mapping(&results.suite.suite, results.suite.kind).is_err() {
+        return Ok(None);
     }
-    Ok((tables, figures))
+    let judged = claims::judge(&stated, results, &Reference::load(&experiments)?)?;
+    Ok(Some(html::Claims::from(&judged)))
 }
 
 /// Each way of reading a dataset, under the titles of the suite's entries that use it.
@@ -146,7 +102,7 @@ fn datasets(finished: &Finished, results: &Results) -> Vec<DatasetEntry> {
         let titles: Vec<&str> = used.map(|dataset| title_of(&dataset.name).unwrap_or(&dataset.name).as_str()).collect();
         let content = match finished.nodes.get(id.0) {
             Some(NodeOutcome::Done(_, action)) => {
-                read_json(finished, action, "about").map(counts).map_err(|error| format!("{error:#}"))
+                outputs::read_json(finished, action, "about").map(counts).map_err(|error| format!("{error:#}"))
             }
             Some(NodeOutcome::Absent(absence)) => Err(absence.cause().to_owned()),
             _ => Err(NOT_YET.to_owned()),

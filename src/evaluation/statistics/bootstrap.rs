@@ -76,8 +76,8 @@ pub fn two_levels(values: &[Vec<f64>]) -> Option<Estimate> {
     }
     let few = (n as f64 / (n - 1) as f64).sqrt();
     let (mut means, mut same_seeds) = (Vec::new(), Vec::new());
+    let mut stream = Stream::new(n as u64, &["bootstrap", "seeds"]);
     for resample in 1..values[0].len() {
-        let mut stream = Stream::new(resample as u64, &["bootstrap", "seeds"]);
         let drawn: f64 = (0..n).map(|_| values[stream.below(n as u64) as usize][resample]).sum();
         means.push(drawn / n as f64);
         same_seeds.push(values.iter().map(|seed| seed[resample]).sum::<f64>() / n as f64);

@@ -3,6 +3,9 @@
 use super::bootstrap::Estimate;
 use super::student::{Z_80_PERCENT, small_sample_correction, two_sided_p, two_sided_t};
 
+/// What is closer to 0 than this is 0 but for rounding: scores are percentages, cosines at most 1.
+pub const ROUNDING: f64 = 1e-9;
+
 /// Fewer seeds than this say nothing about significance.
 pub const LEAST_SEEDS: usize = 3;
 
@@ -13,16 +16,16 @@ pub const LEAST_SEEDS: usize = 3;
 /// gives none.
 pub fn p_value(difference: &Estimate) -> Option<f64> {
     let error = difference.error.filter(|_| difference.n >= LEAST_SEEDS)?;
-    if error > 0.0 {
+    if error > ROUNDING {
         return Some(two_sided_p(difference.mean / error, (difference.n - 1) as f64));
     }
-    (difference.mean == 0.0).then_some(1.0)
+    (difference.mean.abs() <= ROUNDING).then_some(1.0)
 }
 
 /// Cohen's d_z over the seeds, the mean difference by its standard deviation, with the correction for few seeds (Hedges
 /// 1981; Lakens 2013, "Calculating and reporting effect sizes"). None for fewer than [`LEAST_SEEDS`] or without spread.
 pub fn effect_size(difference: &Estimate) -> Option<f64> {
-    let std = difference.std.filter(|std| difference.n >= LEAST_SEEDS && *std > 0.0)?;
+    let std = difference.std.filter(|std| difference.n >= LEAST_SEEDS && *std > ROUNDING)?;
     Some(difference.mean / std * small_sample_correction((difference.n - 1) as f64))
 }
 
@@ -47,7 +50,7 @@ pub fn seeds_needed(difference: &Estimate, alpha: f64) -> Option<SeedsNeeded> {
     let std = difference.std?;
     let sample_error = difference.sample_error.unwrap_or(0.0);
     let mean = difference.mean.abs();
-    if mean == 0.0 || !alpha.is_finite() || alpha <= 0.0 || (std == 0.0 && sample_error == 0.0) {
+    if mean <= ROUNDING || !alpha.is_finite() || alpha <= 0.0 || std.max(sample_error) <= ROUNDING {
         return None;
     }
     let decides = |n: usize| {
@@ -93,6 +96,9 @@ mod tests {
         assert_eq!(p(&[5.0, 5.1]), None);
         assert_eq!(p(&[5.0, 5.0, 5.0]), None);
         assert_eq!(p(&[0.0, 0.0, 0.0]), Some(1.0));
+        // What differs by rounding alone does not differ.
+        assert_eq!(p(&[0.1 + 0.2 - 0.3, 0.0, 0.0]), Some(1.0));
+        assert_eq!(p(&[5.0, 5.0 + 1e-15, 5.0]), None);
         assert_eq!(effect_size(&over_seeds(&[5.0, 5.0, 5.0]).unwrap()), None);
         assert_eq!(effect_size(&over_seeds(&[5.0, 6.0]).unwrap()), None);
     }

@@ -231,13 +231,19 @@ impl Rerun<'_> {
             return if exact { different() } else { not_compared("it is not in the bundle, and its bytes differ") };
         };
         let distance = measure(&self.bundle.store.read(&object)?, &self.engine.store.read(found)?)?;
-        Ok(match (exact, distance <= tolerance) {
-            (false, true) => Verdict::Within { distance, tolerance },
-            (true, _) => {
-                Verdict::Differs { how: format!("bytes differ, by {distance:.3e} where {tolerance} would be near") }
-            }
-            (false, false) => Verdict::Differs { how: format!("by {distance:.3e}, more than {tolerance}") },
-        })
+        Ok(judged(exact, distance, tolerance))
+    }
+}
+
+/// What a distance between outputs whose bytes differ means.
+fn judged(exact: bool, distance: f64, tolerance: f64) -> Verdict {
+    match (exact, distance <= tolerance) {
+        (false, true) => Verdict::Within { distance, tolerance },
+        (true, _) => {
+            Verdict::Differs { how: format!("bytes differ, by {distance:.3e} where {tolerance} would be near") }
+        }
+        // Not a number is no near number.
+        (false, false) => Verdict::Differs { how: format!("by {distance:.3e}, more than {tolerance}") },
     }
 }
 
@@ -328,6 +334,15 @@ mod tests {
         let loss = |numbers: &[f32]| file("loss_T", numbers);
         assert_eq!(loss_distance(&loss(&[1.0, 3.0]), &loss(&[1.0, 2.0])).unwrap(), 0.25);
         assert!(loss_distance(&a, &a).is_err());
+    }
+
+    /// Where bytes have to be equal, near is not enough.
+    #[test]
+    fn near_counts_on_other_machines_alone() {
+        assert_eq!(judged(false, 0.5, 1.0), Verdict::Within { distance: 0.5, tolerance: 1.0 });
+        for (exact, distance) in [(true, 0.5), (true, 0.0), (false, 1.5), (false, f64::NAN)] {
+            assert!(matches!(judged(exact, distance, 1.0), Verdict::Differs { .. }), "{exact} {distance}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub mod assertion;
 pub mod grammar;
 pub mod measure;
 pub mod printed;
-mod text;
+pub(in crate::report) mod text;
 pub mod verdict;
 
 use serde::Serialize;
@@ -20,7 +20,7 @@ use super::SuiteKind;
 use super::reference::Reference;
 use super::results::Results;
 use crate::evaluation::statistics::bootstrap::Interval;
-use crate::evaluation::statistics::paired::{SeedsNeeded, effect_size, p_value};
+use crate::evaluation::statistics::paired::{ROUNDING, SeedsNeeded, effect_size, p_value};
 use assertion::{Assertion, Measure};
 
 /// The verdicts on all claims.
@@ -94,36 +94,8 @@ pub struct Check {
 pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyhow::Result<Judgements> {
     let suite = &results.suite;
     let mapping = claims.mapping(&suite.suite, suite.kind)?;
-    let mut judged: Vec<Judgement> = Vec::new();
-    for claim in &claims.claims {
-        let assertions = assertion::of(claim, &claims.compared);
-        let (mut comparisons, mut missing) = (Vec::new(), Vec::new());
-        for assertion in &assertions {
-            let here = match mapping {
-                None => Some(&assertion.dataset),
-                Some(mapping) => mapping.datasets.get(&assertion.dataset),
-            };
-            let told = || format!("no dataset of the suite stands for `{}`", assertion.dataset);
-            match here.ok_or_else(told).and_then(|here| check(claims, results, here, assertion)) {
-                Ok(check) => comparisons.push(check),
-                Err(cause) => missing.push(cause),
-            }
-        }
-        missing.dedup();
-        judged.push(Judgement {
-            id: claim.id.clone(),
-            says: claim.says.clone(),
-            at: claim.at.clone(),
-            verdict: Verdict::NotRun,
-            because: String::new(),
-            p: None,
-            p_corrected: None,
-            seeds_needed: None,
-            paper: printed::check(&assertions, reference),
-            comparisons,
-            missing,
-        });
-    }
+    let weighed = claims.claims.iter().map(|claim| weigh(claims, claim, results, mapping, reference));
+    let mut judged: Vec<Judgement> = weighed.collect();
     let family = verdict::decide(&mut judged);
     Ok(Judgements {
         suite: suite.suite.clone(),
@@ -141,13 +113,50 @@ pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyho
     })
 }
 
+/// A claim with its comparisons, measured, and without a verdict yet.
+fn weigh(
+    claims: &Claims,
+    claim: &grammar::Claim,
+    results: &Results,
+    mapping: Option<&grammar::Mapping>,
+    reference: &Reference,
+) -> Judgement {
+    let assertions = assertion::of(claim, &claims.compared);
+    let (mut comparisons, mut missing) = (Vec::new(), Vec::new());
+    for assertion in &assertions {
+        let here = match mapping {
+            None => Some(&assertion.dataset),
+            Some(mapping) => mapping.datasets.get(&assertion.dataset),
+        };
+        let told = || format!("no dataset of the suite stands for `{}`", assertion.dataset);
+        match here.ok_or_else(told).and_then(|here| check(claims, results, here, assertion)) {
+            Ok(check) => comparisons.push(check),
+            Err(cause) => missing.push(cause),
+        }
+    }
+    missing.dedup();
+    Judgement {
+        id: claim.id.clone(),
+        says: claim.says.clone(),
+        at: claim.at.clone(),
+        verdict: Verdict::NotRun,
+        because: String::new(),
+        p: None,
+        p_corrected: None,
+        seeds_needed: None,
+        paper: printed::check(&assertions, reference),
+        comparisons,
+        missing,
+    }
+}
+
 fn check(claims: &Claims, results: &Results, dataset: &str, assertion: &Assertion) -> Result<Check, String> {
     let measure::Measured { greater, smaller, excess } = measure::measure(results, dataset, assertion)?;
     let grammar::SmallestEffect { points, cosine } = claims.smallest_effect;
     Ok(Check {
         says: printed::words(assertion, dataset),
         dataset: dataset.to_owned(),
-        holds: excess.mean > 0.0 || (assertion.or_equal && excess.mean == 0.0),
+        holds: excess.mean > ROUNDING || (assertion.or_equal && excess.mean >= -ROUNDING),
         greater,
         smaller,
         margin: assertion.margin,

@@ -59,7 +59,7 @@ fn judged(differences: &[f64]) -> Judgement {
 #[test]
 fn the_five_verdicts() {
     for (differences, verdict, because) in [
-        (&[3.0, 3.2, 2.9, 3.1, 3.0][..], Verdict::Reproduced, "all 1 comparisons hold; p = "),
+        (&[3.0, 3.2, 2.9, 3.1, 3.0][..], Verdict::Reproduced, "the comparison holds; p "),
         (
             &[-3.0, -3.2, -2.9, -3.1, -3.0],
             Verdict::Contradicted,
@@ -67,10 +67,10 @@ fn the_five_verdicts() {
         ),
         // Surely smaller than half a point, and not surely negative.
         (&[0.1, -0.2, -0.1, 0.15, -0.1], Verdict::NotReproduced, "where 0.5 would be worth the name"),
-        (&[4.0, -1.0, 3.0, -2.0, 2.0], Verdict::Undecided, "all 1 comparisons hold, but within noise (p = "),
-        (&[-4.0, 1.0, -3.0, 2.0, -2.0], Verdict::Undecided, "1 of 1 comparisons do not hold, within noise (p = "),
+        (&[4.0, -1.0, 3.0, -2.0, 2.0], Verdict::Undecided, "the comparison holds, but within noise (p = "),
+        (&[-4.0, 1.0, -3.0, 2.0, -2.0], Verdict::Undecided, "the comparison does not hold, within noise (p = "),
         (&[3.0, 3.1], Verdict::Undecided, "2 seeds say nothing: 3 are the least"),
-        (&[3.0], Verdict::Undecided, "1 seed say nothing"),
+        (&[3.0], Verdict::Undecided, "1 seed says nothing"),
         (&[-9.0, -9.1], Verdict::Undecided, "2 seeds say nothing"),
         (&[3.0, 3.0, 3.0], Verdict::Undecided, "no test, since nothing varies"),
         (&[0.0, 0.0, 0.0], Verdict::NotReproduced, "the difference is 0.00"),

@@ -1,7 +1,7 @@
 //! Verdicts for people: `claims.md`, and what `seesaw claims` prints.
 
 use super::printed::PrintedOutcome;
-use super::verdict::short;
+use super::verdict::{probability, short};
 use super::{Check, Judgement, Judgements};
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::escape::markdown;
@@ -52,7 +52,8 @@ impl Judgements {
         text
     }
 
-    fn how(&self) -> String {
+    /// How the verdicts came about.
+    pub(in crate::report) fn how(&self) -> String {
         format!(
             "{} seeds; significant below {} after {}; the smallest difference worth the name is {} points, {} of a cosine.",
             self.seeds.len(),
@@ -64,7 +65,8 @@ impl Judgements {
     }
 }
 
-fn papers(claim: &Judgement) -> String {
+/// Whether the paper's own numbers satisfy a claim.
+pub(in crate::report) fn papers(claim: &Judgement) -> String {
     match claim.paper.outcome {
         PrintedOutcome::Satisfied => "satisfy it".to_owned(),
         PrintedOutcome::Violated => format!("do not satisfy it: not {}", claim.paper.details.join("; not ")),
@@ -79,8 +81,12 @@ fn detailed(claim: &Judgement, detail: &str) -> String {
     }
 }
 
+/// What the cells of [`row`] are.
+pub(in crate::report) const COLUMNS: [&str; 9] =
+    ["comparison", "holds", "greater", "smaller", "difference", "95 %", "p", "d", "seeds"];
+
 /// A comparison's cells.
-fn row(check: &Check) -> [String; 9] {
+pub(in crate::report) fn row(check: &Check) -> [String; 9] {
     let optional = |number: Option<f64>| number.map_or("—".to_owned(), short);
     let how = |how| match how {
         How::Bootstrap => "",
@@ -93,7 +99,7 @@ fn row(check: &Check) -> [String; 9] {
         check.smaller.map_or("0".to_owned(), short),
         short(check.excess),
         check.interval.map_or("—".to_owned(), |i| format!("{} to {}{}", short(i.low), short(i.high), how(i.how))),
-        optional(check.p),
+        check.p.map_or("—".to_owned(), |p| probability(p).trim_start_matches("= ").to_owned()),
         optional(check.effect),
         check.n.to_string(),
     ]

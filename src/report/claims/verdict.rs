@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Check, Judgement};
 use crate::evaluation::statistics::holm::holm;
-use crate::evaluation::statistics::paired::{LEAST_SEEDS, MOST_SEEDS, SeedsNeeded, seeds_needed};
+use crate::evaluation::statistics::paired::{LEAST_SEEDS, MOST_SEEDS, ROUNDING, SeedsNeeded, seeds_needed};
 use crate::report::comparison::ALPHA;
 
 /// What the results say of a claim.
@@ -82,20 +82,20 @@ fn verdict(claim: &Judgement) -> (Verdict, String) {
     let fewest = checks.iter().map(|check| check.n).min().unwrap_or(0);
     let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
     let holding = match failing.len() {
+        0 if checks.len() == 1 => "the comparison holds".to_owned(),
         0 => format!("all {} comparisons hold", checks.len()),
+        1 if checks.len() == 1 => "the comparison does not hold".to_owned(),
+        1 => format!("1 of {} comparisons does not hold", checks.len()),
         n => format!("{n} of {} comparisons do not hold", checks.len()),
     };
     if fewest < LEAST_SEEDS {
-        let seeds = if fewest == 1 { "seed" } else { "seeds" };
-        return (
-            Verdict::Undecided,
-            format!("{holding}, but {fewest} {seeds} say nothing: {LEAST_SEEDS} are the least"),
-        );
+        let seeds = if fewest == 1 { "seed says" } else { "seeds say" };
+        return (Verdict::Undecided, format!("{holding}, but {fewest} {seeds} nothing: {LEAST_SEEDS} are the least"));
     }
     let significant = claim.p_corrected.is_some_and(|p| p < ALPHA);
     let p = claim
         .p_corrected
-        .map_or("no test, since nothing varies".to_owned(), |p| format!("p = {} after correction", short(p)));
+        .map_or("no test, since nothing varies".to_owned(), |p| format!("p {} after correction", probability(p)));
     if failing.is_empty() {
         return match significant {
             true => (Verdict::Reproduced, format!("{holding}; {p}")),
@@ -175,10 +175,14 @@ fn in_words(needed: SeedsNeeded) -> String {
     }
 }
 
+/// A p-value, with its sign of comparison.
+pub(super) fn probability(p: f64) -> String {
+    if p < 1e-4 { "< 0.0001".to_owned() } else { format!("= {}", short(p)) }
+}
+
 /// A number with as many digits as one reads.
 pub(super) fn short(number: f64) -> String {
-    // What is -0 is 0.
-    let number = number + 0.0;
+    let number = if number.abs() <= ROUNDING { 0.0 } else { number };
     match number.abs() {
         x if x == 0.0 || x >= 0.1 => format!("{number:.2}"),
         x if x >= 1e-4 => format!("{number:.4}"),

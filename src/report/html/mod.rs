@@ -4,6 +4,7 @@
 //! turns tables so that they can be sorted, [`numbers`] gathers what a number tells when someone asks, [`drawing`] takes
 //! figures in, [`policy`] forbids the page to ask for anything.
 
+mod claims;
 mod drawing;
 mod grid;
 mod numbers;

@@ -37,14 +37,15 @@ pub fn glance(report: &Report) -> Vec<Fact> {
     // A dataset may have methods of its own: what was planned is what the numbers speak of.
     let full = results.numbers.iter().filter(|n| n.quantity == crate::report::quantity::Quantity::Full);
     let planned: usize = full.map(|number| number.seeds.len()).sum();
-    let seconds: f64 = report.steps.iter().map(|step| step.seconds).sum();
+    let computed = super::view::computed(&report.steps);
+    let seconds: f64 = computed.iter().map(|step| step.seconds).sum();
     let mut facts = vec![
         Fact::new(
             "Trainings",
             format!("{} of {}", words::count(results.cells.len() as u64), words::count(planned as u64)),
         ),
         Fact::new("Seeds", suite.seeds.len().to_string()),
-        Fact::new("Steps done", words::count(report.steps.len() as u64)),
+        Fact::new("Steps done", words::count(computed.len() as u64)),
         Fact::new("Time, summed over steps", words::duration(seconds)),
     ];
     if let Some(claims) = &report.claims {

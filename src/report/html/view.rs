@@ -1,5 +1,7 @@
 //! A report in the words and numbers that the template places.
 
+use std::collections::BTreeSet;
+
 use minijinja::Value;
 use serde::Serialize;
 
@@ -300,10 +302,16 @@ fn dataset(entry: &DatasetEntry) -> DatasetView {
     }
 }
 
+/// Steps that were computed: what has the same key was computed once, whatever it is called.
+pub(super) fn computed(steps: &[StepTime]) -> Vec<&StepTime> {
+    let mut seen = BTreeSet::new();
+    steps.iter().filter(|step| seen.insert(step.key.as_str())).collect()
+}
+
 /// The kinds of steps in the order in which they come first.
 fn kinds(steps: &[StepTime]) -> Vec<TimeRow> {
     let mut rows: Vec<TimeRow> = Vec::new();
-    for step in steps {
+    for step in computed(steps) {
         match rows.iter_mut().find(|row| row.name == step.kind) {
             Some(row) => (row.steps, row.seconds) = (row.steps + 1, row.seconds + step.seconds),
             None => rows.push(time_row(step.kind, "", step.seconds)),
@@ -319,7 +327,7 @@ fn time_row(name: &str, key: &str, seconds: f64) -> TimeRow {
 }
 
 fn longest(steps: &[StepTime]) -> Vec<TimeRow> {
-    let mut steps: Vec<&StepTime> = steps.iter().collect();
+    let mut steps = computed(steps);
     steps.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.label.cmp(&b.label)));
     steps.iter().take(10).map(|step| time_row(&step.label, &step.key, step.seconds)).collect()
 }

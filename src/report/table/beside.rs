@@ -99,29 +99,14 @@ fn turn(cell: &mut TableCell, printed: &Result<&PrintedTable, NotTranscribed>, o
     match of {
         Of::Ours => {}
         Of::Both => cell.paper = papers,
-        Of::Delta => {
-            let signed = |difference: f64| match shown(difference) {
-                text if difference > 0.0 && text != "0.00" => format!("+{text}"),
-                text => text,
-            };
-            let ours = cell.text.clone();
-            cell.text = match (cell.difference, cell.mean) {
-                (Some(difference), _) => signed(difference),
-                // Why there is none of ours stands in its own note.
-                (None, None) => ours,
-                (None, Some(_)) => MISSING.to_owned(),
-            };
-            (cell.std, cell.best, cell.second, cell.within_noise, cell.negative_transfer) =
-                (String::new(), false, false, false, false);
-        }
+        Of::Delta => show_difference(cell),
         Of::Paper => {
             let marked =
                 |table: &&PrintedTable| quantity.is_some_and(|q| table.is_marked(q, &cell.dataset, &cell.method));
-            let negative_transfer = printed.as_ref().is_ok_and(marked);
             *cell = TableCell {
                 text: papers,
                 status: if number.is_ok() { "value" } else { "not-transcribed" },
-                negative_transfer,
+                negative_transfer: printed.as_ref().is_ok_and(marked),
                 paper_value: cell.paper_value,
                 ..TableCell::empty(&cell.dataset, &cell.method, cell.quantity)
             };
@@ -130,6 +115,20 @@ fn turn(cell: &mut TableCell, printed: &Result<&PrintedTable, NotTranscribed>, o
     if let Err(cause) = number {
         note_on(cell, cause, footnotes);
     }
+}
+
+/// Ours minus the paper's, with its sign. Why there is none of ours stands in the cell's own note.
+fn show_difference(cell: &mut TableCell) {
+    match (cell.difference, cell.mean) {
+        (Some(difference), _) => {
+            let text = shown(difference);
+            cell.text = if difference > 0.0 && text != "0.00" { format!("+{text}") } else { text };
+        }
+        (None, Some(_)) => cell.text = MISSING.to_owned(),
+        (None, None) => {}
+    }
+    (cell.std, cell.best, cell.second) = (String::new(), false, false);
+    (cell.within_noise, cell.negative_transfer) = (false, false);
 }
 
 const MISSING: &str = "—";

@@ -1,12 +1,12 @@
 //! What a bundle says of itself in several places, held against each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::unpack::Bundle;
 use super::super::{action_member, object_member};
 use super::Check;
 use crate::provenance::Provenance;
-use crate::provenance::record::Status;
+use crate::provenance::record::{Status, Step};
 use crate::store::{Action, Digest, Value};
 
 pub(super) type Actions = BTreeMap<Digest, Action>;
@@ -67,7 +67,8 @@ pub(super) fn objects(bundle: &Bundle, actions: &Actions) -> Check {
 /// What the provenance says of each step is what its record says, and inputs are outputs of recorded steps.
 pub(super) fn steps(provenance: &Provenance, actions: &Actions) -> Check {
     let mut check = Check::new("the provenance's steps against their records");
-    let mut named = std::collections::BTreeSet::new();
+    let mut named = BTreeSet::new();
+    let by_label: BTreeMap<&str, &Step> = provenance.steps.iter().map(|step| (step.step.as_str(), step)).collect();
     let mut left: BTreeMap<String, usize> = BTreeMap::new();
     for step in &provenance.steps {
         if step.status != Status::Done {
@@ -91,7 +92,7 @@ pub(super) fn steps(provenance: &Provenance, actions: &Actions) -> Check {
             if recorded.map(|found| &found.value) != Some(&Value::Digest(input.sha256)) {
                 check.problems.push(format!("`{label}` has another input `{role}` than the provenance says"));
             }
-            let source = provenance.step(&input.step).and_then(|source| source.outputs.get(&input.output));
+            let source = by_label.get(input.step.as_str()).and_then(|source| source.outputs.get(&input.output));
             if source.map(|output| output.sha256) != Some(input.sha256) {
                 check.problems.push(format!("the input `{role}` of `{label}` is not what `{}` gave", input.step));
             }

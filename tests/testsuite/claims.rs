@@ -1,0 +1,90 @@
+//! The paper's numbers and its claims, as a person meets them.
+
+use std::path::Path;
+
+use crate::project::{Project, SUITE, told};
+
+/// A project that has what the paper prints and claims.
+fn project() -> Project {
+    let project = Project::new();
+    let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    for name in ["reference.json", "claims.toml"] {
+        std::fs::copy(experiments.join(name), project.root.join("experiments").join(name)).unwrap();
+    }
+    project
+}
+
+/// The audit finds what there is to find, a line each, and that is no failure; a number that is none of the paper's is
+/// refused with its place.
+#[test]
+fn the_papers_numbers_are_audited() {
+    let project = project();
+    let text = project.succeed(&["audit"]);
+    let line = |words: &[&str]| text.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(
+        line(&["two tables", "table2 missing-text hateful-memes balgrad", "printed 57.48", "57.58 (table1)"]),
+        "{text}"
+    );
+    assert!(line(&["unmarked negative transfer", "table1 missing-image hateful-memes mslr", "66.04"]), "{text}");
+    let audit: serde_json::Value = serde_json::from_str(&project.succeed(&["audit", "--json"])).unwrap();
+    assert_eq!(audit["findings"].as_array().unwrap().len(), 4);
+
+    let path = project.root.join("experiments/reference.json");
+    let reference = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, reference.replacen("80.32", "80.321", 1)).unwrap();
+    let refused = project.run(&["audit"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told(&refused).contains("expected a number of at most two decimals, found 80.321"), "{}", told(&refused));
+}
+
+/// Before a run there is nothing to judge; after it every claim has a verdict, in files and on demand, and none is more
+/// confident than two seeds allow. Results have intervals by resampling, and no paper beside them.
+#[test]
+fn claims_are_judged_after_a_run() {
+    let project = project();
+    let unmapped = project.run(&["claims", "tiny"]);
+    assert_eq!(unmapped.status.code(), Some(2));
+    assert!(told(&unmapped).contains("[suites.tiny]"), "{}", told(&unmapped));
+    let path = project.root.join("experiments/claims.toml");
+    let claims = std::fs::read_to_string(&path).unwrap();
+    // The only dataset stands for all three.
+    let mapped = claims.replace("[suites.smoke]", "[suites.tiny]");
+    let mapped = ["emoji-match", "emoji-words"].iter().fold(mapped, |text, name| text.replace(name, "emoji-subgroup"));
+    std::fs::write(&path, &mapped).unwrap();
+    let early = project.run(&["claims", "tiny"]);
+    assert_eq!(early.status.code(), Some(2));
+    assert!(told(&early).contains("`seesaw run tiny` makes them"), "{}", told(&early));
+
+    project.succeed(&["run", "tiny"]);
+    let results = project.results();
+    let numbers: serde_json::Value = serde_json::from_slice(&results["results.json"]).unwrap();
+    for number in numbers["numbers"].as_array().unwrap() {
+        let resampled = number["quantity"] != "conflict" && number.get("ratio").is_none_or(|ratio| *ratio == 1.0);
+        let how = if resampled { "bootstrap" } else { "t-over-seeds" };
+        assert_eq!(number["interval"]["how"], how, "{number}");
+    }
+    let pairs = numbers["comparisons"]["pairs"].as_array().unwrap();
+    assert!(!pairs.is_empty() && pairs.iter().all(|pair| pair["n"] == 2 && pair["p"].is_null()), "{pairs:?}");
+
+    let json: serde_json::Value = serde_json::from_slice(&results["claims.json"]).unwrap();
+    let verdicts: Vec<&str> =
+        json["claims"].as_array().unwrap().iter().map(|claim| claim["verdict"].as_str().unwrap()).collect();
+    assert!(verdicts.iter().all(|verdict| ["undecided", "not-run"].contains(verdict)), "{verdicts:?}");
+    assert!(verdicts.contains(&"undecided") && verdicts.contains(&"not-run"), "{verdicts:?}");
+    assert!(json["about"].as_str().unwrap().starts_with("generality"));
+    let said: serde_json::Value = serde_json::from_str(&project.succeed(&["claims", "tiny", "--json"])).unwrap();
+    assert_eq!(said, json);
+    assert!(String::from_utf8_lossy(&results["claims.md"]).contains("the suite does not train mslr"));
+
+    // What the claims say is part of what is current.
+    std::fs::write(&path, mapped.replace("points = 0.5", "points = 0.25")).unwrap();
+    project.succeed(&["run", "tiny"]);
+    let changed: serde_json::Value = serde_json::from_slice(&project.results()["claims.json"]).unwrap();
+    assert_eq!(changed["smallest_effect"]["points"], 0.25);
+
+    let beside = project.run(&["table", "1", "--suite", "tiny", "--of", "both"]);
+    assert_eq!(beside.status.code(), Some(2));
+    assert!(told(&beside).contains("the paper has no numbers for the suite `tiny`"), "{}", told(&beside));
+    assert!(project.succeed(&["table", "1", "--suite", "tiny"]).contains('†'));
+    assert!(SUITE.contains("seeds = [1, 2]"));
+}
