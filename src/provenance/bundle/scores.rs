@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::datasets::{Sample, TaskKind};
-use crate::evaluation::metrics::{Metric, f1_macro};
+use crate::evaluation::metrics::{Metric, f1_macro, f1_macro_of_classes};
 use crate::steps::evaluate::{Level, Scores};
 use crate::steps::prepare::About;
 
@@ -59,17 +59,30 @@ fn numbers(file: &SafeTensors<'_>, name: &str) -> anyhow::Result<Vec<i64>> {
 
 /// In percent.
 fn score(about: &About, samples: &[Sample], predictions: &[i64]) -> anyhow::Result<f64> {
-    match Metric::of(about.task) {
+    let one_each = || {
+        ensure!(predictions.len() == samples.len(), "{} for {} samples", predictions.len(), samples.len());
+        Ok(())
+    };
+    match about.metric() {
         Metric::Accuracy => {
-            ensure!(predictions.len() == samples.len(), "{} for {} samples", predictions.len(), samples.len());
+            one_each()?;
             let is_hit = |(sample, predicted): &(&Sample, &i64)| {
                 sample.labels.first().map(|&l| i64::from(l)) == Some(**predicted)
             };
             let hits = samples.iter().zip(predictions).filter(is_hit).count();
             Ok(100.0 * hits as f64 / samples.len() as f64)
         }
+        Metric::F1Macro if about.task != TaskKind::Multilabel => {
+            one_each()?;
+            let classes = about.classes.len();
+            let truth = samples.iter().map(|sample| sample.labels.first().map(|&label| i64::from(label)));
+            let truth: Vec<i64> = truth.collect::<Option<_>>().context("a sample has no class")?;
+            let is_class = |number: &i64| (0..classes as i64).contains(number);
+            ensure!(predictions.iter().chain(&truth).all(is_class), "a class that is none of {classes}");
+            ensure!(!truth.is_empty(), "there are no samples");
+            Ok(f1_macro_of_classes(classes, predictions, &truth))
+        }
         Metric::F1Macro => {
-            debug_assert_eq!(about.task, TaskKind::Multilabel);
             let labels = about.classes.len();
             ensure!(predictions.len() == samples.len() * labels, "{} of {labels} labels", predictions.len());
             let [mut hits, mut predicted, mut positives] = [(); 3].map(|()| vec![0i64; labels]);
@@ -140,5 +153,20 @@ mod tests {
         let predictions = file("missing image 0.5", Dtype::I32, &[3, 4], &bytes);
         let scores = scores(Some(Modality::Image), Some(0.5), 3, 37.5);
         assert_eq!(differing(&scores, &predictions, &about, &samples).unwrap(), [""; 0]);
+    }
+
+    /// The other example of the metric's test, of classes; a class that there is not is told.
+    #[test]
+    fn f1_macro_of_classes_is_counted_again() {
+        let about = About { metric: Some(Metric::F1Macro), ..about(TaskKind::Multiclass, 4) };
+        let samples = [0, 0, 0, 1, 1, 2].map(|class| sample(&[class]));
+        let found = |bytes: &[u8], score: f64| {
+            let predictions = file("full", Dtype::U8, &[6], bytes);
+            differing(&scores(None, None, 6, score), &predictions, &about, &samples)
+        };
+        let score = 100.0 * (2.0 * 2.0 / 6.0 + 2.0 / 4.0) / 4.0;
+        assert_eq!(found(&[0, 0, 1, 1, 2, 0], score).unwrap(), [""; 0]);
+        assert_eq!(found(&[0, 0, 1, 1, 2, 0], 50.0).unwrap().len(), 1);
+        assert!(found(&[0, 0, 1, 1, 2, 4], score).is_err());
     }
 }
