@@ -112,7 +112,7 @@ fn step(members: &Members, label: &str) -> Value {
 #[test]
 fn a_run_says_where_its_results_come_from() {
     let (project, _) = packed();
-    let files = project.results();
+    let files = project.files();
     let provenance: Value = serde_json::from_slice(&files["provenance.json"]).unwrap();
     let plan: Value = serde_json::from_str(&project.succeed(&["plan", "tiny", "--all", "--json"])).unwrap();
     let plan = plan["steps"].as_array().unwrap();
@@ -163,7 +163,7 @@ fn a_run_says_where_its_results_come_from() {
 #[test]
 fn the_crate_describes_the_files() {
     let project = &packed().0;
-    let text: Value = serde_json::from_slice(&project.results()["ro-crate-metadata.json"]).unwrap();
+    let text: Value = serde_json::from_slice(&project.files()["ro-crate-metadata.json"]).unwrap();
     assert_eq!(text["@context"][0], "https://w3id.org/ro/crate/1.1/context");
     let graph = text["@graph"].as_array().unwrap();
     let ids: BTreeMap<&str, &Value> = graph.iter().map(|entity| (entity["@id"].as_str().unwrap(), entity)).collect();
@@ -379,7 +379,7 @@ fn an_incomplete_run_is_a_bundle_too() {
         .unwrap();
     let output = project.run(&["run", "tiny"]);
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
-    let provenance: Value = serde_json::from_slice(&project.results()["provenance.json"]).unwrap();
+    let provenance: Value = serde_json::from_slice(&project.files()["provenance.json"]).unwrap();
     let count =
         |status: &str| provenance["steps"].as_array().unwrap().iter().filter(|step| step["status"] == status).count();
     assert!(count("done") > 3 && count("lacking") == 1 && count("not-run") > 10, "{provenance}");

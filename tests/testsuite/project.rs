@@ -46,7 +46,7 @@ target = "figure4"
 "#;
 
 /// Files that tell when and how fast steps ran: they are not the same after another run.
-const TELL_TIMES: [&str; 2] = ["report.html", ".finished.json"];
+const TELL_TIMES: [&str; 4] = ["report.html", "provenance.json", "ro-crate-metadata.json", ".finished.json"];
 
 pub struct Project {
     _folder: tempfile::TempDir,
@@ -117,16 +117,22 @@ impl Project {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Every file under `out/tiny` that is a result of steps, by name.
-    pub fn results(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
+    /// Every file under `out/tiny`, by name.
+    pub fn files(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
         std::fs::read_dir(self.root.join("out/tiny"))
             .unwrap()
             .map(|entry| {
                 let path = entry.unwrap().path();
                 (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())
             })
-            .filter(|(name, _)| !TELL_TIMES.contains(&name.as_str()))
             .collect()
+    }
+
+    /// Those files that are the same after any run of the same.
+    pub fn results(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
+        let mut files = self.files();
+        files.retain(|name, _| !TELL_TIMES.contains(&name.as_str()));
+        files
     }
 }
 
