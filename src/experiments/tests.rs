@@ -1,4 +1,5 @@
 use super::*;
+use crate::report::target;
 
 fn smoke() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/smoke.toml")).unwrap()
