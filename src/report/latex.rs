@@ -1,12 +1,8 @@
 //! The report as a LaTeX document, which takes in the tables and figures beside it.
 
-use anyhow::Context;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-
 use super::escape;
 use super::html::{self, Report};
-use super::templates::Templates;
+use super::templates::{Language, Templates};
 use crate::errors;
 
 /// The template.
@@ -18,29 +14,14 @@ pub const TEMPLATE: &str = "report.tex.j2";
 /// If the template cannot be read, is malformed (naming the file and the line), uses a name that is not there, or leaves
 /// out the mark that says what kind of results these are.
 pub fn document(report: &Report, templates: &Templates) -> anyhow::Result<String> {
-    let path = templates.path(TEMPLATE);
-    let told = |error: minijinja::Error| {
-        let line = error.line().map_or(String::new(), |line| format!(" line {line}"));
-        let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
-        errors::failed(
-            format!("the template {}{line}: {}{detail}", path.display(), error.kind()),
-            "templates/README.md lists the names that a template may use",
-        )
-    };
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
-    let mut syntax = SyntaxConfig::builder();
-    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
-    syntax.block_delimiters("<%", "%>").variable_delimiters("<<", ">>").comment_delimiters("<#", "#>");
-    environment.set_syntax(syntax.build().context("the template syntax")?);
-    environment.add_filter("latex", |text: &str| escape::latex(text));
-    environment.add_template_owned(TEMPLATE, templates.read(TEMPLATE)?).map_err(told)?;
-    let document = environment.get_template(TEMPLATE).and_then(|t| t.render(context(report))).map_err(told)?;
+    let document = templates.fill(TEMPLATE, &[], Language::Latex, &context(report))?;
     let mark = escape::latex(report.results.suite.kind.mark());
     if !super::render::without_latex_comments(&document).contains(&mark) {
         return Err(errors::failed(
-            format!("the template {} does not show what kind of results these are: \"{mark}\"", path.display()),
+            format!(
+                "the template {} does not show what kind of results these are: \"{mark}\"",
+                templates.path(TEMPLATE).display()
+            ),
             "place `mark` in it, where a reader sees it: a comment does not count",
         ));
     }

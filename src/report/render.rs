@@ -1,9 +1,7 @@
-//! Templates: `templates/TARGET.FORMAT.j2`, filled by minijinja, with macros from `templates/shared.FORMAT.j2`. A template
-//! has holes, not arithmetic.
+//! Tables and figures as files: `templates/TARGET.FORMAT.j2`, filled, with macros from `templates/shared.FORMAT.j2`, or a
+//! drawing.
 
-use anyhow::Context;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::Value;
 
 use super::escape;
 use super::figure::{figure2, figure4, figure6, figure7, gap_bars};
@@ -11,7 +9,7 @@ use super::reference::Reference;
 use super::results::{Results, SCHEMA};
 use super::table::{self, Of, Table};
 use super::target::{self, Kind, Target};
-use super::templates::Templates;
+use super::templates::{Language, Templates};
 use crate::errors;
 use crate::store::Digest;
 
@@ -113,36 +111,9 @@ pub fn beside(
 }
 
 fn fill(target: &Target, format: &str, folders: &Templates, table: &Table) -> anyhow::Result<String> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    let mut syntax = SyntaxConfig::builder();
-    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
-    if format == "tex" {
-        // Braces and percent signs belong to LaTeX.
-        syntax.block_delimiters("<%", "%>").variable_delimiters("<<", ">>").comment_delimiters("<#", "#>");
-    }
-    environment.set_syntax(syntax.build().context("the template syntax")?);
-    environment.add_filter("latex", |text: &str| escape::latex(text));
-    environment.add_filter("markdown", |text: &str| escape::markdown(text));
-    environment.add_filter("csv", |value: &Value| escape::csv(value));
     let [name, shared] = templates(target, format);
-    let told = |error: minijinja::Error| {
-        // What goes wrong in a macro is told where it went wrong.
-        let at = innermost(&error);
-        let path = folders.path(at.name().unwrap_or(&name));
-        let line = at.line().map_or(String::new(), |line| format!(" line {line}"));
-        let detail = at.detail().map_or(String::new(), |detail| format!(": {detail}"));
-        errors::failed(
-            format!("the template {}{line}: {}{detail}", path.display(), at.kind()),
-            "templates/README.md lists the names that a template may use",
-        )
-    };
-    for name in [&shared, &name] {
-        environment.add_template_owned(name.clone(), folders.read(name)?).map_err(told)?;
-    }
-    let template = environment.get_template(&name).map_err(told)?;
-    let filled = template.render(Value::from(minijinja::value::Serde(table))).map_err(told)?;
+    let language = if format == "tex" { Language::Latex } else { Language::Text };
+    let filled = folders.fill(&name, &[&shared], language, &Value::from(minijinja::value::Serde(table)))?;
     if !shows(format, &filled, &table.mark) {
         let name = folders.path(&name);
         return Err(errors::failed(
@@ -151,12 +122,6 @@ fn fill(target: &Target, format: &str, folders: &Templates, table: &Table) -> an
         ));
     }
     Ok(filled)
-}
-
-/// The error of a template that caused another one's.
-fn innermost(error: &minijinja::Error) -> &minijinja::Error {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<minijinja::Error>());
-    source.map_or(error, innermost)
 }
 
 /// Whether a reader of the output sees the mark. What stands in a comment is in the file, but not on the page.

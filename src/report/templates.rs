@@ -1,10 +1,26 @@
-//! Where templates are: in the project, and before it in a folder of the user's.
+//! Templates: where they are (in the project, and before it in a folder of the user's), and how minijinja fills them. A
+//! template has holes, not arithmetic.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 
+use super::escape;
+use crate::errors;
 use crate::store::Digest;
+
+/// What a template writes; it says which characters are the template's, and what is escaped of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Escaped of itself.
+    Html,
+    /// Braces and percent signs belong to LaTeX: `<% %>`, `<< >>` and `<# #>` are the template's.
+    Latex,
+    /// Markdown, CSV.
+    Text,
+}
 
 /// Folders of templates; what an earlier one has goes before what a later one has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +55,52 @@ impl Templates {
     pub fn digests(&self, names: impl IntoIterator<Item = String>) -> anyhow::Result<Vec<(String, Digest)>> {
         names.into_iter().map(|name| Ok((name.clone(), Digest::of(self.read(&name)?.as_bytes())))).collect()
     }
+
+    /// Fills a template, which may import the others that are named, for the macros in them.
+    ///
+    /// # Errors
+    /// If a template is missing or malformed, or uses a name that is not there; with its file and line.
+    pub fn fill(&self, name: &str, imported: &[&str], language: Language, context: &Value) -> anyhow::Result<String> {
+        let mut environment = environment(language)?;
+        let told = |error: minijinja::Error| {
+            // What goes wrong in a macro is told where it went wrong.
+            let at = innermost(&error);
+            let path = self.path(at.name().unwrap_or(name));
+            let line = at.line().map_or(String::new(), |line| format!(" line {line}"));
+            let detail = at.detail().map_or(String::new(), |detail| format!(": {detail}"));
+            errors::failed(
+                format!("the template {}{line}: {}{detail}", path.display(), at.kind()),
+                "templates/README.md lists the names that a template may use",
+            )
+        };
+        for name in imported.iter().chain([&name]) {
+            environment.add_template_owned((*name).to_owned(), self.read(name)?).map_err(told)?;
+        }
+        environment.get_template(name).and_then(|template| template.render(context)).map_err(told)
+    }
+}
+
+fn environment(language: Language) -> anyhow::Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let escaping = move |_: &str| if language == Language::Html { AutoEscape::Html } else { AutoEscape::None };
+    environment.set_auto_escape_callback(escaping);
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    if language == Language::Latex {
+        syntax.block_delimiters("<%", "%>").variable_delimiters("<<", ">>").comment_delimiters("<#", "#>");
+    }
+    environment.set_syntax(syntax.build().context("the template syntax")?);
+    environment.add_filter("latex", |text: &str| escape::latex(text));
+    environment.add_filter("markdown", |text: &str| escape::markdown(text));
+    environment.add_filter("csv", |value: &Value| escape::csv(value));
+    Ok(environment)
+}
+
+/// The error of a template that caused another one's.
+fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<minijinja::Error>());
+    source.map_or(error, innermost)
 }
 
 #[cfg(test)]

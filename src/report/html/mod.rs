@@ -13,9 +13,8 @@ mod summary;
 mod view;
 pub mod words;
 
-use anyhow::{Context, ensure};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use anyhow::ensure;
+use minijinja::Value;
 use serde::{Deserialize, Serialize};
 
 pub use summary::{about, training};
@@ -23,7 +22,7 @@ pub use summary::{about, training};
 use super::open_questions::OpenQuestion;
 use super::results::Results;
 use super::table::Table;
-use super::templates::Templates;
+use super::templates::{Language, Templates};
 use crate::errors;
 
 /// Everything that a report tells. The same report gives the same page.
@@ -170,7 +169,7 @@ pub fn page(report: &Report, templates: &Templates) -> anyhow::Result<String> {
         version => env!("CARGO_PKG_VERSION"),
         ..Value::from(minijinja::value::Serde(&view))
     };
-    let page = fill(templates, template, &context)?;
+    let page = templates.fill(template, &[], Language::Html, &context)?;
     let mark = report.results.suite.kind.mark();
     let needed = view.sections_with_numbers + 1;
     let found = page.matches(mark).count();
@@ -194,26 +193,6 @@ fn part(templates: &Templates, name: &str, end: &str) -> anyhow::Result<String> 
     let path = templates.path(name);
     ensure!(!text.to_ascii_lowercase().contains(end), "{} holds `{end}`, which would end it early", path.display());
     Ok(text)
-}
-
-fn fill(templates: &Templates, name: &str, context: &Value) -> anyhow::Result<String> {
-    let path = templates.path(name);
-    let told = |error: minijinja::Error| {
-        let line = error.line().map_or(String::new(), |line| format!(" line {line}"));
-        let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
-        errors::failed(
-            format!("the template {}{line}: {}{detail}", path.display(), error.kind()),
-            "templates/README.md lists the names that a template may use",
-        )
-    };
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let mut syntax = SyntaxConfig::builder();
-    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
-    environment.set_syntax(syntax.build().context("the template syntax")?);
-    environment.add_template_owned(name.to_owned(), templates.read(name)?).map_err(told)?;
-    environment.get_template(name).and_then(|template| template.render(context)).map_err(told)
 }
 
 /// JSON that nothing in it can end early.
