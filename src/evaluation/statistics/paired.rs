@@ -1,7 +1,7 @@
 //! Tests of paired differences, their size, and how many seeds would decide them.
 
 use super::bootstrap::Estimate;
-use super::student::{Z_80_PERCENT, small_sample_correction, two_sided_p, two_sided_t};
+use super::student::{Z_80_PERCENT, small_sample_correction, t_cdf, two_sided_p, two_sided_t};
 
 /// What is closer to 0 than this is 0 but for rounding: scores are percentages, cosines at most 1.
 pub const ROUNDING: f64 = 1e-9;
@@ -20,6 +20,17 @@ pub fn p_value(difference: &Estimate) -> Option<f64> {
         return Some(two_sided_p(difference.mean / error, (difference.n - 1) as f64));
     }
     (difference.mean.abs() <= ROUNDING).then_some(1.0)
+}
+
+/// The one-sided p of a mean difference being `least` or more: small if it is surely smaller (a test of non-superiority by
+/// a margin: Lakens 2017, "Equivalence Tests"). The error is that of [`p_value`]. None for fewer than [`LEAST_SEEDS`]; two
+/// that do the same in every seed are surely not `least` apart, and other differences without an error give none.
+pub fn p_below(difference: &Estimate, least: f64) -> Option<f64> {
+    let error = difference.error.filter(|_| difference.n >= LEAST_SEEDS)?;
+    if error > ROUNDING {
+        return Some(t_cdf((difference.mean - least) / error, (difference.n - 1) as f64));
+    }
+    (difference.mean.abs() <= ROUNDING && least > ROUNDING).then_some(0.0)
 }
 
 /// Cohen's d_z over the seeds, the mean difference by its standard deviation, with the correction for few seeds (Hedges
@@ -88,6 +99,25 @@ mod tests {
         // d_z = 1.58/1.229995 = 1.28456; corrected by Γ(4.5)/(√4.5 Γ(4)) = 0.91387…
         let d = effect_size(&sleep).unwrap();
         assert!((d - 1.284_558 * small_sample_correction(9.0)).abs() < 1e-5, "{d}");
+    }
+
+    /// Against 0, a one-sided p is half of the two-sided one, or the rest of it; against the mean itself it is ½; and it
+    /// is that of the differences that are `least` smaller.
+    #[test]
+    fn surely_smaller_than_a_margin() {
+        let sleep = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4];
+        let estimate = over_seeds(&sleep).unwrap();
+        let two_sided = p_value(&estimate).unwrap();
+        assert!((p_below(&estimate, 0.0).unwrap() - (1.0 - two_sided / 2.0)).abs() < 1e-12);
+        assert!((p_below(&estimate, 2.0 * 1.58).unwrap() - two_sided / 2.0).abs() < 1e-12);
+        assert!((p_below(&estimate, 1.58).unwrap() - 0.5).abs() < 1e-12);
+        let moved = over_seeds(&sleep.map(|hours| hours - 0.5)).unwrap();
+        assert!((p_below(&estimate, 0.5).unwrap() - p_below(&moved, 0.0).unwrap()).abs() < 1e-12);
+        let of = |values: &[f64], least| p_below(&over_seeds(values).unwrap(), least);
+        assert_eq!(of(&[0.0, 0.1], 0.5), None);
+        assert_eq!(of(&[0.0, 0.0, 0.0], 0.5), Some(0.0));
+        assert_eq!(of(&[0.0, 0.0, 0.0], 0.0), None);
+        assert_eq!(of(&[0.1, 0.1, 0.1], 0.5), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::SuiteKind;
 use super::reference::Reference;
 use super::results::Results;
 use crate::evaluation::statistics::bootstrap::Interval;
-use crate::evaluation::statistics::paired::{ROUNDING, SeedsNeeded, effect_size, p_value};
+use crate::evaluation::statistics::paired::{ROUNDING, SeedsNeeded, effect_size, p_below, p_value};
 use assertion::{Assertion, Measure};
 
 /// The verdicts on all claims.
@@ -52,6 +52,9 @@ pub struct Judgement {
     /// For what the claim is tested against: see [`verdict`].
     pub p: Option<f64>,
     pub p_corrected: Option<f64>,
+    /// For a claim that does not hold: against a difference worth the name after all; see [`verdict`].
+    pub p_small: Option<f64>,
+    pub p_small_corrected: Option<f64>,
     /// How many seeds might decide an undecided claim.
     pub seeds_needed: Option<SeedsNeeded>,
     /// Whether the paper's own printed numbers satisfy the claim.
@@ -79,10 +82,13 @@ pub struct Check {
     /// Common seeds.
     pub n: usize,
     pub p: Option<f64>,
+    /// One-sided, of a difference that is worth the name. None where equality is enough: any difference is worth it.
+    pub p_small: Option<f64>,
     /// Cohen's d_z.
     pub effect: Option<f64>,
     #[serde(skip)]
     estimate: crate::evaluation::statistics::bootstrap::Estimate,
+    /// The smallest difference worth the name.
     #[serde(skip)]
     smallest_effect: f64,
 }
@@ -143,6 +149,8 @@ fn weigh(
         because: String::new(),
         p: None,
         p_corrected: None,
+        p_small: None,
+        p_small_corrected: None,
         seeds_needed: None,
         paper: printed::check(&assertions, reference),
         comparisons,
@@ -153,6 +161,7 @@ fn weigh(
 fn check(claims: &Claims, results: &Results, dataset: &str, assertion: &Assertion) -> Result<Check, String> {
     let measure::Measured { greater, smaller, excess } = measure::measure(results, dataset, assertion)?;
     let grammar::SmallestEffect { points, cosine } = claims.smallest_effect;
+    let smallest_effect = if assertion.greater.measure == Measure::MeanCosine { cosine } else { points };
     Ok(Check {
         says: printed::words(assertion, dataset),
         dataset: dataset.to_owned(),
@@ -164,8 +173,9 @@ fn check(claims: &Claims, results: &Results, dataset: &str, assertion: &Assertio
         interval: excess.interval,
         n: excess.n,
         p: p_value(&excess),
+        p_small: p_below(&excess, smallest_effect).filter(|_| !assertion.or_equal),
         effect: effect_size(&excess),
-        smallest_effect: if assertion.greater.measure == Measure::MeanCosine { cosine } else { points },
+        smallest_effect,
         estimate: excess,
     })
 }

@@ -66,7 +66,7 @@ fn the_five_verdicts() {
             "not full of balgrad > full of baseline on emoji-subgroup, the difference is -3.04",
         ),
         // Surely smaller than half a point, and not surely negative.
-        (&[0.1, -0.2, -0.1, 0.15, -0.1], Verdict::NotReproduced, "where 0.5 would be worth the name"),
+        (&[0.1, -0.2, -0.1, 0.15, -0.1], Verdict::NotReproduced, "below the 0.5 that would be worth the name (p = "),
         (&[4.0, -1.0, 3.0, -2.0, 2.0], Verdict::Undecided, "the comparison holds, but within noise (p = "),
         (&[-4.0, 1.0, -3.0, 2.0, -2.0], Verdict::Undecided, "the comparison does not hold, within noise (p = "),
         (&[3.0, 3.1], Verdict::Undecided, "2 seeds say nothing: 3 are the least"),

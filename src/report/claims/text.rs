@@ -25,8 +25,14 @@ impl Judgements {
             for check in &claim.comparisons {
                 text += &format!("| {} |\n", row(check).map(|cell| markdown(&cell)).join(" | "));
             }
-            for detail in &claim.paper.details {
-                text += &format!("\nThe paper: {}.\n", markdown(&detailed(claim, detail)));
+            match claim.paper.outcome {
+                PrintedOutcome::Satisfied => {}
+                PrintedOutcome::Violated => {
+                    for detail in &claim.paper.details {
+                        text += &format!("\nThe paper: its printed numbers do not satisfy {}.\n", markdown(detail));
+                    }
+                }
+                PrintedOutcome::NotTranscribed => text += &format!("\nThe paper: {}.\n", markdown(&unknown(claim))),
             }
         }
         text
@@ -74,11 +80,13 @@ pub(in crate::report) fn papers(claim: &Judgement) -> String {
     }
 }
 
-fn detailed(claim: &Judgement, detail: &str) -> String {
-    match claim.paper.outcome {
-        PrintedOutcome::Violated => format!("its printed numbers do not satisfy {detail}"),
-        _ => format!("its numbers are not transcribed for {detail}"),
-    }
+/// That the paper's numbers cannot be looked at.
+fn unknown(claim: &Judgement) -> String {
+    let of = match (claim.paper.details.len(), claim.comparisons.len() + claim.missing.len()) {
+        (unknown, all) if unknown < all => format!("{unknown} of {all} comparisons"),
+        _ => "this claim".to_owned(),
+    };
+    format!("the numbers of {} are not transcribed, so that {of} cannot be checked in them", claim.at)
 }
 
 /// What the cells of [`row`] are.

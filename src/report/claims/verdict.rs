@@ -4,6 +4,10 @@
 //! have to be shown (intersection–union test: Berger 1982, "Multiparameter hypothesis testing and acceptance sampling").
 //! If some do not, its p is that of the strongest evidence against it: the smallest p of these, times the number of
 //! comparisons (Bonferroni). Over the claims Holm's correction is applied, and what is then below α is significant.
+//!
+//! That a claim does not hold in the means is no verdict yet: the difference may be there and hidden by noise. Its second
+//! p, `p_small`, is against that: the smallest p of a failing comparison's difference being worth the name after all
+//! (one-sided, non-superiority), corrected in the same way, over the same comparisons and claims.
 
 use serde::Serialize;
 
@@ -18,8 +22,8 @@ use crate::report::comparison::ALPHA;
 pub enum Verdict {
     /// Every comparison holds, and the claim is significant.
     Reproduced,
-    /// A comparison does not hold, its 95 % interval ends below the smallest difference worth the name, and the opposite
-    /// is not significant.
+    /// A comparison does not hold, its difference is significantly below the smallest one worth the name, and the
+    /// opposite is not significant.
     NotReproduced,
     /// A comparison is reversed, and significantly so.
     Contradicted,
@@ -45,11 +49,17 @@ impl Verdict {
 pub(super) fn decide(claims: &mut [Judgement]) -> String {
     for claim in claims.iter_mut().filter(|claim| claim.missing.is_empty()) {
         claim.p = p_of(&claim.comparisons);
+        claim.p_small = p_small_of(&claim.comparisons);
     }
-    let mut corrected = holm(&claims.iter().filter_map(|claim| claim.p).collect::<Vec<_>>()).into_iter();
-    let tests = corrected.len();
+    let corrected = |p: fn(&Judgement) -> Option<f64>| holm(&claims.iter().filter_map(p).collect::<Vec<_>>());
+    let mut of_p = corrected(|claim| claim.p).into_iter();
+    let tests = of_p.len();
+    // A claim that holds is in the family too: which ones do not is known only after looking.
+    let mut of_p_small = corrected(|claim| claim.p_small.or(claim.p.map(|_| 1.0))).into_iter();
     for claim in claims.iter_mut() {
-        claim.p_corrected = claim.p.and_then(|_| corrected.next());
+        claim.p_corrected = claim.p.and_then(|_| of_p.next());
+        let small = (claim.p_small.is_some() || claim.p.is_some()).then(|| of_p_small.next()).flatten();
+        claim.p_small_corrected = claim.p_small.and(small);
         (claim.verdict, claim.because) = verdict(claim);
         if claim.verdict == Verdict::Undecided {
             claim.seeds_needed = needed(claim, tests);
@@ -72,6 +82,21 @@ fn p_of(checks: &[Check]) -> Option<f64> {
     }
     let strongest = failing.iter().filter_map(|check| check.p).reduce(f64::min)?;
     Some((strongest * checks.len() as f64).min(1.0))
+}
+
+/// The p of a failing comparison's difference being worth the name. None if there are too few seeds, or nothing fails.
+fn p_small_of(checks: &[Check]) -> Option<f64> {
+    if checks.iter().any(|check| check.n < LEAST_SEEDS) {
+        return None;
+    }
+    let smallest = smallest(checks)?.p_small?;
+    Some((smallest * checks.len() as f64).min(1.0))
+}
+
+/// The failing comparison whose difference is most surely not worth the name.
+fn smallest(checks: &[Check]) -> Option<&Check> {
+    let failing = checks.iter().filter(|check| !check.holds && check.p_small.is_some());
+    failing.min_by(|a, b| f64::total_cmp(&a.p_small.unwrap_or(1.0), &b.p_small.unwrap_or(1.0)))
 }
 
 fn verdict(claim: &Judgement) -> (Verdict, String) {
@@ -108,14 +133,15 @@ fn verdict(claim: &Judgement) -> (Verdict, String) {
         let told = strongest.map_or(String::new(), |check| format!(": not {}, {}", check.says, numbers(check)));
         return (Verdict::Contradicted, format!("{holding}{told}; {p}"));
     }
-    let small = |check: &&&Check| check.interval.is_some_and(|interval| interval.high < check.smallest_effect);
-    match failing.iter().find(small) {
-        Some(check) => {
+    let surely_small = claim.p_small_corrected.filter(|p| *p < ALPHA);
+    match smallest(checks).zip(surely_small) {
+        Some((check, p_small)) => {
             let told = format!(
-                "not {}, {}, where {} would be worth the name",
+                "not {}, {}, below the {} that would be worth the name (p {} after correction)",
                 check.says,
                 numbers(check),
-                check.smallest_effect
+                check.smallest_effect,
+                probability(p_small)
             );
             (Verdict::NotReproduced, format!("{holding}: {told}; the opposite is not significant either ({p})"))
         }
@@ -134,8 +160,8 @@ fn numbers(check: &Check) -> String {
 }
 
 /// How many seeds might decide an undecided claim: for one that holds, as many as its least certain comparison needs; for
-/// one that does not, as many as its most certain reversed one does. At the level that Bonferroni's correction over the
-/// claims leaves.
+/// one that does not, as many as show that one is reversed, or not worth the name. At the level that Bonferroni's
+/// correction over the claims leaves.
 fn needed(claim: &Judgement, tests: usize) -> Option<SeedsNeeded> {
     let checks = &claim.comparisons;
     let alpha = ALPHA / tests.max(1) as f64;
@@ -149,7 +175,14 @@ fn needed(claim: &Judgement, tests: usize) -> Option<SeedsNeeded> {
         }
         false => {
             let alpha = alpha / checks.len() as f64;
-            failing.iter().filter_map(|check| seeds_needed(&check.estimate, alpha)).min_by_key(order)
+            let reversed = failing.iter().filter_map(|check| seeds_needed(&check.estimate, alpha));
+            let worthy = failing.iter().filter(|check| check.p_small.is_some());
+            let small = worthy.filter_map(|check| {
+                let mut below = check.estimate.clone();
+                below.mean -= check.smallest_effect;
+                seeds_needed(&below, 2.0 * alpha)
+            });
+            reversed.chain(small).min_by_key(order)
         }
     };
     // An approximation that says "as many as there are" was not enough.

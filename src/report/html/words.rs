@@ -1,6 +1,7 @@
 //! Times, dates, counts and differences as people read them.
 
 use crate::evaluation::statistics::bootstrap::{How, Interval};
+use crate::evaluation::statistics::paired::LEAST_SEEDS;
 use crate::report::comparison::Comparison;
 use crate::report::table::cell;
 
@@ -92,7 +93,8 @@ pub fn comparison(pair: &Comparison) -> String {
             text += &format!(", p {}, after correction {}", probability(p), probability(corrected));
         }
         (Some(p), None) => text += &format!(", p {}", probability(p)),
-        (None, _) => text += ", too few seeds for a test",
+        (None, _) if pair.n < LEAST_SEEDS => text += ", too few seeds for a test",
+        (None, _) => text += ", no test, since nothing varies",
     }
     text
 }
@@ -123,8 +125,10 @@ mod tests {
             effect: None,
         };
         assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), p < 0.001, after correction = 0.250");
-        pair.p = None;
+        (pair.p, pair.n) = (None, 2);
         assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), too few seeds for a test");
+        pair.n = 3;
+        assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), no test, since nothing varies");
     }
 
     #[test]
