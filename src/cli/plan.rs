@@ -48,12 +48,19 @@ struct Told {
 struct PlannedStep {
     step: String,
     kind: &'static str,
-    /// `done`, `would run`, or `would run after others`.
+    /// `done`, `would run`, or `would run after others`; `refused` is done and not what is expected, `held up` what needs
+    /// it.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+}
+
+impl PlannedStep {
+    fn would_run(&self) -> bool {
+        self.state.starts_with("would run")
+    }
 }
 
 /// Without libtorch; none if this machine has to be measured first.
@@ -88,7 +95,7 @@ fn told_with(
     let engine = project.engine(global, device, interrupt)?;
     let Planned { suite, manifests, graph, .. } = &planned;
     let steps = steps(&engine, &planned);
-    let to_do = steps.iter().any(|step| step.state != "done");
+    let to_do = steps.iter().any(PlannedStep::would_run);
     let mut estimate = None;
     if to_do && !args.no_estimate {
         let known = Calibration::load(&engine, suite);
@@ -115,6 +122,8 @@ fn steps(engine: &Engine, planned: &Planned) -> Vec<PlannedStep> {
                 ("would run", Some(ingredients.key().to_string()), Some(reason.to_string()))
             }
             State::Waiting(_) => ("would run after others", None, None),
+            State::Refused(key, _, cause) => ("refused", Some(key.to_string()), Some(cause.clone())),
+            State::HeldUp(cause) => ("held up", None, Some(cause.clone())),
         };
         PlannedStep { step: step.label(), kind: step.kind().name(), state, key, reason }
     };
@@ -124,7 +133,12 @@ fn steps(engine: &Engine, planned: &Planned) -> Vec<PlannedStep> {
 fn text(told: &Told, args: &Args, machine: &str) -> String {
     let Told { suite, steps, lacking, estimate } = told;
     let done = steps.iter().filter(|step| step.state == "done").count();
-    let mut text = format!("{suite}: {} steps, {done} done, {} would run\n", steps.len(), steps.len() - done);
+    let to_do = steps.iter().filter(|step| step.would_run()).count();
+    let held_up = match steps.len() - done - to_do {
+        0 => String::new(),
+        n => format!(", {n} refused or held up"),
+    };
+    let mut text = format!("{suite}: {} steps, {done} done, {to_do} would run{held_up}\n", steps.len());
     for kind in Kind::ALL {
         let of_kind: Vec<&PlannedStep> = steps.iter().filter(|step| step.kind == kind.name()).collect();
         let done = of_kind.iter().filter(|step| step.state == "done").count();
@@ -138,10 +152,20 @@ fn text(told: &Told, args: &Args, machine: &str) -> String {
     for (archive, what) in lacking {
         text += &format!("lacking    {archive}: {what}\n");
     }
-    for step in steps.iter().filter(|step| !args.summary && (args.all || step.state != "done")) {
+    for step in steps.iter().filter(|step| step.state == "refused") {
+        text += &format!("refused    {}: {}\n", step.step, step.reason.as_deref().unwrap_or_default());
+    }
+    for step in
+        steps.iter().filter(|step| step.state != "refused" && !args.summary && (args.all || step.state != "done"))
+    {
         let key = step.key.as_deref().map_or(String::new(), |key| format!("  {}", &key[..12]));
         let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
-        text += &format!("{:<11}{}{reason}{key}\n", if step.state == "done" { "done" } else { "would run" }, step.step);
+        let (state, reason) = match step.would_run() {
+            true => ("would run", reason),
+            // The cause stands above, once.
+            false => (step.state, String::new()),
+        };
+        text += &format!("{state:<11}{}{reason}{key}\n", step.step);
     }
     text
 }

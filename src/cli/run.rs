@@ -69,9 +69,7 @@ pub(super) fn all_done(engine: &Engine, planned: &Planned, chosen: &dyn Fn(&Publ
     let needed = graph.needed_for(&wanted(graph, chosen));
     for (id, state) in graph.ids().zip(engine.survey(graph)) {
         nodes.push(match state {
-            State::Done(key, action) if engine.accepts(graph.node(id).step.as_ref(), &action) => {
-                NodeOutcome::Done(key, action)
-            }
+            State::Done(key, action) => NodeOutcome::Done(key, action),
             _ if needed.binary_search(&id).is_err() => NodeOutcome::NotWanted,
             _ => return None,
         });
@@ -192,7 +190,8 @@ fn bring_up_to_date(
     let wanted = wanted(graph, chosen);
     let needed = graph.needed_for(&wanted);
     let states = engine.survey(graph);
-    let to_do = needed.iter().filter(|id| !matches!(states[id.0], State::Done(..))).count();
+    let settled = |state: &State| matches!(state, State::Done(..) | State::Refused(..) | State::HeldUp(_));
+    let to_do = needed.iter().filter(|id| !settled(&states[id.0])).count();
     let style = if to_do == 0 { Style::Quiet } else { style };
     let (mut lost, mut written) = (Vec::new(), Vec::new());
     loop {

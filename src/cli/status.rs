@@ -23,8 +23,11 @@ struct Status {
     suite: String,
     steps: usize,
     done: usize,
+    would_run: usize,
     cells: usize,
     cells_done: usize,
+    /// Step → why its result is refused.
+    refused: Vec<(String, String)>,
     /// Files under `out/` that are not what the finished steps gave.
     stale: Vec<String>,
 }
@@ -46,8 +49,15 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
             State::Done(_, action) => action.outputs.get(&publication.source.output).copied(),
             _ => None,
         });
+        let refused = graph.ids().zip(&states).filter_map(|(id, state)| match state {
+            State::Refused(_, _, cause) => Some((graph.node(id).step.label(), cause.clone())),
+            _ => None,
+        });
+        let would_run = states.iter().filter(|state| matches!(state, State::Ready(..) | State::Waiting(_))).count();
         all.push(Status {
             suite: name,
+            would_run,
+            refused: refused.collect(),
             steps: graph.len(),
             done: states.iter().filter(|state| is_done(state)).count(),
             cells: trainings().count(),
@@ -61,12 +71,15 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     }
     let mut text = format!("store: {}\n", engine.store.root().display());
     for status in &all {
-        let Status { suite, steps, done, cells, cells_done, stale } = status;
+        let Status { suite, steps, done, would_run, cells, cells_done, refused, stale } = status;
         text += &format!("{suite}: {done} of {steps} steps done, {cells_done} of {cells} trainings\n");
         if !stale.is_empty() {
             text += &format!("  out of date under out/{suite}: {}\n", stale.join(", "));
         }
-        if done < steps || !stale.is_empty() {
+        for (step, cause) in refused {
+            text += &format!("  refused: {step}: {cause}\n");
+        }
+        if *would_run > 0 || !stale.is_empty() {
             text += &format!("  `seesaw run {suite}` does the rest\n");
         }
     }

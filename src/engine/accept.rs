@@ -37,11 +37,6 @@ impl Engine {
             (_, Ok(())) => Acceptance::Accepted,
         }
     }
-
-    /// Whether a step accepts a recorded result as it is.
-    pub fn accepts(&self, step: &dyn Step, action: &Action) -> bool {
-        matches!(self.acceptance(step, action), Acceptance::Accepted)
-    }
 }
 
 #[cfg(test)]
@@ -49,8 +44,9 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::super::graph::{Graph, NodeId};
+    use super::super::graph::{Graph, NodeId, Source};
     use super::super::run::{NodeOutcome, Outcome};
+    use super::super::survey::{Reason, State};
     use super::super::tests::{Heard, engine};
     use super::*;
     use crate::steps::{Absence, Job, Kind, Outputs, Step, StepResult};
@@ -59,6 +55,21 @@ mod tests {
     /// Gives always the same, and expects something of it.
     struct Given {
         expected: &'static str,
+    }
+
+    /// Needs what is given.
+    struct After;
+
+    impl Step for After {
+        fn kind(&self) -> Kind {
+            Kind::Encode
+        }
+
+        fn label(&self) -> String {
+            "after".into()
+        }
+
+        fn ingredients(&self, _list: &mut Ingredients) {}
     }
 
     static RUNS: AtomicUsize = AtomicUsize::new(0);
@@ -107,13 +118,23 @@ mod tests {
         let outcome = run(&engine, "five");
         assert_eq!((outcome.computed, RUNS.load(Ordering::SeqCst)), (0, 1));
         let action = outcome.action(NodeId(0)).unwrap();
-        assert!(engine.accepts(&Given { expected: "five" }, action));
-        assert!(!engine.accepts(&Given { expected: "six" }, action));
+        // Before anything runs, it is told.
+        let state = |expected: &'static str| {
+            let mut graph = Graph::default();
+            let id = graph.add(Given { expected }, []);
+            graph.add(After, [("text".to_owned(), Source { node: id, output: "text".into() })]);
+            engine.survey(&graph)
+        };
+        assert!(matches!(&state("five")[..], [State::Done(..), State::Ready(..)]));
+        let told = "expected six, found five\nhint: expect less";
+        let [State::Refused(_, _, cause), State::HeldUp(held)] = &state("six")[..] else { panic!() };
+        assert_eq!((cause.as_str(), held), (told, &format!("`given` failed: {told}")));
 
         // What it was to be accepted by is damaged: it is made again.
         let path = engine.store.object_path(action.outputs["text"].sha256);
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "four").unwrap();
+        assert!(matches!(&state("five")[0], State::Ready(_, Reason::Damaged(_))));
         assert!(run(&engine, "five").action(NodeId(0)).is_some());
         assert_eq!(RUNS.load(Ordering::SeqCst), 2);
     }

@@ -31,6 +31,10 @@ impl Engine {
                 };
                 (verdict, Some((*key, action.ingredients.clone())))
             }
+            State::Refused(key, action, cause) => {
+                (format!("done, but its result is refused: {cause}"), Some((*key, action.ingredients.clone())))
+            }
+            State::HeldUp(cause) => (format!("would not run: {cause}"), None),
             State::Ready(ingredients, reason) => {
                 (format!("would run: {reason}"), Some((ingredients.key(), ingredients.as_ref().clone())))
             }

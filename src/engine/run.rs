@@ -10,7 +10,7 @@ use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
 use super::job::{Ending, Execute, Order};
 use super::key::Inputs;
-use super::survey::{Known, State};
+use super::survey::{Known, State, held_up};
 use crate::progress::Progress;
 use crate::steps::{Absence, Cost};
 use crate::store::{Action, Digest, Ingredients};
@@ -180,7 +180,9 @@ impl<'a> Run<'a> {
                     State::Done(key, action) if !self.lost.contains(&id) => self.recorded(id, key, action, inputs),
                     State::Done(_, action) => Progressing::Ready(Box::new((inputs, action.ingredients))),
                     State::Ready(ingredients, _) => Progressing::Ready(Box::new((inputs, *ingredients))),
-                    State::Waiting(_) => unreachable!("all inputs are settled"),
+                    State::Waiting(_) | State::Refused(..) | State::HeldUp(_) => {
+                        unreachable!("all inputs are settled, and what is recorded was not asked for acceptance yet")
+                    }
                 };
             }
         }
@@ -258,18 +260,8 @@ impl<'a> Run<'a> {
             _ => Known::NotYet,
         });
         let inputs = inputs.ok()?;
-        let step = graph.node(id).step.as_ref();
-        let absent = inputs.iter().find_map(|(role, input)| input.as_ref().err().map(|absence| (role, absence)));
-        if let Some((role, absence)) = absent
-            && !step.tolerates_absent_inputs()
-        {
-            let source = graph.node(graph.node(id).inputs[role].node).step.label();
-            let cause = match absence {
-                Absence::Failed(cause) => format!("`{source}` failed: {cause}"),
-                // The first cause is told, not the whole chain of steps between.
-                Absence::Lacking(cause) | Absence::NotRun(cause) => cause.clone(),
-            };
-            self.observer.skipped(id, &step.label(), &cause);
+        if let Some(cause) = held_up(graph, id, &inputs) {
+            self.observer.skipped(id, &graph.node(id).step.label(), &cause);
             self.nodes[id.0] = Progressing::Ended(NodeOutcome::Absent(Absence::NotRun(cause)));
             return None;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
+use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
 use super::key::{self, Inputs};
 use crate::steps::Absence;
@@ -11,12 +12,16 @@ use crate::store::{Action, Digest, Ingredients};
 /// Where a step stands.
 #[derive(Clone, Debug)]
 pub enum State {
-    /// Its result is recorded. Whether its files are still there and whole is looked at when they are used.
+    /// Its result is recorded and accepted. Whether its files are still there and whole is looked at when they are used.
     Done(Digest, Box<Action>),
+    /// Its result is recorded, and is not what is expected of it: running again would not change that.
+    Refused(Digest, Box<Action>, String),
     /// All its inputs are known, its result is not.
     Ready(Box<Ingredients>, Reason),
     /// Some steps before it have to run first.
     Waiting(Vec<NodeId>),
+    /// A step before it is refused: why.
+    HeldUp(String),
 }
 
 /// Why a step has to run.
@@ -28,6 +33,8 @@ pub enum Reason {
     Changed(String),
     /// It was done, and its record is gone.
     Lost,
+    /// It was done, and what has to be read of it is not what was kept.
+    Damaged(String),
 }
 
 impl std::fmt::Display for Reason {
@@ -36,29 +43,53 @@ impl std::fmt::Display for Reason {
             Reason::New => f.write_str("never done in this store"),
             Reason::Changed(difference) => write!(f, "changed: {difference}"),
             Reason::Lost => f.write_str("its record is gone"),
+            Reason::Damaged(damage) => write!(f, "its result is damaged: {damage}"),
         }
     }
 }
 
 impl Engine {
-    /// Looks every step up in the store, in the order of the graph. Reads records alone: milliseconds for hundreds of
-    /// steps.
+    /// Looks every step up in the store, in the order of the graph. Reads records, and the little that steps are accepted
+    /// by: milliseconds for hundreds of steps.
     pub fn survey(&self, graph: &Graph) -> Vec<State> {
         let mut states: Vec<State> = Vec::with_capacity(graph.len());
+        let mut absences: BTreeMap<NodeId, Absence> = BTreeMap::new();
         for id in graph.ids() {
-            let state = match self.inputs_of(graph, id, |from| match &states[from.0] {
-                State::Done(_, action) => Known::Done(action),
+            let inputs = self.inputs_of(graph, id, |from| match (&states[from.0], absences.get(&from)) {
+                (_, Some(absence)) => Known::Absent(absence),
+                (State::Done(_, action), None) => Known::Done(action),
                 _ => Known::NotYet,
-            }) {
-                Ok(inputs) => self.look_up(graph, id, &inputs),
+            });
+            let state = match inputs {
                 Err(waiting) => State::Waiting(waiting),
+                Ok(inputs) => match held_up(graph, id, &inputs) {
+                    Some(cause) => State::HeldUp(cause),
+                    None => self.accepted(graph, id, self.look_up(graph, id, &inputs)),
+                },
             };
+            match &state {
+                State::Refused(_, _, cause) => drop(absences.insert(id, Absence::Failed(cause.clone()))),
+                State::HeldUp(cause) => drop(absences.insert(id, Absence::NotRun(cause.clone()))),
+                _ => {}
+            }
             states.push(state);
         }
         states
     }
 
-    /// A step with known inputs: done, or ready and why.
+    /// A recorded step, if its result is accepted.
+    fn accepted(&self, graph: &Graph, id: NodeId, state: State) -> State {
+        let State::Done(key, action) = state else { return state };
+        match self.acceptance(graph.node(id).step.as_ref(), &action) {
+            Acceptance::Accepted => State::Done(key, action),
+            Acceptance::Refused(cause) => State::Refused(key, action, cause),
+            Acceptance::Damaged(_, damage) => {
+                State::Ready(Box::new(action.ingredients), Reason::Damaged(damage.to_string()))
+            }
+        }
+    }
+
+    /// A step with known inputs: done, whether its result is accepted or not, or ready and why.
     pub(super) fn look_up(&self, graph: &Graph, id: NodeId, inputs: &Inputs) -> State {
         let step = graph.node(id).step.as_ref();
         let ingredients = key::ingredients(step, inputs, &self.environment);
@@ -104,6 +135,22 @@ impl Engine {
         waiting.dedup();
         if waiting.is_empty() { Ok(inputs) } else { Err(waiting) }
     }
+}
+
+/// Why a step whose inputs are settled cannot run: one of them is absent, and the step does not go on without it.
+pub(super) fn held_up(graph: &Graph, id: NodeId, inputs: &Inputs) -> Option<String> {
+    let node = graph.node(id);
+    if node.step.tolerates_absent_inputs() {
+        return None;
+    }
+    let (role, absence) = inputs.iter().find_map(|(role, input)| Some((role, input.as_ref().err()?)))?;
+    Some(match absence {
+        Absence::Failed(cause) => {
+            format!("`{}` failed: {cause}", graph.node(node.inputs[role].node).step.label())
+        }
+        // The first cause is told, not the whole chain of steps between.
+        Absence::Lacking(cause) | Absence::NotRun(cause) => cause.clone(),
+    })
 }
 
 /// What is known of a step whose output is an input.

@@ -136,6 +136,20 @@ fn expectations_end_runs_and_prepare_nothing_anew() {
     let birds = |line: &&str| line.contains("cub-200-2011") && (line.contains("encode") || line.contains("train"));
     assert!(status.lines().filter(birds).all(|line| !line.starts_with("done")), "{status}");
 
+    let plan = place.project.succeed(&["plan", "tiny", "--summary", "--mirror", &url]);
+    assert!(plan.contains(&format!("refused    prepare cub-200-2011: {words}")), "{plan}");
+    assert!(plan.contains(" refused or held up\n"), "{plan}");
+    let steps: serde_json::Value =
+        serde_json::from_str(&place.project.succeed(&["plan", "tiny", "--json", "--mirror", &url])).unwrap();
+    let states = |state: &str| {
+        let steps = steps["steps"].as_array().unwrap().iter().filter(move |step| step["state"] == state);
+        steps.map(|step| step["step"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(states("refused"), ["prepare cub-200-2011"]);
+    assert!(!states("held up").is_empty() && states("held up").iter().all(|step| step.contains("cub-200-2011")));
+    let status = place.project.succeed(&["status", "tiny", "--mirror", &url]);
+    assert!(status.contains(&format!("refused: prepare cub-200-2011: {words}")), "{status}");
+
     // A person may say that it will do.
     let suite =
         SUITE.replace("encoders = \"resnet-distilbert\"", "encoders = \"resnet-distilbert\"\ncounts = \"report\"");

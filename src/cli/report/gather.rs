@@ -41,6 +41,8 @@ pub fn outcomes(engine: &Engine, graph: &Graph) -> Vec<NodeOutcome> {
         };
         let outcome = match (state, here) {
             (State::Done(key, action), _) => NodeOutcome::Done(key, action),
+            (State::Refused(_, _, cause), _) => NodeOutcome::Absent(Absence::Failed(cause)),
+            (State::HeldUp(cause), _) => NodeOutcome::Absent(Absence::NotRun(cause)),
             (_, Some(cause)) => NodeOutcome::Absent(Absence::Lacking(cause.clone())),
             _ => NodeOutcome::Absent(Absence::NotRun(before().unwrap_or_else(|| NOT_YET.to_owned()))),
         };

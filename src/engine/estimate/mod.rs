@@ -129,7 +129,8 @@ impl Engine {
             let of = Of { suite, machine, threads: self.threads, sizes: &sizes, planned: &planned };
             let (seconds, bytes) = of.step(step);
             match &states[id.0] {
-                State::Done(_, action) => {
+                State::HeldUp(_) => {}
+                State::Done(_, action) | State::Refused(_, action, _) => {
                     let (predicted, took) = experience.entry(kind.name()).or_default();
                     *predicted += seconds;
                     // One-core steps share the cores; what is predicted is the machine's time.
@@ -170,7 +171,7 @@ impl Engine {
         states: &[State],
     ) -> (Sizes, bool) {
         let prepared = graph.find(&format!("prepare {}", dataset.samples)).and_then(|id| match &states[id.0] {
-            State::Done(_, action) => action.outputs.get("about"),
+            State::Done(_, action) | State::Refused(_, action, _) => action.outputs.get("about"),
             _ => None,
         });
         let about = prepared.and_then(|about| self.store.read(about).ok());
@@ -228,7 +229,8 @@ impl Of<'_> {
         if let Some(prepare) = any.downcast_ref::<Prepare>() {
             let sizes = self.sizes.get(&prepare.name).copied().unwrap_or_default();
             let all = sizes.train + sizes.val + sizes.test;
-            let seconds = if prepare.reader.pictures == Pictures::InTheWild { all / self.machine.decoded } else { 0.0 };
+            let decoded = self.machine.decoded / work::of_decoding(prepare.reader.name);
+            let seconds = if prepare.reader.pictures == Pictures::InTheWild { all / decoded } else { 0.0 };
             return (seconds, (all * 500.0) as u64);
         }
         if let Some(encode) = any.downcast_ref::<Encode>() {
@@ -254,15 +256,16 @@ impl Of<'_> {
 
     fn encode(&self, encode: &Encode) -> (f64, u64) {
         let items = self.sizes.get(&encode.dataset).copied().unwrap_or_default().of(&encode.part);
+        let dataset = (self.planned)(&encode.dataset).map_or("", |plan| plan.reader.name);
         let (work, scale) = match &encode.encoder {
             Encoder::Image(options) => (work::of_picture(&options.name, options.size), 1.0),
-            Encoder::Text(options) => {
-                let dataset = (self.planned)(&encode.dataset).map_or("", |plan| plan.reader.name);
-                (work::of_token(&options.name), work::tokens(dataset))
-            }
+            Encoder::Text(options) => (work::of_token(&options.name), work::tokens(dataset)),
         };
         let rate = if work.convolution { self.machine.convolution } else { self.machine.product };
-        let decoding = if matches!(encode.encoder, Encoder::Image(_)) { items / self.machine.decoded } else { 0.0 };
+        let decoding = match encode.encoder {
+            Encoder::Image(_) => items * work::of_decoding(dataset) / self.machine.decoded,
+            Encoder::Text(_) => 0.0,
+        };
         (items * scale * work.giga / rate + decoding, (items * work.width as f64 * FLOAT) as u64)
     }
 
