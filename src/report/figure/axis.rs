@@ -46,14 +46,16 @@ fn ticks((low, high): (f64, f64), step: f64) -> Vec<(f64, String)> {
     let count = (last - first).clamp(0.0, 50.0) as usize;
     (0..=count)
         .map(|at| (first + at as f64) * step)
-        // Zero has no sign.
-        .map(|at| if at.abs() < step / 2.0 { (0.0, format!("{:.decimals$}", 0.0)) } else { (at, minus(at, decimals)) })
+        .map(|at| if at.abs() < step / 2.0 { 0.0 } else { at })
+        .map(|at| (at, minus(at, decimals)))
         .collect()
 }
 
-/// A number with a true minus sign.
+/// A number with a true minus sign; what rounds to 0 has none.
 pub fn minus(number: f64, decimals: usize) -> String {
-    format!("{number:.decimals$}").replace('-', "−")
+    let text = format!("{number:.decimals$}");
+    let is_zero = text.trim_start_matches('-').chars().all(|c| matches!(c, '0' | '.'));
+    if is_zero { text.trim_start_matches('-').to_owned() } else { text.replace('-', "−") }
 }
 
 /// The smallest of 1, 2, 5, 10, … times a power of ten that is not below a width.
@@ -97,6 +99,15 @@ mod tests {
         assert_eq!(labels(&Axis::new((-0.03, 1.03), 6, "")), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(&Axis::new((-1.0, 1.0), 4, "")), ["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
         assert_eq!(labels(&Axis::from_zero(0.0, "")), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+    }
+
+    #[test]
+    fn zero_has_no_sign() {
+        assert_eq!(
+            [-0.0004, 0.0004, -0.0005001, -12.5].map(|number| minus(number, 3)),
+            ["0.000", "0.000", "−0.001", "−12.500"]
+        );
+        assert_eq!([-0.4, -0.6].map(|number| minus(number, 0)), ["0", "−1"]);
     }
 
     #[test]

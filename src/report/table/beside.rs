@@ -78,7 +78,7 @@ fn caption(table: &Table, reference: &Reference, of: Of) -> String {
             "{cited}: {MARK}, as printed. Best in bold, second best underlined, by the numbers; * as marked in the paper."
         ),
         Of::Delta => format!("Ours minus the numbers of {cited}, in percentage points. Ours: {}", table.caption),
-        Of::Both => format!("In brackets beside ours: the numbers of {cited}. {}", table.caption),
+        Of::Both => format!("In brackets: the numbers of {cited}. {}", table.caption),
     }
 }
 
