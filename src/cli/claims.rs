@@ -84,13 +84,7 @@ fn collected(graph: &Graph) -> Option<NodeId> {
 }
 
 fn judged(experiments: &Path, claims: &Claims, engine: &Engine, collected: &Action) -> anyhow::Result<Judgements> {
-    let output = collected.outputs.get("results").context("the results were collected into nothing")?;
-    let bytes = engine.store.read(output).map_err(|damage| {
-        errors::failed(
-            format!("the results are damaged: {damage}"),
-            "run the suite again: what is damaged is made anew",
-        )
-    })?;
+    let bytes = engine.store.read_output(collected, "results")?;
     let results: Results = serde_json::from_slice(&bytes).context("the results are malformed")?;
     claims::judge(claims, &results, &Reference::load(experiments)?)
 }

@@ -138,10 +138,7 @@ fn wanted(project: &Project, global: &Global, args: &Show) -> anyhow::Result<(&'
 }
 
 fn read<T: serde::de::DeserializeOwned>(engine: &Engine, action: &Action, name: &str) -> anyhow::Result<T> {
-    let output = action.outputs.get(name).with_context(|| format!("the dataset was prepared without `{name}`"))?;
-    let bytes = engine.store.read(output).map_err(|damage| {
-        errors::failed(format!("`{name}` is damaged: {damage}"), "run the same command again: it is made anew")
-    })?;
+    let bytes = engine.store.read_output(action, name)?;
     serde_json::from_slice(&bytes).with_context(|| format!("`{name}` of the prepared dataset"))
 }
 

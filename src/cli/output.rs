@@ -186,11 +186,8 @@ impl Wanted<'_> {
 
     /// An output of a step, as text.
     fn read(&self, engine: &Engine, outcome: &Outcome, source: &Source) -> anyhow::Result<String> {
-        let output = outcome.action(source.node).and_then(|action| action.outputs.get(&source.output));
-        let output = output.with_context(|| format!("{} could not be made", self.target.name))?;
-        let bytes = engine.store.read(output).map_err(|damage| {
-            errors::failed(format!("{} is damaged: {damage}", self.target.name), "run the same command again")
-        })?;
+        let action = outcome.action(source.node).with_context(|| format!("{} could not be made", self.target.name))?;
+        let bytes = engine.store.read_output(action, &source.output)?;
         String::from_utf8(bytes).context("a table is text")
     }
 }

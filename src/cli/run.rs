@@ -1,6 +1,6 @@
 //! `seesaw run SUITE`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::engine::{Engine, lock};
 use crate::errors::{self, Class};
 use crate::interrupt::Interrupt;
 use crate::steps::Kind;
-use crate::store::Output;
+use crate::store::{DamagedOutput, Output};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -67,7 +67,11 @@ pub(super) fn all_done(engine: &Engine, planned: &Planned, chosen: &dyn Fn(&Publ
     let began = Instant::now();
     let mut nodes: Vec<NodeOutcome> = Vec::new();
     let needed = graph.needed_for(&wanted(graph, chosen));
-    for (id, state) in graph.ids().zip(engine.survey(graph)) {
+    let states = engine.survey(graph);
+    if engine.lost(graph, &states).iter().any(|id| needed.binary_search(id).is_ok()) {
+        return None;
+    }
+    for (id, state) in graph.ids().zip(states) {
         nodes.push(match state {
             State::Done(key, action) => NodeOutcome::Done(key, action),
             _ if needed.binary_search(&id).is_err() => NodeOutcome::NotWanted,
@@ -94,11 +98,28 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     if args.strict {
         refuse_lacking(&engine, &planned)?;
     }
-    let (outcome, mut written) = carry_out(global, &project, &engine, &planned, &|_| true)?;
-    if !outcome.interrupted {
+    let (mut outcome, mut written) = carry_out(global, &project, &engine, &planned, &|_| true)?;
+    let mut damaged = BTreeSet::new();
+    while !outcome.interrupted {
         let finished =
             Finished { project: &project, global, planned: &planned, engine: &engine, nodes: &outcome.nodes };
-        written.extend(finish::write(&finished)?);
+        let error = match finish::write(&finished) {
+            Ok(files) => {
+                written.extend(files);
+                break;
+            }
+            Err(error) => error,
+        };
+        // What was read for a report and is damaged is made again, once.
+        if !DamagedOutput::of(&error).is_some_and(|found| damaged.insert(found.object)) {
+            return Err(error);
+        }
+        eprintln!("warning: {error:#}; it is made again");
+        let before = outcome.computed;
+        let again = carry_out(global, &project, &engine, &planned, &|_| true)?;
+        outcome = again.0;
+        outcome.computed += before;
+        written.extend(again.1);
     }
     tell(global, args, &Summary::new(&planned, &outcome, began, written), &planned.graph, &outcome)
 }
@@ -191,9 +212,11 @@ fn bring_up_to_date(
     let needed = graph.needed_for(&wanted);
     let states = engine.survey(graph);
     let settled = |state: &State| matches!(state, State::Done(..) | State::Refused(..) | State::HeldUp(_));
-    let to_do = needed.iter().filter(|id| !settled(&states[id.0])).count();
+    let mut lost = engine.lost(graph, &states);
+    lost.retain(|id| needed.binary_search(id).is_ok());
+    let to_do = needed.iter().filter(|id| !settled(&states[id.0])).count() + lost.len();
     let style = if to_do == 0 { Style::Quiet } else { style };
-    let (mut lost, mut written) = (Vec::new(), Vec::new());
+    let (mut written, mut again) = (Vec::new(), false);
     loop {
         let display = Display::new(to_do, style);
         let outcome = engine.run(graph, &wanted, &lost, &Shown(&display), &crate::steps::execute);
@@ -205,10 +228,10 @@ fn bring_up_to_date(
         let stale = engine.stale(graph, out, of);
         let (now_written, now_lost) = engine.publish(out, &stale)?;
         written.extend(now_written);
-        if now_lost.is_empty() || !lost.is_empty() {
+        if now_lost.is_empty() || again {
             return Ok((outcome, written));
         }
-        lost = now_lost;
+        (lost, again) = (now_lost, true);
     }
 }
 

@@ -70,11 +70,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let State::Done(key, action) = &engine.survey(&graph)[id.0] else {
         return Err(not_there(&name, &suite.name, "has not been trained yet"));
     };
-    let output = action.outputs.get("trace").context("the training has no trace")?;
-    let bytes = engine
-        .store
-        .read(output)
-        .map_err(|damage| not_there(&name, &suite.name, &format!("has a damaged trace ({damage})")))?;
+    let bytes = engine.store.read_output(action, "trace")?;
     let columns = trace::read(&bytes)?;
     let epochs = suite.epochs(&dataset, &method).unwrap_or(1) as usize;
 

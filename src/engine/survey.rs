@@ -77,6 +77,16 @@ impl Engine {
         states
     }
 
+    /// The steps that are recorded and whose output was found damaged, and is not there again.
+    pub fn lost(&self, graph: &Graph, states: &[State]) -> Vec<NodeId> {
+        let wanted = self.store.wanted();
+        let is_lost = |state: &State| match state {
+            State::Done(_, action) => action.outputs.values().any(|output| wanted.contains(&output.sha256)),
+            _ => false,
+        };
+        graph.ids().filter(|id| !wanted.is_empty() && is_lost(&states[id.0])).collect()
+    }
+
     /// A recorded step, if its result is accepted.
     fn accepted(&self, graph: &Graph, id: NodeId, state: State) -> State {
         let State::Done(key, action) = state else { return state };

@@ -16,6 +16,7 @@
 
 mod actions;
 mod adopt;
+mod damaged;
 mod digest;
 mod files;
 mod ingredients;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 pub use actions::{Action, Output};
+pub use damaged::DamagedOutput;
 pub use digest::{Digest, NotADigest};
 use files::write_atomically;
 pub use ingredients::{Ingredient, Ingredients, Value};

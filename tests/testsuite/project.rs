@@ -128,6 +128,12 @@ impl Project {
             .collect()
     }
 
+    /// Where an output of the step that was done last under this label lies in the store.
+    pub fn object(&self, label: &str, output: &str) -> PathBuf {
+        let store = seesaw::store::Store::open(&self.root.join(".seesaw")).unwrap();
+        store.object_path(store.latest(label).unwrap().outputs[output].sha256)
+    }
+
     /// Those files that are the same after any run of the same.
     pub fn results(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
         let mut files = self.files();

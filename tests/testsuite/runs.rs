@@ -141,6 +141,52 @@ fn a_damaged_object_is_noticed_and_made_again() {
     assert_eq!(std::fs::read_dir(project.root.join(".seesaw/quarantine")).unwrap().count(), 1);
 }
 
+/// What the report reads and nothing else needs: it is made again by the run that finds it damaged, or by the next one
+/// after a command that only reads. The files are the same afterwards.
+#[test]
+fn damage_behind_a_report_is_made_good() {
+    let project = Project::new();
+    project.succeed(&["run", "tiny"]);
+    let first = project.results();
+    let hurt = |label: &str, output: &str, whole: bool| {
+        let path = project.object(label, output);
+        let mut bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        bytes[5] ^= 1;
+        if whole {
+            std::fs::write(&path, bytes).unwrap();
+        }
+        path
+    };
+    let all = [("collect results", "results"), ("render figure4", "svg")];
+    // Nobody looks at what is not needed.
+    let paths = all.map(|(label, output)| hurt(label, output, true));
+    let nothing = project.succeed(&["run", "tiny"]);
+    assert!(nothing.starts_with("nothing to do"), "{nothing}");
+
+    std::fs::remove_file(project.root.join("out/tiny/.finished.json")).unwrap();
+    let output = project.run(&["run", "tiny"]);
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(
+        told(&output).contains("the output `svg` of `render figure4` is damaged: its content has"),
+        "{}",
+        told(&output)
+    );
+    assert!(project.results() == first && paths.iter().all(|path| path.is_file()));
+
+    for ((label, name), whole) in all.into_iter().zip([true, false]) {
+        let path = hurt(label, name, whole);
+        let read = project.run(&["report", "tiny"]);
+        let said = format!("the output `{name}` of `{label}` is damaged");
+        assert!(read.status.code() == Some(1) && told(&read).contains(&said), "{label}: {}", told(&read));
+        assert!(told(&read).contains("makes it again"), "{}", told(&read));
+        project.succeed(&["run", "tiny"]);
+        assert!(path.is_file());
+        project.succeed(&["report", "tiny"]);
+    }
+    assert!(project.results() == first);
+}
+
 /// A training that diverges is told in the table and by the exit code; the others are not concerned.
 #[test]
 fn a_failed_cell_is_told_and_the_others_go_on() {

@@ -60,7 +60,7 @@ pub fn gather(finished: &Finished) -> anyhow::Result<Report> {
         tables,
         figures,
         claims: claims(finished, &results)?,
-        datasets: datasets(finished, &results),
+        datasets: datasets(finished, &results)?,
         methods: methods(finished, &results),
         questions: open_questions()?,
         environment: environment(finished),
@@ -95,23 +95,21 @@ fn claims(finished: &Finished, results: &Results) -> anyhow::Result<Option<html:
 }
 
 /// Each way of reading a dataset, under the titles of the suite's entries that use it.
-fn datasets(finished: &Finished, results: &Results) -> Vec<DatasetEntry> {
-    let entry = |(id, node): (NodeId, &Node)| {
-        let step = is::<Prepare>(node)?;
+fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<DatasetEntry>> {
+    let prepared = nodes(finished).filter_map(|(id, node)| Some((id, is::<Prepare>(node)?)));
+    let entry = |(id, step): (NodeId, &Prepare)| {
         let used = finished.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
         let title_of =
             |name: &String| results.suite.datasets.iter().find(|known| known.name == *name).map(|d| &d.title);
         let titles: Vec<&str> = used.map(|dataset| title_of(&dataset.name).unwrap_or(&dataset.name).as_str()).collect();
         let content = match finished.nodes.get(id.0) {
-            Some(NodeOutcome::Done(_, action)) => {
-                outputs::read_json(finished, action, "about").map(counts).map_err(|error| format!("{error:#}"))
-            }
+            Some(NodeOutcome::Done(_, action)) => Ok(counts(outputs::read_json(finished, action, "about")?)),
             Some(NodeOutcome::Absent(absence)) => Err(absence.cause().to_owned()),
             _ => Err(NOT_YET.to_owned()),
         };
-        Some(DatasetEntry { title: titles.join(", "), content })
+        Ok(DatasetEntry { title: titles.join(", "), content })
     };
-    nodes(finished).filter_map(entry).collect()
+    prepared.map(entry).collect()
 }
 
 fn counts(about: About) -> Counts {

@@ -21,14 +21,7 @@ use crate::store::{Action, Digest, Value};
 
 /// An output that a step gave, verified.
 fn read(finished: &Finished, action: &Action, output: &str) -> anyhow::Result<Vec<u8>> {
-    let found = action.outputs.get(output).with_context(|| format!("`{}` gave no `{output}`", action.label))?;
-    finished.engine.store.read(found).map_err(|damage| {
-        let suite = &finished.planned.suite.name;
-        errors::failed(
-            format!("the output `{output}` of `{}` is damaged: {damage}", action.label),
-            format!("`seesaw run {suite}` makes it again"),
-        )
-    })
+    finished.engine.store.read_output(action, output)
 }
 
 pub fn read_json<T: DeserializeOwned>(finished: &Finished, action: &Action, output: &str) -> anyhow::Result<T> {
