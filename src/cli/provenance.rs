@@ -14,7 +14,9 @@ use super::{Planned, Project};
 use crate::engine::graph::Graph;
 use crate::experiments::{DatasetPlan, Suite};
 use crate::manifests::{Manifest, lock};
-use crate::provenance::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, SourceFile};
+use crate::provenance::record::{
+    self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile,
+};
 use crate::provenance::{ro_crate, source_digest};
 use crate::report;
 use crate::steps::render::Render;
@@ -49,12 +51,18 @@ pub fn files(finished: &Finished<'_>) -> anyhow::Result<Vec<(String, Vec<u8>)>> 
         recipes: recipes(suite),
         steps: record::steps(graph, nodes),
         files: record::files(graph, nodes),
+        reports: COMPANIONS.into_iter().filter_map(|name| companion(&planned.out, name)).collect(),
     };
     let json = provenance.to_json();
-    let companions: Vec<&str> = COMPANIONS.into_iter().filter(|name| planned.out.join(name).is_file()).collect();
-    let mut crate_json = serde_json::to_vec_pretty(&ro_crate::ro_crate(&provenance, &json, &companions))?;
+    let mut crate_json = serde_json::to_vec_pretty(&ro_crate::ro_crate(&provenance, &json))?;
     crate_json.push(b'\n');
     Ok(vec![(record::FILE.to_owned(), json), (ro_crate::FILE.to_owned(), crate_json)])
+}
+
+/// None if it is not there: not every suite has claims.
+fn companion(out: &Path, name: &str) -> Option<ReportFile> {
+    let (sha256, size) = Digest::of_file(&out.join(name)).ok()?;
+    Some(ReportFile { file: name.to_owned(), sha256, size })
 }
 
 /// The manifests of which the plan fetches something.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::collect::Collector;
 use super::held_out::{self, Percent};
 use super::picture::Decoding;
-use super::{Archives, Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind};
+use super::{Archives, Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
 use crate::archives::Archive;
 use crate::errors;
 
@@ -38,7 +38,8 @@ pub(super) const READER: Reader = Reader {
     decoding: Decoding::PILLOW,
     task: TaskKind::Multiclass,
     metric: Metric::Accuracy,
-    recipe: 1,
+    unit: Unit::Sample,
+    recipe: 2,
     options: |given| given.try_into().map(DatasetOptions::Food101),
     read,
 };
@@ -136,6 +137,9 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
         }
     }
     collector.count("classes", classes.len() as u64);
+    if !official {
+        count_of_classes(&found, &mut collector);
+    }
     let texts = texts(&found, options.text, &mut collector)?;
     let in_validation = validation(options, &found, reading.archives)?;
     for ((train, file), (class, member)) in &found.pictures {
@@ -156,6 +160,20 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
         collector.push(split, file.clone(), &picture, text, vec![number[class.as_str()]]);
     }
     Ok(collector.into_dataset(TaskKind::Multiclass, classes.into_iter().map(str::to_owned).collect()))
+}
+
+/// How many pictures the smallest and the largest class has, in each part and in both: an archive that was cut short, or
+/// put together anew, has its total or its classes wrong.
+fn count_of_classes(found: &Found, collector: &mut Collector) {
+    for (name, parts) in [("train pictures", &[true][..]), ("test pictures", &[false]), ("pictures", &[true, false])] {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((train, _), (class, _)) in &found.pictures {
+            *counts.entry(class).or_default() += u64::from(parts.contains(train));
+        }
+        for (which, count) in [("smallest", counts.values().min()), ("largest", counts.values().max())] {
+            collector.count(format!("{name} of the {which} class"), count.copied().unwrap_or(0));
+        }
+    }
 }
 
 /// Walks the archive once: names of pictures, and the texts that are asked for.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::picture::Decoding;
-use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind};
+use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
 use crate::archives::Archive;
 use crate::errors;
 
@@ -29,6 +29,7 @@ pub(super) const READER: Reader = Reader {
     decoding: Decoding::PILLOW,
     task: TaskKind::Binary,
     metric: Metric::Accuracy,
+    unit: Unit::Sample,
     recipe: 1,
     options: |given| given.try_into().map(DatasetOptions::HatefulMemes),
     read,

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::collect::Collector;
 use super::held_out::{self, Percent};
 use super::picture::Decoding;
-use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind};
+use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
 use crate::archives::Archive;
 use crate::errors;
 
@@ -40,6 +40,7 @@ pub(super) const READER: Reader = Reader {
     decoding: Decoding::PILLOW,
     task: TaskKind::Multiclass,
     metric: Metric::F1Macro,
+    unit: Unit::Sample,
     recipe: 1,
     options: |given| given.try_into().map(DatasetOptions::Memotion),
     read,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::picture::Decoding;
-use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind};
+use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
 use crate::archives::Archive;
 
 /// Everything.
@@ -55,6 +55,7 @@ pub(super) const READER: Reader = Reader {
     decoding: Decoding::PILLOW,
     task: TaskKind::Multilabel,
     metric: Metric::F1Macro,
+    unit: Unit::Sample,
     recipe: 1,
     options: |given| given.try_into().map(DatasetOptions::MmImdb),
     read,

@@ -138,6 +138,27 @@ pub struct Sample {
     pub labels: Vec<u32>,
 }
 
+/// What comes into a test split together, and is drawn together when test samples are resampled: several samples of one
+/// thing are no independent evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Each sample comes by itself.
+    Sample,
+    /// Samples whose ids agree between their first and second `/`.
+    SecondPartOfId,
+}
+
+impl Unit {
+    /// The name of a sample's group.
+    pub fn of(self, sample: &Sample) -> &str {
+        match self {
+            Unit::Sample => &sample.id,
+            Unit::SecondPartOfId => sample.id.split('/').nth(1).unwrap_or(&sample.id),
+        }
+    }
+}
+
 /// One split: its samples in order, and the distinct pictures and texts they use, in order of first use, so that no
 /// picture and no text is encoded twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,6 +259,8 @@ pub struct Reader {
     pub task: TaskKind,
     /// By which its models are selected and told apart.
     pub metric: Metric,
+    /// What is drawn when test samples are resampled.
+    pub unit: Unit,
     /// The version of the reading, part of the key: raised when the same archives would give other samples.
     pub recipe: u64,
     pub(crate) options: fn(toml::Table) -> Result<DatasetOptions, toml::de::Error>,

@@ -82,6 +82,14 @@ pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>
         members.insert(format!("texts/{part}_titles.csv"), rows.concat().into_bytes());
     }
     counts.insert("classes".to_owned(), CLASSES.len() as u64);
+    let both = [&parts.train[..], &parts.test[..]];
+    for (name, parts) in [("train pictures", &both[..1]), ("test pictures", &both[1..]), ("pictures", &both)] {
+        let mut of_class = [0; CLASSES.len()];
+        parts.iter().copied().flatten().for_each(|sample| of_class[sample.number] += 1);
+        for (which, count) in [("smallest", of_class.iter().min()), ("largest", of_class.iter().max())] {
+            counts.insert(format!("{name} of the {which} class"), count.copied().unwrap_or(0));
+        }
+    }
     place.zip("upmcfood101.zip", members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
     let validation = validation(making.seed, &parts.train);
     place.write("food101.map.split.json", map_split(&parts, &validation).as_bytes())?;

@@ -10,6 +10,7 @@
 //! recipes     versions of how things are computed: step kinds, readers, encoders, methods, the report
 //! steps       every step of the plan: key, inputs, outputs, when it was done and how long it took
 //! files       the files under out/ that are outputs of steps
+//! reports     the files under out/ that tell of all of it, made anew whenever something of it changes
 //! ```
 //!
 //! A step may have been done by an earlier run, on another machine: its own device and libtorch stand beside it. No user,
@@ -44,6 +45,8 @@ pub struct Provenance {
     pub recipes: Recipes,
     pub steps: Vec<Step>,
     pub files: Vec<File>,
+    #[serde(default)]
+    pub reports: Vec<ReportFile>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -177,6 +180,15 @@ pub struct Environment {
     pub libtorch: String,
 }
 
+/// A file under `out/SUITE/` that tells of the results: made of all of them when the run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportFile {
+    pub file: String,
+    pub sha256: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
 /// A file under `out/SUITE/` that is a copy of a step's output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
@@ -216,7 +228,7 @@ impl Provenance {
 
     /// The file's bytes: one step, one file a line, so that it stays readable and short.
     pub fn to_json(&self) -> Vec<u8> {
-        let Provenance { schema, suite, program, machine, sources, materials, recipes, steps, files } = self;
+        let Provenance { schema, suite, program, machine, sources, materials, recipes, steps, files, reports } = self;
         let mut text = format!("{{\n  \"schema\": {schema},\n");
         for (name, value) in [
             ("suite", serde_json::to_value(suite)),
@@ -229,7 +241,8 @@ impl Provenance {
         text += &lines("sources", sources);
         text += &lines("materials", materials);
         text += &lines("steps", steps);
-        text += lines("files", files).trim_end_matches(",\n");
+        text += &lines("files", files);
+        text += lines("reports", reports).trim_end_matches(",\n");
         text += "\n}\n";
         text.into_bytes()
     }

@@ -21,15 +21,14 @@ const LIBTORCH: &str = "#libtorch";
 const PROCESS_RUN: &str = "https://w3id.org/ro/wfrun/process/0.5";
 const TERMS: &str = "#terms";
 
-/// The crate of a run. `provenance_json` are the bytes of `provenance.json`, which lies beside it; `companions` are files
-/// there that are no outputs of steps, and may be written anew by other commands.
-pub fn ro_crate(provenance: &Provenance, provenance_json: &[u8], companions: &[&str]) -> Value {
-    let mut entities = vec![descriptor(), root(provenance, companions), profile(), terms(provenance)];
+/// The crate of a run. `provenance_json` are the bytes of `provenance.json`, which lies beside it.
+pub fn ro_crate(provenance: &Provenance, provenance_json: &[u8]) -> Value {
+    let mut entities = vec![descriptor(), root(provenance), profile(), terms(provenance)];
     entities.extend(programs(provenance));
     entities.extend(provenance.materials.iter().map(material));
     entities.push(file(record::FILE, provenance_json.len() as u64, Digest::of(provenance_json)));
     entities.extend(provenance.files.iter().map(|published| file(&published.file, published.size, published.sha256)));
-    entities.extend(companions.iter().map(|name| described(name)));
+    entities.extend(provenance.reports.iter().map(|report| file(&report.file, report.size, report.sha256)));
     for kind in kinds(provenance) {
         entities.push(action(provenance, kind));
         entities.push(collection(provenance, kind));
@@ -52,9 +51,9 @@ fn descriptor() -> Value {
     })
 }
 
-fn root(provenance: &Provenance, companions: &[&str]) -> Value {
+fn root(provenance: &Provenance) -> Value {
     let files = provenance.files.iter().map(|file| file.file.as_str());
-    let files = files.chain([record::FILE]).chain(companions.iter().copied());
+    let files = files.chain([record::FILE]).chain(provenance.reports.iter().map(|report| report.file.as_str()));
     let mut root = json!({
         "@id": "./",
         "@type": "Dataset",

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::comparison::replicates::Level;
 use super::results::CellScores;
 use crate::evaluation::robustness::{average, gap};
 
@@ -18,11 +19,12 @@ pub enum Quantity {
     NoisyText,
     NoisyAvg,
     NoisyGap,
+    MissingGapGrowth,
     Conflict,
 }
 
 impl Quantity {
-    pub const ALL: [Quantity; 10] = [
+    pub const ALL: [Quantity; 11] = [
         Quantity::Full,
         Quantity::MissingImage,
         Quantity::MissingText,
@@ -32,6 +34,7 @@ impl Quantity {
         Quantity::NoisyText,
         Quantity::NoisyAvg,
         Quantity::NoisyGap,
+        Quantity::MissingGapGrowth,
         Quantity::Conflict,
     ];
 
@@ -46,14 +49,17 @@ impl Quantity {
             Quantity::NoisyText => "noisy-text",
             Quantity::NoisyAvg => "noisy-avg",
             Quantity::NoisyGap => "noisy-gap",
+            Quantity::MissingGapGrowth => "missing-gap-growth",
             Quantity::Conflict => "conflict",
         }
     }
 
     pub fn higher_is_better(self) -> bool {
-        !matches!(self, Quantity::MissingGap | Quantity::NoisyGap | Quantity::Conflict)
+        use Quantity::{Conflict, MissingGap, MissingGapGrowth, NoisyGap};
+        !matches!(self, MissingGap | NoisyGap | MissingGapGrowth | Conflict)
     }
 
+    /// Whether it is measured at each missing ratio.
     pub fn is_missing(self) -> bool {
         use Quantity::{MissingAvg, MissingGap, MissingImage, MissingText};
         matches!(self, MissingImage | MissingText | MissingAvg | MissingGap)
@@ -76,6 +82,10 @@ impl Quantity {
             Quantity::NoisyText => "the score when the text is noisy",
             Quantity::NoisyAvg => "the mean of noisy-image and noisy-text, formed per seed",
             Quantity::NoisyGap => "the absolute difference of noisy-image and noisy-text, formed per seed",
+            Quantity::MissingGapGrowth => {
+                "how missing-gap grows with the share r: the slope of the least-squares line through it at all missing \
+                 ratios, formed per seed"
+            }
             Quantity::Conflict => {
                 "the share of training steps in which the task gradient and the KL gradient conflict, ⟨g_T, g_kl⟩ < 0 \
                  before any projection; only of methods that have a KL gradient"
@@ -86,41 +96,58 @@ impl Quantity {
     pub fn unit(self) -> &'static str {
         match self {
             Quantity::MissingGap | Quantity::NoisyGap => "percentage points",
+            Quantity::MissingGapGrowth => "percentage points per 1 of the missing ratio",
             _ => "percent",
         }
     }
 
     /// The value of one cell, at a missing ratio where there is one.
     pub(super) fn of(self, scores: &CellScores, ratio: f64) -> Option<f64> {
-        let level = scores.missing.iter().find(|level| level.ratio == ratio);
-        let noisy = &scores.noisy;
-        match self {
-            Quantity::Full => Some(scores.full),
-            Quantity::MissingImage => level.map(|l| l.image),
-            Quantity::MissingText => level.map(|l| l.text),
-            Quantity::MissingAvg => level.map(|l| average(l.image, l.text)),
-            Quantity::MissingGap => level.map(|l| gap(l.image, l.text)),
-            Quantity::NoisyImage => Some(noisy.image),
-            Quantity::NoisyText => Some(noisy.text),
-            Quantity::NoisyAvg => Some(average(noisy.image, noisy.text)),
-            Quantity::NoisyGap => Some(gap(noisy.image, noisy.text)),
-            Quantity::Conflict => scores.trace.as_ref().and_then(|trace| trace.conflict),
+        if self == Quantity::Conflict {
+            return scores.trace.as_ref().and_then(|trace| trace.conflict);
         }
+        let ratios: Vec<f64> = scores.missing.iter().map(|level| level.ratio).collect();
+        let missing = |modality: &str, ratio: f64| {
+            let level = scores.missing.iter().find(|level| level.ratio == ratio)?;
+            Some(if modality == "image" { level.image } else { level.text })
+        };
+        let score = |level: &Level| match *level {
+            Level::Full => Some(scores.full),
+            Level::Missing(modality, ratio) => missing(modality, ratio),
+            Level::Noisy(modality) => Some(if modality == "image" { scores.noisy.image } else { scores.noisy.text }),
+        };
+        let scores: Vec<f64> = self.levels(ratio, &ratios)?.iter().map(score).collect::<Option<_>>()?;
+        Some(self.from(&scores, &ratios))
     }
 
-    /// The value that follows from five scores: full, without the image, without the text, noisy image, noisy text.
-    pub(super) fn at_levels(self, [full, no_image, no_text, noisy_image, noisy_text]: [f64; 5]) -> Option<f64> {
+    /// The scores that it follows from, at a missing ratio of these where there is one. None if it does not follow from
+    /// scores, or these are too few ratios.
+    pub(super) fn levels(self, ratio: f64, ratios: &[f64]) -> Option<Vec<Level>> {
+        let both = |level: fn(&'static str, f64) -> Level, ratio| vec![level("image", ratio), level("text", ratio)];
+        Some(match self {
+            Quantity::Full => vec![Level::Full],
+            Quantity::MissingImage => vec![Level::Missing("image", ratio)],
+            Quantity::MissingText => vec![Level::Missing("text", ratio)],
+            Quantity::MissingAvg | Quantity::MissingGap => both(Level::Missing, ratio),
+            Quantity::NoisyImage => vec![Level::Noisy("image")],
+            Quantity::NoisyText => vec![Level::Noisy("text")],
+            Quantity::NoisyAvg | Quantity::NoisyGap => vec![Level::Noisy("image"), Level::Noisy("text")],
+            Quantity::MissingGapGrowth if ratios.len() < 2 => return None,
+            Quantity::MissingGapGrowth => ratios.iter().flat_map(|&ratio| both(Level::Missing, ratio)).collect(),
+            Quantity::Conflict => return None,
+        })
+    }
+
+    /// The value that follows from the scores at [`Quantity::levels`].
+    pub(super) fn from(self, scores: &[f64], ratios: &[f64]) -> f64 {
         match self {
-            Quantity::Full => Some(full),
-            Quantity::MissingImage => Some(no_image),
-            Quantity::MissingText => Some(no_text),
-            Quantity::MissingAvg => Some(average(no_image, no_text)),
-            Quantity::MissingGap => Some(gap(no_image, no_text)),
-            Quantity::NoisyImage => Some(noisy_image),
-            Quantity::NoisyText => Some(noisy_text),
-            Quantity::NoisyAvg => Some(average(noisy_image, noisy_text)),
-            Quantity::NoisyGap => Some(gap(noisy_image, noisy_text)),
-            Quantity::Conflict => None,
+            Quantity::MissingAvg | Quantity::NoisyAvg => average(scores[0], scores[1]),
+            Quantity::MissingGap | Quantity::NoisyGap => gap(scores[0], scores[1]),
+            Quantity::MissingGapGrowth => {
+                let gaps: Vec<f64> = scores.chunks_exact(2).map(|both| gap(both[0], both[1])).collect();
+                slope(ratios, &gaps)
+            }
+            _ => scores[0],
         }
     }
 
@@ -128,9 +155,17 @@ impl Quantity {
     pub(super) fn absence(self) -> &'static str {
         match self {
             Quantity::Conflict => "the trace of this training has no `conflict`",
+            Quantity::MissingGapGrowth => "a slope needs two or more missing ratios",
             _ => "this missing ratio was not evaluated",
         }
     }
+}
+
+/// The slope of the least-squares line.
+fn slope(x: &[f64], y: &[f64]) -> f64 {
+    let middle = x.iter().sum::<f64>() / x.len() as f64;
+    let squares: f64 = x.iter().map(|x| (x - middle).powi(2)).sum();
+    x.iter().zip(y).map(|(x, y)| (x - middle) * y).sum::<f64>() / squares
 }
 
 /// What a quantity is, for readers of the file.
@@ -156,6 +191,16 @@ impl From<Quantity> for QuantityDescription {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Gaps of 0, 2 and 10 at 0, ½ and 1: a slope of 10.
+    #[test]
+    fn slopes_by_hand() {
+        let scores = [50.0, 50.0, 40.0, 42.0, 30.0, 40.0];
+        let ratios = [0.0, 0.5, 1.0];
+        assert!((Quantity::MissingGapGrowth.from(&scores, &ratios) - 10.0).abs() < 1e-12);
+        assert_eq!(Quantity::MissingGapGrowth.levels(1.0, &ratios).unwrap().len(), 6);
+        assert_eq!(Quantity::MissingGapGrowth.levels(1.0, &[1.0]), None);
+    }
 
     /// The names in CSV files are those in `results.json`.
     #[test]

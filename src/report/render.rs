@@ -5,6 +5,7 @@ use minijinja::Value;
 
 use super::escape;
 use super::figure::{figure2, figure4, figure6, figure7, gap_bars};
+use super::quantity::Quantity;
 use super::reference::Reference;
 use super::results::{Results, SCHEMA};
 use super::table::{self, Of, Table};
@@ -76,6 +77,14 @@ pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow
             };
             Ok(vec![("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)])
         }
+    }
+}
+
+/// The quantities that a table shows; none for figures, which compare nothing.
+pub fn quantities(target: &Target) -> Option<Vec<Quantity>> {
+    match target.kind {
+        Kind::Table(which) => Some(table::quantities(which)),
+        Kind::Figure(_) => None,
     }
 }
 

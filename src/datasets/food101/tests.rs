@@ -69,7 +69,20 @@ fn kaggles_copy_is_read_and_its_faults_are_counted() {
         ("second row of a picture", 1),
     ];
     assert_eq!(dataset.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into());
-    let found = [("classes", 2), ("test pictures", 1), ("test rows", 1), ("train pictures", 6), ("train rows", 7)];
+    let found = [
+        ("classes", 2),
+        ("pictures of the largest class", 4),
+        ("pictures of the smallest class", 3),
+        ("test pictures", 1),
+        ("test pictures of the largest class", 1),
+        // No picture of tacos.
+        ("test pictures of the smallest class", 0),
+        ("test rows", 1),
+        ("train pictures", 6),
+        ("train pictures of the largest class", 3),
+        ("train pictures of the smallest class", 3),
+        ("train rows", 7),
+    ];
     assert_eq!(dataset.found, found.map(|(what, n)| (what.to_owned(), n)).into());
 }
 

@@ -6,7 +6,7 @@ use crate::datasets::{Modality, Pictures, Split, check};
 use crate::experiments::{DatasetPlan, MethodPlan, Suite};
 use crate::impairments::missing::{MissingImage, MissingText};
 use crate::manifests::Manifest;
-use crate::report::results::SuiteDescription;
+use crate::report::results::{Quantity, SuiteDescription};
 use crate::steps::choose::{self, Choose};
 use crate::steps::collect::{self, Collect};
 use crate::steps::encode::{Encode, Encoder};
@@ -49,12 +49,18 @@ pub(super) struct Features {
 
 impl Builder<'_> {
     /// Adds the collection of a part of the suite.
-    pub(super) fn collect(&mut self, of: &str, part: SuiteDescription, scores: &[MethodScores]) -> Source {
+    pub(super) fn collect(
+        &mut self,
+        of: &str,
+        part: SuiteDescription,
+        quantities: Option<Vec<Quantity>>,
+        scores: &[MethodScores],
+    ) -> Source {
         let is_of = |cell: &&MethodScores| {
             part.datasets.iter().any(|dataset| dataset.name == cell.dataset && dataset.methods.contains(&cell.method))
         };
         let inputs: Vec<_> = scores.iter().filter(is_of).flat_map(|cell| cell.inputs.clone()).collect();
-        output(self.graph.add(Collect { of: of.to_owned(), suite: part }, inputs), "results")
+        output(self.graph.add(Collect { of: of.to_owned(), suite: part, quantities }, inputs), "results")
     }
 
     /// Adds the resampling of a method's predictions on the dataset at a place in the suite.
@@ -69,6 +75,8 @@ impl Builder<'_> {
             dataset: self.suite.datasets[at].name.clone(),
             name: method.to_owned(),
             seeds: self.suite.seeds.clone(),
+            ratios: self.suite.missing.ratios.clone(),
+            unit: self.suite.datasets[at].reader.unit,
             resamples: resample::RESAMPLES,
         };
         let labels = [("about", "about"), ("samples", "samples.test")];

@@ -1,20 +1,22 @@
 //! Means over seeds with what is known of their error.
 //!
-//! The error of a mean score has two sources: the seed of the training and the choice of the test samples. Both are
-//! resampled: in each resample, as many seeds as there are are drawn with replacement, and each of them is scored on the
-//! same resampled test samples (a bootstrap of crossed factors: Owen 2007, "The pigeonhole bootstrap"; it errs on the wide
-//! side). Of n seeds the resampled means spread by √((n − 1)/n) too little, and with few seeds the normal quantiles are
-//! too small; so the percentile interval is widened by √(n/(n − 1)) · t(n − 1)/z (Hesterberg 2015, "What Teachers Should
-//! Know about the Bootstrap", the expanded percentile interval). The widening applies to the share of the test samples
-//! too, which it exaggerates.
+//! A score of a training on a test split varies with the seed, with the choice of the test samples, and with how the two
+//! meet: seed × sample. With n seeds on one test split
 //!
-//! Without predictions per sample, the interval is that of Student's t over the seeds.
+//! > Var(mean) = (σ²_seed + σ²_seed×sample)/n + σ²_sample.
+//!
+//! The spread over the seeds, as the split is, estimates the first two together. The last is what all seeds share when the
+//! test samples are drawn again (bootstrap): the mean covariance of two seeds' scores over the resamples. The error is the
+//! root of the sum; its degrees of freedom are Satterthwaite's (1946), those of the seeds being n − 1, and those of the
+//! samples so many that they do not count; the interval is mean ± t · error. (Resampling seeds and samples together, Owen
+//! 2007, "The pigeonhole bootstrap", counts σ²_seed×sample twice, and with few seeds has to be widened besides.)
+//!
+//! Without predictions per sample, error and interval are those of Student's t over the seeds: of this test split alone.
 
 use serde::{Deserialize, Serialize};
 
-use super::student::{Z_TWO_SIDED_5_PERCENT, two_sided_t};
+use super::student::two_sided_t;
 use super::{mean, sample_std};
-use crate::random::Stream;
 
 /// A 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +30,7 @@ pub struct Interval {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
-    /// Seeds and test samples resampled; widened for few seeds.
+    /// Over seeds, and over test samples by resampling them.
     Bootstrap,
     /// Student's t over the seeds: the error of the test samples is not in it.
     TOverSeeds,
@@ -42,71 +44,77 @@ pub struct Estimate {
     pub mean: f64,
     /// The sample standard deviation over the seeds; none for fewer than two.
     pub std: Option<f64>,
-    /// The standard error of the mean, corrected for few seeds; none for fewer than two.
+    /// The standard error of the mean; none for fewer than two.
     pub error: Option<f64>,
-    /// The part of it that more seeds do not lower: the spread over resampled test samples with all seeds as they are.
+    /// Its degrees of freedom.
+    pub df: Option<f64>,
+    /// The part of it that more seeds do not lower: that of the choice of test samples, σ_sample.
     pub sample_error: Option<f64>,
     /// None for fewer than two seeds.
     pub interval: Option<Interval>,
 }
 
+/// More degrees of freedom than these make no difference.
+pub const MOST_DF: f64 = 1e5;
+
 /// An estimate from one value per seed.
 pub fn over_seeds(values: &[f64]) -> Option<Estimate> {
     let (n, mean, std) = (values.len(), mean(values)?, sample_std(values));
     let error = std.map(|std| std / (n as f64).sqrt());
-    let interval = error.map(|error| {
-        let half = two_sided_t(0.05, (n - 1) as f64) * error;
-        Interval { low: mean - half, high: mean + half, how: How::TOverSeeds }
-    });
-    Some(Estimate { n, mean, std, error, sample_error: None, interval })
+    let df = std.map(|_| (n - 1) as f64);
+    let interval = error.zip(df).map(|(error, df)| around(mean, error, df, How::TOverSeeds));
+    Some(Estimate { n, mean, std, error, df, sample_error: None, interval })
+}
+
+/// The error of a mean over n seeds whose scores spread by `std`, and its degrees of freedom (Satterthwaite's).
+pub fn combined(std: f64, n: usize, sample_error: f64) -> (f64, f64) {
+    let (of_seeds, of_samples) = (std.powi(2) / n as f64, sample_error.powi(2));
+    let df = (n - 1) as f64 * (1.0 + of_samples / of_seeds).powi(2);
+    ((of_seeds + of_samples).sqrt(), if df.is_nan() { (n - 1) as f64 } else { df.min(MOST_DF) })
+}
+
+fn around(mean: f64, error: f64, df: f64, how: How) -> Interval {
+    let half = two_sided_t(0.05, df) * error;
+    Interval { low: mean - half, high: mean + half, how }
 }
 
 /// An estimate from the values of each seed: first of the test samples as they are, then of the same resamples for all
-/// seeds. Which seeds a resample draws depends on its number and on how many seeds there are, so that estimates over the
-/// same seeds belong together.
+/// seeds.
 ///
 /// # Panics
 /// If seeds have different numbers of values, or none.
 pub fn two_levels(values: &[Vec<f64>]) -> Option<Estimate> {
     let as_it_is: Vec<f64> = values.iter().map(|seed| seed[0]).collect();
     let plain = over_seeds(&as_it_is)?;
-    let n = plain.n;
-    if n < 2 || values[0].len() < 3 {
-        return Some(plain);
-    }
-    let few = (n as f64 / (n - 1) as f64).sqrt();
-    let (mut means, mut same_seeds) = (Vec::new(), Vec::new());
-    let mut stream = Stream::new(n as u64, &["bootstrap", "seeds"]);
-    for resample in 1..values[0].len() {
-        let drawn: f64 = (0..n).map(|_| values[stream.below(n as u64) as usize][resample]).sum();
-        means.push(drawn / n as f64);
-        same_seeds.push(values.iter().map(|seed| seed[resample]).sum::<f64>() / n as f64);
-    }
-    means.sort_by(f64::total_cmp);
-    let widening = few * two_sided_t(0.05, (n - 1) as f64) / Z_TWO_SIDED_5_PERCENT;
-    let mean = plain.mean;
-    // An absolute difference is biased upwards under resampling; its interval still holds what it is an interval of.
-    let low = mean - widening * (mean - quantile(&means, 0.025)).max(0.0);
-    let high = mean + widening * (quantile(&means, 0.975) - mean).max(0.0);
+    let (n, Some(std)) = (plain.n, plain.std) else { return Some(plain) };
+    let Some(shared) = covariance(values) else { return Some(plain) };
+    let sample_error = shared.max(0.0).sqrt();
+    let (error, df) = combined(std, n, sample_error);
     Some(Estimate {
-        error: sample_std(&means).map(|std| few * std),
-        sample_error: sample_std(&same_seeds),
-        interval: Some(Interval { low, high, how: How::Bootstrap }),
+        error: Some(error),
+        df: Some(df),
+        sample_error: Some(sample_error),
+        interval: Some(around(plain.mean, error, df, How::Bootstrap)),
         ..plain
     })
 }
 
-/// The quantile of sorted values, linear between neighbours.
-fn quantile(sorted: &[f64], p: f64) -> f64 {
-    let at = p * (sorted.len() - 1) as f64;
-    let (below, share) = (at.floor() as usize, at.fract());
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + share * (sorted[above] - sorted[below])
+/// The mean covariance of two seeds' resampled values: (n · Var(mean over seeds) − mean over seeds of Var)/(n − 1). None for
+/// fewer than two seeds or resamples.
+fn covariance(values: &[Vec<f64>]) -> Option<f64> {
+    let n = values.len() as f64;
+    let variance = |values: &[f64]| sample_std(values).map(|std| std.powi(2));
+    let each: Vec<f64> = values.iter().map(|seed| variance(&seed[1..])).collect::<Option<_>>()?;
+    let together: Vec<f64> =
+        (1..values[0].len()).map(|resample| values.iter().map(|seed| seed[resample]).sum::<f64>() / n).collect();
+    let covariance = (n * variance(&together)? - mean(&each)?) / (n - 1.0);
+    covariance.is_finite().then_some(covariance)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Stream;
     use proptest::prelude::*;
 
     /// By hand: 1, 2, 3 have the mean 2, the error 1/√3 and t(2) = 4.3027.
@@ -121,37 +129,63 @@ mod tests {
         assert!(over_seeds(&[]).is_none());
     }
 
-    /// Of two seeds 0 and 1 without noise of samples, a resampled mean is 0, ½ or 1 with probability ¼, ½, ¼: its
-    /// standard deviation is √(1/8), and the corrected error √(1/4), that of the mean over seeds.
+    /// By hand: two seeds whose resamples are (1, 3) and (2, 6) covary by ((1 − 2)(2 − 4) + (3 − 2)(6 − 4))/1 = 4.
     #[test]
-    fn two_seeds_by_hand() {
-        let found = two_levels(&[vec![0.0; 20_001], vec![1.0; 20_001]]).unwrap();
-        assert_eq!((found.n, found.mean, found.sample_error), (2, 0.5, Some(0.0)));
-        assert!((found.error.unwrap() - 0.5).abs() < 0.005, "{:?}", found.error);
-        // The percentiles are 0 and 1: widened by √2 · 12.706/1.96.
-        let interval = found.interval.unwrap();
-        let half = 0.5 * 2f64.sqrt() * 12.706_204_736_432_1 / Z_TWO_SIDED_5_PERCENT;
-        assert!((interval.low - (0.5 - half)).abs() < 1e-6 && (interval.high - (0.5 + half)).abs() < 1e-6);
-        assert_eq!(interval.how, How::Bootstrap);
+    fn covariances_by_hand() {
+        let near = |values: &[Vec<f64>], expected: f64| (covariance(values).unwrap() - expected).abs() < 1e-12;
+        assert!(near(&[vec![0.0, 1.0, 3.0], vec![9.0, 2.0, 6.0]], 4.0));
+        // Three seeds: covariances 4, 2 and 4.
+        assert!(near(&[vec![0.0, 1.0, 3.0], vec![9.0, 2.0, 6.0], vec![0.0, 0.0, 2.0]], 10.0 / 3.0));
+        assert_eq!(covariance(&[vec![0.0, 1.0, 3.0]]), None);
+        assert_eq!(covariance(&[vec![0.0, 1.0], vec![0.0, 1.0]]), None);
     }
 
-    /// Noise of samples alone is the error of equal seeds, and more seeds do not lower it.
+    /// Without noise of samples it is Student's t; what all seeds share is added, and brings degrees of freedom.
     #[test]
-    fn the_samples_share_is_told_apart() {
-        let mut stream = Stream::new(1, &["test"]);
-        let noise: Vec<f64> = (0..4000).map(|_| stream.normal()).collect();
-        let seed: Vec<f64> = [0.0].into_iter().chain(noise).collect();
-        let found = two_levels(&vec![seed; 5]).unwrap();
-        assert!((found.sample_error.unwrap() - 1.0).abs() < 0.04);
-        assert!((found.error.unwrap() - (5.0f64 / 4.0).sqrt()).abs() < 0.05);
-        assert_eq!((found.std, found.mean), (Some(0.0), 0.0));
+    fn errors_add_up() {
+        let still = |value: f64| vec![value; 4];
+        let found = two_levels(&[still(1.0), still(2.0), still(3.0)]).unwrap();
+        let plain = over_seeds(&[1.0, 2.0, 3.0]).unwrap();
+        assert_eq!((found.df, found.sample_error), (Some(2.0), Some(0.0)));
+        assert!((found.error.unwrap() - plain.error.unwrap()).abs() < 1e-12);
+        assert_eq!(found.interval.unwrap().how, How::Bootstrap);
+        // Both resampled means lie 1 from the middle: a covariance of 2 and an error of √(1/3 + 2).
+        let moving = |value: f64| vec![value, value - 1.0, value + 1.0];
+        let found = two_levels(&[moving(1.0), moving(2.0), moving(3.0)]).unwrap();
+        assert!((found.error.unwrap() - (1.0f64 / 3.0 + 2.0).sqrt()).abs() < 1e-12);
+        assert!((found.df.unwrap() - 2.0 * 49.0).abs() < 1e-9, "{found:?}");
+        assert!((found.sample_error.unwrap() - 2f64.sqrt()).abs() < 1e-12);
+        // Seeds that move against each other share nothing.
+        let against = two_levels(&[vec![1.0, 0.0, 2.0], vec![2.0, 3.0, 1.0]]).unwrap();
+        assert_eq!((against.sample_error, against.df), (Some(0.0), Some(1.0)));
+        let one = two_levels(&[moving(1.0)]).unwrap();
+        assert_eq!((one.n, one.error, one.interval), (1, None, None));
+        assert_eq!(combined(0.0, 5, 0.0), (0.0, 4.0));
+        assert_eq!(combined(0.0, 5, 2.0), (2.0, MOST_DF));
     }
 
+    /// The interval holds the truth in about 95 of 100 experiments, whatever share of the noise is of the seeds, of the
+    /// samples, and of both together.
     #[test]
-    fn quantiles_lie_between_neighbours() {
-        let sorted = [0.0, 10.0, 20.0, 30.0, 40.0];
-        assert_eq!([0.0, 0.25, 0.3, 1.0].map(|p| quantile(&sorted, p)), [0.0, 10.0, 12.0, 40.0]);
-        assert_eq!(quantile(&[7.0], 0.975), 7.0);
+    fn intervals_hold_what_they_say() {
+        for (of_seeds, of_samples, of_both) in [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.5, 1.0, 1.0), (1.0, 0.4, 0.2)] {
+            let experiments: u64 = 1500;
+            let held = (0..experiments).filter(|&experiment| {
+                let mut stream = Stream::new(experiment, &["test", "coverage"]);
+                // What a bootstrap draws spreads like what nature drew.
+                let samples: Vec<f64> = (0..100).map(|_| of_samples * stream.normal()).collect();
+                let seed = |stream: &mut Stream| -> Vec<f64> {
+                    let it = of_seeds * stream.normal() + samples[0] + of_both * stream.normal();
+                    let resampled = samples[1..].iter().map(|sample| it + sample + of_both * stream.normal());
+                    [it].into_iter().chain(resampled).collect()
+                };
+                let seeds: Vec<Vec<f64>> = (0..5).map(|_| seed(&mut stream)).collect();
+                let interval = two_levels(&seeds).unwrap().interval.unwrap();
+                interval.low <= 0.0 && interval.high >= 0.0
+            });
+            let share = held.count() as f64 / experiments as f64;
+            assert!((0.93..0.985).contains(&share), "{of_seeds} {of_samples} {of_both}: {share}");
+        }
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Tests of paired differences, their size, and how many seeds would decide them.
 
-use super::bootstrap::Estimate;
-use super::student::{Z_80_PERCENT, small_sample_correction, t_cdf, two_sided_p, two_sided_t};
+use super::bootstrap::{Estimate, MOST_DF, combined};
+use super::student::{small_sample_correction, t_cdf, two_sided_p, two_sided_t};
 
 /// What is closer to 0 than this is 0 but for rounding: scores are percentages, cosines at most 1.
 pub const ROUNDING: f64 = 1e-9;
@@ -9,28 +9,24 @@ pub const ROUNDING: f64 = 1e-9;
 /// Fewer seeds than this say nothing about significance.
 pub const LEAST_SEEDS: usize = 3;
 
-/// The two-sided p of a mean difference: t = mean / error with n − 1 degrees of freedom. With the error over seeds that
-/// is the paired t test (Student 1908); with a bootstrap's error, corrected for few seeds, it tests seeds and test samples
-/// together (the t interval with a bootstrap standard error: Efron and Tibshirani 1993, chapter 12; Hesterberg 2015). None
-/// for fewer than [`LEAST_SEEDS`]. All differences being 0 gives 1; an error of 0 of other differences is no evidence, and
-/// gives none.
+/// The two-sided p of a mean difference: t = mean / error with the error's degrees of freedom. With the error over seeds
+/// that is the paired t test (Student 1908); with one over seeds and test samples it tests both together (see
+/// [`super::bootstrap`]). None for fewer than [`LEAST_SEEDS`]. All differences being 0 gives 1; an error of 0 of other
+/// differences is no evidence, and gives none.
 pub fn p_value(difference: &Estimate) -> Option<f64> {
     let error = difference.error.filter(|_| difference.n >= LEAST_SEEDS)?;
     if error > ROUNDING {
-        return Some(two_sided_p(difference.mean / error, (difference.n - 1) as f64));
+        return Some(two_sided_p(difference.mean / error, difference.df?));
     }
     (difference.mean.abs() <= ROUNDING).then_some(1.0)
 }
 
 /// The one-sided p of a mean difference being `least` or more: small if it is surely smaller (a test of non-superiority by
-/// a margin: Lakens 2017, "Equivalence Tests"). The error is that of [`p_value`]. None for fewer than [`LEAST_SEEDS`]; two
-/// that do the same in every seed are surely not `least` apart, and other differences without an error give none.
+/// a margin: Lakens 2017, "Equivalence Tests"). The error is that of [`p_value`]. None for fewer than [`LEAST_SEEDS`], and
+/// of differences without an error: on a few samples even different models do the same in every seed.
 pub fn p_below(difference: &Estimate, least: f64) -> Option<f64> {
     let error = difference.error.filter(|_| difference.n >= LEAST_SEEDS)?;
-    if error > ROUNDING {
-        return Some(t_cdf((difference.mean - least) / error, (difference.n - 1) as f64));
-    }
-    (difference.mean.abs() <= ROUNDING && least > ROUNDING).then_some(0.0)
+    (error > ROUNDING).then(|| Some(t_cdf((difference.mean - least) / error, difference.df?)))?
 }
 
 /// Cohen's d_z over the seeds, the mean difference by its standard deviation, with the correction for few seeds (Hedges
@@ -64,14 +60,14 @@ pub fn seeds_needed(difference: &Estimate, alpha: f64) -> Option<SeedsNeeded> {
     if mean <= ROUNDING || !alpha.is_finite() || alpha <= 0.0 || std.max(sample_error) <= ROUNDING {
         return None;
     }
+    // The 80th percentile of t is what |t| exceeds with probability 0.4.
+    let distance = |df: f64| two_sided_t(alpha, df) + two_sided_t(0.4, df);
     let decides = |n: usize| {
-        let df = (n - 1) as f64;
-        // The 80th percentile of t is what |t| exceeds with probability 0.4.
-        let distance = two_sided_t(alpha, df) + two_sided_t(0.4, df);
-        mean >= distance * (std.powi(2) / n as f64 + sample_error.powi(2)).sqrt()
+        let (error, df) = combined(std, n, sample_error);
+        mean >= distance(df) * error
     };
-    // As many seeds as one likes: t becomes z, the error that of the samples. 10⁵ stands for infinitely many.
-    if mean < (two_sided_t(alpha, 1e5) + Z_80_PERCENT) * sample_error {
+    // As many seeds as one likes: the error becomes that of the samples.
+    if mean < distance(MOST_DF) * sample_error {
         return Some(SeedsNeeded::NoNumber);
     }
     if !decides(MOST_SEEDS) {
@@ -115,8 +111,7 @@ mod tests {
         assert!((p_below(&estimate, 0.5).unwrap() - p_below(&moved, 0.0).unwrap()).abs() < 1e-12);
         let of = |values: &[f64], least| p_below(&over_seeds(values).unwrap(), least);
         assert_eq!(of(&[0.0, 0.1], 0.5), None);
-        assert_eq!(of(&[0.0, 0.0, 0.0], 0.5), Some(0.0));
-        assert_eq!(of(&[0.0, 0.0, 0.0], 0.0), None);
+        assert_eq!(of(&[0.0, 0.0, 0.0], 0.5), None);
         assert_eq!(of(&[0.1, 0.1, 0.1], 0.5), None);
     }
 
@@ -143,6 +138,7 @@ mod tests {
                 mean,
                 std: Some(1.0),
                 error: Some(1.0),
+                df: Some(4.0),
                 sample_error: Some(sample_error),
                 interval: None,
             };

@@ -92,12 +92,6 @@ pub fn two_sided_t(alpha: f64, df: f64) -> f64 {
     bisect(alpha, |t| two_sided_p(t, df))
 }
 
-/// The value that the absolute value of a standard normal number exceeds with probability 0.05.
-pub const Z_TWO_SIDED_5_PERCENT: f64 = 1.959_963_984_540_054;
-
-/// The value below which a standard normal number lies with probability 0.8.
-pub const Z_80_PERCENT: f64 = 0.841_621_233_572_914_3;
-
 /// Where a falling function of t ≥ 0 takes a value: doubled until it is beyond, then halved to the last bit.
 fn bisect(value: f64, falling: impl Fn(f64) -> f64) -> f64 {
     if value <= 0.0 {
@@ -129,6 +123,12 @@ pub fn small_sample_correction(df: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The value that the absolute value of a standard normal number exceeds with probability 0.05.
+    const Z_TWO_SIDED_5_PERCENT: f64 = 1.959_963_984_540_054;
+
+    /// The value below which a standard normal number lies with probability 0.8.
+    const Z_80_PERCENT: f64 = 0.841_621_233_572_914_3;
 
     /// Critical values from the t table of every textbook, and of the normal distribution.
     #[test]

@@ -1,7 +1,11 @@
 //! Scores of resampled test samples, from counts with weights.
 //!
-//! A resampled test split is the split with a weight per sample: how often it was drawn. A score needs sums of weights
+//! A resampled test split is the split with a weight per sample: how often its group was drawn. A group is what comes into a
+//! test split together: a sample by itself, or several of the same thing, which are no independent evidence (cluster
+//! bootstrap: Field and Welsh 2007, "Bootstrapping clustered data"). A score needs sums of weights
 //! over lists of samples only (who was hit, who was predicted, who is positive), for several resamples at once.
+
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
@@ -25,6 +29,10 @@ pub struct Truth {
     /// Per sample: its class (one number), or its labels, possibly none.
     labels: Vec<Vec<u32>>,
     positives: Lists,
+    /// Per sample, the number of its group.
+    groups: Vec<u32>,
+    /// How many groups.
+    units: u64,
 }
 
 /// What a model predicted, counted against the truth.
@@ -37,14 +45,30 @@ pub struct Tally {
 }
 
 impl Truth {
-    /// The labels of each sample, each below `classes`.
+    /// The labels of each sample, each below `classes`; every sample is a group by itself.
     ///
     /// # Errors
     /// If there are no samples, or a label is out of range: names it.
     pub fn new(metric: Metric, classes: usize, labels: Vec<Vec<u32>>) -> anyhow::Result<Self> {
         anyhow::ensure!(!labels.is_empty(), "there are no test samples to resample");
         let positives = lists(classes, &labels)?;
-        Ok(Truth { metric, labels, positives })
+        let groups: Vec<u32> = (0u32..).take(labels.len()).collect();
+        Ok(Truth { metric, positives, units: groups.len() as u64, groups, labels })
+    }
+
+    /// The same samples in groups: samples with the same name come together.
+    ///
+    /// # Panics
+    /// If there are not as many names as samples.
+    pub fn grouped<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut groups = Vec::with_capacity(self.labels.len());
+        for name in names {
+            let next = numbers.len() as u32;
+            groups.push(*numbers.entry(name).or_insert(next));
+        }
+        assert_eq!(groups.len(), self.labels.len(), "a name per sample");
+        Truth { units: numbers.len() as u64, groups, ..self }
     }
 
     pub fn samples(&self) -> usize {
@@ -66,7 +90,7 @@ impl Truth {
     }
 
     /// The scores of each tally in percent: first of the split as it is, then of so many resamples of it. The resamples
-    /// depend on their number and on the number of samples alone, so that they are the same for all models.
+    /// depend on their number and on the number of groups alone, so that they are the same for all models.
     ///
     /// # Errors
     /// If a stop was asked for.
@@ -78,7 +102,8 @@ impl Truth {
                 interrupt.check()?;
                 let weights = self.weights(block);
                 let positives = sums(&self.positives, &weights);
-                Ok(tallies.iter().map(|tally| self.score(tally, &weights, &positives)).collect())
+                let total = sum(0..self.samples() as u32, &weights);
+                Ok(tallies.iter().map(|tally| self.score(tally, &weights, &positives, total)).collect())
             })
             .collect::<anyhow::Result<_>>()?;
         let of = |row: usize| {
@@ -89,27 +114,28 @@ impl Truth {
 
     /// The weights of some neighbouring resamples. The 0th one is the split as it is.
     fn weights(&self, block: usize) -> Weights {
-        let mut weights = vec![[0; LANES]; self.samples()];
+        let mut drawn = vec![[0; LANES]; self.units as usize];
         for lane in 0..LANES {
             let resample = (block * LANES + lane) as u64;
             if resample == 0 {
-                weights.iter_mut().for_each(|weight| weight[lane] = 1);
+                drawn.iter_mut().for_each(|weight| weight[lane] = 1);
                 continue;
             }
             let mut stream = Stream::new(resample, &["bootstrap", "test samples"]);
-            for _ in 0..self.samples() {
-                weights[stream.below(self.samples() as u64) as usize][lane] += 1;
+            for _ in 0..self.units {
+                drawn[stream.below(self.units) as usize][lane] += 1;
             }
         }
-        weights
+        self.groups.iter().map(|&group| drawn[group as usize]).collect()
     }
 
-    fn score(&self, tally: &Tally, weights: &Weights, positives: &[[u32; LANES]]) -> [f64; LANES] {
+    /// `total` is how many samples were drawn: groups differ in size.
+    fn score(&self, tally: &Tally, weights: &Weights, positives: &[[u32; LANES]], total: [u32; LANES]) -> [f64; LANES] {
         let hits = sums(&tally.hits, weights);
         match self.metric {
             Metric::Accuracy => std::array::from_fn(|lane| {
                 let hits: u64 = hits.iter().map(|class| u64::from(class[lane])).sum();
-                100.0 * hits as f64 / self.samples() as f64
+                100.0 * hits as f64 / f64::from(total[lane])
             }),
             Metric::F1Macro => {
                 let predicted = sums(&tally.predicted, weights);
@@ -138,17 +164,18 @@ fn lists(classes: usize, labels: &[Vec<u32>]) -> anyhow::Result<Lists> {
     Ok(lists)
 }
 
-/// The sum of weights over each list. A resample's weights add up to the number of samples, which is a u32.
+/// The sum of weights over each list.
 fn sums(lists: &Lists, weights: &Weights) -> Vec<[u32; LANES]> {
-    let sum = |list: &Vec<u32>| {
-        let mut sum = [0; LANES];
-        for &sample in list {
-            let weight = &weights[sample as usize];
-            (0..LANES).for_each(|lane| sum[lane] += weight[lane]);
-        }
-        sum
-    };
-    lists.iter().map(sum).collect()
+    lists.iter().map(|list| sum(list.iter().copied(), weights)).collect()
+}
+
+fn sum(list: impl IntoIterator<Item = u32>, weights: &Weights) -> [u32; LANES] {
+    let mut sum = [0; LANES];
+    for sample in list {
+        let weight = &weights[sample as usize];
+        (0..LANES).for_each(|lane| sum[lane] += weight[lane]);
+    }
+    sum
 }
 
 #[cfg(test)]
@@ -212,6 +239,32 @@ mod tests {
         assert!(scores.iter().all(|score| possible.iter().any(|other| (score - other).abs() < 1e-9)));
         let mean = crate::evaluation::statistics::mean(&scores[1..]).unwrap();
         assert!((mean - expected).abs() < 1.0, "{mean}, expected {expected}");
+    }
+
+    /// Samples of a group come together: what is right in one of two and wrong in the other half of each group has no
+    /// spread, and what groups have in common spreads like so many groups. Groups of different sizes are drawn whole.
+    #[test]
+    fn groups_are_drawn_whole() {
+        let names: Vec<String> = (0..200).map(|i| format!("{}", i / 2)).collect();
+        let grouped = |labels: &[u32], names: &[String]| {
+            let truth = Truth::new(Metric::Accuracy, 2, one(labels)).unwrap();
+            truth.grouped(names.iter().map(String::as_str))
+        };
+        let std = |scores: &[f64]| crate::evaluation::statistics::sample_std(&scores[1..]).unwrap();
+        let truth = grouped(&[0; 200], &names);
+        let within: Vec<u32> = (0..200).map(|i| i % 2).collect();
+        assert!(scores(&truth, &one(&within), 50).iter().all(|score| *score == 50.0));
+        let between: Vec<u32> = (0..200).map(|i| i / 2 % 2).collect();
+        let scored = scores(&truth, &one(&between), 4000);
+        assert_eq!(scored[0], 50.0);
+        // Of 100 groups: √(0.25/100) is 5 %; of 200 samples it would be 3.5 %.
+        assert!((std(&scored) - 5.0).abs() < 0.25, "{}", std(&scored));
+        // One group of one sample that is right, one of three that are wrong: 100, 25 or 0 percent.
+        let truth = grouped(&[0; 4], &["a", "b", "b", "b"].map(str::to_owned));
+        let scored = scores(&truth, &one(&[0, 1, 1, 1]), 400);
+        assert_eq!(scored[0], 25.0);
+        assert!([0.0, 25.0, 100.0].iter().all(|possible| scored[1..].contains(possible)), "{scored:?}");
+        assert!(scored.iter().all(|score| [0.0, 25.0, 100.0].contains(score)));
     }
 
     /// The same draws for every model, whatever else is scored, whatever the number of threads and of resamples.

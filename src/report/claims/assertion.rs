@@ -31,8 +31,6 @@ pub enum Measure {
     Quantity(Quantity),
     /// The mean cosine between the gradients of image and text.
     MeanCosine,
-    /// The slope of ΔGap over the missing ratio.
-    Growth,
 }
 
 impl fmt::Display for Side {
@@ -40,11 +38,13 @@ impl fmt::Display for Side {
         let measure = match self.measure {
             Measure::Quantity(quantity) => quantity.name(),
             Measure::MeanCosine => "mean cosine",
-            Measure::Growth => "growth of missing-gap",
         };
         write!(f, "{measure} of {}", self.method)
     }
 }
+
+/// How ΔGap grows with the missing ratio.
+const GROWTH: Measure = Measure::Quantity(Quantity::MissingGapGrowth);
 
 /// A claim's comparisons, dataset by dataset.
 pub fn of(claim: &Claim, compared: &[String]) -> Vec<Assertion> {
@@ -96,7 +96,7 @@ fn on(dataset: &str, predicate: &Predicate, compared: &[String]) -> Vec<Assertio
         Predicate::GrowsWithRatio { methods } => {
             let grows = |method| Assertion {
                 dataset: dataset.to_owned(),
-                greater: side(method, Measure::Growth),
+                greater: side(method, GROWTH),
                 smaller: None,
                 margin: 0.0,
                 or_equal: false,
@@ -104,7 +104,7 @@ fn on(dataset: &str, predicate: &Predicate, compared: &[String]) -> Vec<Assertio
             methods.iter().map(grows).collect()
         }
         Predicate::LeastGrowth { method, among } => {
-            let measure = Measure::Growth;
+            let measure = GROWTH;
             others(method, among).iter().map(|other| assertion(side(other, measure), side(method, measure))).collect()
         }
         Predicate::ConflictsFall { with, without } => {
@@ -166,7 +166,7 @@ mod tests {
             told(r#"kind = "raises-mean-cosine", with = "m", without = "n""#),
             ["mean cosine of m > mean cosine of n + 0"]
         );
-        assert_eq!(told(r#"kind = "grows-with-ratio", methods = ["m"]"#), ["growth of missing-gap of m > 0"]);
+        assert_eq!(told(r#"kind = "grows-with-ratio", methods = ["m"]"#), ["missing-gap-growth of m > 0"]);
         assert_eq!(told(r#"kind = "least-growth", method = "m""#).len(), 2);
         assert_eq!(
             told(r#"kind = "conflicts-fall", with = "m", without = "n""#),

@@ -4,7 +4,8 @@ use super::assertion::{Assertion, Measure, Side};
 use crate::evaluation::statistics::bootstrap::Estimate;
 use crate::report::comparison::{self, Values};
 use crate::report::quantity::Quantity;
-use crate::report::results::{Results, Status};
+use crate::report::results::{Number, Results, Status};
+use crate::report::summary::Cosine;
 use crate::report::table::cell::cause;
 
 /// A comparison, measured.
@@ -15,6 +16,8 @@ pub struct Measured {
     pub smaller: Option<f64>,
     /// The difference over the seeds that both have, minus the margin.
     pub excess: Estimate,
+    /// Which cosine was compared, where one was.
+    pub cosine: Option<Cosine>,
 }
 
 /// Measures a comparison on a dataset of the suite.
@@ -33,7 +36,10 @@ pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Resul
         }
         _ => None,
     };
-    let compared = assertion.smaller.as_ref().and_then(kept).map(|comparison| comparison.estimate());
+    let compared = match &assertion.smaller {
+        Some(smaller) => kept(smaller).map(|comparison| comparison.estimate()),
+        None => number(results, dataset, &assertion.greater).and_then(Number::estimate),
+    };
     let over_seeds = || match &smaller {
         Some(smaller) => comparison::estimate(&comparison::differences(&greater, smaller)),
         None => comparison::estimate(&greater),
@@ -44,6 +50,10 @@ pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Resul
         greater: mean(&greater),
         smaller: smaller.as_ref().map(mean),
         excess: without_margin(difference, assertion.margin),
+        cosine: match assertion.greater.measure {
+            Measure::MeanCosine => cosine(results, dataset, &assertion.greater.method),
+            Measure::Quantity(_) => None,
+        },
     })
 }
 
@@ -57,6 +67,14 @@ fn without_margin(difference: Estimate, margin: f64) -> Estimate {
     excess
 }
 
+/// The number of a side, at missing ratio 1 where there is one.
+fn number<'a>(results: &'a Results, dataset: &str, side: &Side) -> Option<&'a Number> {
+    match side.measure {
+        Measure::Quantity(quantity) => results.number(dataset, &side.method, quantity, None),
+        Measure::MeanCosine => None,
+    }
+}
+
 /// A side's value per seed.
 fn values(results: &Results, dataset: &str, side: &Side) -> Result<Values, String> {
     let known = results.suite.datasets.iter().find(|known| known.name == dataset);
@@ -64,9 +82,8 @@ fn values(results: &Results, dataset: &str, side: &Side) -> Result<Values, Strin
         return Err(format!("the suite does not train {} on {dataset}", side.method));
     }
     let found = match side.measure {
-        Measure::Quantity(quantity) => quantity_values(results, dataset, &side.method, quantity, None),
+        Measure::Quantity(_) => quantity_values(results, dataset, side),
         Measure::MeanCosine => cosines(results, dataset, &side.method),
-        Measure::Growth => slopes(results, dataset, &side.method)?,
     };
     if found.is_empty() {
         return Err(format!("{side} on {dataset}: {}", why(results, dataset, side)));
@@ -74,9 +91,8 @@ fn values(results: &Results, dataset: &str, side: &Side) -> Result<Values, Strin
     Ok(found)
 }
 
-fn quantity_values(results: &Results, dataset: &str, method: &str, quantity: Quantity, ratio: Option<f64>) -> Values {
-    let number = results.number(dataset, method, quantity, ratio);
-    let seeds = number.into_iter().flat_map(|number| &number.seeds);
+fn quantity_values(results: &Results, dataset: &str, side: &Side) -> Values {
+    let seeds = number(results, dataset, side).into_iter().flat_map(|number| &number.seeds);
     let value = |status: &Status| match status {
         Status::Value { value } => Some(*value),
         _ => None,
@@ -84,35 +100,18 @@ fn quantity_values(results: &Results, dataset: &str, method: &str, quantity: Qua
     seeds.filter_map(|seed| Some((seed.seed, vec![value(&seed.value)?]))).collect()
 }
 
+/// Which cosine the first of a method's trainings has.
+fn cosine(results: &Results, dataset: &str, method: &str) -> Option<Cosine> {
+    let of = |seed: &u64| results.cell(dataset, method, *seed)?.trace.as_ref()?.cosine.as_ref();
+    results.suite.seeds.iter().find_map(of).map(|cosine| cosine.column)
+}
+
 /// Only of trainings whose cosine compares the same gradients as the first one's.
 fn cosines(results: &Results, dataset: &str, method: &str) -> Values {
     let of = |seed: &u64| results.cell(dataset, method, *seed)?.trace.as_ref()?.cosine.as_ref();
-    let column = results.suite.seeds.iter().find_map(of).map(|cosine| cosine.column);
+    let column = cosine(results, dataset, method);
     let same = |seed: &u64| of(seed).filter(|cosine| Some(cosine.column) == column)?.mean;
     results.suite.seeds.iter().filter_map(|seed| Some((*seed, vec![same(seed)?]))).collect()
-}
-
-/// The least-squares slope of ΔGap over the missing ratios, of each seed that has all of them.
-fn slopes(results: &Results, dataset: &str, method: &str) -> Result<Values, String> {
-    let ratios = &results.suite.ratios;
-    if ratios.len() < 2 {
-        return Err(format!("the suite evaluates {} missing ratio; growth needs two or more", ratios.len()));
-    }
-    let middle = ratios.iter().sum::<f64>() / ratios.len() as f64;
-    let squares: f64 = ratios.iter().map(|ratio| (ratio - middle).powi(2)).sum();
-    let gaps: Vec<Values> = ratios
-        .iter()
-        .map(|&ratio| quantity_values(results, dataset, method, Quantity::MissingGap, Some(ratio)))
-        .collect();
-    let slope = |seed: &u64| {
-        let mut sum = 0.0;
-        for (ratio, gaps) in ratios.iter().zip(&gaps) {
-            let (_, gap) = gaps.iter().find(|(known, _)| known == seed)?;
-            sum += (ratio - middle) * gap[0];
-        }
-        Some((*seed, vec![sum / squares]))
-    };
-    Ok(results.suite.seeds.iter().filter_map(slope).collect())
 }
 
 /// Why a side has no value at all.
@@ -120,7 +119,6 @@ fn why(results: &Results, dataset: &str, side: &Side) -> String {
     let quantity = match side.measure {
         Measure::Quantity(Quantity::Conflict) | Measure::MeanCosine => Quantity::Full,
         Measure::Quantity(quantity) => quantity,
-        Measure::Growth => Quantity::MissingGap,
     };
     let number = results.number(dataset, &side.method, quantity, None);
     let causes = number.into_iter().flat_map(|number| number.seeds.iter().filter_map(|seed| cause(&seed.value)));
@@ -168,11 +166,13 @@ mod tests {
     #[test]
     fn growth_is_the_slope_of_the_gap() {
         let results = difficult(SuiteKind::Smoke);
-        let growth = side("balgrad", Measure::Growth);
+        let growth = side("balgrad", Measure::Quantity(Quantity::MissingGapGrowth));
         let found = compare(&results, "food_101 & more", growth, None, 0.0).unwrap();
         let gap = results.number("food_101 & more", "balgrad", Quantity::MissingGap, None).unwrap();
         assert!((found.excess.mean - gap.mean.unwrap()).abs() < 1e-9);
         assert_eq!((found.smaller, found.excess.n), (None, 2));
+        let number = results.number("food_101 & more", "balgrad", Quantity::MissingGapGrowth, None).unwrap();
+        assert_eq!((Some(found.excess.mean), found.excess.interval), (number.mean, number.interval));
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
         let found = compare(&results, "emoji-words", sides.0, Some(sides.1), 0.0).unwrap();
         // 0.02 + 0.07·3 against 0.02 + 0.07·1; one seed failed.
         assert!((found.excess.mean - 0.14).abs() < 1e-9);
-        assert_eq!(found.excess.n, 4);
+        assert_eq!((found.excess.n, found.cosine), (4, Some(Cosine::Update)));
     }
 
     #[test]

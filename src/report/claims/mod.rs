@@ -159,11 +159,15 @@ fn weigh(
 }
 
 fn check(claims: &Claims, results: &Results, dataset: &str, assertion: &Assertion) -> Result<Check, String> {
-    let measure::Measured { greater, smaller, excess } = measure::measure(results, dataset, assertion)?;
+    let measure::Measured { greater, smaller, excess, cosine: compared } =
+        measure::measure(results, dataset, assertion)?;
     let grammar::SmallestEffect { points, cosine } = claims.smallest_effect;
     let smallest_effect = if assertion.greater.measure == Measure::MeanCosine { cosine } else { points };
     Ok(Check {
-        says: printed::words(assertion, dataset),
+        says: match compared {
+            Some(cosine) => format!("{} (cosine of {})", printed::words(assertion, dataset), cosine.meaning()),
+            None => printed::words(assertion, dataset),
+        },
         dataset: dataset.to_owned(),
         holds: excess.mean > ROUNDING || (assertion.or_equal && excess.mean >= -ROUNDING),
         greater,

@@ -56,7 +56,7 @@ pub fn check(assertions: &[Assertion], reference: &Reference) -> Printed {
 fn sides(assertion: &Assertion, table: &PrintedTable) -> Option<[i32; 2]> {
     let of = |side: &Side| match side.measure {
         Measure::Quantity(quantity) => Some(table.get(quantity, &assertion.dataset, &side.method)?.hundredths),
-        Measure::MeanCosine | Measure::Growth => None,
+        Measure::MeanCosine => None,
     };
     Some([of(&assertion.greater)?, of(assertion.smaller.as_ref()?)?])
 }

@@ -7,7 +7,8 @@
 //!
 //! That a claim does not hold in the means is no verdict yet: the difference may be there and hidden by noise. Its second
 //! p, `p_small`, is against that: the smallest p of a failing comparison's difference being worth the name after all
-//! (one-sided, non-superiority), corrected in the same way, over the same comparisons and claims.
+//! (one-sided, non-superiority), corrected in the same way, over the same comparisons and claims. These are two families:
+//! among all claims, with a probability of at most α each, a verdict of the first kind or one of the second is wrong.
 
 use serde::Serialize;
 

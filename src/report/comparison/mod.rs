@@ -1,13 +1,13 @@
 //! Comparisons: differences between methods, and between the full score and an impaired one, over the same seeds and test
 //! samples.
 //!
-//! Every two methods of the results are compared on every dataset in every quantity of Table 1 (and in the share of
-//! conflicting steps), and every method's full score with its impaired ones. A difference is formed per seed. Its error
-//! is a bootstrap's over seeds and test samples where predictions were resampled
-//! ([`crate::evaluation::statistics::bootstrap`]), else that over seeds.
+//! Every two methods of the results are compared on every dataset in every quantity, and every method's full score with
+//! its impaired ones. A difference is formed per seed. Its error is that over seeds and test samples where predictions
+//! were resampled ([`crate::evaluation::statistics::bootstrap`]), else that over seeds.
 //!
 //! Holm's correction is over the comparisons of the proposed method with each other one in the results, all datasets and
-//! quantities together. A table holds the results of its own methods and datasets, so its family is what it shows.
+//! quantities together. A table holds the results of its own methods, datasets and quantities, so its family is what it
+//! shows.
 
 pub mod replicates;
 
@@ -54,6 +54,9 @@ pub struct Comparison {
     pub interval: Option<Interval>,
     /// The standard error that p is made of.
     pub error: Option<f64>,
+    /// Its degrees of freedom.
+    #[serde(default)]
+    pub df: Option<f64>,
     /// The part of it that is due to the choice of test samples.
     pub sample_error: Option<f64>,
     /// Two-sided; none for fewer than three seeds.
@@ -88,6 +91,7 @@ impl Comparison {
             mean: self.difference,
             std: self.std,
             error: self.error,
+            df: self.df,
             sample_error: self.sample_error,
             interval: self.interval,
         }
@@ -105,6 +109,7 @@ impl Comparison {
             std: difference.std,
             interval: difference.interval,
             error: difference.error,
+            df: difference.df,
             sample_error: difference.sample_error,
             p: p_value(difference),
             p_corrected: None,
@@ -119,24 +124,28 @@ type Side<'a> = (&'a str, Quantity);
 /// The values of a quantity: per seed, first as it is, then of each resample, if there are any.
 pub(super) type Values = Vec<(u64, Vec<f64>)>;
 
-/// The values of a number at missing ratio 1, with its resamples if every one of its seeds has them.
+/// The values of a number, with its resamples if every one of its seeds has them.
 ///
 /// # Errors
 /// If a resampled score is not what the evaluation scored: the predictions do not belong to the scores.
-pub(super) fn values(number: &Number, replicates: &Replicates) -> anyhow::Result<Values> {
+pub(super) fn values(number: &Number, ratios: &[f64], replicates: &Replicates) -> anyhow::Result<Values> {
     let scored = number.seeds.iter().filter_map(|seed| match seed.value {
         Status::Value { value } => Some((seed.seed, value)),
         _ => None,
     });
     let plain: Values = scored.map(|(seed, value)| (seed, vec![value])).collect();
-    if number.ratio.is_some_and(|ratio| ratio != 1.0) {
-        return Ok(plain);
-    }
+    let Some(levels) = number.quantity.levels(number.ratio.unwrap_or(1.0), ratios) else { return Ok(plain) };
+    let names: Vec<String> = levels.iter().map(ToString::to_string).collect();
     let mut resampled = Values::new();
     for (seed, value) in &plain {
-        let Some(levels) = replicates.cell(&number.dataset, &number.method, *seed) else { return Ok(plain) };
-        let at = |resample: usize| number.quantity.at_levels(std::array::from_fn(|level| levels[level][resample]));
-        let Some(all) = (0..levels[0].len()).map(at).collect::<Option<Vec<f64>>>() else { return Ok(plain) };
+        let Some(cell) = replicates.cell(&number.dataset, &number.method, *seed) else { return Ok(plain) };
+        let scores = names.iter().map(|name| cell.get(name)).collect::<Option<Vec<_>>>();
+        let Some(scores) = scores else { return Ok(plain) };
+        let at = |resample: usize| {
+            let scores: Vec<f64> = scores.iter().map(|scores| scores[resample]).collect();
+            number.quantity.from(&scores, ratios)
+        };
+        let all: Vec<f64> = (0..scores[0].len()).map(at).collect();
         let Number { dataset, method, quantity, .. } = number;
         anyhow::ensure!(
             (all[0] - value[0]).abs() < 1e-9,
@@ -180,7 +189,7 @@ pub fn compare(results: &Results, replicates: &Replicates) -> anyhow::Result<Com
         for method in results.suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
             for quantity in Quantity::ALL {
                 if let Some(number) = results.number(&dataset.name, &method.name, quantity, None) {
-                    known.push(((method.name.as_str(), quantity), values(number, replicates)?));
+                    known.push(((method.name.as_str(), quantity), values(number, &results.suite.ratios, replicates)?));
                 }
             }
         }
@@ -215,6 +224,15 @@ impl Comparisons {
         self.family = (!corrected.is_empty()).then(|| {
             format!("Holm's correction over the {} comparisons of {PROPOSED} with the other methods", corrected.len())
         });
+    }
+
+    /// Leaves the comparisons in these quantities, and corrects them anew.
+    pub fn restrict(&mut self, quantities: &[Quantity]) {
+        let shown = |one: &Comparison| {
+            quantities.contains(&one.quantity) && one.other_quantity.is_none_or(|other| quantities.contains(&other))
+        };
+        self.pairs.retain(shown);
+        self.correct();
     }
 
     /// The comparison of two sides, whichever way round it is kept.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::SuiteKind;
+use crate::report::comparison::replicates::Level;
 use crate::report::results::{Outcome, collect, collect_with};
 use crate::report::samples::{cells, description, difficult, realistic};
 
@@ -31,11 +32,15 @@ fn differences_are_paired_by_seed() {
 fn the_family_is_what_is_shown() {
     let results = realistic(SuiteKind::Smoke, 5);
     let count = |results: &Results| results.comparisons.pairs.iter().filter(|one| one.p_corrected.is_some()).count();
-    // 4 other methods, 3 datasets, 9 quantities.
-    assert_eq!(count(&results), 4 * 3 * 9);
-    assert!(results.comparisons.family.as_ref().unwrap().contains("the 108 comparisons"));
+    // 4 other methods, 3 datasets, 9 quantities and the growth of a gap.
+    assert_eq!(count(&results), 4 * 3 * 10);
+    assert!(results.comparisons.family.as_ref().unwrap().contains("the 120 comparisons"));
+    let mut shown = results.comparisons.clone();
+    shown.restrict(&[Quantity::Full, Quantity::MissingGap]);
+    assert!(shown.family.unwrap().contains("the 24 comparisons"));
+    assert!(shown.pairs.iter().all(|one| one.quantity != Quantity::NoisyAvg));
     let fewer = results.restricted(&["emoji-words".into()], &["mslr".into(), "balgrad".into()]).unwrap();
-    assert_eq!((count(&fewer), fewer.comparisons.family.as_ref().unwrap().contains("the 9 ")), (9, true));
+    assert_eq!((count(&fewer), fewer.comparisons.family.as_ref().unwrap().contains("the 10 ")), (10, true));
     let all = |results: &Results| {
         let one = ("balgrad", Quantity::Full);
         results.comparisons.find("emoji-words", one, ("mslr", Quantity::Full)).unwrap()
@@ -51,31 +56,46 @@ fn replicates(spread: f64) -> Replicates {
     let mut replicates = Replicates::default();
     for cell in cells() {
         let Outcome::Scored(scores) = &cell.outcome else { continue };
-        let level = scores.missing.last().unwrap();
-        let five = [scores.full, level.image, level.text, scores.noisy.image, scores.noisy.text];
-        if five.iter().all(|score| score.is_finite()) {
+        let level = |level: Level| match level {
+            Level::Full => scores.full,
+            Level::Missing(modality, ratio) => {
+                let found = scores.missing.iter().find(|level| level.ratio == ratio).unwrap();
+                if modality == "image" { found.image } else { found.text }
+            }
+            Level::Noisy("image") => scores.noisy.image,
+            Level::Noisy(_) => scores.noisy.text,
+        };
+        let all = Level::all(&[0.0, 0.5, 1.0]);
+        if all.iter().all(|of| level(*of).is_finite()) {
             let resampled = |score: f64| {
                 let moved = (0..500).map(move |i| score + if i % 2 == 0 { spread } else { -spread });
-                [score].into_iter().chain(moved).collect()
+                [score].into_iter().chain(moved).collect::<Vec<f64>>()
             };
-            replicates.0.insert((cell.dataset, cell.method, cell.seed), five.map(resampled));
+            let cell_replicates = all.iter().map(|of| (of.to_string(), resampled(level(*of)))).collect();
+            replicates.0.insert((cell.dataset, cell.method, cell.seed), cell_replicates);
         }
     }
     replicates
 }
 
-/// What all methods share in a resample is no part of a difference, but it is part of a score's interval.
+/// What all methods share in a resample is no part of a difference, but it is part of a score's interval, at every ratio.
 #[test]
 fn resampled_differences_are_paired_by_sample() {
     let results = collect_with(description(SuiteKind::Smoke, &[1, 2]), &cells(), &replicates(3.0)).unwrap();
     let number = results.number("food_101 & more", "balgrad", Quantity::Full, None).unwrap();
     let interval = number.interval.unwrap();
     assert_eq!(interval.how, How::Bootstrap);
-    // Both seeds are at 55, so the spread of ±3 over samples is all there is, widened by √2 · 12.706/1.96.
-    assert!((interval.high - 55.0 - 3.0 * 2f64.sqrt() * 12.706_204_7 / 1.959_964).abs() < 1e-4, "{interval:?}");
+    // Both seeds are at 55, so the spread of ±3 over samples is all there is: its sample standard deviation, times z.
+    let half = 3.0 * (500.0f64 / 499.0).sqrt() * 1.959_964;
+    assert!((interval.high - 55.0 - half).abs() < 1e-3, "{interval:?}");
+    let partly = results.number("food_101 & more", "balgrad", Quantity::MissingImage, Some(0.5)).unwrap();
+    assert_eq!(partly.interval.unwrap().how, How::Bootstrap);
+    assert!((partly.sample_error.unwrap() - 3.0 * (500.0f64 / 499.0).sqrt()).abs() < 1e-9);
     let difference = find(&results, ("balgrad", Quantity::Full), ("baseline", Quantity::Full)).unwrap();
-    assert!(difference.sample_error.unwrap() < 1e-9, "{difference:?}");
-    assert_eq!(difference.interval.unwrap().how, How::Bootstrap);
+    assert!(difference.sample_error.unwrap() < 1e-6, "{difference:?}");
+    assert_eq!((difference.df, difference.interval.unwrap().how), (Some(1.0), How::Bootstrap));
+    let growth = ["balgrad", "baseline"].map(|method| (method, Quantity::MissingGapGrowth));
+    assert_eq!(find(&results, growth[0], growth[1]).unwrap().interval.unwrap().how, How::Bootstrap);
     // A NaN among the scores of a cell leaves it without resamples.
     let words = results.number("words", "baseline", Quantity::Full, None).unwrap();
     assert_eq!(words.interval.unwrap().how, How::TOverSeeds);
@@ -88,7 +108,7 @@ fn resampled_differences_are_paired_by_sample() {
 #[test]
 fn predictions_have_to_give_the_scores() {
     let mut wrong = replicates(1.0);
-    wrong.0.get_mut(&("food_101 & more".into(), "baseline".into(), 2)).unwrap()[0][0] = 50.0;
+    wrong.0.get_mut(&("food_101 & more".into(), "baseline".into(), 2)).unwrap().get_mut("full").unwrap()[0] = 50.0;
     let error = collect_with(description(SuiteKind::Smoke, &[1, 2]), &cells(), &wrong).unwrap_err().to_string();
     assert_eq!(error, "food_101 & more × baseline × seed 2: the predictions give 50 for full, the scores say 52");
 }

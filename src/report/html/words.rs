@@ -75,7 +75,7 @@ pub fn signed(difference: f64) -> String {
 pub fn interval(interval: &Interval) -> String {
     let [low, high] = [interval.low, interval.high].map(cell::shown);
     let how = match interval.how {
-        How::Bootstrap => "seeds and test samples resampled",
+        How::Bootstrap => "over seeds and test samples",
         How::TOverSeeds => "Student's t over seeds alone",
     };
     format!("95 % interval {low} to {high} ({how})")
@@ -107,7 +107,7 @@ mod tests {
     fn differences_have_a_sign() {
         assert_eq!([1.0, -0.5, 0.001, -0.001, 0.0].map(signed), ["+1.00", "−0.50", "0.00", "0.00", "0.00"]);
         let interval = Interval { low: 1.0, high: 2.5, how: How::Bootstrap };
-        assert_eq!(super::interval(&interval), "95 % interval 1.00 to 2.50 (seeds and test samples resampled)");
+        assert_eq!(super::interval(&interval), "95 % interval 1.00 to 2.50 (over seeds and test samples)");
         let mut pair = Comparison {
             dataset: "a".into(),
             method: "balgrad".into(),
@@ -119,6 +119,7 @@ mod tests {
             std: None,
             interval: Some(Interval { low: -1.0, ..interval }),
             error: None,
+            df: None,
             sample_error: None,
             p: Some(0.0001),
             p_corrected: Some(0.25),

@@ -199,5 +199,5 @@ fn a_mistake_in_a_template_is_told_with_its_line() {
 fn results_of_another_layout_are_refused() {
     let results = Results { schema: 7, ..difficult(SuiteKind::Smoke) };
     let error = render(target::find("table1").unwrap(), &results, &folders()).unwrap_err().to_string();
-    assert_eq!(error, "these results have the layout 7, expected 3");
+    assert_eq!(error, "these results have the layout 7, expected 4");
 }

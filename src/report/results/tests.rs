@@ -56,7 +56,7 @@ fn results_survive_their_file() {
     let results = difficult(SuiteKind::Paper);
     let text = serde_json::to_string(&results).unwrap();
     assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), results);
-    assert!(text.starts_with(r#"{"schema":3,"type":"paper","suite":"example""#), "{text}");
+    assert!(text.starts_with(r#"{"schema":4,"type":"paper","suite":"example""#), "{text}");
 }
 
 /// Scores that nobody asked for, or that came twice, are told rather than dropped.

@@ -10,8 +10,8 @@ fn noise(results: &Results) -> &'static str {
     match results.suite.seeds.len() < LEAST_SEEDS {
         true => "† marks a best number: with fewer than 3 seeds nobody can say whether its lead is more than noise.",
         false => {
-            "† marks a best number whose lead over the next is within noise (paired test over seeds and test samples, \
-             Holm's correction over the table, α = 0.05)."
+            "† marks a best number whose lead over the next is within noise (paired test over seeds and, of scores, test \
+             samples; Holm's correction over the table, α = 0.05)."
         }
     }
 }

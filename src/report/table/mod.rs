@@ -10,6 +10,7 @@ use serde::Serialize;
 pub use beside::{Of, beside};
 
 use super::results::{DatasetDescription, MethodDescription, Quantity, Results};
+use super::target;
 
 /// A table, ready for a template.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -137,6 +138,19 @@ const NOISY: [QuantityRow; 4] = [
     (Quantity::NoisyGap, "", "ΔGap"),
 ];
 
+const CONFLICT_AND_GAP: [(Quantity, &str); 2] =
+    [(Quantity::Conflict, "Conflict (%)"), (Quantity::MissingGap, "Missing ΔGap")];
+
+/// The quantities that a table shows.
+pub fn quantities(which: target::Table) -> Vec<Quantity> {
+    let of = |rows: &[QuantityRow]| rows.iter().map(|(quantity, ..)| *quantity).collect();
+    match which {
+        target::Table::One => of(&[&FULL_AND_MISSING[..], &NOISY].concat()),
+        target::Table::Two | target::Table::Four | target::Table::Five => of(&FULL_AND_MISSING),
+        target::Table::Three => CONFLICT_AND_GAP.map(|(quantity, _)| quantity).into(),
+    }
+}
+
 /// Table 1: a row per quantity, with full, missing and noisy modalities.
 pub fn table1(results: &Results) -> Table {
     by_quantity(results, "table1", &[&FULL_AND_MISSING[..], &NOISY].concat(), caption::table1(results))
@@ -173,12 +187,10 @@ fn by_quantity(results: &Results, name: &str, rows: &[QuantityRow], caption: Str
 
 /// Table 3: a row per method, a group of columns per dataset, a column per quantity; better is lower.
 pub fn table3(results: &Results) -> Table {
-    const QUANTITIES: [(Quantity, &str); 2] =
-        [(Quantity::Conflict, "Conflict (%)"), (Quantity::MissingGap, "Missing ΔGap")];
     let suite = &results.suite;
     let mut footnotes = Vec::new();
     let row = |method: &MethodDescription| {
-        let places = suite.datasets.iter().flat_map(|d| QUANTITIES.map(|(quantity, _)| (&d.name, quantity)));
+        let places = suite.datasets.iter().flat_map(|d| CONFLICT_AND_GAP.map(|(quantity, _)| (&d.name, quantity)));
         let mut cell = |(d, quantity): (&String, Quantity)| TableCell {
             // Of two, the second best is the other one.
             second: false,
@@ -187,7 +199,7 @@ pub fn table3(results: &Results) -> Table {
         Row { labels: vec![method.title.clone()], rule: false, cells: places.map(&mut cell).collect() }
     };
     let rows = suite.methods.iter().map(row).collect();
-    let columns = QUANTITIES.map(|(_, title)| title.to_owned());
+    let columns = CONFLICT_AND_GAP.map(|(_, title)| title.to_owned());
     let mut table = Table { rows, footnotes, ..frame(results, "table3", 1, &columns, caption::table3(results)) };
     noise::mark(&mut table, results);
     table
