@@ -82,7 +82,10 @@ impl Other {
     pub(super) fn refused(self, place: &dyn Display) -> anyhow::Error {
         const WANTED: &str = "neither a zip nor a tar nor a gzipped tar";
         match self {
-            Other::Empty => errors::failed(format!("{place} is empty"), "delete it and fetch it again from its source"),
+            Other::Empty => errors::failed(
+                format!("{place} is empty"),
+                "get it again; a better one in downloads/ is taken by `seesaw fetch --relock NAME`",
+            ),
             Other::Foreign(what) => errors::failed(
                 format!("{place} is {WANTED}: it looks like {what}"),
                 "unpack it with a program that knows this kind, and put the folder into `downloads/` in its place",
@@ -90,7 +93,7 @@ impl Other {
             Other::Instead(what, hint) => errors::failed(format!("{place} is {WANTED}: it looks like {what}"), hint),
             Other::Unknown => errors::failed(
                 format!("{place} is {WANTED}"),
-                "see whether it is the right file; delete it and fetch it again from its source",
+                "see whether it is the right file; a better one in downloads/ is taken by `seesaw fetch --relock NAME`",
             ),
         }
     }

@@ -61,7 +61,12 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     }
     let (graph, nodes) = plan::fetches(&chosen);
     let reports = match args.check {
-        true => check(&engine, &graph, &chosen)?,
+        // Unless it is asked for by name, what was never brought is not missed.
+        true => {
+            let mut checked = check(&engine, &graph, &chosen)?;
+            checked.retain(|report| !args.names.is_empty() || report.state != "missing");
+            checked
+        }
         false => fetch(global, &engine, &graph, &nodes, &Wanted { manifests: &chosen, args, project: &project })?,
     };
     if args.json {
@@ -95,7 +100,14 @@ fn fetch(
     let Wanted { manifests, args, project } = *wanted;
     let open = |archive: &&Archive| args.relock && archive.needs_lock();
     let archives = manifests.iter().flat_map(|manifest| &manifest.archives);
-    let mut lost: Vec<NodeId> = archives.filter(open).filter_map(|archive| graph.find(&label(archive))).collect();
+    // What was brought before is brought again, whatever came then.
+    let again: Vec<NodeId> = archives.filter(open).filter_map(|archive| graph.find(&label(archive))).collect();
+    for (id, state) in graph.ids().zip(engine.survey(graph)) {
+        if let (State::Done(key, _), true) = (state, again.contains(&id)) {
+            engine.store.forget(key)?;
+        }
+    }
+    let mut lost = Vec::new();
     for (id, state) in graph.ids().zip(engine.survey(graph)) {
         if let State::Done(_, action) = state
             && let Some(output) = action.outputs.get(ARCHIVE)

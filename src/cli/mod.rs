@@ -223,11 +223,13 @@ fn start(run: impl Fn(&Cli) -> anyhow::Result<ExitCode>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let level = if cli.global.quiet { "error" } else { "warn" };
+    // What a library warns of while it paints a figure is nothing that a person could act on.
+    let level = if cli.global.quiet { "error" } else { "warn,tiny_skia=error" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("SEESAW_LOG").unwrap_or_else(|_| level.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .without_time()
         .with_target(false)
         .init();

@@ -12,7 +12,8 @@ use crate::engine::run::Outcome;
 use crate::errors;
 use crate::report::reference::Reference;
 use crate::report::target::{self, Target};
-use crate::report::{render, table};
+use crate::report::{render, results, table};
+use crate::steps::collect::Collect;
 
 #[derive(Debug, clap::Args)]
 pub struct TableArgs {
@@ -130,6 +131,9 @@ impl Wanted<'_> {
         let project = Project::find(global)?;
         let engine = project.engine(global, device, crate::interrupt::Interrupt::default())?;
         let planned = self.planned(global, &project, &engine)?;
+        if self.of == table::Of::Paper {
+            return self.tell_papers((global, &project), &planned).map(Some);
+        }
         let chosen = |publication: &Publication| self.is_its(publication);
         match run::all_done(&engine, &planned, &chosen) {
             Some(outcome) => self.tell((global, &project), &engine, &planned, &outcome).map(Some),
@@ -151,6 +155,19 @@ impl Wanted<'_> {
             return Err(errors::interrupted());
         }
         self.tell((global, &project), &engine, &planned, &outcome)
+    }
+
+    /// The paper's own numbers, which need no results.
+    fn tell_papers(&self, (global, project): (&Global, &Project), planned: &Planned) -> anyhow::Result<ExitCode> {
+        let collects = planned.graph.find(&format!("collect {}", self.target.name));
+        let step: &dyn std::any::Any = planned.graph.node(collects.context("a table is collected")?).step.as_ref();
+        let step = step.downcast_ref::<Collect>().context("what is called collect collects")?;
+        let nothing = results::collect(step.suite.clone(), &[])?;
+        let reference = Reference::load(&project.experiments())?;
+        let format = self.format.map_or("md", |format| ending(format).trim_start_matches('.'));
+        let templates = project.templates(global);
+        super::print(&render::beside(self.target, &nothing, &templates, &reference, (self.of, format))?)?;
+        Ok(ExitCode::SUCCESS)
     }
 
     fn tell(

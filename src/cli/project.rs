@@ -9,7 +9,7 @@ use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
 use crate::engine::{Engine, plan};
 use crate::errors;
-use crate::experiments::{Seeds, Suite};
+use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
 use crate::manifests::{self, Manifest, mirror};
@@ -88,20 +88,42 @@ impl Project {
     /// If the suite, or a manifest or template that it needs, is missing or malformed.
     pub fn planned(&self, global: &Global, suite: &str, interrupt: &Interrupt) -> anyhow::Result<Planned> {
         let suite = Suite::load(&self.experiments(), suite)?;
-        let mut suite = suite.on_trial(global.subset, global.mirror.is_some());
-        if let Some(Seeds(seeds)) = &global.seeds {
-            suite.seeds.clone_from(seeds);
-        }
+        let suite = suite.on_trial(global.subset, global.mirror.is_some()).with_seeds(global.seeds.as_ref());
         if let Some(folder) = global.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(errors::usage(
                 format!("the folder of templates {} is not there", folder.display()),
                 "name one that holds files such as table1.tex.j2 (templates/README.md)",
             ));
         }
+        if let Some(folder) = &global.templates {
+            self.check_templates(folder)?;
+        }
         let manifests = self.load_manifests(global, interrupt)?;
         let graph = plan::build(&suite, &manifests, &self.templates(global))?;
         let out = self.out(global, &suite.name);
         Ok(Planned { suite, manifests, graph, out })
+    }
+
+    /// # Errors
+    /// If a template in a folder of the user's has a name that no template of the project has.
+    fn check_templates(&self, folder: &Path) -> anyhow::Result<()> {
+        let names = |folder: &Path| -> anyhow::Result<Vec<String>> {
+            let entries = std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+            let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            Ok(names.filter(|name| name.ends_with(".j2")).collect())
+        };
+        let known = names(&self.root.join("templates"))?;
+        match names(folder)?.into_iter().find(|name| !known.contains(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let near = errors::nearest(&name, known.iter().map(String::as_str));
+                let hint = near.map_or_else(
+                    || "templates/README.md lists the templates".to_owned(),
+                    |near| format!("did you mean `{near}`? templates/README.md lists the templates"),
+                );
+                Err(errors::usage(format!("{} takes the place of no template", folder.join(name).display()), hint))
+            }
+        }
     }
 
     /// Where a suite's results go: trials, and other seeds than the suite's, have folders of their own.

@@ -270,6 +270,7 @@ fn told(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
     }
     text += &format!(" ({})\n", seconds(summary.seconds));
     if summary.computed > 0 {
+        text += "what the steps took, whenever they were computed, added up:\n";
         text += &times(graph, outcome);
     }
     let files: Vec<&str> = graph.publications.iter().map(|publication| publication.file.as_str()).collect();
@@ -281,6 +282,12 @@ fn told(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
     }
     if !summary.interrupted {
         text += &format!("results in {}: {}\n", summary.out.display(), files.join(", "));
+        for (what, file) in [("report", "report.html"), ("claims", "claims.md")] {
+            let path = summary.out.join(file);
+            if path.is_file() {
+                text += &format!("{what} in {}\n", path.display());
+            }
+        }
     }
     text
 }
@@ -293,7 +300,7 @@ fn times(graph: &Graph, outcome: &Outcome) -> String {
         let times: Vec<f64> = of_kind.filter_map(|id| outcome.action(id)).map(|action| action.seconds).collect();
         if !times.is_empty() {
             let total = times.iter().sum::<f64>();
-            lines += &format!("  {:<9} {:>4} steps  {:>12} in all\n", kind.name(), times.len(), seconds(total));
+            lines += &format!("  {:<9} {:>4} steps  {:>12}\n", kind.name(), times.len(), seconds(total));
         }
     }
     lines

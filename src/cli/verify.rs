@@ -201,7 +201,12 @@ fn told(report: &Report, wanted_rerun: bool) -> String {
         None if wanted_rerun => text += "nothing was trained again: there is nothing good to compare with\n",
         None => {}
     }
-    let verdict = if report.good { "nothing differs" } else { "something differs: do not rely on this bundle" };
+    let partly = report.checks.iter().any(|check| !check.unchecked.is_empty());
+    let verdict = match (report.good, partly) {
+        (false, _) => "something differs: do not rely on this bundle",
+        (true, false) => "nothing differs",
+        (true, true) => "nothing differs in what was compared; what was not is named above",
+    };
     text + verdict + "\n"
 }
 

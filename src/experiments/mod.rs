@@ -43,6 +43,8 @@ pub struct Suite {
     pub outputs: Vec<OutputPlan>,
     /// How many samples of each split are used [default: all].
     pub subset: Option<u32>,
+    /// What a command line says beside the suite's name to mean this one, ` --subset 24`; else empty.
+    pub arguments: String,
 }
 
 /// A dataset of a suite, with everything that its cells share.
@@ -97,13 +99,30 @@ impl Suite {
     /// The same suite on a part of its data, or on what a mirror has: a trial, and labelled so everywhere.
     pub fn on_trial(mut self, subset: Option<u32>, mirrored: bool) -> Self {
         let reduced = subset.map(|subset| format!("{subset} samples per split"));
-        let mirrored = mirrored.then(|| "data and weights of a mirror".to_owned());
-        let words: Vec<String> = reduced.into_iter().chain(mirrored).collect();
+        let from_mirror = mirrored.then(|| "data and weights of a mirror".to_owned());
+        let words: Vec<String> = reduced.into_iter().chain(from_mirror).collect();
         if !words.is_empty() {
             self.kind = SuiteKind::Trial;
             self.title = format!("{} ({})", self.title, words.join(", "));
         }
+        let subset_argument = subset.map_or_else(String::new, |subset| format!(" --subset {subset}"));
+        self.arguments += if mirrored { " --mirror URL" } else { "" };
+        self.arguments += &subset_argument;
         self.subset = subset;
+        self
+    }
+
+    /// The same suite with other seeds.
+    pub fn with_seeds(mut self, seeds: Option<&Seeds>) -> Self {
+        if let Some(Seeds(seeds)) = seeds {
+            let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
+            let first = seeds.iter().copied().eq(1..=seeds.len() as u64);
+            let told = if first { seeds.len().to_string() } else { list.join(",") };
+            // One seed is not as many seeds.
+            let comma = if !first && seeds.len() == 1 { "," } else { "" };
+            self.arguments += &format!(" --seeds {told}{comma}");
+            self.seeds.clone_from(seeds);
+        }
         self
     }
 
@@ -201,6 +220,7 @@ impl Suite {
             noisy: file.impairments.noisy,
             outputs,
             subset: None,
+            arguments: String::new(),
         })
     }
 }

@@ -8,7 +8,8 @@ use anyhow::Context;
 
 use super::https::{self, Access};
 use super::{Archive, GitBlob, Source, kaggle, manual, python_package};
-use crate::errors::{self, Class};
+use crate::archives;
+use crate::errors::{self, Class, Problem};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::store::Digest;
@@ -110,7 +111,7 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
                 manual::fetch(archive, &place, destination, context)
             }
         };
-        match result {
+        match result.and_then(|()| is_an_archive(archive, destination)) {
             Ok(()) => return Ok(()),
             Err(error) if errors::class_of(&error) == Class::Interrupted => return Err(error),
             Err(error) => {
@@ -121,7 +122,28 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
         }
     }
     let message = format!("cannot fetch {}: {}", archive.name, answers.join("; "));
-    Err(errors::of_class(errors::class_of_all(classes), message, hints.join("; or ")))
+    let hint = (!hints.is_empty()).then(|| hints.join("; or "));
+    Err(Problem { class: errors::class_of_all(classes), message, hint }.into())
+}
+
+/// The endings of files that readers open as archives.
+const ARCHIVES: [&str; 6] = [".zip", ".tar", ".tar.gz", ".tgz", ".whl", ".gz"];
+
+/// Where nobody knows the content, it has at least to be an archive before its hash is recorded as the right one.
+///
+/// # Errors
+/// What it looks like; the file is removed.
+fn is_an_archive(archive: &Archive, file: &Path) -> anyhow::Result<()> {
+    let is_known = archive.expected().is_some() || archive.git_blob.is_some();
+    if is_known || !ARCHIVES.iter().any(|ending| archive.name.ends_with(ending)) {
+        return Ok(());
+    }
+    let Err(error) = archives::Archive::open(file) else { return Ok(()) };
+    std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
+    let hint = errors::hint_of(&error).unwrap_or("get the file again from its source").to_owned();
+    // Where it lay for a moment tells nobody anything.
+    let told = format!("{error:#}").replace(&file.display().to_string(), "what came");
+    Err(errors::failed(told, hint))
 }
 
 /// Whether a file is what is asked for: its hash where one is stated or was recorded, its name in Git where that is known.

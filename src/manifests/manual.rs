@@ -57,32 +57,40 @@ pub(super) fn fetch(
             archives::pack_folder(&found, destination, &context.interrupt, context.progress.as_ref())?;
             Digest::of_file(destination).with_context(|| format!("cannot read {}", destination.display()))?
         }
-        false => copy(archive, &found, destination, context)?,
+        false => copy(archive, place, &found, destination, context)?,
     };
     if is_right(archive, destination, sha256, size)? {
         return Ok(());
     }
     std::fs::remove_file(destination).with_context(|| format!("cannot remove {}", destination.display()))?;
-    let remedy = match archive.needs_lock() && archive.locked.is_some() {
+    Err(errors::failed(difference(archive, sha256, size, &found.display().to_string()), remedy(archive, place, &found)))
+}
+
+/// What to do about a file that is not the expected one.
+fn remedy(archive: &Archive, Place { accept, url, .. }: &Place<'_>, found: &Path) -> String {
+    match archive.needs_lock() && archive.locked.is_some() {
         true => "if the new one is meant, run `seesaw fetch --relock` with its name".to_owned(),
         false => format!("get the file again: {accept} at {url}, then put it in place of {}", found.display()),
-    };
-    Err(errors::failed(difference(archive, sha256, size, &found.display().to_string()), remedy))
+    }
 }
 
 /// Copies a file, which may be large: hashes it on the way, tells how far it is, and stops when asked to.
-fn copy(archive: &Archive, from: &Path, to: &Path, context: &FetchContext) -> anyhow::Result<(Digest, u64)> {
+fn copy(
+    archive: &Archive,
+    place: &Place<'_>,
+    from: &Path,
+    to: &Path,
+    context: &FetchContext,
+) -> anyhow::Result<(Digest, u64)> {
     let reading = || format!("cannot read {}", from.display());
     let writing = || format!("cannot write {}", to.display());
     let mut source = File::open(from).with_context(reading)?;
     let length = source.metadata().with_context(reading)?.len();
-    anyhow::ensure!(
-        length <= archive.most(),
-        "{} has {length} bytes, more than the {} that {} may have",
-        from.display(),
-        archive.most(),
-        archive.name
-    );
+    if length > archive.most() {
+        let (from_, most, name) = (from.display(), archive.most(), &archive.name);
+        let told = format!("{from_} has {length} bytes, more than the {most} that {name} may have");
+        return Err(errors::failed(told, remedy(archive, place, from)));
+    }
     context.progress.begin(Some(length), Unit::Bytes);
     let mut target = File::create(to).with_context(writing)?;
     let (mut hash, mut size) = (Sha256::new(), 0);

@@ -191,7 +191,9 @@ fn check_together(manifests: &[Manifest]) -> anyhow::Result<()> {
 pub fn find(all: Vec<Manifest>, names: &[String]) -> anyhow::Result<Vec<Manifest>> {
     if let Some(name) = names.iter().find(|name| !all.iter().any(|manifest| manifest.serves(name))) {
         let known = all.iter().flat_map(|manifest| manifest.datasets.iter().chain([&manifest.name]));
-        let known: Vec<&str> = known.map(String::as_str).collect();
+        let mut known: Vec<&str> = known.map(String::as_str).collect();
+        known.sort_unstable();
+        known.dedup();
         let near = errors::nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
         let hint = format!("{}Known: {}", near.unwrap_or_default(), known.join(", "));
         return Err(errors::usage(format!("no manifest is named `{name}` or serves a dataset of that name"), hint));

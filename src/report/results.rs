@@ -20,6 +20,9 @@ pub struct SuiteDescription {
     #[serde(rename = "type")]
     pub kind: SuiteKind,
     pub suite: String,
+    /// What a command line says beside the suite's name, ` --subset 24`; else empty.
+    #[serde(default)]
+    pub arguments: String,
     pub title: String,
     pub seeds: Vec<u64>,
     /// Which epoch is evaluated.
@@ -359,6 +362,11 @@ fn number(
 }
 
 impl SuiteDescription {
+    /// The command that does something with this suite, `seesaw run paper --subset 24`.
+    pub fn command(&self, verb: &str) -> String {
+        format!("seesaw {verb} {}{}", self.suite, self.arguments)
+    }
+
     /// The part of the suite with these datasets and methods, in this order.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
     SuiteDescription {
         kind,
         suite: "example".into(),
+        arguments: String::new(),
         title: "An example".into(),
         seeds: seeds.to_vec(),
         selection: "last epoch".into(),

@@ -196,6 +196,7 @@ mod tests {
         SuiteDescription {
             kind: SuiteKind::Smoke,
             suite: "tiny".into(),
+            arguments: String::new(),
             title: text(),
             seeds: vec![3],
             selection: text(),

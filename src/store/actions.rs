@@ -80,6 +80,20 @@ impl Store {
         Ok(key)
     }
 
+    /// Removes a record, so that its step is done again; the objects stay.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    pub fn forget(&self, key: Digest) -> anyhow::Result<()> {
+        let path = self.action_path(key);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The last action that was recorded under a label, whatever its key.
     pub fn latest(&self, label: &str) -> Option<Action> {
         let key = std::fs::read_to_string(self.latest_path(label)).ok()?;

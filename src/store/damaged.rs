@@ -44,7 +44,10 @@ impl Store {
     }
 
     /// Sets a damaged object aside; that one is missing is noted in its place.
-    fn want(&self, object: Digest, damage: &Damage) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If neither can be done.
+    pub fn want(&self, object: Digest, damage: &Damage) -> anyhow::Result<()> {
         let aside = match damage {
             Damage::Missing => None,
             _ => self.set_aside(object)?,

@@ -209,7 +209,17 @@ fn gated_data_are_put_there_by_hand_and_locked() {
     let lock = place.project.root.join("data-manifests/hateful-memes.lock.json");
     assert!(!lock.exists());
 
+    // What is no archive is never recorded as the right one.
     let given = place.project.root.join("downloads/hateful_memes.zip");
+    std::fs::write(&given, "a page that says: log in").unwrap();
+    let garbage = place.project.run(&fetch);
+    assert_eq!(garbage.status.code(), Some(1));
+    assert!(told(&garbage).contains("what came is neither a zip nor a tar"), "{}", told(&garbage));
+    assert!(!lock.exists());
+    // The paper's own numbers need no data.
+    let papers = place.project.succeed(&["table", "1", "--suite", "paper", "--of", "paper"]);
+    assert!(papers.contains("80.32") && papers.contains("the paper's own numbers"), "{papers}");
+
     std::fs::copy(place.archive("hateful_memes.zip"), &given).unwrap();
     let output = place.project.run(&fetch);
     assert!(output.status.success(), "{}", told(&output));
@@ -252,4 +262,10 @@ fn gated_data_are_put_there_by_hand_and_locked() {
     let relocked: serde_json::Value = serde_json::from_slice(&std::fs::read(&lock).unwrap()).unwrap();
     assert_ne!(relocked, recorded);
     assert!(place.project.run(&fetch).status.success());
+    // What is in the store does not come in its way.
+    std::fs::copy(place.archive("hateful_memes.zip"), &given).unwrap();
+    place.project.succeed(&["fetch", "hateful-memes", "--relock"]);
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&std::fs::read(&lock).unwrap()).unwrap(), recorded);
+    let again = place.json(&["fetch", "hateful-memes", "--check", "--json"]);
+    assert_eq!((&again[0]["state"], &again[0]["sha256"]), (&"verified".into(), &sha256.to_string().into()));
 }

@@ -25,6 +25,7 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
     Ok(SuiteDescription {
         kind: suite.kind,
         suite: suite.name.clone(),
+        arguments: suite.arguments.clone(),
         title: suite.title.clone(),
         seeds: suite.seeds.clone(),
         selection: selection(suite, &names),

@@ -19,7 +19,7 @@ use crate::provenance::Provenance;
 use crate::provenance::record::{self, Status, Step};
 use crate::report::templates::Templates;
 use crate::steps::Kind;
-use crate::store::{Digest, Output, Store};
+use crate::store::{Damage, Digest, Output, Store};
 
 /// What to pack.
 pub struct Export<'a> {
@@ -171,6 +171,7 @@ impl Export<'_> {
                 continue;
             }
             if !self.store.looks_whole(output) {
+                self.store.want(output.sha256, &self.store.verify(output).err().unwrap_or(Damage::Missing))?;
                 return Err(self.again(format_args!("the store has no whole `{name}` of `{}`", step.step)));
             }
             let object = Member::File(self.store.object_path(output.sha256));
@@ -201,7 +202,9 @@ impl Export<'_> {
                     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
                     let mut hashed = Hashed { input: file.take(output.size), hash: sha2::Sha256::new() };
                     append(&mut tar, name, output.size, &mut hashed).with_context(cannot)?;
-                    if Digest(hashed.hash.finalize().into()) != output.sha256 {
+                    let found = Digest(hashed.hash.finalize().into());
+                    if found != output.sha256 {
+                        self.store.want(output.sha256, &Damage::Content { expected: output.sha256, found })?;
                         return Err(self.again(format_args!("{} is damaged", path.display())));
                     }
                 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::words;
 use crate::report::comparison::PROPOSED;
 use crate::report::quantity::Quantity;
-use crate::report::results::{Number, Results, Status};
+use crate::report::results::{Number, Results, Status, SuiteDescription};
 use crate::report::table::{TableCell, cell};
 
 /// The numbers of a page, and the trainings behind them.
@@ -115,7 +115,7 @@ impl<'a> Numbers<'a> {
 
     /// Everything that is told of the numbers that were placed.
     pub fn data(&self) -> Data {
-        let suite = &self.results.suite.suite;
+        let suite = &self.results.suite;
         let training = |cell: &crate::report::results::CellRecord| Training {
             label: format!("{} {} seed {}", cell.dataset, cell.method, cell.seed),
             keys: cell.provenance.keys.clone(),
@@ -130,7 +130,7 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    fn told(&self, number: &Number, paper: Vec<PaperNumber>, suite: &str) -> Told {
+    fn told(&self, number: &Number, paper: Vec<PaperNumber>, suite: &SuiteDescription) -> Told {
         let Number { dataset, method, quantity, .. } = number;
         let titles = &self.results.suite;
         let title = |names: Option<&String>, name: &str| names.map_or_else(|| name.to_owned(), Clone::clone);
@@ -152,8 +152,8 @@ impl<'a> Numbers<'a> {
             estimator: words::estimator(number.n, number.seeds.len()),
             negative_transfer: number.negative_transfer,
             commands: vec![
-                format!("seesaw run {suite}"),
-                format!("seesaw explain --suite {suite} train {dataset} {method} seed {first}"),
+                suite.command("run"),
+                format!("{} train {dataset} {method} seed {first}", suite.command("explain --suite")),
             ],
             seeds,
         }

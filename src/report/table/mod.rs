@@ -218,7 +218,7 @@ fn frame(results: &Results, name: &str, labels: usize, columns: &[String], capti
     Table {
         caption,
         mark: suite.kind.mark().into(),
-        command: format!("seesaw run {}", suite.suite),
+        command: suite.command("run"),
         label: format!("tab:{}-{name}", suite.suite),
         labels,
         wide: suite.datasets.len() * columns.len() > WIDE,

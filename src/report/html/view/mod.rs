@@ -18,6 +18,8 @@ pub(super) use rows::computed;
 pub struct View {
     title: String,
     suite: String,
+    /// The command that explains a key.
+    explain: String,
     mark: &'static str,
     sections: Vec<Section>,
     about: Vec<String>,
@@ -152,7 +154,7 @@ pub fn of(report: &Report) -> anyhow::Result<View> {
     let suite = &results.suite;
     let mut numbers = Numbers::new(results);
     let tables = report.tables.iter().map(|entry| table(entry, &mut numbers)).collect();
-    let command = format!("seesaw run {}", suite.suite);
+    let command = suite.command("run");
     let figures = report.figures.iter().map(|entry| figure(entry, &command)).collect::<anyhow::Result<_>>()?;
     let method = |method: &super::MethodEntry| MethodView {
         title: method.title.clone(),
@@ -168,6 +170,7 @@ pub fn of(report: &Report) -> anyhow::Result<View> {
     Ok(View {
         title: suite.title.clone(),
         suite: suite.suite.clone(),
+        explain: suite.command("explain --suite"),
         mark: suite.kind.mark(),
         sections: SECTIONS.map(|(id, title, _)| Section { id, title }).into(),
         about: summary::about(results),
