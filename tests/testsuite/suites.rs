@@ -155,3 +155,20 @@ fn methods_are_listed_with_their_options() {
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("did you mean `agm`?"), "{}", told(&output));
 }
+
+/// A template of the user's under a name that there is none of would change nothing, and is told.
+#[test]
+fn templates_that_take_the_place_of_none_are_refused() {
+    let project = Project::new();
+    let folder = project.root.join("mine");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("notes.txt"), "no template").unwrap();
+    let plan = ["plan", "tiny", "--no-estimate", "--templates", "mine"];
+    project.succeed(&plan);
+    std::fs::write(folder.join("tabel1.md.j2"), "{{ mark }}").unwrap();
+    let refused = project.run(&plan);
+    assert_eq!(refused.status.code(), Some(2));
+    for part in ["tabel1.md.j2 takes the place of no template", "did you mean `table1.md.j2`?"] {
+        assert!(told(&refused).contains(part), "{}", told(&refused));
+    }
+}
