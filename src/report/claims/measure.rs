@@ -20,13 +20,37 @@ pub struct Measured {
     pub cosine: Option<Cosine>,
 }
 
+/// Why a comparison cannot be measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// `full of balgrad`, on which dataset; none if the cause says it all.
+    pub of: Option<(String, String)>,
+    pub cause: String,
+}
+
+impl Missing {
+    /// A cause that says it all.
+    pub fn plain(cause: String) -> Self {
+        Missing { of: None, cause }
+    }
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.of {
+            Some((side, dataset)) => write!(f, "{side} on {dataset}: {}", self.cause),
+            None => f.write_str(&self.cause),
+        }
+    }
+}
+
 /// Measures a comparison on a dataset of the suite.
 ///
 /// # Errors
 /// Which numbers are missing, and why.
-pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Result<Measured, String> {
+pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Result<Measured, Missing> {
     if !results.suite.datasets.iter().any(|known| known.name == dataset) {
-        return Err(format!("the suite has no dataset `{dataset}`"));
+        return Err(Missing::plain(format!("the suite has no dataset `{dataset}`")));
     }
     let greater = values(results, dataset, &assertion.greater)?;
     let smaller = assertion.smaller.as_ref().map(|side| values(results, dataset, side)).transpose()?;
@@ -44,7 +68,8 @@ pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Resul
         Some(smaller) => comparison::estimate(&comparison::differences(&greater, smaller)),
         None => comparison::estimate(&greater),
     };
-    let difference = compared.or_else(over_seeds).ok_or_else(|| format!("{dataset}: no seed has both sides"))?;
+    let difference =
+        compared.or_else(over_seeds).ok_or_else(|| Missing::plain(format!("{dataset}: no seed has both sides")))?;
     let mean = |values: &Values| values.iter().map(|(_, value)| value[0]).sum::<f64>() / values.len() as f64;
     Ok(Measured {
         greater: mean(&greater),
@@ -76,17 +101,17 @@ fn number<'a>(results: &'a Results, dataset: &str, side: &Side) -> Option<&'a Nu
 }
 
 /// A side's value per seed.
-fn values(results: &Results, dataset: &str, side: &Side) -> Result<Values, String> {
+fn values(results: &Results, dataset: &str, side: &Side) -> Result<Values, Missing> {
     let known = results.suite.datasets.iter().find(|known| known.name == dataset);
     if !known.is_some_and(|known| known.methods.contains(&side.method)) {
-        return Err(format!("the suite does not train {} on {dataset}", side.method));
+        return Err(Missing::plain(format!("the suite does not train {} on {dataset}", side.method)));
     }
     let found = match side.measure {
         Measure::Quantity(_) => quantity_values(results, dataset, side),
         Measure::MeanCosine => cosines(results, dataset, &side.method),
     };
     if found.is_empty() {
-        return Err(format!("{side} on {dataset}: {}", why(results, dataset, side)));
+        return Err(Missing { of: Some((side.to_string(), dataset.to_owned())), cause: why(results, dataset, side) });
     }
     Ok(found)
 }
@@ -141,7 +166,7 @@ mod tests {
         greater: Side,
         smaller: Option<Side>,
         margin: f64,
-    ) -> Result<Measured, String> {
+    ) -> Result<Measured, Missing> {
         let assertion = Assertion { dataset: String::new(), greater, smaller, margin, or_equal: false };
         measure(results, dataset, &assertion)
     }
@@ -190,7 +215,9 @@ mod tests {
         let results = difficult(SuiteKind::Smoke);
         let full = Measure::Quantity(Quantity::Full);
         let told = |dataset: &str, method: &str, measure| {
-            compare(&results, dataset, side(method, measure), Some(side("baseline", full)), 0.0).unwrap_err()
+            compare(&results, dataset, side(method, measure), Some(side("baseline", full)), 0.0)
+                .unwrap_err()
+                .to_string()
         };
         assert_eq!(told("food101", "balgrad", full), "the suite has no dataset `food101`");
         assert_eq!(told("words", "agm", full), "the suite does not train agm on words");

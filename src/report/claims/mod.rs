@@ -11,6 +11,8 @@ pub mod printed;
 pub(in crate::report) mod text;
 pub mod verdict;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 pub use grammar::Claims;
@@ -22,6 +24,7 @@ use super::results::Results;
 use crate::evaluation::statistics::bootstrap::Interval;
 use crate::evaluation::statistics::paired::{ROUNDING, SeedsNeeded, effect_size, p_below, p_value};
 use assertion::{Assertion, Measure};
+use measure::Missing;
 
 /// The verdicts on all claims.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,6 +34,8 @@ pub struct Judgements {
     pub kind: SuiteKind,
     /// What the verdicts are about: the paper's claims, or something less.
     pub about: &'static str,
+    /// The paper's dataset → the suite's that stands for it; empty for the paper's own.
+    pub standing: BTreeMap<String, String>,
     pub seeds: Vec<u64>,
     pub alpha: f64,
     /// Over what `p-corrected` is corrected.
@@ -111,6 +116,7 @@ pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyho
             (_, Some(_)) => "generality, not the paper's claims: the paper's method on other datasets",
             (_, None) => "the paper's claims",
         },
+        standing: mapping.map(|mapping| mapping.datasets.clone()).unwrap_or_default(),
         seeds: suite.seeds.clone(),
         alpha: super::comparison::ALPHA,
         family,
@@ -134,13 +140,12 @@ fn weigh(
             None => Some(&assertion.dataset),
             Some(mapping) => mapping.datasets.get(&assertion.dataset),
         };
-        let told = || format!("no dataset of the suite stands for `{}`", assertion.dataset);
+        let told = || Missing::plain(format!("no dataset of the suite stands for `{}`", assertion.dataset));
         match here.ok_or_else(told).and_then(|here| check(claims, results, here, assertion)) {
             Ok(check) => comparisons.push(check),
             Err(cause) => missing.push(cause),
         }
     }
-    missing.dedup();
     Judgement {
         id: claim.id.clone(),
         says: claim.says.clone(),
@@ -154,11 +159,35 @@ fn weigh(
         seeds_needed: None,
         paper: printed::check(&assertions, reference),
         comparisons,
-        missing,
+        missing: grouped(&missing),
     }
 }
 
-fn check(claims: &Claims, results: &Results, dataset: &str, assertion: &Assertion) -> Result<Check, String> {
+/// What is missing for the same cause, once: one number by its name, several by their datasets. Of a cause its first line.
+fn grouped(missing: &[Missing]) -> Vec<String> {
+    let first_line = |missing: &Missing| missing.cause.lines().next().unwrap_or_default().to_owned();
+    let mut groups: Vec<(String, Vec<&Missing>)> = Vec::new();
+    for one in missing {
+        let cause = first_line(one);
+        match groups.iter_mut().find(|(known, group)| *known == cause && group[0].of.is_some() == one.of.is_some()) {
+            Some((_, group)) => group.push(one),
+            None => groups.push((cause, vec![one])),
+        }
+    }
+    let told = |(cause, mut group): (String, Vec<&Missing>)| {
+        group.dedup();
+        let mut datasets: Vec<&str> = group.iter().filter_map(|one| Some(one.of.as_ref()?.1.as_str())).collect();
+        datasets.dedup();
+        match (group.as_slice(), datasets.is_empty()) {
+            ([one], _) => Missing { cause, ..(*one).clone() }.to_string(),
+            (_, true) => cause,
+            (_, false) => format!("{}: {cause}", datasets.join(", ")),
+        }
+    };
+    groups.into_iter().map(told).collect()
+}
+
+fn check(claims: &Claims, results: &Results, dataset: &str, assertion: &Assertion) -> Result<Check, Missing> {
     let measure::Measured { greater, smaller, excess, cosine: compared } =
         measure::measure(results, dataset, assertion)?;
     let grammar::SmallestEffect { points, cosine } = claims.smallest_effect;

@@ -65,10 +65,16 @@ fn the_five_verdicts() {
             Verdict::Contradicted,
             "not full of balgrad > full of baseline on emoji-subgroup, the difference is -3.04",
         ),
+        // Surely negative, and by too little to matter.
+        (
+            &[-0.2, -0.21, -0.19, -0.2, -0.22],
+            Verdict::NotReproduced,
+            "reversed by less than the 0.5 that would be worth",
+        ),
         // Surely smaller than half a point, and not surely negative.
         (&[0.1, -0.2, -0.1, 0.15, -0.1], Verdict::NotReproduced, "below the 0.5 that would be worth the name (p = "),
-        (&[4.0, -1.0, 3.0, -2.0, 2.0], Verdict::Undecided, "the comparison holds, but within noise (p = "),
-        (&[-4.0, 1.0, -3.0, 2.0, -2.0], Verdict::Undecided, "the comparison does not hold, within noise (p = "),
+        (&[4.0, -1.0, 3.0, -2.0, 2.0], Verdict::Undecided, "the comparison holds, but not significantly (p = "),
+        (&[-4.0, 1.0, -3.0, 2.0, -2.0], Verdict::Undecided, "the comparison does not hold, not significantly (p = "),
         (&[3.0, 3.1], Verdict::Undecided, "2 seeds say nothing: 3 are the least"),
         (&[3.0], Verdict::Undecided, "1 seed says nothing"),
         (&[-9.0, -9.1], Verdict::Undecided, "2 seeds say nothing"),
@@ -92,6 +98,32 @@ fn undecided_says_how_many_seeds() {
     assert_eq!(needed(&[3.0, 3.0, 3.0]), None);
     let told = judged(&[4.0, -1.0, 3.0, -2.0, 2.0]).because;
     assert!(told.contains("seeds might decide it, if the differences stay as they are"), "{told}");
+}
+
+/// What is missing for one cause is told once, by datasets.
+#[test]
+fn causes_are_told_once() {
+    let of = |side: &str, dataset: &str, cause: &str| Missing {
+        of: Some((side.to_owned(), dataset.to_owned())),
+        cause: cause.to_owned(),
+    };
+    let network = "not run: no network\nhint: try again";
+    let all = [
+        of("full of agm", "food101", network),
+        of("full of mslr", "food101", network),
+        of("full of agm", "mm-imdb", network),
+        Missing::plain("the suite has no dataset `x`".into()),
+        Missing::plain("the suite has no dataset `x`".into()),
+        of("full of agm", "cub", "failed: loss_T is NaN"),
+    ];
+    assert_eq!(
+        grouped(&all),
+        [
+            "food101, mm-imdb: not run: no network",
+            "the suite has no dataset `x`",
+            "full of agm on cub: failed: loss_T is NaN",
+        ]
+    );
 }
 
 /// One seed that failed leaves the others; a claim is about those that both sides have.

@@ -60,8 +60,11 @@ impl Judgements {
 
     /// How the verdicts came about.
     pub(in crate::report) fn how(&self) -> String {
+        let standing: Vec<String> =
+            self.standing.iter().map(|(papers, ours)| format!("{ours} stands for {papers}")).collect();
+        let standing = if standing.is_empty() { String::new() } else { format!("Here {}. ", standing.join(", ")) };
         format!(
-            "{} seeds; significant below {} after {}; the smallest difference worth the name is {} points, {} of a cosine.",
+            "{standing}{} seeds; significant below {} after {}; the smallest difference worth the name is {} points, {} of a cosine.",
             self.seeds.len(),
             self.alpha,
             self.family,

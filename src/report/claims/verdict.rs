@@ -24,11 +24,11 @@ pub enum Verdict {
     /// Every comparison holds, and the claim is significant.
     Reproduced,
     /// A comparison does not hold, its difference is significantly below the smallest one worth the name, and the
-    /// opposite is not significant.
+    /// opposite is not significant, or too small to be worth it either.
     NotReproduced,
-    /// A comparison is reversed, and significantly so.
+    /// A comparison is reversed, significantly and by a difference worth the name.
     Contradicted,
-    /// The differences are within noise, or there are fewer than three seeds.
+    /// Nothing is significant, or there are fewer than three seeds.
     Undecided,
     /// Numbers are missing.
     NotRun,
@@ -125,14 +125,20 @@ fn verdict(claim: &Judgement) -> (Verdict, String) {
     if failing.is_empty() {
         return match significant {
             true => (Verdict::Reproduced, format!("{holding}; {p}")),
-            false => (Verdict::Undecided, format!("{holding}, but within noise ({p})")),
+            false => (Verdict::Undecided, format!("{holding}, but not significantly ({p})")),
         };
     }
     if significant {
         let strongest =
             failing.iter().filter(|check| check.p.is_some()).min_by(|a, b| f64::total_cmp(&p_or(a), &p_or(b)));
         let told = strongest.map_or(String::new(), |check| format!(": not {}, {}", check.says, numbers(check)));
-        return (Verdict::Contradicted, format!("{holding}{told}; {p}"));
+        return match strongest.filter(|check| check.excess.abs() < check.smallest_effect) {
+            None => (Verdict::Contradicted, format!("{holding}{told}; {p}")),
+            Some(check) => {
+                let small = format!("reversed by less than the {} that would be worth the name", check.smallest_effect);
+                (Verdict::NotReproduced, format!("{holding}{told}, {small}; {p}"))
+            }
+        };
     }
     let surely_small = claim.p_small_corrected.filter(|p| *p < ALPHA);
     match smallest(checks).zip(surely_small) {
@@ -146,7 +152,11 @@ fn verdict(claim: &Judgement) -> (Verdict, String) {
             );
             (Verdict::NotReproduced, format!("{holding}: {told}; the opposite is not significant either ({p})"))
         }
-        None => (Verdict::Undecided, format!("{holding}, within noise ({p})")),
+        None => {
+            let alone = failing.iter().filter(|check| check.p.is_some_and(|p| p < ALPHA)).count();
+            let alone = if alone == 0 { String::new() } else { format!("; before it, {alone} below {ALPHA}") };
+            (Verdict::Undecided, format!("{holding}, not significantly ({p}{alone})"))
+        }
     }
 }
 

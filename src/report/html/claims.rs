@@ -14,8 +14,11 @@ impl From<&Judgements> for Claims {
 }
 
 fn claim(judged: &Judgement) -> Claim {
-    let mut lines = vec![sentence(&judged.because)];
-    lines.extend(judged.missing.iter().map(|missing| sentence(missing)));
+    // Why a claim was not run is what is missing, a line each.
+    let mut lines: Vec<String> = match judged.missing.is_empty() {
+        true => vec![sentence(&judged.because)],
+        false => judged.missing.iter().map(|missing| sentence(missing)).collect(),
+    };
     lines.push(format!("In the paper: {}; its own numbers: {}.", judged.at, papers(judged)));
     lines.retain(|line| !line.is_empty());
     lines.dedup();
