@@ -31,8 +31,17 @@ pub fn document(report: &Report, templates: &Templates) -> anyhow::Result<String
 fn context(report: &Report) -> minijinja::Value {
     let suite = &report.results.suite;
     let file = |files: &[String], ending: &str| files.iter().find(|file| file.ends_with(ending)).cloned();
+    // LaTeX counts on from here, so that numbers are the paper's.
+    let before = |name: &str| {
+        let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+        digits.parse::<u32>().map_or(0, |number| number.saturating_sub(1))
+    };
+    let table = |table: &html::TableEntry| {
+        file(&table.files, ".tex").map(|file| minijinja::context! { file, before => before(&table.name) })
+    };
     let figure = |figure: &html::FigureEntry| {
-        file(&figure.files, ".pdf").map(|file| minijinja::context! { file, meaning => sentence(&figure.meaning) })
+        let (meaning, before) = (sentence(&figure.meaning), before(&figure.name));
+        file(&figure.files, ".pdf").map(|file| minijinja::context! { file, meaning, before })
     };
     let claims = report.claims.as_ref();
     let claim =
@@ -49,7 +58,7 @@ fn context(report: &Report) -> minijinja::Value {
         claims => claims.map(|claims| claims.claims.iter().map(claim).collect::<Vec<_>>()).unwrap_or_default(),
         claims_note => claims.map_or("", |claims| claims.note.as_str()),
         failures => report.failures.iter().map(failure).collect::<Vec<_>>(),
-        tables => report.tables.iter().filter_map(|table| file(&table.files, ".tex")).collect::<Vec<_>>(),
+        tables => report.tables.iter().filter_map(table).collect::<Vec<_>>(),
         figures => report.figures.iter().filter_map(figure).collect::<Vec<_>>(),
     }
 }
@@ -99,7 +108,13 @@ mod tests {
     fn the_report_compiles() {
         let report = example(SuiteKind::Smoke);
         let text = document(&report, &folder()).unwrap();
-        for part in ["\\input{table1.tex}", "{figure4.pdf}", "\\item[reproduced] The claim a holds", "no network"] {
+        for part in [
+            "\\setcounter{table}{0}\n\\input{table1.tex}",
+            "\\setcounter{figure}{3}",
+            "{figure4.pdf}",
+            "\\item[reproduced] The claim a holds",
+            "no network",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let Some(log) = compiled(&report) else { return };

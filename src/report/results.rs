@@ -367,6 +367,14 @@ impl SuiteDescription {
         format!("seesaw {verb} {}{}", self.suite, self.arguments)
     }
 
+    /// A dataset's title; with its name where the suite has it several times.
+    pub fn title_of(&self, dataset: &DatasetDescription) -> String {
+        match self.datasets.iter().filter(|other| other.title == dataset.title).count() {
+            0 | 1 => dataset.title.clone(),
+            _ => format!("{} ({})", dataset.title, dataset.name),
+        }
+    }
+
     /// The part of the suite with these datasets and methods, in this order.
     ///
     /// # Errors

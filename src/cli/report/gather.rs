@@ -101,7 +101,13 @@ fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<Datase
         let used = finished.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
         let title_of =
             |name: &String| results.suite.datasets.iter().find(|known| known.name == *name).map(|d| &d.title);
-        let titles: Vec<&str> = used.map(|dataset| title_of(&dataset.name).unwrap_or(&dataset.name).as_str()).collect();
+        let mut titles: Vec<&str> = Vec::new();
+        for dataset in used {
+            let title = title_of(&dataset.name).unwrap_or(&dataset.name).as_str();
+            if !titles.contains(&title) {
+                titles.push(title);
+            }
+        }
         let content = match finished.nodes.get(id.0) {
             Some(NodeOutcome::Done(_, action)) => Ok(counts(outputs::read_json(finished, action, "about")?)),
             Some(NodeOutcome::Absent(absence)) => Err(absence.cause().to_owned()),

@@ -14,7 +14,7 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
         metric: dataset.reader.metric.name().to_owned(),
         fusion: plain_name(&dataset.training.fusion),
         epochs: dataset.training.epochs,
-        encoders: dataset.encoders.join(", "),
+        encoders: distinct(dataset.encoders.iter().cloned(), ", "),
         methods: dataset.methods.clone(),
     };
     let method = |method: &MethodPlan| MethodDescription {
@@ -39,27 +39,27 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
 }
 
 /// Different words, each once, in the order in which they come first.
-fn distinct(words: impl Iterator<Item = String>) -> String {
+fn distinct(words: impl Iterator<Item = String>, between: &str) -> String {
     let mut seen: Vec<String> = Vec::new();
     words.for_each(|word| {
         if !seen.contains(&word) {
             seen.push(word)
         }
     });
-    seen.join("; ")
+    seen.join(between)
 }
 
 /// Which epoch is evaluated on these datasets.
 pub(super) fn selection(suite: &Suite, datasets: &[String]) -> String {
     let shown = suite.datasets.iter().filter(|dataset| datasets.contains(&dataset.name));
-    distinct(shown.map(|dataset| dataset.training.selection.description().to_owned()))
+    distinct(shown.map(|dataset| dataset.training.selection.description().to_owned()), "; ")
 }
 
 /// The optimiser of these datasets, and what these methods have of their own.
 pub(super) fn optimizer(suite: &Suite, datasets: &[String], methods: &[String]) -> String {
     let shown = |dataset: &&DatasetPlan| datasets.contains(&dataset.name);
     let common = suite.datasets.iter().filter(shown);
-    let mut words = distinct(common.map(|dataset| dataset.training.optimizer.description()));
+    let mut words = distinct(common.map(|dataset| dataset.training.optimizer.description()), "; ");
     for method in suite.methods.iter().filter(|method| methods.contains(&method.name)) {
         let trainings = method.trainings.iter().zip(&suite.datasets);
         let mut own: Vec<String> = trainings

@@ -13,6 +13,8 @@ pub struct Grid {
     /// Neighbouring columns under one heading; one that is empty spans columns that need none.
     pub headings: Vec<Heading>,
     pub blocks: Vec<Block>,
+    /// The most marks behind a number: they hang beside it and need room.
+    pub marks: usize,
 }
 
 /// One quantity.
@@ -78,7 +80,17 @@ pub fn of(table: &Table, title: &str, numbers: &mut Numbers) -> Grid {
             .find(|q| q.name() == *quantity)
             .is_none_or(Quantity::higher_is_better),
     });
-    Grid { columns: named.collect(), headings, blocks: blocks(table, title, numbers) }
+    let cells = table.rows.iter().flat_map(|row| &row.cells);
+    let marks = cells.map(marks).max().unwrap_or(0);
+    Grid { columns: named.collect(), headings, blocks: blocks(table, title, numbers), marks }
+}
+
+/// How many characters stand behind a number: its marks and its footnotes' numbers, between commas.
+fn marks(cell: &TableCell) -> usize {
+    let marks = usize::from(cell.within_noise) + usize::from(cell.negative_transfer);
+    let notes: Vec<String> = cell.notes.iter().map(usize::to_string).collect();
+    let comma = usize::from(marks > 0 && !notes.is_empty());
+    marks + comma + notes.join(",").len()
 }
 
 /// Heading and title of each column, of a table with a row per quantity. A first label that is empty goes on with the one

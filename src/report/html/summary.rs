@@ -1,5 +1,7 @@
 //! What a suite is and how it was trained, in sentences and facts.
 
+use std::collections::BTreeSet;
+
 use super::{Fact, Report, words};
 use crate::report::SuiteKind;
 use crate::report::results::Results;
@@ -7,9 +9,14 @@ use crate::report::results::Results;
 /// What a reader has to know first.
 pub fn about(results: &Results) -> Vec<String> {
     let suite = &results.suite;
+    let read: BTreeSet<&str> = suite.datasets.iter().map(|dataset| dataset.dataset.as_str()).collect();
     let [methods, datasets, seeds] =
-        [(suite.methods.len(), "method"), (suite.datasets.len(), "dataset"), (suite.seeds.len(), "seed")]
+        [(suite.methods.len(), "method"), (read.len(), "dataset"), (suite.seeds.len(), "seed")]
             .map(|(n, one)| words::several(n as u64, one));
+    let settings = match suite.datasets.len() {
+        n if n > read.len() => format!(" in {n} settings of encoders and fusion"),
+        _ => String::new(),
+    };
     let kind = match suite.kind {
         SuiteKind::Smoke => {
             "It shows that everything works, on a real benchmark that is small. Its numbers are no results of the paper, and \
@@ -22,7 +29,7 @@ pub fn about(results: &Results) -> Vec<String> {
         }
     };
     vec![
-        format!("{methods} on {datasets}, {seeds} each. {kind}"),
+        format!("{methods} on {datasets}{settings}, {seeds} each. {kind}"),
         "The paper is “See-Saw Modality Balance: See Gradient, and Sew Impaired Vision-Language Balance to Mitigate Dominant \
          Modality Bias” (Kwon et al., NAACL 2025). It proposes BalGrad, a way to train vision-language classifiers that do \
          not lean on one modality alone."
@@ -45,7 +52,7 @@ pub fn glance(report: &Report) -> Vec<Fact> {
             format!("{} of {}", words::count(results.cells.len() as u64), words::count(planned as u64)),
         ),
         Fact::new("Seeds", suite.seeds.len().to_string()),
-        Fact::new("Steps done", words::count(computed.len() as u64)),
+        Fact::new("Steps done", words::count(report.steps.len() as u64)),
         Fact::new("Time, summed over steps", words::duration(seconds)),
     ];
     if let Some(claims) = &report.claims {
@@ -73,7 +80,7 @@ pub fn training(results: &Results) -> Vec<Fact> {
     facts.extend(suite.datasets.iter().map(|dataset| {
         let epochs = words::several(u64::from(dataset.epochs), "epoch");
         Fact::new(
-            dataset.title.clone(),
+            suite.title_of(dataset),
             format!("{}; fusion by {}; {epochs}; scored by {}", dataset.encoders, dataset.fusion, dataset.metric),
         )
     }));

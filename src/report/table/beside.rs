@@ -54,6 +54,11 @@ pub fn beside(table: Table, name: &str, results: &Results, reference: &Reference
     }
     let printed = reference.table(name);
     let mut table = table;
+    if let (Of::Both, Err(missing)) = (of, &printed) {
+        // One sentence in place of a dash in every cell.
+        table.caption = format!("The paper's numbers do not stand beside: {missing}. {}", table.caption);
+        return Ok(table);
+    }
     let mut footnotes = if of == Of::Paper { Vec::new() } else { std::mem::take(&mut table.footnotes) };
     for cell in table.rows.iter_mut().flat_map(|row| &mut row.cells) {
         turn(cell, &printed, of, &mut footnotes);
@@ -77,7 +82,10 @@ fn caption(table: &Table, reference: &Reference, of: Of) -> String {
         Of::Paper => format!(
             "{cited}: {MARK}, as printed. Best in bold, second best underlined, by the numbers; * as marked in the paper."
         ),
-        Of::Delta => format!("Ours minus the numbers of {cited}, in percentage points. Ours: {}", table.caption),
+        Of::Delta => {
+            let ours = super::caption::without_marks(&table.caption);
+            format!("Ours minus the numbers of {cited}, in percentage points. Ours: {ours}")
+        }
         Of::Both => format!("In brackets: the numbers of {cited}. {}", table.caption),
     }
 }
@@ -229,6 +237,14 @@ mod tests {
         assert!(table.caption.contains("reproduction"), "{}", table.caption);
     }
 
+    /// What a difference does not show is not explained below it.
+    #[test]
+    fn differences_have_no_marks() {
+        let caption = of(Of::Delta).caption;
+        assert!(caption.starts_with("Ours minus the numbers of"), "{caption}");
+        assert!(["Best in bold", "†", "negative transfer"].iter().all(|marks| !caption.contains(marks)), "{caption}");
+    }
+
     /// A number of ours that is missing stays missing beside the paper's.
     #[test]
     fn both_stand_side_by_side() {
@@ -245,8 +261,15 @@ mod tests {
         for (of, text) in [(Of::Paper, "—"), (Of::Both, "40.00"), (Of::Delta, "—")] {
             let table = beside(table3(&results), "table3", &results, &committed(), of).unwrap();
             assert_eq!(table.rows[0].cells[1].text, text);
-            let told = table.footnotes.iter().any(|note| note.starts_with("the paper's table3 is not transcribed"));
-            assert!(told, "{:?}", table.footnotes);
+            let missing = "the paper's table3 is not transcribed";
+            match of {
+                // Once, and no dash in any cell.
+                Of::Both => {
+                    assert!(table.caption.starts_with(&format!("The paper's numbers do not stand beside: {missing}")));
+                    assert!(table.rows.iter().flat_map(|row| &row.cells).all(|cell| cell.paper.is_empty()));
+                }
+                _ => assert!(table.footnotes.iter().any(|note| note.starts_with(missing)), "{:?}", table.footnotes),
+            }
         }
         // The paper's Table 2 has neither MSLR nor a column of ours that it does not print.
         let mut other = paper();

@@ -5,6 +5,15 @@ use crate::report::results::Results;
 
 const MARKS: &str = "Best in bold, second best underlined; * marks negative transfer, a score above the full one.";
 
+/// What table 3 says of its marks.
+const LOWER: &str = "Lower is better, the best in bold.";
+
+/// A caption without what it says of marks, which stands at its end.
+pub fn without_marks(caption: &str) -> &str {
+    let end = [MARKS, LOWER].iter().filter_map(|marks| caption.find(marks)).min();
+    caption[..end.unwrap_or(caption.len())].trim_end()
+}
+
 /// What the mark of noise means for these seeds.
 fn noise(results: &Results) -> &'static str {
     match results.suite.seeds.len() < LEAST_SEEDS {
@@ -39,7 +48,7 @@ pub fn table3(results: &Results) -> String {
         "{head}. Conflict: share of training steps in which the task gradient and the KL gradient have a negative inner \
          product, in percent; in both rows it is measured before the projection, since after it the share is 0 by \
          construction. Missing ΔGap: difference between the test scores without the image and without the text, in percentage \
-         points; {}; {spread}; {training}. Lower is better, the best in bold. {}",
+         points; {}; {spread}; {training}. {LOWER} {}",
         results.suite.missing,
         noise(results)
     )

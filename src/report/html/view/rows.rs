@@ -97,7 +97,7 @@ pub(super) fn every(results: &Results) -> Vec<EveryNumber> {
         let rows: Vec<NumberRow> =
             results.numbers.iter().filter(|number| number.dataset == dataset.name).map(row).collect();
         EveryNumber {
-            title: dataset.title.clone(),
+            title: suite.title_of(dataset),
             count: words::several(rows.len() as u64, "number"),
             seeds: suite.seeds.clone(),
             rows,
