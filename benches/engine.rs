@@ -82,7 +82,7 @@ fn main() -> anyhow::Result<()> {
             device: tch::Device::Cpu,
             environment: Environment { device: "cpu".into(), architecture: "bench".into(), libtorch: "0".into() },
             threads: 2,
-            downloads: FetchPlaces { partial: root.join("p"), quarantine: root.join("q"), manual: vec![] },
+            downloads: FetchPlaces::new(root.join("p"), root.join("q"), vec![]),
             interrupt: Interrupt::default(),
         };
         let graph = graph(chains);

@@ -145,11 +145,8 @@ impl Project {
     /// If the store cannot be opened.
     pub fn engine(&self, global: &Global, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Engine> {
         let store = Store::open(&self.store_path(global))?;
-        let downloads = FetchPlaces {
-            partial: store.partial(),
-            quarantine: store.quarantine(),
-            manual: vec![self.root.join("downloads"), self.root.clone()],
-        };
+        let downloads =
+            FetchPlaces::new(store.partial(), store.quarantine(), vec![self.root.join("downloads"), self.root.clone()]);
         let threads = global.threads.map_or_else(available_cores, usize::from);
         Ok(Engine { store, device, environment: Environment::here(device), threads, downloads, interrupt })
     }

@@ -113,7 +113,7 @@ fn engine(global: &Global, device: tch::Device, store: &Path, interrupt: Interru
     if let Some(project) = project(global)? {
         manual.extend([project.root.join("downloads"), project.root]);
     }
-    let downloads = FetchPlaces { partial: store.partial(), quarantine: store.quarantine(), manual };
+    let downloads = FetchPlaces::new(store.partial(), store.quarantine(), manual);
     let threads = global.threads.map_or_else(available_cores, usize::from);
     Ok(Engine { store, device, environment: Environment::here(device), threads, downloads, interrupt })
 }

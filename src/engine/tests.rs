@@ -122,7 +122,7 @@ pub(crate) fn engine(root: &std::path::Path) -> Engine {
         device: tch::Device::Cpu,
         environment: Environment { device: "cpu".into(), architecture: "test".into(), libtorch: "0".into() },
         threads: 2,
-        downloads: FetchPlaces { partial: root.join("partial"), quarantine: root.join("quarantine"), manual: vec![] },
+        downloads: FetchPlaces::new(root.join("partial"), root.join("quarantine"), vec![]),
         interrupt: Interrupt::default(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -28,6 +29,7 @@ pub struct FetchContext {
     pub quarantine: PathBuf,
     /// Folders in which a person may have put files.
     pub manual: Vec<PathBuf>,
+    pub network: Network,
     pub patience: Patience,
     /// The pip to use, as words; none: the first one found.
     pub pip: Option<Vec<String>>,
@@ -69,6 +71,7 @@ impl FetchContext {
             partial: places.partial,
             quarantine: places.quarantine,
             manual: places.manual,
+            network: places.network,
             patience: Patience::default(),
             pip: super::python_package::named_pip(),
             hub: std::env::var("HF_ENDPOINT")
@@ -85,6 +88,30 @@ pub struct FetchPlaces {
     pub quarantine: PathBuf,
     /// Folders in which a person may have put files by hand.
     pub manual: Vec<PathBuf>,
+    /// What the downloads of one run know of the network.
+    pub network: Network,
+}
+
+impl FetchPlaces {
+    /// For a run that knows nothing of the network yet.
+    pub fn new(partial: PathBuf, quarantine: PathBuf, manual: Vec<PathBuf>) -> Self {
+        FetchPlaces { partial, quarantine, manual, network: Network::default() }
+    }
+}
+
+/// Whether any server has answered yet; its clones are one. Until one has, a connection that fails most likely means that
+/// there is no network, which no patience mends.
+#[derive(Clone, Debug, Default)]
+pub struct Network(Arc<AtomicBool>);
+
+impl Network {
+    pub(super) fn answers(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_answered(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Leaves the archive's verified bytes at `destination`, which lies on the filesystem of `partial` and `quarantine`.

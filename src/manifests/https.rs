@@ -19,6 +19,8 @@ use crate::progress::Unit;
 const HEADWAY: u64 = 1 << 20;
 /// Tries of a mirror that nobody answers at, if there is another one.
 const TRIES_OF_THE_SILENT: u32 = 2;
+/// Tries of a mirror that nobody answers at, as long as nobody answered anywhere.
+const TRIES_WITHOUT_NETWORK: u32 = 3;
 /// The longest pause between two tries that is ours.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -151,8 +153,11 @@ impl Mirror<'_> {
                 (tries, pause) = (0, patience.pause);
             }
             tries += 1;
-            let silent = matches!(failure, Failure::Silent(_)) && !self.last;
-            let most = if silent { patience.tries.min(TRIES_OF_THE_SILENT) } else { patience.tries };
+            let most = patience.tries.min(match failure {
+                Failure::Silent(_) if !self.last => TRIES_OF_THE_SILENT,
+                Failure::Silent(_) if !self.context.network.has_answered() => TRIES_WITHOUT_NETWORK,
+                _ => patience.tries,
+            });
             let (error, asked) = match failure {
                 Failure::Passing(error, asked) if tries < most => (error, asked),
                 Failure::Silent(error) if tries < most => (error, None),
@@ -200,6 +205,7 @@ impl Mirror<'_> {
         }
         let answer = Answer::to(request, &self.context.interrupt);
         let head = answer.head()?;
+        self.context.network.answers();
         let (start, total) = start_of(&head, have, self.archive)?;
         match start {
             Start::Continue => {}

@@ -229,7 +229,7 @@ mod tests {
             progress: std::sync::Arc::new(crate::progress::Silent),
             threads: 1,
             device: tch::Device::Cpu,
-            downloads: FetchPlaces { partial: folder.to_owned(), quarantine: folder.to_owned(), manual: Vec::new() },
+            downloads: FetchPlaces::new(folder.to_owned(), folder.to_owned(), Vec::new()),
         };
         let level = |modality, ratio, score| Level { modality, ratio, impaired: 0, score };
         let impaired = |ratio| vec![level(Some(Image), ratio, 20.0), level(Some(Text), ratio, 30.0)];

@@ -176,7 +176,7 @@ mod tests {
             progress: std::sync::Arc::new(crate::progress::Silent),
             threads: 2,
             device: tch::Device::Cpu,
-            downloads: FetchPlaces { partial: folder.to_owned(), quarantine: folder.to_owned(), manual: Vec::new() },
+            downloads: FetchPlaces::new(folder.to_owned(), folder.to_owned(), Vec::new()),
         }
     }
 

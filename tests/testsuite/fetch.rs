@@ -60,11 +60,11 @@ impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let notes = Arc::new(Heard::default());
-        let places = FetchPlaces {
-            partial: folder.path().join("partial"),
-            quarantine: folder.path().join("quarantine"),
-            manual: vec![folder.path().join("downloads")],
-        };
+        let places = FetchPlaces::new(
+            folder.path().join("partial"),
+            folder.path().join("quarantine"),
+            vec![folder.path().join("downloads")],
+        );
         let mut context = FetchContext::new(Interrupt::default(), notes.clone(), places);
         context.patience = Patience {
             connect: Duration::from_secs(2),
@@ -310,6 +310,24 @@ fn sources_are_tried_in_order() {
     std::fs::create_dir_all(&place.context.manual[0]).unwrap();
     std::fs::write(place.context.manual[0].join("given.zip"), body()).unwrap();
     place.fetch(sources()).unwrap();
+}
+
+/// Where nobody ever answered, there is most likely no network, and it is told soon; where somebody did, a server that is
+/// away for a moment is waited for.
+#[test]
+fn a_missing_network_is_told_soon() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = format!("http://{free}/file");
+    let tries = |place: &Place| {
+        place.from(vec![nobody.clone()]).unwrap_err();
+        let notes = std::mem::take(&mut *place.notes.0.lock().unwrap());
+        1 + notes.iter().filter(|note| note.contains("trying again")).count()
+    };
+    let place = Place::new();
+    assert_eq!(tries(&place), 3);
+    place.from(vec![Server::start(body(), vec![]).url("/file")]).unwrap();
+    std::fs::remove_file(place.destination()).unwrap();
+    assert_eq!(tries(&place), place.context.patience.tries as usize);
 }
 
 /// A stop is heard while a server is silent.

@@ -173,7 +173,7 @@ fn job(
         progress: std::sync::Arc::new(crate::progress::Silent),
         threads: 1,
         device: tch::Device::Cpu,
-        downloads: FetchPlaces { partial: nowhere.clone(), quarantine: nowhere, manual: Vec::new() },
+        downloads: FetchPlaces::new(nowhere.clone(), nowhere, Vec::new()),
     })
 }
 
