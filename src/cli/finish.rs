@@ -41,7 +41,7 @@ type Maker = fn(&Finished) -> anyhow::Result<Files>;
 const MAKERS: &[Maker] = &[claims::files, super::report::files, super::provenance::files];
 
 /// The version of what the makers make: raised when they would make other files of the same run.
-const RECIPE: u64 = 1;
+const RECIPE: u64 = 2;
 
 /// What was written last, beside the files: `.finished.json`.
 #[derive(PartialEq, Serialize, Deserialize)]

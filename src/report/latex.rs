@@ -1,22 +1,30 @@
-//! The report as a LaTeX document, which takes in the tables and figures beside it.
+//! The report as a LaTeX document, which holds the tables and takes in the figures beside it.
 
-use super::escape;
+use serde::Serialize;
+
 use super::html::{self, Report};
 use super::templates::{Language, Templates};
+use super::{escape, render, target};
 use crate::errors;
 
 /// The template.
 pub const TEMPLATE: &str = "report.tex.j2";
 
-/// The document, `report.tex`. pdflatex compiles it in the folder that holds the tables' `.tex` and the figures' `.pdf`.
+/// The document, `report.tex`. pdflatex compiles it in the folder that holds the figures' `.pdf`. Its tables are those of
+/// the page, with the paper's numbers in brackets where there are any; the files beside it show ours alone.
 ///
 /// # Errors
-/// If the template cannot be read, is malformed (naming the file and the line), uses a name that is not there, or leaves
+/// If a template cannot be read, is malformed (naming the file and the line), uses a name that is not there, or leaves
 /// out the mark that says what kind of results these are.
 pub fn document(report: &Report, templates: &Templates) -> anyhow::Result<String> {
-    let document = templates.fill(TEMPLATE, &[], Language::Latex, &context(report))?;
+    let tables = tables(report, templates)?;
+    let document = templates.fill(TEMPLATE, &[], Language::Latex, &context(report, &tables))?;
     let mark = escape::latex(report.results.suite.kind.mark());
-    if !super::render::without_latex_comments(&document).contains(&mark) {
+    // Each table has the mark already; the document needs it of its own.
+    let own = tables.iter().fold(render::without_latex_comments(&document), |document, table| {
+        document.replace(&render::without_latex_comments(&table.text), "")
+    });
+    if !own.contains(&mark) {
         return Err(errors::failed(
             format!(
                 "the template {} does not show what kind of results these are: \"{mark}\"",
@@ -28,24 +36,38 @@ pub fn document(report: &Report, templates: &Templates) -> anyhow::Result<String
     Ok(document)
 }
 
-fn context(report: &Report) -> minijinja::Value {
+#[derive(Serialize)]
+struct Table {
+    text: String,
+    before: u32,
+}
+
+fn tables(report: &Report, templates: &Templates) -> anyhow::Result<Vec<Table>> {
+    let table = |entry: &html::TableEntry| {
+        let text = render::fill(target::find(&entry.name)?, "tex", templates, &entry.table)?;
+        Ok(Table { text, before: before(&entry.name) })
+    };
+    report.tables.iter().map(table).collect()
+}
+
+/// LaTeX counts on from here, so that numbers are the paper's.
+fn before(name: &str) -> u32 {
+    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+    digits.parse::<u32>().map_or(0, |number| number.saturating_sub(1))
+}
+
+fn context(report: &Report, tables: &[Table]) -> minijinja::Value {
     let suite = &report.results.suite;
-    let file = |files: &[String], ending: &str| files.iter().find(|file| file.ends_with(ending)).cloned();
-    // LaTeX counts on from here, so that numbers are the paper's.
-    let before = |name: &str| {
-        let digits: String = name.chars().filter(char::is_ascii_digit).collect();
-        digits.parse::<u32>().map_or(0, |number| number.saturating_sub(1))
-    };
-    let table = |table: &html::TableEntry| {
-        file(&table.files, ".tex").map(|file| minijinja::context! { file, before => before(&table.name) })
-    };
     let figure = |figure: &html::FigureEntry| {
         let (meaning, before) = (sentence(&figure.meaning), before(&figure.name));
-        file(&figure.files, ".pdf").map(|file| minijinja::context! { file, meaning, before })
+        let file = figure.files.iter().find(|file| file.ends_with(".pdf")).cloned();
+        file.map(|file| minijinja::context! { file, meaning, before })
     };
     let claims = report.claims.as_ref();
-    let claim =
-        |claim: &html::Claim| minijinja::context! { verdict => claim.verdict.clone(), text => claim.text.clone() };
+    let claim = |claim: &html::Claim| {
+        let (verdict, text, lines) = (claim.verdict.clone(), claim.text.clone(), claim.lines.clone());
+        minijinja::context! { verdict, text, lines }
+    };
     let failure =
         |failure: &html::Failure| minijinja::context! { what => failure.what.clone(), cause => failure.cause.clone() };
     let fact = |fact: html::Fact| minijinja::context! { name => fact.name, value => fact.value };
@@ -58,7 +80,7 @@ fn context(report: &Report) -> minijinja::Value {
         claims => claims.map(|claims| claims.claims.iter().map(claim).collect::<Vec<_>>()).unwrap_or_default(),
         claims_note => claims.map_or("", |claims| claims.note.as_str()),
         failures => report.failures.iter().map(failure).collect::<Vec<_>>(),
-        tables => report.tables.iter().filter_map(table).collect::<Vec<_>>(),
+        tables => minijinja::Value::from(minijinja::value::Serde(tables)),
         figures => report.figures.iter().filter_map(figure).collect::<Vec<_>>(),
     }
 }
@@ -74,16 +96,15 @@ mod tests {
     use super::*;
     use crate::report::SuiteKind;
     use crate::report::html::tests::{example, folder};
-    use crate::report::{render, target};
 
     /// The document and what it takes in, compiled; the log, or none where pdflatex is not installed.
     fn compiled(report: &Report) -> Option<String> {
         let here = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| std::fs::write(here.path().join(name), bytes).unwrap();
-        for name in report.tables.iter().map(|t| &t.name).chain(report.figures.iter().map(|f| &f.name)) {
-            let target = target::find(name).unwrap();
+        for entry in &report.figures {
+            let target = target::find(&entry.name).unwrap();
             for (format, bytes) in render::render(target, &report.results, &folder()).unwrap() {
-                write(&format!("{name}.{format}"), &bytes);
+                write(&format!("{}.{format}", entry.name), &bytes);
             }
         }
         write("report.tex", document(report, &folder()).unwrap().as_bytes());
@@ -103,16 +124,20 @@ mod tests {
         Some(log)
     }
 
-    /// pdflatex takes the report with its tables and figures, whatever names and causes hold.
+    /// pdflatex takes the report with its tables and figures, whatever names and causes hold; what stands in the page of
+    /// claims and of the paper's numbers stands here too.
     #[test]
     fn the_report_compiles() {
-        let report = example(SuiteKind::Smoke);
+        let mut report = example(SuiteKind::Smoke);
+        report.tables[0].table.rows[0].cells[0].paper = "87.65".into();
         let text = document(&report, &folder()).unwrap();
         for part in [
-            "\\setcounter{table}{0}\n\\input{table1.tex}",
+            "\\setcounter{table}{0}\n% smoke run",
+            "\\label{tab:example-table2}",
+            "(87.65)",
             "\\setcounter{figure}{3}",
             "{figure4.pdf}",
-            "\\item[reproduced] The claim a holds",
+            "\\item[reproduced] The claim a holds\n\\par{\\small Why.}",
             "no network",
         ] {
             assert!(text.contains(part), "{part}: {text}");
@@ -128,7 +153,8 @@ mod tests {
         let text = std::fs::read_to_string(folder().path(TEMPLATE)).unwrap();
         let text: String = text.replace("<<mark|latex>>", "") + "% <<mark|latex>>\n";
         std::fs::write(copy.path().join(TEMPLATE), text).unwrap();
-        let error = document(&example(SuiteKind::Smoke), &copy.path().into()).unwrap_err().to_string();
+        let templates = Templates([vec![copy.path().to_owned()], folder().0].concat());
+        let error = document(&example(SuiteKind::Smoke), &templates).unwrap_err().to_string();
         assert!(error.contains("does not show what kind of results"), "{error}");
     }
 }

@@ -119,7 +119,12 @@ pub fn beside(
     fill(target, format, folders, &table)
 }
 
-fn fill(target: &Target, format: &str, folders: &Templates, table: &Table) -> anyhow::Result<String> {
+/// A table that is laid out, in one of the formats of tables.
+///
+/// # Errors
+/// If a template is malformed (naming the file and the line), uses a name that is not there, or leaves out the mark that
+/// says what kind of results these are.
+pub(super) fn fill(target: &Target, format: &str, folders: &Templates, table: &Table) -> anyhow::Result<String> {
     let [name, shared] = templates(target, format);
     let language = if format == "tex" { Language::Latex } else { Language::Text };
     let filled = folders.fill(&name, &[&shared], language, &Value::from(minijinja::value::Serde(table)))?;
