@@ -98,6 +98,11 @@ fn every_method_and_target_and_what_is_asked_of_them() {
         let best = usize::from(score(1) > score(0));
         assert_eq!(choice["chosen"], candidates[best]["options"]);
     }
+    // The page tells it, once.
+    let page = std::fs::read_to_string(project.root.join("out/tiny/report.html")).unwrap();
+    let shown = "BalGrad on emoji-subgroup: chosen by the mean accuracy on the validation split over 2 seeds";
+    assert!(page.contains(&format!("<caption>{shown}</caption>")));
+    assert_eq!(page.matches("<strong>chosen</strong>").count(), 1);
 
     // A training can be looked into; what it says is what the file holds.
     let (csv, safetensors) = (project.root.join("a.csv"), project.root.join("a.safetensors"));

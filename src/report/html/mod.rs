@@ -2,8 +2,9 @@
 //!
 //! [`Report`] is what is known; [`view`] says it in the words and numbers that `templates/report.html.j2` places; [`grid`]
 //! turns tables so that they can be sorted, [`numbers`] gathers what a number tells when someone asks, [`drawing`] takes
-//! figures in, [`policy`] forbids the page to ask for anything.
+//! figures in, [`choices`] tells what sweeps chose, [`policy`] forbids the page to ask for anything.
 
+mod choices;
 mod claims;
 mod drawing;
 mod grid;

@@ -6,6 +6,7 @@ use minijinja::Value;
 use serde::Serialize;
 
 use self::rows::{EveryNumber, TimeRow, Trainings};
+use super::choices::{self, Sweep};
 use super::grid::{self, Grid};
 use super::numbers::{Data, Numbers};
 use super::{Claim, Claims, DatasetEntry, Fact, FigureEntry, Report, TableEntry, drawing, summary, words};
@@ -32,6 +33,7 @@ pub struct View {
     datasets: Vec<DatasetView>,
     training: Vec<Fact>,
     methods: Vec<MethodView>,
+    sweeps: Vec<Sweep>,
     questions: Vec<OpenQuestion>,
     failures: Vec<FailureView>,
     environment: Vec<Fact>,
@@ -148,7 +150,7 @@ struct FailureView {
 }
 
 /// # Errors
-/// If a figure cannot be taken into a page.
+/// If a figure cannot be taken into a page, or what a sweep chose cannot be read.
 pub fn of(report: &Report) -> anyhow::Result<View> {
     let results = &report.results;
     let suite = &results.suite;
@@ -185,6 +187,7 @@ pub fn of(report: &Report) -> anyhow::Result<View> {
         datasets: report.datasets.iter().map(dataset).collect(),
         training: summary::training(results),
         methods: report.methods.iter().map(method).collect(),
+        sweeps: choices::of(results)?,
         questions: report.questions.clone(),
         failures: report.failures.iter().map(failure).collect(),
         environment: report.environment.clone(),
