@@ -57,8 +57,9 @@
       const cell = row.children[column];
       const text = cell.dataset.v ?? cell.textContent.trim();
       if (kind === "text") return text;
-      const number = Number.parseFloat(text.replaceAll(",", "").replace("−", "-"));
-      return Number.isNaN(number) ? null : number;
+      const number = Number.parseFloat(text.replaceAll(",", "").replace("−", "-").replace(/^<\s*/, ""));
+      // What is said to be below a number comes before it.
+      return Number.isNaN(number) ? null : text.startsWith("<") ? number / 2 : number;
     };
     const compare = (a, b, direction) => {
       if (a === null || b === null) return (a === null) - (b === null);

@@ -1,21 +1,15 @@
 //! `seesaw claims SUITE`, and the files that a run writes of them.
 
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use anyhow::Context;
-
 use super::finish::{Files, Finished};
-use super::{Global, Planned, Project};
-use crate::engine::graph::Graph;
-use crate::engine::survey::State;
-use crate::engine::{Engine, graph::NodeId};
-use crate::errors;
+use super::{Global, Project, report};
+use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
-use crate::report::claims::{self, Claims, Judgements};
+use crate::report::claims::{self, Claims};
 use crate::report::reference::{self, Reference};
-use crate::report::results::Results;
-use crate::store::Action;
+use crate::{datasets, methods};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -35,28 +29,43 @@ pub const SOURCES: [&str; 2] = [claims::grammar::FILE, reference::FILE];
 /// A usage error if the suite has no results yet, or if no claims are made about it.
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(global)?;
-    let claims = Claims::load(&project.experiments())?;
+    let claims = load(&project)?;
     let interrupt = Interrupt::default();
-    let Planned { suite, graph, .. } = project.planned(global, &args.suite, &interrupt)?;
-    claims.mapping(&suite.name, suite.kind)?;
+    let planned = project.planned(global, &args.suite, &interrupt)?;
+    claims.mapping(&planned.suite.name, planned.suite.kind)?;
     let engine = project.engine(global, device, interrupt)?;
-    let states = engine.survey(&graph);
-    let done = collected(&graph).and_then(|id| match &states[id.0] {
-        State::Done(_, action) => Some(action.as_ref()),
-        _ => None,
-    });
-    let Some(action) = done else {
-        return Err(errors::usage(
-            format!("the suite `{}` has no results yet", suite.name),
-            format!("`seesaw run {}` makes them; what is done of it is kept", suite.name),
-        ));
-    };
-    let judged = judged(&project.experiments(), &claims, &engine, action)?;
+    let nodes = report::outcomes(&engine, &planned);
+    let finished = Finished { project: &project, global, planned: &planned, engine: &engine, nodes: &nodes };
+    let results = report::results(&finished)?;
+    let judged = claims::judge(&claims, &results, &Reference::load(&project.experiments())?)?;
     match args.json {
         true => super::print_json(&judged)?,
         false => super::print(&judged.text())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the project claims.
+///
+/// # Errors
+/// A usage error if the file is malformed, or names a method or a dataset that neither this program nor a suite has.
+pub fn load(project: &Project) -> anyhow::Result<Claims> {
+    let experiments = project.experiments();
+    let claims = Claims::load(&experiments)?;
+    let mut methods: BTreeSet<String> = methods::NAMES.iter().map(|method| method.name.to_owned()).collect();
+    let mut datasets: BTreeSet<String> = datasets::READERS.iter().map(|reader| reader.name.to_owned()).collect();
+    // A suite that cannot be read is told of when somebody asks for it.
+    for suite in Suite::names(&experiments)?.iter().filter_map(|name| Suite::load(&experiments, name).ok()) {
+        methods.extend(suite.methods.into_iter().map(|method| method.name));
+        datasets.extend(suite.datasets.into_iter().map(|dataset| dataset.name));
+    }
+    claims.check_names(&methods, &datasets)?;
+    Ok(claims)
+}
+
+/// Whether the project makes claims.
+pub fn are_made(project: &Project) -> bool {
+    project.experiments().join(claims::grammar::FILE).is_file()
 }
 
 /// `claims.md` and `claims.json`; none for a project that states no claims, or none about this suite.
@@ -65,26 +74,15 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
 /// If the claims, the paper's numbers or the results cannot be read.
 pub fn files(finished: &Finished) -> anyhow::Result<Files> {
     let (experiments, planned) = (finished.project.experiments(), finished.planned);
-    if !experiments.join(claims::grammar::FILE).is_file() {
+    if !are_made(finished.project) {
         return Ok(Files::new());
     }
-    let claims = Claims::load(&experiments)?;
+    let claims = load(finished.project)?;
     let applies = claims.mapping(&planned.suite.name, planned.suite.kind).is_ok();
-    let action = collected(&planned.graph).and_then(|id| finished.action(id));
-    let Some(action) = action.filter(|_| applies) else { return Ok(Files::new()) };
-    let judged = judged(&experiments, &claims, finished.engine, action)?;
-    let mut json = serde_json::to_vec_pretty(&judged)?;
-    json.push(b'\n');
-    Ok(vec![("claims.md".to_owned(), judged.markdown().into_bytes()), ("claims.json".to_owned(), json)])
-}
-
-/// The step that collects all results of a suite.
-fn collected(graph: &Graph) -> Option<NodeId> {
-    graph.find("collect results")
-}
-
-fn judged(experiments: &Path, claims: &Claims, engine: &Engine, collected: &Action) -> anyhow::Result<Judgements> {
-    let bytes = engine.store.read_output(collected, "results")?;
-    let results: Results = serde_json::from_slice(&bytes).context("the results are malformed")?;
-    claims::judge(claims, &results, &Reference::load(experiments)?)
+    if !applies {
+        return Ok(Files::new());
+    }
+    let judged = claims::judge(&claims, &report::results(finished)?, &Reference::load(&experiments)?)?;
+    let [json, markdown] = judged.files()?;
+    Ok(vec![("claims.md".to_owned(), markdown), ("claims.json".to_owned(), json)])
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Global, Planned, Project, claims, report};
 use crate::engine::Engine;
 use crate::engine::run::NodeOutcome;
+use crate::steps::Absence;
 use crate::store::{Action, Digest};
 
 /// A run that came to its end, or what an earlier one left.
@@ -50,6 +51,9 @@ struct Written {
     fingerprint: Digest,
     /// File → SHA-256 of its content.
     files: BTreeMap<String, Digest>,
+    /// What the run had to do without, by the step's label.
+    #[serde(default)]
+    absent: BTreeMap<String, Absence>,
 }
 
 const RECORD: &str = ".finished.json";
@@ -59,10 +63,19 @@ pub fn is_current(finished: &Finished) -> bool {
     MAKERS.is_empty() || current(&finished.planned.out, fingerprint(finished))
 }
 
+fn read(out: &Path) -> Option<Written> {
+    serde_json::from_slice(&std::fs::read(out.join(RECORD)).ok()?).ok()
+}
+
+/// The steps that gave nothing in the last run that came to its end here, by label, each with the reason; not those that
+/// were not run because of them.
+pub fn absent(out: &Path) -> BTreeMap<String, Absence> {
+    read(out).map(|written| written.absent).unwrap_or_default()
+}
+
 fn current(out: &Path, fingerprint: Digest) -> bool {
-    let read = || serde_json::from_slice::<Written>(&std::fs::read(out.join(RECORD)).ok()?).ok();
     let whole = |(file, digest): (&String, &Digest)| matches!(Digest::of_file(&out.join(file)), Ok((found, _)) if found == *digest);
-    read().is_some_and(|written| written.fingerprint == fingerprint && written.files.iter().all(whole))
+    read(out).is_some_and(|written| written.fingerprint == fingerprint && written.files.iter().all(whole))
 }
 
 /// Writes the files that are missing, changed or outdated.
@@ -73,11 +86,25 @@ fn current(out: &Path, fingerprint: Digest) -> bool {
 /// # Errors
 /// If one cannot be made or written.
 pub fn write(finished: &Finished) -> anyhow::Result<Vec<PathBuf>> {
-    if is_current(finished) {
-        return Ok(Vec::new());
-    }
-    let out = &finished.planned.out;
-    let mut written = Written { fingerprint: fingerprint(finished), files: BTreeMap::new() };
+    if is_current(finished) { Ok(Vec::new()) } else { make(finished) }
+}
+
+/// Writes all the files.
+///
+/// # Returns
+/// Their paths.
+///
+/// # Errors
+/// If one cannot be made or written.
+pub fn make(finished: &Finished) -> anyhow::Result<Vec<PathBuf>> {
+    let Finished { planned: Planned { out, graph, .. }, nodes, .. } = finished;
+    let absent = graph.ids().filter_map(|id| match nodes.get(id.0)? {
+        NodeOutcome::Absent(absence @ (Absence::Failed(_) | Absence::Lacking(_))) => {
+            Some((graph.node(id).step.label(), absence.clone()))
+        }
+        _ => None,
+    });
+    let mut written = Written { fingerprint: fingerprint(finished), files: BTreeMap::new(), absent: absent.collect() };
     let mut paths = Vec::new();
     for make in MAKERS {
         for (name, bytes) in make(finished)? {
@@ -135,8 +162,12 @@ mod tests {
         assert!(!current(out, one));
         std::fs::write(out.join("report.html"), "told").unwrap();
         let files = BTreeMap::from([("report.html".to_owned(), Digest::of(b"told"))]);
-        std::fs::write(out.join(RECORD), serde_json::to_vec(&Written { fingerprint: one, files }).unwrap()).unwrap();
+        let lacking = BTreeMap::from([("fetch words.zip".to_owned(), Absence::Lacking("asks who you are".into()))]);
+        let written = Written { fingerprint: one, files, absent: lacking.clone() };
+        assert!(absent(out).is_empty());
+        std::fs::write(out.join(RECORD), serde_json::to_vec(&written).unwrap()).unwrap();
         assert!(current(out, one) && !current(out, other));
+        assert_eq!(absent(out), lacking);
         std::fs::write(out.join("report.html"), "edited").unwrap();
         assert!(!current(out, one));
         std::fs::remove_file(out.join("report.html")).unwrap();

@@ -6,10 +6,11 @@ mod outputs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use serde::Serialize;
 
-use super::finish::{Files, Finished};
+pub use self::gather::outcomes;
+pub use self::outputs::results;
+use super::finish::{self, Files, Finished};
 use super::{Global, Project};
 use crate::interrupt::Interrupt;
 use crate::report::{html, latex};
@@ -38,7 +39,7 @@ struct Made {
     missing: Vec<html::Failure>,
 }
 
-/// Makes the report from what the store holds.
+/// Makes the report, and what stands beside it, from what the store holds.
 ///
 /// # Errors
 /// If the suite has no results yet, or a file cannot be written.
@@ -46,16 +47,11 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let project = Project::find(global)?;
     let engine = project.engine(global, device, Interrupt::default())?;
     let planned = project.planned(global, &args.suite, &engine.interrupt)?;
-    let nodes = gather::outcomes(&engine, &planned.graph);
+    let nodes = outcomes(&engine, &planned);
     let finished = Finished { project: &project, global, planned: &planned, engine: &engine, nodes: &nodes };
-    let report = gather::gather(&finished)?;
-    let mut written = Vec::new();
-    for (name, bytes) in made(&finished, &report)? {
-        let path = planned.out.join(name);
-        engine.store.write_file(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
-        written.push(path);
-    }
-    let made = Made { suite: planned.suite.name.clone(), written, missing: report.failures };
+    // Claims and provenance stand beside the report and are named in it: one is never older than the other.
+    let written = finish::make(&finished)?;
+    let made = Made { suite: planned.suite.name.clone(), written, missing: gather::failures(&finished) };
     match args.json {
         true => super::print_json(&made)?,
         false => super::print(&told(&made))?,
@@ -68,14 +64,11 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
 /// # Errors
 /// If the results cannot be read, or a template is malformed.
 pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    made(finished, &gather::gather(finished)?)
-}
-
-fn made(finished: &Finished, report: &html::Report) -> anyhow::Result<Files> {
+    let report = gather::gather(finished)?;
     let templates = finished.project.templates(finished.global);
     Ok(vec![
-        ("report.html".to_owned(), html::page(report, &templates)?.into_bytes()),
-        ("report.tex".to_owned(), latex::document(report, &templates)?.into_bytes()),
+        ("report.html".to_owned(), html::page(&report, &templates)?.into_bytes()),
+        ("report.tex".to_owned(), latex::document(&report, &templates)?.into_bytes()),
     ])
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::finish::{self, Finished};
-use super::{Global, Planned, Project};
+use super::{Global, Planned, Project, claims};
 use crate::engine::display::{Display, Style, seconds};
 use crate::engine::graph::{Graph, NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Observer, Outcome};
@@ -21,7 +21,7 @@ use crate::store::{DamagedOutput, Output};
 pub struct Args {
     /// The suite: the name of a file in `experiments/`, without `.toml`
     suite: String,
-    /// Start nothing if data is lacking that only a person can get
+    /// Fetch everything first, and start nothing else unless all of it came
     #[arg(long)]
     strict: bool,
     /// Print a summary as JSON on standard output
@@ -95,8 +95,13 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let project = Project::find(global)?;
     let engine = project.engine(global, device, stop_on_signals()?)?;
     let planned = project.planned(global, &args.suite, &engine.interrupt)?;
+    if claims::are_made(&project) {
+        // Better now than after days.
+        claims::load(&project)?;
+    }
     if args.strict {
         refuse_lacking(&engine, &planned)?;
+        fetch_all(global, &engine, &planned.graph)?;
     }
     let (mut outcome, mut written) = carry_out(global, &project, &engine, &planned, &|_| true)?;
     let mut damaged = BTreeSet::new();
@@ -154,6 +159,35 @@ fn refuse_lacking(engine: &Engine, planned: &Planned) -> anyhow::Result<()> {
     let told: Vec<String> = lacking.iter().map(|(archive, what)| format!("{archive}: {what}")).collect();
     Err(errors::lacking(
         format!("{} is not complete, and nothing was started:\n  {}", planned.suite.name, told.join("\n  ")),
+        "without --strict everything else is run, and what is lacking is shown as —",
+    ))
+}
+
+/// # Errors
+/// If something cannot be fetched, whether it failed or is refused to whoever asks; what came is kept.
+fn fetch_all(global: &Global, engine: &Engine, graph: &Graph) -> anyhow::Result<()> {
+    let states = engine.survey(graph);
+    let is_open = |id: &NodeId| graph.node(*id).step.kind() == Kind::Fetch && !matches!(states[id.0], State::Done(..));
+    let wanted: Vec<NodeId> = graph.ids().filter(is_open).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let display = Display::new(wanted.len(), if global.quiet { Style::Quiet } else { Style::Automatic });
+    let outcome = engine.run(graph, &wanted, &[], &Shown(&display), &crate::steps::execute);
+    display.finish();
+    if outcome.interrupted {
+        return Err(errors::interrupted());
+    }
+    let (failed, lacking): (Vec<_>, Vec<_>) = (outcome.failures().collect(), outcome.lacking().collect());
+    let class = match (failed.is_empty(), lacking.is_empty()) {
+        (true, true) => return Ok(()),
+        (true, false) => Class::Lacking,
+        (false, _) => Class::Failed,
+    };
+    let told: Vec<&str> = failed.into_iter().chain(lacking).map(|(_, cause)| cause).collect();
+    Err(errors::of_class(
+        class,
+        format!("not everything could be fetched, and nothing else was started:\n  {}", told.join("\n  ")),
         "without --strict everything else is run, and what is lacking is shown as —",
     ))
 }
@@ -273,7 +307,11 @@ fn told(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
         text += "what the steps took, whenever they were computed, added up:\n";
         text += &times(graph, outcome);
     }
-    let files: Vec<&str> = graph.publications.iter().map(|publication| publication.file.as_str()).collect();
+    let is_made = |publication: &&Publication| outcome.action(publication.source.node).is_some();
+    let (made, others): (Vec<_>, Vec<_>) = graph.publications.iter().partition(is_made);
+    let names = |publications: Vec<&Publication>| -> String {
+        publications.iter().map(|publication| publication.file.as_str()).collect::<Vec<_>>().join(", ")
+    };
     if !summary.lacking.is_empty() {
         text += "incomplete: what is lacking has to be got by a person\n";
         for (label, cause) in &summary.lacking {
@@ -281,7 +319,12 @@ fn told(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
         }
     }
     if !summary.interrupted {
-        text += &format!("results in {}: {}\n", summary.out.display(), files.join(", "));
+        let old = others.iter().any(|publication| summary.out.join(&publication.file).exists());
+        text += &format!("results in {}: {}\n", summary.out.display(), names(made));
+        if !others.is_empty() {
+            let old = if old { " (what is there under these names is an earlier run's)" } else { "" };
+            text += &format!("not made: {}{old}\n", names(others));
+        }
         for (what, file) in [("report", "report.html"), ("claims", "claims.md")] {
             let path = summary.out.join(file);
             if path.is_file() {

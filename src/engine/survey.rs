@@ -52,6 +52,19 @@ impl Engine {
     /// Looks every step up in the store, in the order of the graph. Reads records, and the little that steps are accepted
     /// by: milliseconds for hundreds of steps.
     pub fn survey(&self, graph: &Graph) -> Vec<State> {
+        self.survey_without(graph, &BTreeMap::new()).0
+    }
+
+    /// As [`Engine::survey`], taking for absent what an earlier run had to do without, by label, and is not done since: what
+    /// that run then made of the rest is found again.
+    ///
+    /// # Returns
+    /// The states, and the steps that are absent.
+    pub fn survey_without(
+        &self,
+        graph: &Graph,
+        without: &BTreeMap<String, Absence>,
+    ) -> (Vec<State>, BTreeMap<NodeId, Absence>) {
         let mut states: Vec<State> = Vec::with_capacity(graph.len());
         let mut absences: BTreeMap<NodeId, Absence> = BTreeMap::new();
         for id in graph.ids() {
@@ -70,11 +83,16 @@ impl Engine {
             match &state {
                 State::Refused(_, _, cause) => drop(absences.insert(id, Absence::Failed(cause.clone()))),
                 State::HeldUp(cause) => drop(absences.insert(id, Absence::NotRun(cause.clone()))),
+                State::Ready(..) | State::Waiting(_) if !without.is_empty() => {
+                    if let Some(absence) = without.get(&graph.node(id).step.label()) {
+                        absences.insert(id, absence.clone());
+                    }
+                }
                 _ => {}
             }
             states.push(state);
         }
-        states
+        (states, absences)
     }
 
     /// The steps that are recorded and whose output was found damaged, and is not there again.

@@ -28,7 +28,7 @@ pub(crate) mod trace;
 use serde::{Deserialize, Serialize};
 
 /// The version of how results are collected, laid out and drawn: part of the keys of collecting and rendering.
-pub const RECIPE: u64 = 7;
+pub const RECIPE: u64 = 8;
 
 /// What results may be called. Results of one kind can never be rendered as the other's: the mark is put into tables and
 /// figures here, not by templates, and looked for in what a template made.

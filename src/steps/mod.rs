@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 
 use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
@@ -232,7 +233,8 @@ impl Absence {
 }
 
 /// Why an input is not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Absence {
     /// Its step failed, for this reason.
     Failed(String),

@@ -36,7 +36,7 @@ fn the_report_works_in_a_browser() {
 fn a_report_is_made_again() {
     let project = Project::new();
     let output = project.run(&["report", "tiny"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         told.contains("the suite `tiny` has no results yet") && told.contains("`seesaw run tiny` makes them"),

@@ -152,9 +152,38 @@ fn what_is_lacking_is_shown_as_a_dash() {
     assert!(table.contains("| — [1] |"), "{table}");
     assert!(table.contains("not run: ") && table.contains("has to be fetched by hand"), "{table}");
     assert!(table.contains("**") || table.contains("±"), "the other dataset has numbers: {table}");
+    // What is looked at afterwards is what that run came to: neither claims nor the report forget what it did without.
+    let page = |project: &Project| std::fs::read_to_string(project.root.join("out/tiny/report.html")).unwrap();
+    let before = (project.results(), page(&project));
+    assert!(before.1.contains("put the file hateful_memes.zip") && !before.1.contains("not run yet"));
+    project.succeed(&["report", "tiny"]);
+    assert!((project.results(), page(&project)) == before);
+    let claims = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/claims.toml");
+    let claims = std::fs::read_to_string(claims).unwrap().replace("[suites.smoke]", "[suites.tiny]");
+    std::fs::write(project.root.join("experiments/claims.toml"), claims).unwrap();
+    let judged = project.succeed(&["claims", "tiny"]);
+    assert!(judged.contains("generality, not the paper's claims"), "{judged}");
     // A table that does not show it is complete.
     assert!(project.run(&["figure", "4", "--suite", "tiny"]).status.success());
     assert_eq!(project.run(&["table", "1", "--suite", "tiny"]).status.code(), Some(3));
+}
+
+/// What a server refuses is known only when it was asked: a strict run asks for everything first, and starts nothing.
+#[test]
+fn a_strict_run_fetches_first() {
+    let place = Place::new(60);
+    std::fs::remove_file(place.archive("hateful_memes.zip")).unwrap();
+    let url = place.server.url();
+    let of = ["--mirror", &url, "--subset", "8", "--seeds", "1"];
+    let run = place.project.run(&[&["run", "paper", "--strict"], &of[..]].concat());
+    let words = told(&run);
+    assert_eq!(run.status.code(), Some(1), "{words}");
+    assert!(words.contains("nothing else was started") && words.contains("cannot fetch hateful_memes.zip"), "{words}");
+    let plan = place.project.succeed(&[&["plan", "paper", "--summary", "--no-estimate"], &of[..]].concat());
+    assert!(!plan.contains("prepare    0 steps") && !place.project.root.join("out").exists(), "{plan}");
+    let done =
+        |kind: &str| plan.lines().find(|line| line.trim_start().starts_with(kind)).unwrap_or_default().to_owned();
+    assert!(done("prepare").contains(" 0 done") && !done("fetch").contains(" 0 done"), "{plan}");
 }
 
 /// A dataset can be looked at: what it holds against its manifest, what was left out and why, a picture.

@@ -4,11 +4,12 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use super::outputs;
+use crate::cli::Planned;
 use crate::cli::doctor::probes::Program;
-use crate::cli::finish::Finished;
+use crate::cli::finish::{self, Finished};
 use crate::datasets::{Split, TaskKind};
 use crate::engine::Engine;
-use crate::engine::graph::{Graph, Node, NodeId};
+use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::engine::survey::State;
 use crate::report::claims;
@@ -25,12 +26,14 @@ use crate::store::{Action, Value};
 /// Why a step that nobody ran is not done.
 const NOT_YET: &str = "not run yet";
 
-/// What became of each step, as far as can be told without running any: done, lacking what only a person can get, after
-/// such a step, or not run yet.
-pub fn outcomes(engine: &Engine, graph: &Graph) -> Vec<NodeOutcome> {
+/// What became of each step, as far as can be told without running any: done, absent as in the last run, lacking what only
+/// a person can get, after such a step, or not run yet.
+pub fn outcomes(engine: &Engine, planned: &Planned) -> Vec<NodeOutcome> {
+    let graph = &planned.graph;
     let lacking: BTreeMap<String, String> = engine.lacking(graph).into_iter().collect();
     let mut outcomes: Vec<NodeOutcome> = Vec::with_capacity(graph.len());
-    for (id, state) in graph.ids().zip(engine.survey(graph)) {
+    let (states, absent) = engine.survey_without(graph, &finish::absent(&planned.out));
+    for (id, state) in graph.ids().zip(states) {
         let node = graph.node(id);
         let here = is::<Fetch>(node).and_then(|fetch| lacking.get(&fetch.archive.name));
         let before = || {
@@ -39,11 +42,10 @@ pub fn outcomes(engine: &Engine, graph: &Graph) -> Vec<NodeOutcome> {
                 _ => None,
             })
         };
-        let outcome = match (state, here) {
-            (State::Done(key, action), _) => NodeOutcome::Done(key, action),
-            (State::Refused(_, _, cause), _) => NodeOutcome::Absent(Absence::Failed(cause)),
-            (State::HeldUp(cause), _) => NodeOutcome::Absent(Absence::NotRun(cause)),
-            (_, Some(cause)) => NodeOutcome::Absent(Absence::Lacking(cause.clone())),
+        let outcome = match (state, absent.get(&id), here) {
+            (State::Done(key, action), ..) => NodeOutcome::Done(key, action),
+            (_, Some(absence), _) => NodeOutcome::Absent(absence.clone()),
+            (_, _, Some(cause)) => NodeOutcome::Absent(Absence::Lacking(cause.clone())),
             _ => NodeOutcome::Absent(Absence::NotRun(before().unwrap_or_else(|| NOT_YET.to_owned()))),
         };
         outcomes.push(outcome);
@@ -83,10 +85,10 @@ pub(super) fn nodes<'a>(finished: &'a Finished<'_>) -> impl Iterator<Item = (Nod
 /// The verdicts on the paper's claims; none for a project that states none, or none about this suite.
 fn claims(finished: &Finished, results: &Results) -> anyhow::Result<Option<html::Claims>> {
     let experiments = finished.project.experiments();
-    if !experiments.join(claims::grammar::FILE).is_file() {
+    if !crate::cli::claims::are_made(finished.project) {
         return Ok(None);
     }
-    let stated = claims::Claims::load(&experiments)?;
+    let stated = crate::cli::claims::load(finished.project)?;
     if stated.mapping(&results.suite.suite, results.suite.kind).is_err() {
         return Ok(None);
     }
@@ -201,7 +203,7 @@ fn steps(finished: &Finished) -> Vec<StepTime> {
 }
 
 /// What is not there, with the steps that were not done because of it: the first causes, each once.
-fn failures(finished: &Finished) -> Vec<Failure> {
+pub fn failures(finished: &Finished) -> Vec<Failure> {
     let mut failures: Vec<(String, Failure)> = Vec::new();
     for (id, node) in nodes(finished) {
         let Some(NodeOutcome::Absent(absence)) = finished.nodes.get(id.0) else { continue };

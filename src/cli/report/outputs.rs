@@ -50,15 +50,18 @@ fn collected(finished: &Finished, source: &Source) -> anyhow::Result<Option<(Res
 /// The results of the whole suite.
 ///
 /// # Errors
-/// If there are none.
+/// A usage error if there are none.
 pub fn results(finished: &Finished) -> anyhow::Result<Results> {
     let planned = finished.planned;
     let published = planned.graph.publications.iter().find(|publication| publication.file == "results.json");
     let source = &published.context("the suite publishes no results")?.source;
     let found = collected(finished, source)?.ok_or_else(|| {
-        errors::failed(
+        errors::usage(
             format!("the suite `{}` has no results yet", planned.suite.name),
-            format!("`seesaw run {}` makes them, and the report with them", planned.suite.name),
+            format!(
+                "`seesaw run {}` makes them, and the report with them; what is done of it is kept",
+                planned.suite.name
+            ),
         )
     })?;
     Ok(found.0)

@@ -1,11 +1,12 @@
 //! The grammar of `experiments/claims.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::assertion::Assertion;
 use crate::errors;
 use crate::report::SuiteKind;
 use crate::report::quantity::Quantity;
@@ -126,6 +127,40 @@ impl Claims {
         Ok(file)
     }
 
+    /// Looks whether all methods and datasets are known, so that a slip of the pen is no claim that was never run.
+    ///
+    /// # Errors
+    /// A usage error that names the claim, the name and those that are near.
+    pub fn check_names(&self, methods: &BTreeSet<String>, datasets: &BTreeSet<String>) -> anyhow::Result<()> {
+        let check = |place: &str, what: &str, name: &str, known: &BTreeSet<String>| {
+            if known.contains(name) {
+                return Ok(());
+            }
+            let near = errors::nearest(name, known.iter().map(String::as_str));
+            let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            Err(errors::usage(
+                format!("experiments/{FILE}: {place}: there is no {what} `{name}`"),
+                format!("{near}Known: {}", known.join(", ")),
+            ))
+        };
+        self.compared.iter().try_for_each(|name| check("`compared`", "method", name, methods))?;
+        for (suite, mapping) in &self.suites {
+            let names = mapping.datasets.iter().flat_map(|(papers, ours)| [papers, ours]);
+            names.into_iter().try_for_each(|name| check(&format!("[suites.{suite}]"), "dataset", name, datasets))?;
+        }
+        for claim in &self.claims {
+            let place = format!("claim `{}`", claim.id);
+            claim.datasets.iter().try_for_each(|name| check(&place, "dataset", name, datasets))?;
+            for Assertion { greater, smaller, .. } in super::assertion::of(claim, &self.compared) {
+                for side in [Some(greater), smaller].into_iter().flatten() {
+                    check(&place, "method", &side.method, methods)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Which dataset of a suite stands for which of the paper's; none if the suite is one of the paper's own, where each
     /// stands for itself.
     ///
@@ -149,6 +184,31 @@ mod tests {
 
     fn committed() -> String {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments").join(FILE)).unwrap()
+    }
+
+    #[test]
+    fn unknown_names_are_told() {
+        let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<String>>();
+        let methods =
+            set(&["baseline", "mslr", "ogm-ge", "agm", "balgrad", "balgrad-reweighting", "balgrad-projection"]);
+        let datasets = set(&["food101", "hateful-memes", "mm-imdb", "emoji-subgroup", "emoji-match", "emoji-words"]);
+        Claims::parse(&committed()).unwrap().check_names(&methods, &datasets).unwrap();
+        for (from, to, told) in [
+            ("\"agm\"", "\"agmm\"", "there is no method `agmm`"),
+            (
+                "datasets = [\"food101\"]",
+                "datasets = [\"food10\"]",
+                "claim `both-parts-beat-each`: there is no dataset `food10`",
+            ),
+            ("\"emoji-match\"", "\"emoji-mtch\"", "[suites.smoke]: there is no dataset `emoji-mtch`"),
+        ] {
+            let text = committed();
+            assert!(text.contains(from), "{from}");
+            let error =
+                Claims::parse(&text.replacen(from, to, 1)).unwrap().check_names(&methods, &datasets).unwrap_err();
+            assert!(error.to_string().contains(told), "{to}: {error}");
+            assert!(errors::hint_of(&error).unwrap().starts_with("did you mean"), "{error:?}");
+        }
     }
 
     #[test]

@@ -5,8 +5,19 @@ use super::verdict::{probability, short};
 use super::{Check, Judgement, Judgements};
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::escape::markdown;
+use crate::report::html::words::several;
 
 impl Judgements {
+    /// The content of `claims.json` and `claims.md`.
+    ///
+    /// # Errors
+    /// None that a caller can cause.
+    pub fn files(&self) -> anyhow::Result<[Vec<u8>; 2]> {
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        Ok([json, self.markdown().into_bytes()])
+    }
+
     /// As Markdown: a table of verdicts, then the comparisons behind each.
     pub fn markdown(&self) -> String {
         let mut text = format!("# Claims: {}\n\n", markdown(&self.suite));
@@ -64,8 +75,8 @@ impl Judgements {
             self.standing.iter().map(|(papers, ours)| format!("{ours} stands for {papers}")).collect();
         let standing = if standing.is_empty() { String::new() } else { format!("Here {}. ", standing.join(", ")) };
         format!(
-            "{standing}{} seeds; significant below {} after {}; the smallest difference worth the name is {} points, {} of a cosine.",
-            self.seeds.len(),
+            "{standing}{}; significant below {} after {}; the smallest difference worth the name is {} points, {} of a cosine.",
+            several(self.seeds.len() as u64, "seed"),
             self.alpha,
             self.family,
             self.smallest_effect.points,

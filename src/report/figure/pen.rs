@@ -68,7 +68,11 @@ impl Pen {
         Pen { dash: None, ..self }
     }
 
+    /// A bar between two corners; one without height or width shows nothing.
     pub fn bar(&self, area: &Area<'_>, low: (i32, i32), high: (i32, i32)) -> Drawn {
+        if low.0 == high.0 || low.1 == high.1 {
+            return Ok(());
+        }
         Ok(area.draw(&Rectangle::new([low, high], self.colour.filled()))?)
     }
 
