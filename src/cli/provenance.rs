@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::doctor::probes::{answer, features};
 use super::finish::Finished;
 use super::project::BUILT_WITH_CUDA;
-use super::{Planned, Project};
+use super::{Global, Planned, Project, claims};
 use crate::engine::graph::Graph;
 use crate::experiments::{DatasetPlan, Suite};
 use crate::manifests::{Manifest, lock};
@@ -41,12 +41,13 @@ pub fn files(finished: &Finished<'_>) -> anyhow::Result<Vec<(String, Vec<u8>)>> 
             title: suite.title.clone(),
             kind: suite.kind,
             seeds: suite.seeds.clone(),
+            seeds_asked: global.seeds.is_some(),
             subset: suite.subset,
             mirror: global.mirror.is_some(),
         },
         program: program(&project.root),
         machine: machine(engine),
-        sources: sources(project, suite, &used, graph, global.mirror.is_some())?,
+        sources: sources(project, global, suite, &used, graph)?,
         materials: used.iter().map(|manifest| material(manifest)).collect(),
         recipes: recipes(suite),
         steps: record::steps(graph, nodes),
@@ -129,6 +130,9 @@ pub fn fingerprint(finished: &Finished<'_>) -> String {
 /// The project's files that a plan is made from, but for templates: relative to the project.
 fn project_files(project: &Project, suite: &Suite, used: &[&Manifest]) -> Vec<String> {
     let mut files = vec![format!("experiments/{}.toml", suite.name)];
+    // Verdicts follow from results and these.
+    let judged_by = claims::SOURCES.into_iter().filter(|name| project.experiments().join(name).is_file());
+    files.extend(judged_by.map(|name| format!("experiments/{name}")));
     for manifest in used {
         files.push(format!("data-manifests/{}.json", manifest.name));
         if lock::path(&project.manifests(), &manifest.name).exists() {
@@ -142,13 +146,15 @@ fn project_files(project: &Project, suite: &Suite, used: &[&Manifest]) -> Vec<St
 /// longer the same has no digest.
 fn sources(
     project: &Project,
+    global: &Global,
     suite: &Suite,
     used: &[&Manifest],
     graph: &Graph,
-    mirror: bool,
 ) -> anyhow::Result<Vec<SourceFile>> {
+    let mirror = global.mirror.is_some();
+    let asked = |found: Suite| found.on_trial(suite.subset, mirror).with_seeds(global.seeds.as_ref());
     let same_suite = Suite::load(&project.experiments(), &suite.name)
-        .is_ok_and(|found| format!("{:?}", found.on_trial(suite.subset, mirror)) == format!("{suite:?}"));
+        .is_ok_and(|found| format!("{:?}", asked(found)) == format!("{suite:?}"));
     // A mirror's manifests stand in for those of the project, whose files are told all the same.
     let same_manifest = |manifest: &Manifest| {
         let path = project.manifests().join(format!("{}.json", manifest.name));

@@ -152,8 +152,8 @@ fn repeat(
         ));
     }
     take_over_archives(global, &graph, engine)?;
-    let display =
-        Display::new(graph.needed_for(&cells).len(), if global.quiet { Style::Quiet } else { Style::Automatic });
+    let steps = graph.needed_for(&rerun::wanted(&graph, &cells)).len();
+    let display = Display::new(steps, if global.quiet { Style::Quiet } else { Style::Automatic });
     let vector_instructions = features();
     let rerun = Rerun {
         bundle,

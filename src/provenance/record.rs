@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! schema      the version of this layout
-//! suite       name, title, kind, seeds; the subset and whether a mirror was used, for trials
+//! suite       name, title, kind, seeds and whether they were asked for in place of its own; the subset and
+//!             whether a mirror was used, for trials
 //! program     version, SHA-256 of the source it was built from, compiler; of the project's folder: commit, changes
 //! machine     of the run that wrote this: system, architecture, device, libtorch, GPU and driver, threads
 //! sources     the files of the project that the suite was planned from, each with its SHA-256
@@ -55,6 +56,9 @@ pub struct Suite {
     pub title: String,
     pub kind: SuiteKind,
     pub seeds: Vec<u64>,
+    /// Whether they were asked for in place of the suite's own.
+    #[serde(default)]
+    pub seeds_asked: bool,
     /// So many samples of each split; none: all.
     pub subset: Option<u32>,
     /// Whether archives came from a mirror with manifests of its own.

@@ -31,7 +31,11 @@ fn packed() -> &'static (Project, PathBuf) {
 }
 
 fn members() -> Members {
-    let file = std::fs::File::open(&packed().1).unwrap();
+    unpacked(&packed().1)
+}
+
+fn unpacked(bundle: &Path) -> Members {
+    let file = std::fs::File::open(bundle).unwrap();
     let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(file));
     let member = |entry: Result<tar::Entry<'_, _>, _>| {
         let mut entry: tar::Entry<'_, flate2::read::GzDecoder<std::fs::File>> = entry.unwrap();
@@ -227,6 +231,48 @@ fn a_bundle_is_packed_the_same_and_checked_elsewhere() {
             && said.ends_with("nothing differs in what was compared; what was not is named above\n"),
         "{said}"
     );
+}
+
+/// With other seeds than the suite's, and with claims: what was asked for is planned again, and the claims are judged again.
+#[test]
+fn a_run_with_other_seeds_and_claims_is_checked() {
+    let project = Project::new();
+    let claims =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/claims.toml")).unwrap();
+    let claims = claims.replace("[suites.smoke]", "[suites.tiny]");
+    // The only dataset stands for all three.
+    let claims = ["emoji-match", "emoji-words"].iter().fold(claims, |text, name| text.replace(name, "emoji-subgroup"));
+    std::fs::write(project.root.join("experiments/claims.toml"), &claims).unwrap();
+    project.succeed(&["run", "tiny", "--seeds", "2"]);
+    let file = project.root.join("sent.tar.gz");
+    let export = ["export", "tiny", "--seeds", "2", "--with", "labels,weights", "--out", file.to_str().unwrap()];
+    project.succeed(&export);
+    let good = unpacked(&file);
+    assert!(good.contains_key("project/experiments/claims.toml") && good.contains_key("out/claims.json"));
+    let output = verify(&good, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(told(&output).contains("ok       verdicts on claims against what is judged again from the results: 2"));
+
+    let mut bad = good.clone();
+    replace(&mut bad, "out/claims.json", "\"undecided\"", "\"reproduced\"");
+    let bad = with_manifest(bad);
+    refused(
+        &bad,
+        &["`out/claims.json` is not the file that the provenance names", "is another one when it is judged again"],
+    );
+
+    // A report that was edited since is not packed as if it were the run's.
+    std::fs::write(project.root.join("out/tiny.seeds-2/report.html"), "all is well").unwrap();
+    let output = project.run(&export);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("report.html is not the one that provenance.json tells of"), "{}", told(&output));
+    // Made again, everything beside it tells the same.
+    std::fs::write(project.root.join("experiments/claims.toml"), claims.replace("points = 0.5", "points = 30"))
+        .unwrap();
+    project.succeed(&["report", "tiny", "--seeds", "2"]);
+    project.succeed(&export);
+    let output = verify(&unpacked(&file), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
 }
 
 /// Whatever somebody does to a bundle is told by name, also if the manifest says otherwise.

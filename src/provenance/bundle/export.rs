@@ -125,11 +125,16 @@ impl Export<'_> {
             {
                 return Err(self.again(format_args!("{} is not what `{}` gave", path.display(), published.step)));
             }
+            if provenance.reports.iter().any(|report| report.file == name && report.sha256 != sha256) {
+                let told = record::FILE;
+                return Err(self.again(format_args!("{} is not the one that {told} tells of", path.display())));
+            }
             members.content.insert(format!("out/{name}"), (Member::File(path), Output { sha256, size }));
         }
-        let missing = provenance.files.iter().find(|file| !members.content.contains_key(&format!("out/{}", file.file)));
-        match missing {
-            Some(file) => Err(self.again(format_args!("{} is missing", self.out.join(&file.file).display()))),
+        let files = provenance.files.iter().map(|file| &file.file);
+        let mut files = files.chain(provenance.reports.iter().map(|report| &report.file));
+        match files.find(|file| !members.content.contains_key(&format!("out/{file}"))) {
+            Some(file) => Err(self.again(format_args!("{} is missing", self.out.join(file).display()))),
             None => Ok(()),
         }
     }

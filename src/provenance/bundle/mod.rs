@@ -6,7 +6,8 @@
 //! ```text
 //! bundle.json                     the manifest: what this is, SHA-256 and size of every member, what was left out and why
 //! out/…                           the suite's folder under out/: results, tables, figures, report, provenance
-//! project/experiments/SUITE.toml  the suite, the manifests and templates that it was planned from
+//! project/experiments/SUITE.toml  the suite, the manifests and templates that it was planned from; the claims and the
+//!                                 paper's numbers that it was judged by
 //! project/data-manifests/…
 //! project/templates/…
 //! store/actions/3f/3f9a….json     the record of every step: ingredients of its key, outputs by digest

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::key::{self, Inputs};
 use crate::engine::plan;
-use crate::experiments::Suite;
+use crate::experiments::{Seeds, Suite};
 use crate::manifests::{self, Manifest};
 use crate::provenance::Provenance;
 use crate::provenance::record::{Environment, Status};
@@ -27,6 +27,8 @@ pub fn build(
     let project = bundle.project();
     let suite = Suite::load(&project.join("experiments"), &provenance.suite.name)?;
     let suite = suite.on_trial(provenance.suite.subset, provenance.suite.mirror);
+    let asked = provenance.suite.seeds_asked.then(|| Seeds(provenance.suite.seeds.clone()));
+    let suite = suite.with_seeds(asked.as_ref());
     let mut manifests = manifests::load_all(&project.join("data-manifests"))?;
     overlay(&mut manifests)?;
     plan::build(&suite, &manifests, &Templates(vec![project.join("templates")]))

@@ -114,6 +114,14 @@ pub fn choose(graph: &Graph, provenance: &Provenance, count: usize, seed: u64) -
     cells
 }
 
+/// What is repeated of cells: their trainings and evaluations.
+pub fn wanted(graph: &Graph, cells: &[NodeId]) -> Vec<NodeId> {
+    let evaluations = cells.iter().flat_map(|cell| graph.users(*cell));
+    let mut wanted: Vec<NodeId> = evaluations.filter(|id| graph.node(*id).step.kind() == Kind::Evaluate).collect();
+    wanted.extend(cells);
+    wanted
+}
+
 /// What is repeated, and with what.
 pub struct Rerun<'a> {
     pub bundle: &'a Bundle,
@@ -134,10 +142,7 @@ impl Rerun<'_> {
     /// If something is lacking that only a person can get, or a stop was asked for.
     pub fn run(&self, cells: &[NodeId]) -> anyhow::Result<Repetition> {
         let label = |id: NodeId| self.graph.node(id).step.label();
-        let evaluations = cells.iter().flat_map(|cell| self.graph.users(*cell));
-        let mut wanted: Vec<NodeId> =
-            evaluations.filter(|id| self.graph.node(*id).step.kind() == Kind::Evaluate).collect();
-        wanted.extend(cells);
+        let wanted = wanted(self.graph, cells);
         let outcome = self.engine.run(self.graph, &wanted, &[], self.observer, &crate::steps::execute);
         if outcome.interrupted {
             return Err(errors::interrupted());

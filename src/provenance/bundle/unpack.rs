@@ -10,6 +10,7 @@ use super::{MANIFEST, MOST_MANIFEST, Manifest, SCHEMA};
 use crate::archives::{Archive, Content};
 use crate::errors;
 use crate::interrupt::Interrupt;
+use crate::report::reference;
 use crate::store::{Digest, Output, Store};
 
 /// A bundle in a folder of this machine: the members that are what the manifest says, under their names.
@@ -114,7 +115,7 @@ fn has_place(name: &str) -> bool {
     let hex = |text: &str| text.parse::<Digest>().is_ok();
     match parts.as_slice() {
         ["out", rest @ ..] => !rest.is_empty() && rest.iter().all(|part| !part.starts_with('.')),
-        ["project", "experiments", file] => file.ends_with(".toml"),
+        ["project", "experiments", file] => file.ends_with(".toml") || *file == reference::FILE,
         ["project", "data-manifests", file] => file.ends_with(".json"),
         ["project", "templates", file] => file.ends_with(".j2"),
         ["store", "actions", shard, file] => {
@@ -166,6 +167,7 @@ mod tests {
             "out/results.json".to_owned(),
             "out/figures/a.svg".to_owned(),
             "project/experiments/smoke.toml".to_owned(),
+            "project/experiments/reference.json".to_owned(),
             format!("store/objects/{shard}/{digest}"),
             format!("store/actions/{shard}/{digest}.json"),
         ] {
@@ -176,6 +178,7 @@ mod tests {
             "out/.finished.json".to_owned(),
             "project/src/main.rs".to_owned(),
             "project/experiments/deep/smoke.toml".to_owned(),
+            "project/experiments/other.json".to_owned(),
             format!("store/objects/00/{digest}"),
             format!("store/objects/{digest}"),
             format!("store/latest/{shard}/{digest}"),

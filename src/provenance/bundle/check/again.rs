@@ -100,7 +100,7 @@ fn compare_key(recorded: &Recorded<'_>, id: NodeId, provenance: &Provenance, che
 }
 
 /// A difference from what this program would plan: a problem, unless another version of the program packed the bundle.
-fn other_program(check: &mut Check, provenance: &Provenance, what: String) {
+pub(super) fn other_program(check: &mut Check, provenance: &Provenance, what: String) {
     match provenance.program.source_sha256 == env!("SEESAW_SOURCE_SHA256") {
         true => check.problems.push(what),
         false => check.unchecked.push(format!("{what} (the run was made by another version of this program)")),

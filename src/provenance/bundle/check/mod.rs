@@ -4,6 +4,7 @@
 
 mod again;
 mod records;
+mod verdicts;
 
 use std::collections::BTreeMap;
 
@@ -67,6 +68,7 @@ pub fn check(bundle: &Bundle, interrupt: &Interrupt) -> anyhow::Result<Vec<Check
     interrupt.check()?;
     checks.extend(again::plan_and_reports(bundle, &provenance, interrupt)?);
     checks.push(again::predictions(bundle, &provenance, interrupt)?);
+    checks.extend(verdicts::verdicts(bundle, &provenance)?);
     Ok(checks)
 }
 

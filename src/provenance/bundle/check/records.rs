@@ -129,6 +129,14 @@ pub(super) fn files(bundle: &Bundle, provenance: &Provenance, actions: &Actions)
             check.problems.push(format!("`{name}` is not what `{}` gave", file.step));
         }
     }
+    for report in &provenance.reports {
+        check.examined += 1;
+        let name = format!("out/{}", report.file);
+        let member = bundle.manifest.members.get(&name);
+        if member.is_none_or(|member| (member.sha256, member.size) != (report.sha256, report.size)) {
+            check.problems.push(format!("`{name}` is not the file that the provenance names"));
+        }
+    }
     let published = |name: &str| provenance.files.iter().any(|file| file.file == name);
     let others = bundle.manifest.members.keys().filter_map(|name| name.strip_prefix("out/"));
     for name in others.filter(|name| !published(name)) {
