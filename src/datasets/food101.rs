@@ -39,7 +39,7 @@ pub(super) const READER: Reader = Reader {
     task: TaskKind::Multiclass,
     metric: Metric::Accuracy,
     unit: Unit::Sample,
-    recipe: 2,
+    recipe: 3,
     options: |given| given.try_into().map(DatasetOptions::Food101),
     read,
 };

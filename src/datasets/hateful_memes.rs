@@ -30,7 +30,7 @@ pub(super) const READER: Reader = Reader {
     task: TaskKind::Binary,
     metric: Metric::Accuracy,
     unit: Unit::Sample,
-    recipe: 1,
+    recipe: 2,
     options: |given| given.try_into().map(DatasetOptions::HatefulMemes),
     read,
 };

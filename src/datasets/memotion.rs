@@ -41,7 +41,7 @@ pub(super) const READER: Reader = Reader {
     task: TaskKind::Multiclass,
     metric: Metric::F1Macro,
     unit: Unit::Sample,
-    recipe: 1,
+    recipe: 2,
     options: |given| given.try_into().map(DatasetOptions::Memotion),
     read,
 };

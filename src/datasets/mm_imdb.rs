@@ -56,7 +56,7 @@ pub(super) const READER: Reader = Reader {
     task: TaskKind::Multilabel,
     metric: Metric::F1Macro,
     unit: Unit::Sample,
-    recipe: 1,
+    recipe: 2,
     options: |given| given.try_into().map(DatasetOptions::MmImdb),
     read,
 };

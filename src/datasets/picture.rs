@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) const MOST_PIXELS: u64 = 178_956_970;
 /// The longest side, in pixels: as long as JPEG can have it.
 const LONGEST_SIDE: u32 = 65_535;
+/// How many times as long as its shorter side a picture's longer one may be. Encoders that resize the shorter side and
+/// then cut out the centre would make so narrow a picture larger than any that is decoded. One bound for all of them, so
+/// that which pictures a dataset has depends on no encoder.
+pub(crate) const MOST_RATIO: u32 = 1000;
 
 /// An 8-bit RGB picture, rows from the top, three bytes a pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +82,8 @@ pub enum PictureFault {
     TooManyPixels(u32, u32),
     #[error("the picture declares {0} × {1} pixels, more than {LONGEST_SIDE} on one side")]
     TooLong(u32, u32),
+    #[error("the picture declares {0} × {1} pixels, one side more than {MOST_RATIO} times the other")]
+    TooNarrow(u32, u32),
     #[error("decoding the picture takes too much memory: {0}")]
     TooMuchMemory(String),
     #[error("decoding the picture takes too long: {0}")]
@@ -96,6 +102,7 @@ impl PictureFault {
             PictureFault::Damaged(_) => "damaged",
             PictureFault::TooManyPixels(..) => "more pixels than 178956970",
             PictureFault::TooLong(..) => "too long on one side",
+            PictureFault::TooNarrow(..) => "one side more than 1000 times the other",
             PictureFault::TooMuchMemory(_) => "decoding takes too much memory",
             PictureFault::TooManyScans(_) => "too many scans",
             PictureFault::NotSupported(_) => "format not supported",
@@ -173,6 +180,9 @@ fn check_size(width: u32, height: u32) -> Result<(), PictureFault> {
     }
     if width.max(height) > LONGEST_SIDE {
         return Err(PictureFault::TooLong(width, height));
+    }
+    if width.max(height) > MOST_RATIO.saturating_mul(width.min(height)) {
+        return Err(PictureFault::TooNarrow(width, height));
     }
     Ok(())
 }

@@ -85,6 +85,19 @@ fn bad_pictures_cost_their_samples_alone() {
     }
 }
 
+/// A picture that decodes, and that some encoders could not prepare, costs its sample and no run.
+#[test]
+fn a_line_is_left_out() {
+    let (good, folder, mut line) = (png(), tempfile::tempdir().unwrap(), Vec::new());
+    RgbImage::new(60_000, 1).write_to(&mut Cursor::new(&mut line), ImageFormat::Png).unwrap();
+    let path = folder.path().join("archive.zip");
+    zip(&path, &[("good.png", &good), ("line.png", &line)]);
+    let mut data = dataset(&["good.png", "line.png"]);
+    checked(path, &mut data, &folder.path().join("pack"), &Interrupt::default()).unwrap();
+    assert_eq!(data.dropped, [("picture: one side more than 1000 times the other".to_owned(), 1)].into());
+    assert_eq!(data.splits[&Split::Train].pictures.len(), 1);
+}
+
 /// A member whose checksum is wrong counts as a bad picture.
 #[test]
 fn a_damaged_member_is_left_out() {

@@ -207,6 +207,23 @@ fn a_side_may_not_be_endless() {
     assert_eq!(decode(&png, Decoding::PILLOW), Err(PictureFault::TooLong(70_000, 1)));
 }
 
+/// A line is refused with a reason; a strip that any encoder can resize is a picture.
+#[test]
+fn a_picture_may_not_be_a_line() {
+    let png = |width: u32, height: u32| {
+        let mut png = Vec::new();
+        image::RgbImage::new(width, height).write_to(&mut Cursor::new(&mut png), ImageFormat::Png).unwrap();
+        png
+    };
+    for (width, height) in [(60_000, 1), (1, 1001)] {
+        assert_eq!(decode(&png(width, height), Decoding::PILLOW), Err(PictureFault::TooNarrow(width, height)));
+    }
+    assert_eq!(reason(&png(1, 1001)), format!("one side more than {MOST_RATIO} times the other"));
+    for (width, height) in [(1000, 1), (2, 2000), (1, 1)] {
+        assert!(decode(&png(width, height), Decoding::PILLOW).is_ok());
+    }
+}
+
 /// Colours under transparency are kept or covered, as asked.
 #[test]
 fn alpha_is_dropped_or_laid_over_white() {

@@ -175,6 +175,25 @@ fn layouts_differ_in_order_alone() {
     }
 }
 
+/// The narrowest picture that is decoded can be prepared for every encoder.
+#[test]
+fn every_picture_that_is_decoded_can_be_prepared() {
+    let longest = crate::datasets::picture::MOST_RATIO as usize;
+    for preprocess in [
+        Preprocess::lite(1024),
+        Preprocess::vit(224),
+        Preprocess::clip(224),
+        Preprocess::resnet(),
+        Preprocess::resnet_v2(),
+        Preprocess::resnet_microsoft(),
+        Preprocess::blip(384),
+    ] {
+        for (width, height) in [(1, longest), (longest, 1)] {
+            preprocess.geometry(width, height).unwrap();
+        }
+    }
+}
+
 #[test]
 fn pictures_that_cannot_be_prepared_are_errors() {
     let mut slot = vec![0.0; Preprocess::clip(224).values()];

@@ -141,6 +141,9 @@ fn opened(items: &[PictureItem], archives: &Archives) -> anyhow::Result<BTreeMap
 }
 
 /// One picture's values, channels last; the blank picture leaves its slot at 0.
+///
+/// # Errors
+/// If the picture cannot be read, decoded or prepared: names it.
 fn fill(
     item: &PictureItem,
     decoding: Decoding,
@@ -151,8 +154,8 @@ fn fill(
     if let Some(picture) = &item.picture {
         let reader = readers.get_mut(&picture.archive).expect("every picture's archive was opened");
         let bytes = reader.read(&picture.member)?;
-        let decoded = decode(&bytes, decoding).with_context(|| format!("{} in {}", picture.member, picture.archive))?;
-        preprocessor.write(&decoded, Layout::ChannelsLast, slot)?;
+        let decoded = decode(&bytes, decoding).with_context(|| described(item))?;
+        preprocessor.write(&decoded, Layout::ChannelsLast, slot).with_context(|| described(item))?;
     }
     if let Some(noise) = &item.noise {
         noisy::add_in(Layout::ChannelsLast, noise, slot);
