@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::collect::Collector;
 use super::held_out::{self, Percent};
 use super::picture::Decoding;
+use super::rows::{self, Rows};
 use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
 use crate::archives::Archive;
 use crate::errors;
@@ -90,8 +91,8 @@ impl Options {
     }
 }
 
-/// A list: a number, and what belongs to it.
-type List = BTreeMap<u64, String>;
+/// A list: numbers, each once, and what belongs to them.
+type List = Rows<(u64, String)>;
 
 /// What a walk over the archive of pictures finds.
 #[derive(Default)]
@@ -102,6 +103,8 @@ struct Found {
 }
 
 const LISTS: [&str; 4] = ["classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt"];
+/// What to do where there are other lists, or none.
+const LISTS_HINT: &str = "it should be CUB_200_2011.tgz as Caltech has it, with folder `CUB_200_2011`: bring it again";
 
 /// An image as the lists have it.
 struct Image<'a> {
@@ -116,8 +119,8 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     let DatasetOptions::Cub(options) = reading.options else { anyhow::bail!("these are not CUB-200-2011's options") };
     let found = look(reading).context(PICTURES)?;
     let captions = captions(reading).context(CAPTIONS)?;
-    let (classes, images) = images(&found).context(PICTURES)?;
     let mut collector = Collector::default();
+    let (classes, images) = images(&found, &mut collector).context(PICTURES)?;
     let part = |train: bool| images.iter().filter(|image| image.train == train).count() as u64;
     for (what, n) in [("train", part(true)), ("test", part(false)), ("classes", classes.len() as u64)] {
         collector.count(what, n);
@@ -172,7 +175,8 @@ fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
             }
             [.., file] => {
                 if let Some(name) = LISTS.iter().find(|name| *name == file) {
-                    let list = list(&content.read_all(MOST_LIST)?).with_context(|| entry.name.clone())?;
+                    let list = list(&content.read_all(MOST_LIST)?);
+                    list.check(&entry.name, LISTS_HINT)?;
                     anyhow::ensure!(found.lists.insert(name, list).is_none(), "there are two lists {name}");
                 }
             }
@@ -184,50 +188,44 @@ fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
 }
 
 /// Lines of a number and a value, which may hold spaces.
-fn list(text: &[u8]) -> anyhow::Result<List> {
-    let mut list = List::new();
-    for (line, text) in String::from_utf8_lossy(text).lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
+fn list(text: &[u8]) -> List {
+    let mut seen = BTreeSet::new();
+    Rows::of(rows::lines(text).map(|(line, text)| {
+        let text = String::from_utf8_lossy(text);
         let fields = text.trim().split_once(' ').and_then(|(number, value)| Some((number.parse().ok()?, value.trim())));
-        let (number, value) =
-            fields.with_context(|| format!("line {} should be a number and a value, is {text:?}", line + 1))?;
-        let before = list.insert(number, value.to_owned());
-        anyhow::ensure!(before.is_none(), "line {}: there are two lines of number {number}", line + 1);
-    }
-    Ok(list)
+        let row = match fields {
+            None => Err(format!("there should be a number and a value, there is {text:?}")),
+            Some((number, _)) if !seen.insert(number) => Err(format!("there are two lines of number {number}")),
+            Some((number, value)) => Ok((number, value.to_owned())),
+        };
+        (line, row)
+    }))
 }
 
-/// The names of the classes, and the images in the order of their numbers.
-fn images(found: &Found) -> anyhow::Result<(Vec<&str>, Vec<Image<'_>>)> {
-    let lists = |name: &str| {
-        found.lists.get(name).ok_or_else(|| {
-            errors::failed(
-                format!("there is no list `{name}`"),
-                "it should be CUB_200_2011.tgz as Caltech has it, with folder `CUB_200_2011`",
-            )
-        })
+/// The names of the classes, and the images in the order of their numbers; those whose class or part the lists do not say
+/// are counted.
+fn images<'a>(found: &'a Found, collector: &mut Collector) -> anyhow::Result<(Vec<&'a str>, Vec<Image<'a>>)> {
+    let mut list = |name: &str| -> anyhow::Result<BTreeMap<u64, &'a str>> {
+        let list =
+            found.lists.get(name).ok_or_else(|| errors::failed(format!("there is no list `{name}`"), LISTS_HINT))?;
+        list.count_unreadable(collector);
+        Ok(list.read.iter().map(|(number, value)| (*number, value.as_str())).collect())
     };
-    let [classes, paths, labels, division] = LISTS.map(lists);
+    let [classes, paths, labels, division] = LISTS.map(&mut list);
     let (classes, labels, division) = (classes?, labels?, division?);
-    let place: BTreeMap<&str, usize> =
-        classes.keys().zip(0..).map(|(number, place)| (classes[number].as_str(), place)).collect();
+    let place: BTreeMap<&str, usize> = classes.values().copied().zip(0..).collect();
     anyhow::ensure!(place.len() == classes.len(), "classes.txt names a class twice");
     let mut images = Vec::new();
     for (number, path) in paths? {
-        let of = |list: &'_ List, name: &str| {
-            list.get(number).cloned().with_context(|| format!("{name} has no line of image {number} ({path})"))
-        };
-        let label = of(labels, "image_class_labels.txt")?;
-        let class = label.parse().ok().and_then(|number: u64| classes.get(&number));
-        let class =
-            class.with_context(|| format!("image {number} ({path}) is of class {label}, which there is not"))?;
-        let train = match of(division, "train_test_split.txt")?.as_str() {
-            "1" => true,
-            "0" => false,
-            other => anyhow::bail!("train_test_split.txt: image {number} ({path}) should have 0 or 1, has {other}"),
-        };
-        images.push(Image { path, class: place[class.as_str()], train });
+        let class = labels.get(&number).and_then(|label| classes.get(&label.parse().ok()?));
+        let train = division.get(&number).and_then(|part| ["0", "1"].iter().position(|known| known == part));
+        match (class, train) {
+            (None, _) => collector.drop("no class"),
+            (_, None) => collector.drop("neither for training nor for testing"),
+            (Some(class), Some(train)) => images.push(Image { path, class: place[class], train: train == 1 }),
+        }
     }
-    Ok((classes.values().map(String::as_str).collect(), images))
+    Ok((classes.into_values().collect(), images))
 }
 
 /// Captions by the image's name, without blank ones; none where two files have that name, in different folders.

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::collect::Collector;
 use super::held_out::{self, Percent};
 use super::picture::Decoding;
+use super::rows::Rows;
 use super::{Archives, Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
 use crate::archives::Archive;
 use crate::errors;
@@ -104,15 +105,29 @@ const MOST_CHARACTERS: usize = 8192;
 const MOST_TITLES: u64 = 256 << 20;
 const MOST_PAGE: u64 = 16 << 20;
 
+/// What a list with too few or too many columns should have been.
+const LIST_HINT: &str = "each row should have a file, a title and a class: bring the archive again, or correct the list; \
+                         data-manifests/food101.json tells of the archive";
+
+/// A row of a list of titles: file name, text, class.
+type Row = (String, String, String);
+
 /// What a walk over the archive finds. `train` is false for the test folder.
 #[derive(Default)]
 struct Found {
     /// (train, file name) → (class, member).
     pictures: BTreeMap<(bool, String), (String, String)>,
-    /// (train, file name, text, class), in the files' order.
-    titles: Vec<(bool, String, String, String)>,
+    /// (train, rows), in the lists' order.
+    titles: Vec<(bool, Rows<Row>)>,
     /// (class, file name without ending) → text.
     pages: BTreeMap<(String, String), String>,
+}
+
+impl Found {
+    /// The rows that can be read, each with whether it is the training's.
+    fn rows(&self) -> impl Iterator<Item = (bool, &Row)> {
+        self.titles.iter().flat_map(|(train, rows)| rows.read.iter().map(move |row| (*train, row)))
+    }
 }
 
 fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
@@ -133,9 +148,10 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
         let name = if official { format!("official {part} pictures") } else { format!("{part} pictures") };
         collector.count(name, pictures);
         if !official {
-            collector.count(format!("{part} rows"), found.titles.iter().filter(|row| row.0 == train).count() as u64);
+            collector.count(format!("{part} rows"), found.rows().filter(|row| row.0 == train).count() as u64);
         }
     }
+    found.titles.iter().for_each(|(_, rows)| rows.count_unreadable(&mut collector));
     collector.count("classes", classes.len() as u64);
     if !official {
         count_of_classes(&found, &mut collector);
@@ -191,8 +207,8 @@ fn look(reading: &Reading<'_>, text: Text) -> anyhow::Result<Found> {
             }
             [.., file @ ("train_titles.csv" | "test_titles.csv")] if text == Text::Title => {
                 let rows = rows(&content.read_all(MOST_TITLES)?).with_context(|| entry.name.clone())?;
-                let train = *file == "train_titles.csv";
-                found.titles.extend(rows.into_iter().map(|(file, title, class)| (train, file, title, class)));
+                rows.check(&entry.name, LIST_HINT)?;
+                found.titles.push((*file == "train_titles.csv", rows));
             }
             [.., "texts_txt", class, file] => {
                 let name = file.rsplit_once('.').map_or(*file, |(name, _)| name);
@@ -209,25 +225,23 @@ fn look(reading: &Reading<'_>, text: Text) -> anyhow::Result<Found> {
 }
 
 /// Rows of file name, title and class. Some users added a header line to files that have none.
-fn rows(csv: &[u8]) -> anyhow::Result<Vec<(String, String, String)>> {
+fn rows(csv: &[u8]) -> anyhow::Result<Rows<Row>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
     let mut rows = Vec::new();
     for record in reader.byte_records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
-        anyhow::ensure!(
-            record.len() == 3,
-            "line {line} should have 3 columns (file, title, class), has {}",
-            record.len()
-        );
         let field = |i: usize| String::from_utf8_lossy(&record[i]).into_owned();
-        let row = (field(0), field(1), field(2));
-        let header = rows.is_empty() && row.1 == "text" && row.2 == "label";
+        let row = match record.len() {
+            3 => Ok((field(0), field(1), field(2))),
+            n => Err(format!("there should be 3 columns (file, title, class), there are {n}")),
+        };
+        let header = rows.is_empty() && row.as_ref().is_ok_and(|row| row.1 == "text" && row.2 == "label");
         if !header {
-            rows.push(row);
+            rows.push((line, row));
         }
     }
-    Ok(rows)
+    Ok(Rows::of(rows))
 }
 
 type Texts<'a> = BTreeMap<(bool, &'a str), &'a str>;
@@ -247,12 +261,12 @@ fn texts<'a>(found: &'a Found, text: Text, collector: &mut Collector) -> anyhow:
         return Ok(texts);
     }
     anyhow::ensure!(!found.titles.is_empty(), no_texts("title", "Kaggle's layout (`texts/train_titles.csv`)", "page"));
-    for (train, file, title, class) in &found.titles {
-        match found.pictures.get(&(*train, file.clone())) {
+    for (train, (file, title, class)) in found.rows() {
+        match found.pictures.get(&(train, file.clone())) {
             None => collector.drop("row without a picture"),
             Some((folder, _)) if folder != class => collector.drop("row whose class is not its picture's"),
-            Some(_) if texts.contains_key(&(*train, file.as_str())) => collector.drop("second row of a picture"),
-            Some(_) => drop(texts.insert((*train, file.as_str()), title.as_str())),
+            Some(_) if texts.contains_key(&(train, file.as_str())) => collector.drop("second row of a picture"),
+            Some(_) => drop(texts.insert((train, file.as_str()), title.as_str())),
         }
     }
     Ok(texts)

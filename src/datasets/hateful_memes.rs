@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::picture::Decoding;
+use super::rows::{self, Rows};
 use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
 use crate::archives::Archive;
 use crate::errors;
@@ -113,13 +114,20 @@ struct Line {
     text: String,
 }
 
+/// A list: the member it is, and its lines.
+type Lines = (String, Rows<Line>);
+
 /// What a walk over the archive finds.
 #[derive(Default)]
 struct Found {
-    lists: BTreeMap<String, Vec<Line>>,
+    lists: BTreeMap<String, Lines>,
     /// `img/42953.png` → member.
     pictures: BTreeMap<String, String>,
 }
+
+/// What a list should have been.
+const LIST_HINT: &str = "each line should be `{\"id\": …, \"img\": \"img/….png\", \"label\": 0 or 1, \"text\": \"…\"}`: \
+                         bring the archive again, or correct the list";
 
 const LISTS: [&str; 7] = ["train", "dev", "test", "dev_seen", "dev_unseen", "test_seen", "test_unseen"];
 
@@ -129,8 +137,8 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     };
     let found = look(reading).context(ARCHIVE)?;
     let mut collector = Collector::default();
-    for (name, lines) in &found.lists {
-        collector.count(name.clone(), lines.len() as u64);
+    for (name, (_, lines)) in &found.lists {
+        collector.count(name.clone(), lines.read.len() as u64);
     }
     let parts = [
         (Split::Train, list(&found, "train", None)?),
@@ -139,13 +147,14 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     ];
     let mut seen = BTreeSet::new();
     for (split, (name, lines)) in parts {
-        if lines.iter().all(|line| line.label.is_none()) {
+        lines.count_unreadable(&mut collector);
+        if lines.read.iter().all(|line| line.label.is_none()) {
             return Err(errors::failed(
                 format!("{name}.jsonl in {ARCHIVE} has no labels, as phase 1 of the challenge published it"),
                 "bring the archive of phase 2, or choose another list with the dataset's options `validation` and `test`",
             ));
         }
-        for line in lines {
+        for line in &lines.read {
             let id = match &line.id {
                 serde_json::Value::String(id) => id.clone(),
                 other => other.to_string(),
@@ -185,10 +194,10 @@ fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
         let file = entry.name.rsplit('/').next().unwrap_or_default();
         if let Some(name) = file.strip_suffix(".jsonl").filter(|name| LISTS.contains(name)) {
             let text = content.read_all(MOST_LIST)?;
-            let lines = serde_json::Deserializer::from_slice(&text).into_iter::<Line>();
-            let lines = lines.collect::<Result<Vec<_>, _>>().with_context(|| entry.name.clone())?;
+            let line = |line: &[u8]| serde_json::from_slice(line).map_err(|error| rows::why_not_json(&error));
+            let lines = Rows::of(rows::lines(&text).map(|(number, text)| (number, line(text))));
             anyhow::ensure!(
-                found.lists.insert(name.to_owned(), lines).is_none(),
+                found.lists.insert(name.to_owned(), (entry.name.clone(), lines)).is_none(),
                 "there are two lists {name}.jsonl; leave one in place"
             );
         } else if picture_of(&entry.name).starts_with("img/") {
@@ -199,9 +208,10 @@ fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-fn list<'a>(found: &'a Found, name: &str, older: Option<&str>) -> anyhow::Result<(String, &'a [Line])> {
+fn list<'a>(found: &'a Found, name: &str, older: Option<&str>) -> anyhow::Result<(String, &'a Rows<Line>)> {
     for name in [Some(name), older].into_iter().flatten() {
-        if let Some(lines) = found.lists.get(name) {
+        if let Some((member, lines)) = found.lists.get(name) {
+            lines.check(&format!("{member} in {ARCHIVE}"), LIST_HINT)?;
             return Ok((name.to_owned(), lines));
         }
     }

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::collect::Collector;
 use super::held_out::{self, Percent};
 use super::picture::Decoding;
+use super::rows::Rows;
 use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
 use crate::archives::Archive;
 use crate::errors;
@@ -134,6 +135,9 @@ impl Options {
     }
 }
 
+/// What to do about a list that is not the one of the archive.
+const AGAIN: &str = "bring the archive again: its list should have 6,992 rows";
+
 /// A row of the list.
 struct Row {
     image: String,
@@ -146,7 +150,7 @@ struct Row {
 #[derive(Default)]
 struct Found {
     /// The folder of the list of labels, with a `/` at its end, and the list.
-    labels: Option<(String, Vec<Row>)>,
+    labels: Option<(String, Rows<Row>)>,
     /// Members in folders `images`.
     pictures: BTreeSet<String>,
 }
@@ -169,6 +173,8 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     let pictures: BTreeMap<&str, &str> =
         found.pictures.iter().filter_map(|member| Some((member.strip_prefix(&folder)?, member.as_str()))).collect();
     let mut collector = Collector::default();
+    rows.count_unreadable(&mut collector);
+    let rows = rows.read;
     collector.count("rows", rows.len() as u64);
     collector.count("image names", rows.iter().map(|row| &row.image).collect::<BTreeSet<_>>().len() as u64);
     collector.count("pictures", pictures.len() as u64);
@@ -197,6 +203,7 @@ fn look(reading: &Reading<'_>, task: Task) -> anyhow::Result<Found> {
         if file == "labels.csv" {
             let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
             let rows = rows(&content.read_all(MOST_LABELS)?, task).with_context(|| entry.name.clone())?;
+            rows.check(&entry.name, AGAIN)?;
             anyhow::ensure!(
                 found.labels.replace((folder, rows)).is_none(),
                 "there are two lists labels.csv; leave one in place"
@@ -210,7 +217,7 @@ fn look(reading: &Reading<'_>, task: Task) -> anyhow::Result<Found> {
 }
 
 /// The rows of the list, whose columns go by their names.
-fn rows(csv: &[u8], task: Task) -> anyhow::Result<Vec<Row>> {
+fn rows(csv: &[u8], task: Task) -> anyhow::Result<Rows<Row>> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(csv);
     let header: Vec<String> =
         reader.byte_headers()?.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
@@ -224,19 +231,22 @@ fn rows(csv: &[u8], task: Task) -> anyhow::Result<Vec<Row>> {
     for record in reader.byte_records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
-        anyhow::ensure!(
-            record.len() == header.len(),
-            "line {line} should have {} columns, has {}",
-            header.len(),
-            record.len()
-        );
-        let [image, ocr, corrected, label] = columns.map(|at| String::from_utf8_lossy(&record[at]).into_owned());
-        rows.push(Row { image: image.trim().to_owned(), ocr, corrected, label: label.trim().to_owned() });
+        let row = || {
+            let [image, ocr, corrected, label] = columns.map(|at| String::from_utf8_lossy(&record[at]).into_owned());
+            Row { image: image.trim().to_owned(), ocr, corrected, label: label.trim().to_owned() }
+        };
+        let (expected, there) = (header.len(), record.len());
+        let row = if there == expected {
+            Ok(row())
+        } else {
+            Err(format!("there should be {expected} columns, there are {there}"))
+        };
+        rows.push((line, row));
     }
     if rows.is_empty() {
-        return Err(errors::failed("the list has no rows", "bring the archive again: it should have 6,992"));
+        return Err(errors::failed("the list has no rows", AGAIN));
     }
-    Ok(rows)
+    Ok(Rows::of(rows))
 }
 
 /// The rows that have a picture, a text and a label; what is wrong with the others is counted.

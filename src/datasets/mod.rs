@@ -3,7 +3,7 @@
 //! One file per dataset: [`food101`], [`hateful_memes`], [`mm_imdb`], [`memotion`], [`cub`], and [`emoji`], the offline
 //! benchmark. Each reads straight from the archives of its manifest, counts what it finds and what it leaves out, and has a
 //! row in [`READERS`]. `held_out` draws splits that nobody published, [`check`] looks at pictures before samples count on
-//! them, `subset` takes a part for trials.
+//! them, `rows` keeps what can be read of a list, `subset` takes a part for trials.
 
 pub mod check;
 mod collect;
@@ -18,6 +18,7 @@ mod options;
 pub mod picture;
 pub mod preprocess;
 pub mod resize;
+mod rows;
 mod subset;
 
 use std::collections::BTreeMap;

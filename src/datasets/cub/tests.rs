@@ -132,20 +132,38 @@ fn what_an_image_lacks_is_counted() {
     assert_eq!((dataset.found["train"], dataset.found["pictures"]), (8, 11));
 }
 
+/// A line that cannot be read costs the images that it speaks of, and no others.
+#[test]
+fn lines_that_cannot_be_read_are_counted() {
+    let made = |list: &str, from: &str, to: &str| {
+        Made::new(6).change(&format!("CUB_200_2011/{list}"), |text| text.replacen(from, to, 1)).read("").unwrap()
+    };
+    let row = "row that cannot be read";
+    let neither = "neither for training nor for testing";
+    for (list, from, to, dropped, train) in [
+        ("train_test_split.txt", "2 1\n", "2 x\n", &[(neither, 1)][..], 7),
+        ("train_test_split.txt", "2 1\n", "two 1\n", &[(neither, 1), (row, 1)], 7),
+        ("image_class_labels.txt", "2 1\n", "2 7\n", &[("no class", 1)], 7),
+        ("image_class_labels.txt", "2 1\n", "", &[("no class", 1)], 7),
+        ("images.txt", "2 001", "two 001", &[(row, 1)], 7),
+        ("classes.txt", "2 009", "1 009", &[("no class", 6), (row, 1)], 4),
+    ] {
+        let dataset = made(list, from, to);
+        let expected = dropped.iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect();
+        assert_eq!(dataset.dropped, expected, "{list}: {to}");
+        assert_eq!(dataset.found["train"], train, "{list}: {to}");
+    }
+}
+
 #[test]
 fn lists_that_do_not_fit_are_refused() {
     let error = |made: Made| format!("{:#}", made.read("").unwrap_err());
     assert!(error(Made::new(3).without("train_test_split.txt")).contains("there is no list `train_test_split.txt`"));
-    let told = error(Made::new(3).change("train_test_split.txt", |text| text.replace("2 1", "2 x")));
-    assert!(told.contains("image 2 (001.Albatross/Albatross_0002.jpg) should have 0 or 1, has x"), "{told}");
-    let told = error(Made::new(3).change("image_class_labels.txt", |text| text.replace("2 1", "2 7")));
-    assert!(told.contains("image 2") && told.contains("class 7, which there is not"), "{told}");
-    let told = error(Made::new(3).change("image_class_labels.txt", |text| text.replace("2 1\n", "")));
-    assert!(told.contains("image_class_labels.txt has no line of image 2"), "{told}");
-    let told = error(Made::new(3).change("CUB_200_2011/images.txt", |text| text.replace("2 001", "two 001")));
-    assert!(told.contains("images.txt: line 2 should be a number and a value"), "{told}");
-    let told = error(Made::new(3).change("classes.txt", |text| text.replace("2 009", "1 009")));
-    assert!(told.contains("classes.txt: line 2: there are two lines of number 1"), "{told}");
+    let told = error(Made::new(3).change("CUB_200_2011/images.txt", |_| "\none 001.Albatross\n".to_owned()));
+    let expected = "images.txt: none of its rows can be read; line 2: there should be a number and a value";
+    assert!(told.contains(expected), "{told}");
+    let told = error(Made::new(3).change("classes.txt", |text| text.replace("009.Brewer_Blackbird", "001.Albatross")));
+    assert!(told.contains("classes.txt names a class twice"), "{told}");
     let told = error(Made::new(3).without("text_c10"));
     assert!(told.contains("cvpr2016_cub.tar.gz holds no `text_c10/CLASS/IMAGE.txt`"), "{told}");
     let told = Made::new(3).read("validation-percent = 51").unwrap_err().to_string();

@@ -90,8 +90,20 @@ fn kaggles_copy_is_read_and_its_faults_are_counted() {
 fn a_header_that_a_user_added_is_no_row() {
     let plain = kaggle(TRAIN).read("").unwrap();
     assert_eq!(kaggle(&format!("Image_path,text,label\n{TRAIN}")).read("").unwrap(), plain);
-    let error = format!("{:#}", kaggle("tacos_1.jpg,tacos\n").read("").unwrap_err());
-    assert!(error.contains("train_titles.csv") && error.contains("line 1 should have 3 columns"), "{error}");
+}
+
+/// Rows with a column too many or too few cost themselves alone; a list of nothing else is another list.
+#[test]
+fn rows_that_cannot_be_read_are_counted() {
+    let (plain, faulty) = (kaggle(TRAIN).read("").unwrap(), format!("tacos_1.jpg,Fish, tacos,tacos\n{TRAIN}x\n"));
+    let dataset = kaggle(&faulty).read("").unwrap();
+    assert_eq!((&dataset.splits, &dataset.found), (&plain.splits, &plain.found));
+    assert_eq!(dataset.dropped["row that cannot be read"], 2);
+    let error = kaggle("tacos_1.jpg,tacos\n,,,,\n").read("").unwrap_err();
+    let told = format!("{error:#}");
+    assert!(told.contains("texts/train_titles.csv: none of its rows can be read; line 1"), "{told}");
+    assert!(told.contains("3 columns (file, title, class), there are 2"), "{told}");
+    assert!(errors::hint_of(&error).unwrap().contains("correct the list"));
 }
 
 #[test]

@@ -89,7 +89,32 @@ fn splits_that_share_samples_are_refused() {
     }
     let twice: [(&str, &[u8]); 2] = [("a/train.jsonl", b""), ("b/train.jsonl", b"")];
     assert!(format!("{:#}", read(&twice, "").unwrap_err()).contains("two lists train.jsonl"));
-    let broken: [(&str, &[u8]); 1] = [("train.jsonl", b"{\"id\": 1}\n")];
-    let error = format!("{:#}", read(&broken, "").unwrap_err());
-    assert!(error.contains("train.jsonl: missing field `img`"), "{error}");
+}
+
+/// A line of other types, without a text or cut short costs itself alone; a list of nothing else is another list.
+#[test]
+fn lines_that_cannot_be_read_are_counted() {
+    let good = |id: u32| line(id, Some(id % 2), "text");
+    let faulty = good(1).replace("\"label\": 1", "\"label\": \"1\"")
+        + "\n"
+        + &good(2)
+        + &good(3).replace("\"text\"}", "null}")
+        + &good(4)[..20]
+        + "\r\n"
+        + &good(5);
+    let (dev, test) = (good(6), good(7) + "{}\n");
+    let names: Vec<String> = (1..8).map(|id| format!("img/{id:05}.png")).collect();
+    let mut members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), b"png".as_slice())).collect();
+    members.extend([("dev.jsonl", dev.as_bytes()), ("test.jsonl", test.as_bytes()), ("dev_unseen.jsonl", b"{}\n")]);
+    let with = |train: &[u8]| read(&[members.as_slice(), &[("data/train.jsonl", train)]].concat(), "");
+    let dataset = with(faulty.as_bytes()).unwrap();
+    let ids: Vec<&str> = dataset.splits[&Split::Train].samples.iter().map(|sample| sample.id.as_str()).collect();
+    assert_eq!(ids, ["2", "5"]);
+    assert_eq!(dataset.dropped, [("row that cannot be read".to_owned(), 4)].into());
+    assert_eq!((dataset.found["train"], dataset.found["test"]), (2, 1));
+    let error = with(b"\n{\"id\": 1}\n").unwrap_err();
+    let told = format!("{error:#}");
+    assert!(told.contains("data/train.jsonl in hateful_memes.zip: none of its rows can be read"), "{told}");
+    assert!(told.ends_with("line 2: missing field `img`"), "{told}");
+    assert!(errors::hint_of(&error).unwrap().contains("each line should be `{"));
 }

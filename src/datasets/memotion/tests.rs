@@ -136,6 +136,16 @@ fn splits_are_drawn_by_class() {
     assert_eq!(Split::ALL.map(|split| half.splits[&split].samples.len()), [50, 50, 100]);
 }
 
+/// A row with other columns costs itself alone.
+#[test]
+fn a_row_that_cannot_be_read_is_counted() {
+    let rows = format!("0,image_1.jpg,a,b, c,{FUNNY},neutral\n1,image_2.jpg,a,a,{FUNNY},neutral\n");
+    let dataset = with(&rows, &["image_1.jpg", "image_2.jpg"], "").unwrap();
+    assert_eq!(all(&dataset), [("image_2.jpg", ("a", 1))].into());
+    assert_eq!(dataset.dropped, [("row that cannot be read".to_owned(), 1)].into());
+    assert_eq!(dataset.found["rows"], 1);
+}
+
 #[test]
 fn what_is_no_memotion_is_refused() {
     let error = |members: &[(&str, &[u8])]| format!("{:#}", read(members, "").unwrap_err());
@@ -143,7 +153,10 @@ fn what_is_no_memotion_is_refused() {
     let told = error(&[("labels.csv", b"image_name,text_ocr\n")]);
     assert!(told.contains("labels.csv: there should be a column `text_corrected`; there are: image_name"), "{told}");
     let told = error(&[("labels.csv", format!("{HEADER}0,image_1.jpg,a\n").as_bytes())]);
-    assert!(told.contains("line 2 should have 9 columns, has 3"), "{told}");
+    assert!(
+        told.contains("labels.csv: none of its rows can be read; line 2: there should be 9 columns, there are 3"),
+        "{told}"
+    );
     assert!(error(&[("labels.csv", HEADER.as_bytes())]).contains("the list has no rows"));
     assert!(error(&[("a/labels.csv", b""), ("b/labels.csv", b"")]).contains("labels.csv"));
     let row = format!("{HEADER}0,image_1.jpg,a,a,{FUNNY},neutral\n");
