@@ -11,7 +11,7 @@ use super::super::resnet::ResNet;
 use super::super::vit::Vit;
 use super::super::weights::Weights;
 use super::super::{ImageEncoder, divided_by_norm};
-use super::{config, rows};
+use super::{config, rows, weights};
 use crate::datasets::Archives;
 use crate::datasets::preprocess::Preprocess;
 
@@ -27,7 +27,7 @@ pub(super) fn efficientnet_lite0(options: &ImageEncoderOptions, archives: &Archi
 
 pub(super) fn resnet_50(_options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
     let config = config(archives, rows::RESNET_CONFIG)?;
-    let weights = Weights::open(archives.path(rows::RESNET_WEIGHTS)?)?;
+    let weights = weights(archives, rows::RESNET_WEIGHTS)?;
     let net = ResNet::load(weights, Some(&config)).context(rows::RESNET_WEIGHTS)?;
     Ok(Box::new(Convolutional { net: net.to_device(device), preprocess: Preprocess::resnet_microsoft() }))
 }
@@ -41,7 +41,7 @@ pub(super) fn resnet_50_v2(_options: &ImageEncoderOptions, archives: &Archives, 
 }
 
 fn torchvision(file: &str, preprocess: Preprocess, archives: &Archives, device: Device) -> Loaded {
-    let weights = Weights::open(archives.path(file)?)?;
+    let weights = weights(archives, file)?;
     let net = ResNet::load(weights, None).with_context(|| file.to_owned())?;
     Ok(Box::new(Convolutional { net: net.to_device(device), preprocess }))
 }
@@ -93,7 +93,7 @@ impl<Net: Maps> ImageEncoder for Convolutional<Net> {
 
 pub(super) fn vit_b16_in21k(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
     let config = config(archives, rows::VIT_CONFIG)?;
-    let weights = Weights::open(archives.path(rows::VIT_WEIGHTS)?)?;
+    let weights = weights(archives, rows::VIT_WEIGHTS)?;
     let net = Vit::load(weights, config).context(rows::VIT_WEIGHTS)?;
     let pooling = options.pooling.context("`pooling` is not resolved")?;
     anyhow::ensure!(pooling == Pooling::Cls || net.has_pooler(), "{} has no pooler", rows::VIT_WEIGHTS);
@@ -126,7 +126,7 @@ impl ImageEncoder for VitEncoder {
 
 pub(super) fn clip_vit_b32(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
     let config = config(archives, rows::CLIP_CONFIG)?;
-    let weights = Weights::open(archives.path(rows::CLIP_WEIGHTS)?)?;
+    let weights = weights(archives, rows::CLIP_WEIGHTS)?;
     let net = clip::Vision::load(weights, config).context(rows::CLIP_WEIGHTS)?;
     Ok(Box::new(ClipVision { net: net.to_device(device), normalize: options.normalize }))
 }
@@ -153,7 +153,7 @@ impl ImageEncoder for ClipVision {
 
 pub(super) fn blip_itm_base(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> Loaded {
     let config = config(archives, rows::BLIP_CONFIG)?;
-    let weights = Weights::open(archives.path(rows::BLIP_WEIGHTS)?)?;
+    let weights = weights(archives, rows::BLIP_WEIGHTS)?;
     let net = blip::Vision::load(weights, config).context(rows::BLIP_WEIGHTS)?;
     let projected = options.pooling == Some(Pooling::Projection);
     anyhow::ensure!(!projected || net.has_projection(), "{} has no `vision_proj`", rows::BLIP_WEIGHTS);

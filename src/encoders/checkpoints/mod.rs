@@ -9,8 +9,11 @@ use anyhow::Context;
 use tch::Device;
 
 use super::options::{ImageEncoderOptions, TextEncoderOptions};
+use super::weights::Weights;
 use super::{ImageEncoder, Load, TextEncoder};
+use crate::archives::is_damage;
 use crate::datasets::Archives;
+use crate::errors;
 
 /// How each image encoder is loaded.
 const IMAGE_LOADERS: &[(&str, Load<ImageEncoderOptions, dyn ImageEncoder>)] = &[
@@ -35,7 +38,8 @@ const TEXT_LOADERS: &[(&str, Load<TextEncoderOptions, dyn TextEncoder>)] = &[
 /// Loads the weights that the options name, which have to be resolved, onto a device.
 ///
 /// # Errors
-/// If the archives do not hold what they should; names the file, and every tensor that is missing or does not fit.
+/// If the archives do not hold what they should: names the file and tensors that are missing or do not fit, and says what
+/// to do.
 pub fn load_image(
     options: &ImageEncoderOptions,
     archives: &Archives,
@@ -43,7 +47,7 @@ pub fn load_image(
 ) -> anyhow::Result<Box<dyn ImageEncoder>> {
     let found = IMAGE_LOADERS.iter().find(|(name, _)| *name == options.name);
     let (_, load) = found.with_context(|| format!("no image encoder is called {}", options.name))?;
-    load(options, archives, device)
+    load(options, archives, device).map_err(hinted)
 }
 
 /// Loads the weights that the options name, which have to be resolved, onto a device.
@@ -57,7 +61,25 @@ pub fn load_text(
 ) -> anyhow::Result<Box<dyn TextEncoder>> {
     let found = TEXT_LOADERS.iter().find(|(name, _)| *name == options.name);
     let (_, load) = found.with_context(|| format!("no text encoder is called {}", options.name))?;
-    load(options, archives, device)
+    load(options, archives, device).map_err(hinted)
+}
+
+/// Says what to do about files that are not the weights they should be. What they hold was verified, so that they were
+/// so when they were brought.
+fn hinted(error: anyhow::Error) -> anyhow::Error {
+    if errors::hint_of(&error).is_some() || !is_damage(&error) {
+        return error;
+    }
+    errors::failed(
+        format!("{error:#}"),
+        "its manifest in data-manifests/, or the mirror, gives another file than the published weights of this encoder: \
+         correct the sources and the sha256 there, and run again",
+    )
+}
+
+/// Reads weights that are an archive of their own. Where the archive lies says nothing to a person, its name does.
+fn weights(archives: &Archives, name: &str) -> anyhow::Result<Weights> {
+    Weights::open(archives.path(name)?).with_context(|| name.to_owned())
 }
 
 /// Reads a `config.json` that lies beside weights.
@@ -70,6 +92,34 @@ fn config<T: serde::de::DeserializeOwned>(archives: &Archives, name: &str) -> an
 mod tests {
     use super::super::{IMAGE_ENCODERS, TEXT_ENCODERS};
     use super::*;
+
+    /// Whatever is wrong with a checkpoint, the file's name and what to do are told, and no place of the store.
+    #[test]
+    fn a_checkpoint_that_cannot_be_used_is_named_with_a_hint() {
+        let folder = tempfile::tempdir().unwrap();
+        let fixture = |name: &str| std::fs::read(crate::testing::own_fixtures("encoders").join(name)).unwrap();
+        let whole = fixture("resnet/model_torchvision.safetensors");
+        for (bytes, part) in [
+            (fixture("bert/model.safetensors"), "more tensors that do not fit"),
+            (whole[..whole.len() - 9].to_vec(), "not a well-formed safetensors file"),
+            (fixture("legacy_pth/refuse/calls_a_function.pth"), "the legacy PyTorch file"),
+            (b"<html>".to_vec(), "neither a safetensors file"),
+        ] {
+            let path = folder.path().join("0123456789abcdef");
+            std::fs::write(&path, bytes).unwrap();
+            let archives = Archives([(rows::RESNET_V1_WEIGHTS.to_owned(), path)].into());
+            let options = ImageEncoderOptions { name: "resnet-50-v1".into(), ..ImageEncoderOptions::default() };
+            let error = load_image(&options, &archives, Device::Cpu).err().unwrap();
+            let told = format!("{error:#}");
+            assert!(told.starts_with(rows::RESNET_V1_WEIGHTS) && told.contains(part), "{told}");
+            assert!(!told.contains("0123456789abcdef") && told.len() < 1000, "{told}");
+            assert!(errors::hint_of(&error).unwrap().contains("data-manifests/"), "{told}");
+        }
+        let archives = Archives([(rows::RESNET_V1_WEIGHTS.to_owned(), folder.path().join("none"))].into());
+        let options = ImageEncoderOptions { name: "resnet-50-v1".into(), ..ImageEncoderOptions::default() };
+        let error = load_image(&options, &archives, Device::Cpu).err().unwrap();
+        assert_eq!(errors::hint_of(&error), None, "a disk's fault is not the manifest's");
+    }
 
     #[test]
     fn every_encoder_has_a_loader() {

@@ -14,7 +14,7 @@ use super::super::options::{Pooling, TextEncoderOptions};
 use super::super::tokenize::TextTokenizer;
 use super::super::weights::Weights;
 use super::super::{TextEncoder, divided_by_norm};
-use super::{config, rows};
+use super::{config, rows, weights};
 use crate::datasets::Archives;
 
 type Loaded = anyhow::Result<Box<dyn TextEncoder>>;
@@ -37,14 +37,14 @@ pub(super) fn all_minilm_l6_v2(options: &TextEncoderOptions, archives: &Archives
 
 pub(super) fn bert_base_uncased(options: &TextEncoderOptions, archives: &Archives, device: Device) -> Loaded {
     let config = config(archives, rows::BERT_CONFIG)?;
-    let weights = Weights::open(archives.path(rows::BERT_WEIGHTS)?)?;
+    let weights = weights(archives, rows::BERT_WEIGHTS)?;
     let net = Bert::load(weights, config).context(rows::BERT_WEIGHTS)?;
     pooled(net, &archives.read(rows::BERT_TOKENIZER)?, options, device).context(rows::BERT_TOKENIZER)
 }
 
 pub(super) fn distilbert_base_uncased(options: &TextEncoderOptions, archives: &Archives, device: Device) -> Loaded {
     let config = config(archives, rows::DISTILBERT_CONFIG)?;
-    let weights = Weights::open(archives.path(rows::DISTILBERT_WEIGHTS)?)?;
+    let weights = weights(archives, rows::DISTILBERT_WEIGHTS)?;
     let net = DistilBert::load(weights, config).context(rows::DISTILBERT_WEIGHTS)?;
     pooled(net, &archives.read(rows::DISTILBERT_TOKENIZER)?, options, device).context(rows::DISTILBERT_TOKENIZER)
 }
@@ -162,7 +162,7 @@ impl<Net: States> TextEncoder for Pooled<Net> {
 
 pub(super) fn clip_vit_b32(options: &TextEncoderOptions, archives: &Archives, device: Device) -> Loaded {
     let config = config(archives, rows::CLIP_CONFIG)?;
-    let weights = Weights::open(archives.path(rows::CLIP_WEIGHTS)?)?;
+    let weights = weights(archives, rows::CLIP_WEIGHTS)?;
     let net = clip::Text::load(weights, config).context(rows::CLIP_WEIGHTS)?;
     let (vocabulary, positions) = (net.config.vocab_size, net.config.max_position_embeddings);
     let json = archives.read(rows::CLIP_TOKENIZER)?;
@@ -196,7 +196,7 @@ impl TextEncoder for ClipText {
 
 pub(super) fn blip_itm_base(options: &TextEncoderOptions, archives: &Archives, device: Device) -> Loaded {
     let config = config(archives, rows::BLIP_CONFIG)?;
-    let weights = Weights::open(archives.path(rows::BLIP_WEIGHTS)?)?;
+    let weights = weights(archives, rows::BLIP_WEIGHTS)?;
     let net = blip::Text::load(weights, config).context(rows::BLIP_WEIGHTS)?;
     let projected = options.pooling == Some(Pooling::Projection);
     anyhow::ensure!(!projected || net.has_projection(), "{} has no `text_proj`", rows::BLIP_WEIGHTS);

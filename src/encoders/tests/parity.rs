@@ -230,10 +230,11 @@ fn a_checkpoint_that_does_not_fit_is_refused_by_key() {
     config.num_hidden_layers = 1;
     let weights = || Weights::read(&std::fs::read(folder.join("model.safetensors")).unwrap()).unwrap();
     let error = Bert::load(weights(), config.clone()).unwrap_err().to_string();
-    assert!(error.contains("`encoder.layer.1.output.dense.weight` is not a tensor of this model"), "{error}");
+    assert!(error.contains("`encoder.layer.1.attention.output.dense.weight` is not a tensor of this model"), "{error}");
+    assert!(error.ends_with("and 11 more tensors that do not fit"), "{error}");
     config.num_hidden_layers = 3;
     let error = Bert::load(weights(), config).unwrap_err().to_string();
-    assert!(error.contains("`encoder.layer.2.output.dense.weight` [32, 64] is missing"), "{error}");
+    assert!(error.contains("`encoder.layer.2.attention.self.query.weight` [32, 32] is missing"), "{error}");
 }
 
 #[test]
