@@ -8,7 +8,8 @@ use anyhow::Context;
 use rayon::prelude::*;
 
 use super::picture::{Decoding, decode};
-use super::{Archives, Dataset, Picture};
+use super::subset::Draws;
+use super::{Archives, Dataset, Picture, Split, SplitData};
 use crate::archives::{Archive, PackWriter, ZipReader, is_damage};
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Unit};
@@ -25,6 +26,8 @@ pub const PACK: &str = "pictures";
 /// How to look.
 pub struct Looking<'a> {
     pub decoding: Decoding,
+    /// So many samples of each split are wanted; none: all.
+    pub subset: Option<usize>,
     /// Where pictures that cannot be read in place are copied to: a zip.
     pub pack: &'a Path,
     pub interrupt: &'a Interrupt,
@@ -33,40 +36,106 @@ pub struct Looking<'a> {
 }
 
 /// Decodes every picture that a sample uses, drops the samples of those that are none, and copies the others out of
-/// archives that cannot be read at random.
+/// archives that cannot be read at random. Of a subset only the pictures of samples that are drawn are looked at, until
+/// there are as many good ones as are wanted.
 ///
 /// # Errors
 /// If an archive cannot be read, the copy cannot be written, or a stop was asked for; never because of a picture.
 pub fn check_pictures(dataset: &mut Dataset, archives: &Archives, looking: &Looking<'_>) -> anyhow::Result<()> {
-    let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for picture in dataset.splits.values().flat_map(|data| &data.pictures) {
-        wanted.entry(&picture.archive).or_default().insert(&picture.member);
-    }
-    let all: usize = wanted.values().map(BTreeSet::len).sum();
-    looking.progress.begin(Some(all as u64), Unit::Pictures);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(looking.threads).build().context("cannot start threads")?;
+    let opened = opened(dataset, archives)?;
+    let draws = looking.subset.map(|n| Draws::of(dataset, n));
     let mut pack = PackWriter::create(looking.pack)?;
     let mut faults: BTreeMap<Picture, &'static str> = BTreeMap::new();
-    let mut packed: BTreeSet<String> = BTreeSet::new();
-    for (&name, members) in &wanted {
-        let archive = Archive::open(archives.path(name)?)?;
-        let in_place = archive.zip().filter(|zip| {
-            let there: BTreeSet<&str> = zip.names().iter().map(String::as_str).collect();
-            members.iter().all(|member| there.contains(member))
-        });
-        let bad = match in_place {
-            Some(zip) => pool.install(|| in_place_faults(zip, members, looking))?,
-            None => {
-                packed.insert(name.to_owned());
-                pool.install(|| copied_faults(&archive, members, &mut pack, looking))?
-            }
-        };
-        let picture = |member: String| Picture { archive: name.to_owned(), member };
-        faults.extend(bad.into_iter().map(|(member, reason)| (picture(member), reason)));
+    let mut seen: BTreeSet<&Picture> = BTreeSet::new();
+    for round in 0.. {
+        let wanted = wanted(dataset, draws.as_ref().map(|draws| (draws, round)), &faults, &seen);
+        if wanted.is_empty() {
+            break;
+        }
+        looking.progress.begin(Some(wanted.len() as u64), Unit::Pictures);
+        let mut of_archives: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for picture in &wanted {
+            of_archives.entry(&picture.archive).or_default().insert(&picture.member);
+        }
+        for (name, members) in of_archives {
+            let (archive, place) = &opened[name];
+            let bad = match (place, archive.zip()) {
+                (Place::InPlace, Some(zip)) => pool.install(|| in_place_faults(zip, &members, looking))?,
+                _ => pool.install(|| copied_faults(archive, &members, &mut pack, looking))?,
+            };
+            let picture = |member: String| Picture { archive: name.to_owned(), member };
+            faults.extend(bad.into_iter().map(|(member, reason)| (picture(member), reason)));
+        }
+        seen.extend(wanted);
     }
     pack.finish()?;
-    leave_out(dataset, &faults, &packed);
+    let packed = opened.into_iter().filter(|(_, (_, place))| *place == Place::Packed).map(|(name, _)| name).collect();
+    let kept = draws.map(|draws| drawn(dataset, &draws, &faults));
+    leave_out(dataset, &faults, &packed, kept.as_ref());
     Ok(())
+}
+
+/// Where an archive's pictures are read once they were looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    InPlace,
+    Packed,
+}
+
+/// The archives that pictures lie in, by their names.
+fn opened(dataset: &Dataset, archives: &Archives) -> anyhow::Result<BTreeMap<String, (Archive, Place)>> {
+    let mut members: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for picture in dataset.splits.values().flat_map(|data| &data.pictures) {
+        members.entry(&picture.archive).or_default().insert(&picture.member);
+    }
+    let open = |(name, members): (&str, BTreeSet<&str>)| {
+        let archive = Archive::open(archives.path(name)?)?;
+        let there = |zip: &ZipReader| {
+            let there: BTreeSet<&str> = zip.names().iter().map(String::as_str).collect();
+            members.is_subset(&there)
+        };
+        let place = if archive.zip().is_some_and(there) { Place::InPlace } else { Place::Packed };
+        Ok((name.to_owned(), (archive, place)))
+    };
+    members.into_iter().map(open).collect()
+}
+
+/// The pictures to look at next: all of them, or those of samples that are drawn as far as is known what is bad.
+fn wanted<'a>(
+    dataset: &'a Dataset,
+    drawing: Option<(&Draws, u32)>,
+    faults: &BTreeMap<Picture, &'static str>,
+    seen: &BTreeSet<&Picture>,
+) -> BTreeSet<&'a Picture> {
+    let Some((draws, round)) = drawing else {
+        let all = dataset.splits.values().flat_map(|data| &data.pictures);
+        return all.filter(|picture| !seen.contains(picture)).collect();
+    };
+    let mut wanted = BTreeSet::new();
+    for (split, data) in &dataset.splits {
+        let picture = |at: usize| &data.pictures[data.samples[at].picture];
+        let usable = |at: usize| !faults.contains_key(picture(at));
+        let unseen =
+            |places: BTreeSet<usize>| places.into_iter().map(picture).filter(|picture| !seen.contains(picture));
+        if unseen(draws.drawn(*split, &usable)).next().is_some() {
+            wanted.extend(unseen(draws.ahead(*split, round, &usable)));
+        }
+    }
+    wanted
+}
+
+/// The places of a subset's samples by split, once everything that is drawn was looked at.
+fn drawn(
+    dataset: &Dataset,
+    draws: &Draws,
+    faults: &BTreeMap<Picture, &'static str>,
+) -> BTreeMap<Split, BTreeSet<usize>> {
+    let of_split = |(split, data): (&Split, &SplitData)| {
+        let usable = |at: usize| !faults.contains_key(&data.pictures[data.samples[at].picture]);
+        (*split, draws.drawn(*split, &usable))
+    };
+    dataset.splits.iter().map(of_split).collect()
 }
 
 type Faults = BTreeMap<String, &'static str>;
@@ -137,16 +206,21 @@ fn copied_faults(
     Ok(faults)
 }
 
-/// Takes the samples of bad pictures out, and points the others at the copies.
-fn leave_out(dataset: &mut Dataset, faults: &BTreeMap<Picture, &'static str>, packed: &BTreeSet<String>) {
-    for data in dataset.splits.values_mut() {
+/// Takes the samples of bad pictures out, and those that were not drawn, and points the others at the copies.
+fn leave_out(
+    dataset: &mut Dataset,
+    faults: &BTreeMap<Picture, &'static str>,
+    packed: &BTreeSet<String>,
+    drawn: Option<&BTreeMap<Split, BTreeSet<usize>>>,
+) {
+    for (split, data) in &mut dataset.splits {
         let whole = std::mem::take(data);
         let reasons: Vec<Option<&str>> =
             whole.samples.iter().map(|sample| faults.get(&whole.pictures[sample.picture]).copied()).collect();
         for reason in reasons.iter().flatten() {
             *dataset.dropped.entry(format!("picture: {reason}")).or_default() += 1;
         }
-        *data = whole.keep(|at| reasons[at].is_none());
+        *data = whole.keep(|at| reasons[at].is_none() && drawn.is_none_or(|drawn| drawn[split].contains(&at)));
         for picture in data.pictures.iter_mut().filter(|picture| packed.contains(&picture.archive)) {
             PACK.clone_into(&mut picture.archive);
         }

@@ -29,6 +29,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 pub use options::DatasetOptions;
+pub use subset::RECIPE as SUBSET_RECIPE;
 
 use crate::archives::ZipReader;
 use crate::interrupt::Interrupt;

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Compute, Cost, Job, Kind, Outputs, Step, StepResult};
 use crate::datasets::check::{Looking, check_pictures};
-use crate::datasets::{Archives, Dataset, DatasetOptions, Metric, Pictures, Reader, Reading, Split, TaskKind};
+use crate::datasets::{
+    Archives, Dataset, DatasetOptions, Metric, Pictures, Reader, Reading, SUBSET_RECIPE, Split, TaskKind,
+};
 use crate::errors;
 use crate::impairments::PictureItem;
 use crate::store::Ingredients;
@@ -99,6 +101,7 @@ impl Step for Prepare {
         }
         if let Some(subset) = subset {
             list.natural("subset", u64::from(*subset));
+            list.natural("subset's recipe", SUBSET_RECIPE);
         }
         if *metric != Metric::of(*task) {
             list.text("metric", metric.name());
@@ -127,14 +130,13 @@ impl Compute for Prepare {
         let archives = archives(job)?;
         let reading = Reading { archives: &archives, options: &self.options, interrupt: &job.interrupt };
         let mut dataset = self.reader.read(&reading)?;
-        if let Some(subset) = self.subset {
-            dataset.subset(subset as usize);
-        }
+        let subset = self.subset.map(|subset| subset as usize);
         let mut outputs = Outputs::new();
         if self.reader.pictures == Pictures::InTheWild {
             let pack = job.folder.join(PACK);
             let looking = Looking {
                 decoding: self.reader.decoding,
+                subset,
                 pack: &pack,
                 interrupt: &job.interrupt,
                 progress: job.progress.as_ref(),
@@ -142,6 +144,8 @@ impl Compute for Prepare {
             };
             check_pictures(&mut dataset, &archives, &looking)?;
             outputs.insert(PACK.to_owned(), pack);
+        } else if let Some(subset) = subset {
+            dataset.subset(subset);
         }
         let Dataset { task, classes, splits, dropped, found } = dataset;
         let samples: BTreeMap<String, usize> = Split::ALL

@@ -1,5 +1,6 @@
 use std::io::Cursor;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use image::{ImageFormat, RgbImage};
 
@@ -28,8 +29,27 @@ fn dataset(members: &[&str]) -> Dataset {
 fn checked(path: PathBuf, dataset: &mut Dataset, pack: &Path, interrupt: &Interrupt) -> anyhow::Result<()> {
     let archives = Archives([("a".to_owned(), path)].into());
     let decoding = Decoding::PILLOW;
-    let looking = Looking { decoding, pack, interrupt, progress: &Silent, threads: 2 };
+    let looking = Looking { decoding, subset: None, pack, interrupt, progress: &Silent, threads: 2 };
     check_pictures(dataset, &archives, &looking)
+}
+
+/// Counts what was looked at, and in how many rounds.
+#[derive(Default)]
+struct Counting {
+    rounds: AtomicU64,
+    looked: AtomicU64,
+}
+
+impl Progress for Counting {
+    fn begin(&self, _total: Option<u64>, _unit: Unit) {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn advance(&self, n: u64) {
+        self.looked.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn note(&self, _message: &str) {}
 }
 
 /// The gzipped tar of the same members.
@@ -96,6 +116,59 @@ fn a_line_is_left_out() {
     checked(path, &mut data, &folder.path().join("pack"), &Interrupt::default()).unwrap();
     assert_eq!(data.dropped, [("picture: one side more than 1000 times the other".to_owned(), 1)].into());
     assert_eq!(data.splits[&Split::Train].pictures.len(), 1);
+}
+
+/// A subset has as many good samples as are wanted, by class, and no picture is looked at that need not be.
+#[test]
+fn a_subset_has_as_many_good_samples_as_are_wanted() {
+    let (good, folder) = (png(), tempfile::tempdir().unwrap());
+    let names: Vec<String> = (0..400).map(|i| format!("{i}.png")).collect();
+    for (file, bad, n, expected, rounds, looked) in [
+        ("some.zip", 3, 20, [10, 10], 2..=9, 20..=90),
+        ("some.tar.gz", 3, 20, [10, 10], 2..=9, 20..=90),
+        ("none.tar.gz", 1, 20, [0, 0], 2..=9, 400..=400),
+        ("few.zip", 3, 1000, [133, 133], 1..=1, 400..=400),
+        ("all.tar.gz", 1000, 20, [10, 10], 1..=2, 20..=22),
+    ] {
+        // Every third picture, or each, or the first alone is bad.
+        let bytes = |i: usize| if i.is_multiple_of(bad) { &b"bad"[..] } else { &good };
+        let members: Vec<(&str, &[u8])> = names.iter().enumerate().map(|(i, name)| (name.as_str(), bytes(i))).collect();
+        let path = folder.path().join(file);
+        if file.ends_with("zip") {
+            zip(&path, &members);
+        } else {
+            tarred(&path, &members);
+        }
+        let mut collector = Collector::default();
+        for (i, name) in names.iter().enumerate() {
+            let picture = Picture { archive: "a".into(), member: name.clone() };
+            collector.push(Split::Train, name.clone(), &picture, name, vec![u32::from(i >= 200)]);
+        }
+        let mut data = collector.into_dataset(TaskKind::Multiclass, Vec::new());
+        let (archives, counting) = (Archives([("a".to_owned(), path)].into()), Counting::default());
+        let (pack, interrupt) = (folder.path().join("pack"), Interrupt::default());
+        let looking = Looking {
+            decoding: Decoding::PILLOW,
+            subset: Some(n),
+            pack: &pack,
+            interrupt: &interrupt,
+            progress: &counting,
+            threads: 2,
+        };
+        check_pictures(&mut data, &archives, &looking).unwrap();
+        let samples = &data.splits[&Split::Train].samples;
+        let count = |class: u32| samples.iter().filter(|sample| sample.labels == [class]).count();
+        assert_eq!([0, 1].map(count), expected, "{file}");
+        let (in_rounds, in_all) = (counting.rounds.into_inner(), counting.looked.into_inner());
+        assert!(
+            rounds.contains(&in_rounds) && looked.contains(&in_all),
+            "{file}: {in_rounds} rounds, {in_all} pictures"
+        );
+        for picture in &data.splits[&Split::Train].pictures {
+            let archive = if file.ends_with("zip") { "a" } else { PACK };
+            assert_eq!(picture.archive, archive, "{file}");
+        }
+    }
 }
 
 /// A member whose checksum is wrong counts as a bad picture.

@@ -37,6 +37,7 @@ fn readers_find_what_was_counted() {
         let folder = tempfile::tempdir().unwrap();
         let looking = Looking {
             decoding: reader(name).unwrap().decoding,
+            subset: None,
             pack: &folder.path().join("pack"),
             interrupt: &Interrupt::default(),
             progress: &Silent,
