@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use super::{AGAIN, BUFFER, refused};
 use crate::errors::{self, Problem};
 use crate::interrupt::Interrupt;
+use crate::progress::Progress;
 
 /// A member's bytes, read only if the visitor wants them. Reading it to its end has either given all the bytes that the
 /// archive declares, with a matching checksum where the format has one, or an error that names the member.
@@ -42,6 +43,19 @@ impl<'a> Content<'a> {
             match self.read(&mut piece).map_err(|error| told(error, self.place))? {
                 0 => return Ok(bytes),
                 n => bytes.extend_from_slice(&piece[..n]),
+            }
+        }
+    }
+}
+
+impl Content<'_> {
+    /// Reads and forgets what was not read yet, through `piece`, so that it is checked.
+    pub(super) fn skim(&mut self, piece: &mut [u8], progress: &dyn Progress) -> anyhow::Result<()> {
+        loop {
+            self.interrupt.check()?;
+            match self.read(piece).map_err(|error| told(error, self.place))? {
+                0 => return Ok(()),
+                n => progress.advance(n as u64),
             }
         }
     }
@@ -105,7 +119,7 @@ pub(super) fn told(error: io::Error, place: &str) -> anyhow::Error {
 
 /// As [`told`], but still an error of reading, for those who read through [`Read`]. What the system says of the disk is
 /// no fault of the archive, and stays what it is.
-pub(super) fn at(error: io::Error, place: &str) -> io::Error {
+fn at(error: io::Error, place: &str) -> io::Error {
     if error.raw_os_error().is_some() || error.get_ref().is_some_and(|inner| inner.is::<Problem>()) {
         return error;
     }
@@ -117,6 +131,6 @@ pub(super) fn at(error: io::Error, place: &str) -> io::Error {
 }
 
 /// [`refused`] gives a [`Problem`]; errors of reading carry it.
-pub(super) fn problem(error: anyhow::Error) -> Problem {
+fn problem(error: anyhow::Error) -> Problem {
     error.downcast().expect("refusals are problems")
 }

@@ -4,32 +4,33 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{BUFFER, MOST_RATIO, MOST_TOTAL, SMALL, content, refused};
+use super::{BUFFER, MOST_RATIO, MOST_TOTAL, SMALL};
 
 /// Unpacks a gzip stream, all its members one after the other as `gzip -d` does, and ends with an error as soon as it
-/// has given more than 200 times what it took. Anything behind its last member is an error too.
+/// has given more than 200 times what it took. Anything behind its last member is an error too. Its errors name no place:
+/// whoever reads knows which member it was at.
 pub(super) struct Gunzip<R: Read> {
     decoder: MultiGzDecoder<Counted<R>>,
     unpacked: u64,
-    place: String,
 }
 
 impl<R: Read> Gunzip<R> {
-    /// `place` is what messages call the stream.
-    pub(super) fn new(input: R, place: String) -> Self {
+    pub(super) fn new(input: R) -> Self {
         let input = Counted { input: BufReader::with_capacity(BUFFER, input), taken: 0 };
-        Gunzip { decoder: MultiGzDecoder::new(input), unpacked: 0, place }
+        Gunzip { decoder: MultiGzDecoder::new(input), unpacked: 0 }
     }
 }
 
 impl<R: Read> Read for Gunzip<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let n = self.decoder.read(out).map_err(|error| content::at(error, &self.place))?;
+        let n = self.decoder.read(out)?;
         self.unpacked += n as u64;
         let taken = self.decoder.get_ref().taken;
         if self.unpacked > SMALL && self.unpacked / MOST_RATIO > taken || self.unpacked > 2 * MOST_TOTAL {
-            let why = format!("unpacks its first {taken} bytes to {}, more than any honest archive", self.unpacked);
-            return Err(io::Error::other(content::problem(refused(&self.place, why))));
+            return Err(io::Error::other(format!(
+                "the first {taken} bytes of the gzip stream unpack to {}, more than any honest archive",
+                self.unpacked
+            )));
         }
         Ok(n)
     }

@@ -14,6 +14,7 @@
 //! Names that differ in case alone are two names: members are never written to a file system that might fold them.
 
 mod content;
+mod directory;
 mod gzip;
 mod names;
 mod pack;
@@ -35,6 +36,7 @@ pub use pack::{PackWriter, pack_folder};
 
 use crate::errors;
 use crate::interrupt::Interrupt;
+use crate::progress::{Progress, Unit};
 use sniff::Kind;
 
 /// A member, a gzip stream or an archive of more than [`SMALL`] bytes that grows by more than this factor is a bomb:
@@ -66,6 +68,8 @@ pub fn is_damage(error: &anyhow::Error) -> bool {
 /// A file of members: a zip, a tar or a gzipped tar, told apart by its first bytes and never by its name.
 pub struct Archive {
     path: PathBuf,
+    /// What messages call it.
+    called: String,
     format: Format,
 }
 
@@ -93,16 +97,25 @@ impl Archive {
     /// # Errors
     /// If it is no such archive (the error says what it looks like), or a zip that [`ZipReader::open`] refuses.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
+        Archive::open_as(path, path.display().to_string())
+    }
+
+    /// As [`Archive::open`], for a file whose own name would tell a person nothing: messages call it by this one.
+    ///
+    /// # Errors
+    /// See [`Archive::open`].
+    pub fn open_as(path: &Path, called: impl Into<String>) -> anyhow::Result<Self> {
+        let called = called.into();
         let mut head = Vec::new();
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         file.take(sniff::HEAD).read_to_end(&mut head).with_context(|| format!("cannot read {}", path.display()))?;
         let format = match sniff::kind(&head) {
-            Kind::Zip => Format::Zip(Box::new(ZipReader::open(path)?)),
+            Kind::Zip => Format::Zip(Box::new(ZipReader::open_as(path, called.as_str())?)),
             Kind::Tar => Format::Tar,
             Kind::Gzip => Format::GzippedTar,
-            Kind::Other(other) => return Err(other.refused(&path.display())),
+            Kind::Other(other) => return Err(other.refused(&called)),
         };
-        Ok(Archive { path: path.to_owned(), format })
+        Ok(Archive { path: path.to_owned(), called, format })
     }
 
     /// Visits every regular member once, in the archive's order: a zip's is that of its directory. Members that are
@@ -113,16 +126,25 @@ impl Archive {
     /// The visitor's own; a stop that was asked for; anything that this module's table lists, as soon as it is met, so
     /// that a result may be used only once the whole walk has succeeded.
     pub fn walk(&self, interrupt: &Interrupt, visit: &mut Visit<'_>) -> anyhow::Result<()> {
-        let mut walk = Walk::new(&self.path, interrupt, visit);
+        let mut walk = Walk::new(&self.called, interrupt, visit);
         let open = || File::open(&self.path).with_context(|| format!("cannot open {}", self.path.display()));
         match &self.format {
             Format::Zip(zip) => zip.as_ref().clone().walk(&mut walk),
             Format::Tar => tar::walk(&mut walk, None, &mut BufReader::with_capacity(BUFFER, open()?)),
-            Format::GzippedTar => {
-                let place = self.path.display().to_string();
-                tar::walk(&mut walk, None, &mut gzip::Gunzip::new(open()?, place))
-            }
+            Format::GzippedTar => tar::walk(&mut walk, None, &mut gzip::Gunzip::new(open()?)),
         }
+    }
+
+    /// Walks over all of it, keeps nothing, and so finds out whether a reader will get through: every name, every byte and
+    /// every checksum.
+    ///
+    /// # Errors
+    /// Those of [`Archive::walk`].
+    pub fn inspect(&self, interrupt: &Interrupt, progress: &dyn Progress) -> anyhow::Result<()> {
+        // How much there is to unpack is seen at the end.
+        progress.begin(None, Unit::Bytes);
+        let mut piece = vec![0; BUFFER];
+        self.walk(interrupt, &mut |_, content| content.skim(&mut piece, progress))
     }
 
     /// Random access to the members of a zip, without unpacking; archives inside it are plain members there.
@@ -136,7 +158,7 @@ impl Archive {
 
 /// One walk over an archive and the archives inside it: what was seen, and what may still come.
 struct Walk<'a> {
-    path: &'a Path,
+    called: &'a str,
     interrupt: &'a Interrupt,
     visit: &'a mut Visit<'a>,
     /// Halves of the names' SHA-256: two million long names need not fit into memory.
@@ -145,19 +167,19 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(path: &'a Path, interrupt: &'a Interrupt, visit: &'a mut Visit<'_>) -> Self {
+    fn new(called: &'a str, interrupt: &'a Interrupt, visit: &'a mut Visit<'_>) -> Self {
         // The visitor outlives the walk; its lifetime is shortened to that of the borrow.
-        Walk { path, interrupt, visit, seen: HashSet::new(), bytes: 0 }
+        Walk { called, interrupt, visit, seen: HashSet::new(), bytes: 0 }
     }
 
     /// Where a member lies, for messages.
     fn place(&self, name: &str) -> String {
-        format!("`{name}` in {}", self.path.display())
+        format!("`{name}` in {}", self.called)
     }
 
     /// The archive that is being walked, for messages.
     fn whole(&self, outer: Option<&str>) -> String {
-        outer.map_or_else(|| self.path.display().to_string(), |outer| self.place(outer))
+        outer.map_or_else(|| self.called.to_owned(), |outer| self.place(outer))
     }
 
     /// Visits a member whose bytes `input` gives, or walks it if it is an archive itself.
@@ -208,7 +230,7 @@ impl<'a> Walk<'a> {
         let mut whole = head.as_slice().chain(content);
         match kind {
             Kind::Tar => tar::walk(self, Some(name), &mut whole),
-            Kind::Gzip => tar::walk(self, Some(name), &mut gzip::Gunzip::new(whole, place)),
+            Kind::Gzip => tar::walk(self, Some(name), &mut gzip::Gunzip::new(whole)),
             Kind::Zip => Err(refused(place, "is a zip named like a tar")),
             Kind::Other(other) => Err(other.refused(&place)),
         }

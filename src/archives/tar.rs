@@ -32,7 +32,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, outer: Option<&str>, input: &mut dyn Rea
             .map_err(|error| refused(&whole, format_args!("has a header without a size: {error}")))?;
         let kind = header.entry_type();
         if let EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader = kind {
-            let text = read_extension(input, size, &whole)?;
+            let text = read_extension(input, size, &behind(&whole, last.as_deref()))?;
             extend(&mut extension, kind, text).map_err(|why| refused(&whole, why))?;
             continue;
         }
@@ -72,7 +72,12 @@ pub(super) fn walk(walk: &mut Walk<'_>, outer: Option<&str>, input: &mut dyn Rea
     if extension.name.is_some() || extension.size.is_some() {
         return Err(refused(&whole, "ends with a header for a member that does not follow"));
     }
-    nothing_follows(walk, &whole, input)
+    nothing_follows(walk, &behind(&whole, last.as_deref()), input)
+}
+
+/// A place between members, for messages: where nothing has a name, the last one that had tells where it is.
+fn behind(whole: &str, last: Option<&str>) -> String {
+    last.map_or_else(|| whole.to_owned(), |last| format!("{whole}, after its member `{last}`,"))
 }
 
 /// The next header, or nothing at the block of zeros that ends a tar.
@@ -81,7 +86,7 @@ fn next_header(input: &mut dyn Read, whole: &str, last: Option<&str>) -> anyhow:
     let after = || last.map_or_else(|| "at its beginning".to_owned(), |last| format!("after its member `{last}`"));
     input.read_exact(header.as_mut_bytes()).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => refused(whole, format_args!("is cut short {}", after())),
-        _ => content::told(error, whole),
+        _ => content::told(error, &behind(whole, last)),
     })?;
     let bytes = header.as_bytes();
     if bytes.iter().all(|&byte| byte == 0) {

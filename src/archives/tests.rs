@@ -262,8 +262,8 @@ fn two_members_of_one_name_are_refused() {
     let inner = Tar::default().file("x", b"1").end();
     let mixed = Tar::default().file("in.tar/x", b"2").file("in.tar", &inner).end();
     assert!(refusal(&mixed, "`in.tar/x` in ").contains("is there twice"));
-    let zip = replaced(&pack(&[("a/b", b"1"), ("axb", b"2")]), b"axb", b"a/b");
-    refusal(&zip, "two members of one name");
+    let zip = replaced(&pack(&[("c", b"0"), ("a/b", b"1"), ("axb", b"2"), ("d", b"3")]), b"axb", b"a/b");
+    refusal(&zip, "two members of one name, `a/b`");
     let zip = replaced(&pack(&[("a/b", b"1"), ("a/x/b", b"2")]), b"a/x/b", b"a/./b");
     refusal(&zip, "two members of one name, `a/b`");
 }
@@ -292,13 +292,13 @@ fn bombs_are_refused_while_they_unpack() {
         }
     });
     let told = format!("{:#}", error.unwrap_err());
-    assert!(told.contains("more than any honest archive"), "{told}");
+    assert!(told.contains("`zeros` in ") && told.contains("more than any honest archive"), "{told}");
     assert!(seen < 3 << 20, "{seen} bytes were unpacked");
     // Behind the end, too.
     let tail = gzip(&[Tar::default().file("a", b"1").end(), zeros.clone()].concat());
-    assert!(refusal(&tail, "").contains("more than any honest archive"));
+    assert!(refusal(&tail, "after its member `a`").contains("more than any honest archive"));
     let inside = pack(&[("noise", &noise(30_000)), ("in.tgz", &bomb)]);
-    assert!(refusal(&inside, "`in.tgz").contains("more than any honest archive"));
+    assert!(refusal(&inside, "`in.tgz/zeros` in ").contains("more than any honest archive"));
     // Sizes that are only declared count as well.
     let claims = Tar::default().entry(EntryType::Regular, b"much", 201 << 30, b"").end();
     assert!(refusal(&claims, "`much` in ").contains("no honest archive"));
@@ -328,7 +328,7 @@ fn members_that_share_their_bytes_are_a_bomb_together() {
         [local, &records, &end].concat()
     };
     assert_eq!(members(&shared(2)).unwrap().len(), 2);
-    assert!(refusal(&shared(900), "").contains("more than any honest archive"));
+    assert!(refusal(&shared(900), "`n").contains("more than any honest archive"));
 }
 
 #[test]
@@ -344,10 +344,42 @@ fn what_is_cut_short_is_never_a_shorter_archive() {
     for length in 20..packed.len() {
         assert!(members(&packed[..length]).is_err(), "{length} of {}", packed.len());
     }
+    assert!(refusal(&packed[..300], "`a` in ").contains("is cut short"));
+    assert!(refusal(&packed[..packed.len() - 9], "after its member `b`").contains("is cut short"));
     let zip = pack(&[("a", &noise(600)), ("b", b"2")]);
     for length in 4..zip.len() {
         assert!(members(&zip[..length]).is_err(), "{length} of {}", zip.len());
     }
+}
+
+/// An inspection finds what readers would meet later, and calls the archive by the name that it is given.
+#[test]
+fn an_inspection_reads_all_of_it() {
+    let looked = |bytes: &[u8]| {
+        let file = on_disk(bytes);
+        let archive = Archive::open_as(file.path(), "memes.zip")?;
+        archive.inspect(&Interrupt::default(), &crate::progress::Silent)
+    };
+    let inner = gzip(&Tar::default().file("img/01.png", &noise(9000)).end());
+    let honest = pack(&[("train.jsonl", b"{}"), ("img.tar.gz", &inner), ("empty", b"")]);
+    looked(&honest).unwrap();
+    looked(&inner).unwrap();
+    // One bit, in a member of the zip and in one of the tar inside.
+    for (place, member) in [("{}", "`train.jsonl` in memes.zip"), ("", "`img.tar.gz` in memes.zip")] {
+        let mut damaged = honest.clone();
+        let at = match place {
+            "" => damaged.windows(inner.len()).position(|window| window == inner).unwrap() + inner.len() / 2,
+            text => damaged.windows(2).position(|window| window == text.as_bytes()).unwrap(),
+        };
+        damaged[at] ^= 1;
+        let told = format!("{:#}", looked(&damaged).unwrap_err());
+        assert!(told.contains(member), "{told}");
+    }
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    let file = on_disk(&honest);
+    let stopped = Archive::open(file.path()).unwrap().inspect(&interrupt, &crate::progress::Silent).unwrap_err();
+    assert_eq!(errors::class_of(&stopped), errors::Class::Interrupted);
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ::zip::CompressionMethod;
 use anyhow::Context;
 
-use super::{MOST_MEMBERS, MOST_RATIO, MOST_TOTAL, SMALL, Walk, content, names, refused};
+use super::{MOST_MEMBERS, MOST_RATIO, MOST_TOTAL, SMALL, Walk, content, directory, names, refused};
 use crate::errors;
 
 /// The largest member that is read into memory, in bytes: the largest weights of this project's encoders fit twice.
@@ -17,7 +17,8 @@ const MOST_BYTES: u64 = 2 << 30;
 /// An open zip archive. Clones share the file and its directory, and each thread reads with a clone of its own.
 #[derive(Clone)]
 pub struct ZipReader {
-    path: PathBuf,
+    /// What messages call it.
+    called: String,
     zip: ::zip::ZipArchive<Positioned>,
     /// Of the regular members, sorted.
     names: Arc<Vec<String>>,
@@ -32,22 +33,35 @@ impl ZipReader {
     /// If it is no zip archive; if a member's name is absolute, leads out of the archive, is not UTF-8 or occurs twice;
     /// if a member is a link; if there are more members, or more bytes in them, than in any honest archive.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
+        ZipReader::open_as(path, path.display().to_string())
+    }
+
+    /// As [`ZipReader::open`], for a file whose own name would tell a person nothing: messages call it by this one.
+    ///
+    /// # Errors
+    /// See [`ZipReader::open`].
+    pub fn open_as(path: &Path, called: impl Into<String>) -> anyhow::Result<Self> {
+        let called = called.into();
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let length = file.metadata().with_context(|| format!("cannot open {}", path.display()))?.len();
         let reader = Positioned { file: Arc::new(file), length, position: 0, buffer: Vec::new(), start: 0 };
-        let zip = ::zip::ZipArchive::new(reader).map_err(|error| {
+        let zip = ::zip::ZipArchive::new(reader.clone()).map_err(|error| {
             let hint = "its download may have been cut short; delete it and fetch it again from its source";
-            errors::failed(format!("{} is not a readable zip archive: {error}", path.display()), hint)
+            errors::failed(format!("{called} is not a readable zip archive: {error}"), hint)
         })?;
-        let mut members = checked_directory(&zip, path, length)?;
+        if zip.has_duplicate_names() {
+            let name = directory::name_of_two(reader, zip.central_directory_start());
+            return Err(refused(called, format_args!("has two members of one name{name}")));
+        }
+        let mut members = checked_directory(&zip, &called, length)?;
         members.sort_unstable();
         if let Some(two) = members.windows(2).find(|two| two[0].0 == two[1].0) {
             // Which of the two is meant differs from reader to reader.
             let name = &two[0].0;
-            return Err(refused(path.display(), format_args!("has two members of one name, `{name}`")));
+            return Err(refused(called, format_args!("has two members of one name, `{name}`")));
         }
         let (names, places) = members.into_iter().unzip();
-        Ok(ZipReader { path: path.to_owned(), zip, names: Arc::new(names), places: Arc::new(places) })
+        Ok(ZipReader { called, zip, names: Arc::new(names), places: Arc::new(places) })
     }
 
     /// The names of all regular members, sorted, with `/` between their parts.
@@ -60,7 +74,7 @@ impl ZipReader {
     /// # Errors
     /// If it is not there, is damaged, packed in a way that is not supported, or larger than any honest member.
     pub fn read(&mut self, name: &str) -> anyhow::Result<Vec<u8>> {
-        let place = format!("`{name}` in {}", self.path.display());
+        let place = format!("`{name}` in {}", self.called);
         let Ok(at) = self.names.binary_search_by(|known| known.as_str().cmp(name)) else {
             anyhow::bail!("there is no {place}");
         };
@@ -96,37 +110,36 @@ impl ZipReader {
 /// The regular members' names, and their places in the directory.
 fn checked_directory(
     zip: &::zip::ZipArchive<Positioned>,
-    path: &Path,
+    called: &str,
     length: u64,
 ) -> anyhow::Result<Vec<(String, usize)>> {
-    if zip.has_duplicate_names() {
-        return Err(refused(path.display(), "has two members of one name"));
-    }
     if zip.len() as u64 > MOST_MEMBERS {
-        return Err(refused(path.display(), format_args!("has {} members, more than any honest archive", zip.len())));
+        return Err(refused(called, format_args!("has {} members, more than any honest archive", zip.len())));
     }
     let (mut members, mut total) = (Vec::with_capacity(zip.len()), 0u64);
     for place in 0..zip.len() {
-        let entry = zip.by_index_data(place).with_context(|| format!("cannot read {}", path.display()))?;
+        let entry = zip.by_index_data(place).with_context(|| format!("cannot read {called}"))?;
         let raw = entry.name_raw();
         if entry.is_dir() && matches!(raw, b"./" | b".") {
             continue;
         }
-        let name = names::normalised(raw).map_err(|why| {
-            refused(path.display(), format_args!("has a member named {} that {why}", names::shown(raw)))
-        })?;
+        let name = names::normalised(raw)
+            .map_err(|why| refused(called, format_args!("has a member named {} that {why}", names::shown(raw))))?;
         // Mode bits are there if the archive was made on a Unix: 0o100000 is a regular file.
         let is_odd = entry.unix_mode().is_some_and(|mode| !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000));
         if is_odd {
             let what = if entry.is_symlink() { "is a symbolic link" } else { "is a device or a pipe" };
-            return Err(refused(format_args!("`{name}` in {}", path.display()), what));
+            return Err(refused(format_args!("`{name}` in {called}"), what));
         }
         // Members may share their packed bytes, each of them small: together they are a bomb.
         total = total.saturating_add(entry.size());
         if total > MOST_TOTAL || (total > SMALL && total / MOST_RATIO > length) {
             return Err(refused(
-                path.display(),
-                format_args!("has {length} bytes that would unpack to more than {total}, more than any honest archive"),
+                format_args!("`{name}` in {called}"),
+                format_args!(
+                    "and the members before it would unpack the archive's {length} bytes to {total}, more than any honest \
+                     archive"
+                ),
             ));
         }
         if !entry.is_dir() {

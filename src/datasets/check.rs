@@ -90,7 +90,7 @@ fn opened(dataset: &Dataset, archives: &Archives) -> anyhow::Result<BTreeMap<Str
         members.entry(&picture.archive).or_default().insert(&picture.member);
     }
     let open = |(name, members): (&str, BTreeSet<&str>)| {
-        let archive = Archive::open(archives.path(name)?)?;
+        let archive = archives.archive(name)?;
         let there = |zip: &ZipReader| {
             let there: BTreeSet<&str> = zip.names().iter().map(String::as_str).collect();
             members.is_subset(&there)

@@ -21,7 +21,6 @@ use super::held_out::{self, Percent};
 use super::picture::Decoding;
 use super::rows::{self, Rows};
 use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
-use crate::archives::Archive;
 use crate::errors;
 use crate::random::Stream;
 
@@ -164,7 +163,7 @@ fn stem(path: &str) -> &str {
 
 fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    Archive::open(reading.archives.path(PICTURES)?)?.walk(reading.interrupt, &mut |entry, content| {
+    reading.archives.archive(PICTURES)?.walk(reading.interrupt, &mut |entry, content| {
         if super::is_litter(&entry.name) {
             return Ok(());
         }
@@ -231,7 +230,7 @@ fn images<'a>(found: &'a Found, collector: &mut Collector) -> anyhow::Result<(Ve
 /// Captions by the image's name, without blank ones; none where two files have that name, in different folders.
 fn captions(reading: &Reading<'_>) -> anyhow::Result<BTreeMap<String, Option<Vec<String>>>> {
     let mut captions = BTreeMap::new();
-    Archive::open(reading.archives.path(CAPTIONS)?)?.walk(reading.interrupt, &mut |entry, content| {
+    reading.archives.archive(CAPTIONS)?.walk(reading.interrupt, &mut |entry, content| {
         let parts: Vec<&str> = entry.name.split('/').collect();
         if let [.., "text_c10", _class, file] = parts.as_slice()
             && file.ends_with(".txt")

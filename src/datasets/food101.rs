@@ -23,7 +23,6 @@ use super::held_out::{self, Percent};
 use super::picture::Decoding;
 use super::rows::Rows;
 use super::{Archives, Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
-use crate::archives::Archive;
 use crate::errors;
 
 /// The pictures and texts, in whichever layout.
@@ -195,7 +194,7 @@ fn count_of_classes(found: &Found, collector: &mut Collector) {
 /// Walks the archive once: names of pictures, and the texts that are asked for.
 fn look(reading: &Reading<'_>, text: Text) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    Archive::open(reading.archives.path(ARCHIVE)?)?.walk(reading.interrupt, &mut |entry, content| {
+    reading.archives.archive(ARCHIVE)?.walk(reading.interrupt, &mut |entry, content| {
         if super::is_litter(&entry.name) {
             return Ok(());
         }

@@ -14,7 +14,6 @@ use super::collect::Collector;
 use super::picture::Decoding;
 use super::rows::{self, Rows};
 use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
-use crate::archives::Archive;
 use crate::errors;
 
 /// Lists and pictures.
@@ -187,7 +186,7 @@ fn picture_of(path: &str) -> String {
 
 fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    Archive::open(reading.archives.path(ARCHIVE)?)?.walk(reading.interrupt, &mut |entry, content| {
+    reading.archives.archive(ARCHIVE)?.walk(reading.interrupt, &mut |entry, content| {
         if super::is_litter(&entry.name) {
             return Ok(());
         }

@@ -25,7 +25,6 @@ use super::held_out::{self, Percent};
 use super::picture::Decoding;
 use super::rows::Rows;
 use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
-use crate::archives::Archive;
 use crate::errors;
 
 /// Labels and pictures.
@@ -195,7 +194,7 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
 
 fn look(reading: &Reading<'_>, task: Task) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    Archive::open(reading.archives.path(ARCHIVE)?)?.walk(reading.interrupt, &mut |entry, content| {
+    reading.archives.archive(ARCHIVE)?.walk(reading.interrupt, &mut |entry, content| {
         if super::is_litter(&entry.name) {
             return Ok(());
         }

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use super::collect::Collector;
 use super::picture::Decoding;
 use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
-use crate::archives::Archive;
 
 /// Everything.
 pub const ARCHIVE: &str = "mmimdb.tar.gz";
@@ -166,7 +165,7 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
 
 fn look(reading: &Reading<'_>, which: Plot) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    Archive::open(reading.archives.path(ARCHIVE)?)?.walk(reading.interrupt, &mut |entry, content| {
+    reading.archives.archive(ARCHIVE)?.walk(reading.interrupt, &mut |entry, content| {
         if super::is_litter(&entry.name) {
             return Ok(());
         }

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use options::DatasetOptions;
 pub use subset::RECIPE as SUBSET_RECIPE;
 
-use crate::archives::ZipReader;
+use crate::archives::{Archive, ZipReader};
 use crate::interrupt::Interrupt;
 use picture::Decoding;
 
@@ -188,12 +188,21 @@ pub struct Dataset {
 pub struct Archives(pub BTreeMap<String, std::path::PathBuf>);
 
 impl Archives {
-    /// Opens an archive.
+    /// Opens a zip, whose members are read at random. Messages call it by its name: where it lies in the store tells a
+    /// person nothing.
     ///
     /// # Errors
     /// If it was not given, or is no zip archive.
     pub fn open(&self, name: &str) -> anyhow::Result<ZipReader> {
-        ZipReader::open(self.path(name)?)
+        ZipReader::open_as(self.path(name)?, name)
+    }
+
+    /// Opens an archive of any kind, whose members are visited one after the other.
+    ///
+    /// # Errors
+    /// If it was not given, or is no archive.
+    pub fn archive(&self, name: &str) -> anyhow::Result<Archive> {
+        Archive::open_as(self.path(name)?, name)
     }
 
     /// The content of an archive that is a plain, small file: a configuration, a tokenizer.
