@@ -122,7 +122,9 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
     let mut answers = Vec::new();
     let mut hints: Vec<String> = Vec::new();
     let mut classes = Vec::new();
-    for source in &archive.sources {
+    for (i, source) in archive.sources.iter().enumerate() {
+        // What messages call what came.
+        let mut called = archive.name.clone();
         let result = match source {
             Source::Https { urls } => https::fetch(archive, urls, &Access::Open, destination, context),
             Source::Hub { repository, revision, file } => {
@@ -135,13 +137,17 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
             }
             Source::Manual { accept, url, file, folder } => {
                 let place = manual::Place { accept, url, file, folder: folder.as_deref() };
-                manual::fetch(archive, &place, destination, context)
+                manual::fetch(archive, &place, destination, context).map(|found| called = found)
             }
         };
-        match result.and_then(|()| is_an_archive(archive, destination)) {
+        match result.and_then(|()| inspect(archive, destination, &called, context)) {
             Ok(()) => return Ok(()),
             Err(error) if errors::class_of(&error) == Class::Interrupted => return Err(error),
             Err(error) => {
+                // What is lacking is told at the end; what is there and no good is told before something else is tried.
+                if errors::class_of(&error) == Class::Failed && i + 1 < archive.sources.len() {
+                    context.progress.note(&format!("{error:#}; trying the next source"));
+                }
                 hints.extend(errors::hint_of(&error).map(str::to_owned));
                 classes.push(errors::class_of(&error));
                 answers.push(format!("{error:#}"));
@@ -156,21 +162,37 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
 /// The endings of files that readers open as archives.
 const ARCHIVES: [&str; 6] = [".zip", ".tar", ".tar.gz", ".tgz", ".whl", ".gz"];
 
-/// Where nobody knows the content, it has at least to be an archive before its hash is recorded as the right one.
+/// Where nobody pinned the content, it has to be an archive that can be read to its end before its hash is recorded as the
+/// right one: what is recorded once is asked for ever after.
 ///
 /// # Errors
-/// What it looks like; the file is removed.
-fn is_an_archive(archive: &Archive, file: &Path) -> anyhow::Result<()> {
-    let is_known = archive.expected().is_some() || archive.git_blob.is_some();
-    if is_known || !ARCHIVES.iter().any(|ending| archive.name.ends_with(ending)) {
+/// Why it cannot be read, or a stop was asked for; the file is removed.
+fn inspect(archive: &Archive, file: &Path, called: &str, context: &FetchContext) -> anyhow::Result<()> {
+    if !ARCHIVES.iter().any(|ending| archive.name.ends_with(ending)) || is_pinned(archive, file)? {
         return Ok(());
     }
-    let Err(error) = archives::Archive::open(file) else { return Ok(()) };
+    let opened = archives::Archive::open_as(file, called);
+    let looked = opened.and_then(|opened| opened.inspect(&context.interrupt, context.progress.as_ref()));
+    let Err(error) = looked else { return Ok(()) };
     std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
-    let hint = errors::hint_of(&error).unwrap_or("get the file again from its source").to_owned();
-    // Where it lay for a moment tells nobody anything.
-    let told = format!("{error:#}").replace(&file.display().to_string(), "what came");
-    Err(errors::failed(told, hint))
+    if errors::class_of(&error) == Class::Interrupted {
+        return Err(error);
+    }
+    let hint = errors::hint_of(&error).unwrap_or("get the file again from its source");
+    let hint = format!("{hint}; nothing of it was recorded, and the next `seesaw fetch` looks anew");
+    Err(errors::failed(format!("{error:#}"), hint))
+}
+
+/// Whether the manifest or the lock file say that it is exactly this content.
+fn is_pinned(archive: &Archive, file: &Path) -> anyhow::Result<bool> {
+    match archive.locked {
+        // What came may be a known version that is not the recorded one.
+        Some(locked) if !archive.known.is_empty() => {
+            let (sha256, _) = Digest::of_file(file).with_context(|| format!("cannot read {}", file.display()))?;
+            Ok(sha256 == locked.sha256)
+        }
+        locked => Ok(locked.is_some() || !archive.needs_lock() || archive.git_blob.is_some()),
+    }
 }
 
 /// Whether a file is what is asked for: its hash where one is stated or was recorded, its name in Git where that is known.

@@ -27,12 +27,15 @@ pub(super) struct Place<'a> {
 
 /// Looks for the file, and copies it, or for the folder, and packs it: what a person put there stays as it is, and what
 /// is computed does not depend on whether it stays.
+///
+/// # Returns
+/// What it found, for messages: `downloads/memes.zip`.
 pub(super) fn fetch(
     archive: &Archive,
     place: &Place<'_>,
     destination: &Path,
     context: &FetchContext,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<String> {
     let Place { accept, url, file, folder } = *place;
     let look = |name: &str| context.manual.iter().map(|folder| folder.join(name)).find(|path| path.exists());
     let found = look(file).or_else(|| look(folder?));
@@ -60,10 +63,17 @@ pub(super) fn fetch(
         false => copy(archive, place, &found, destination, context)?,
     };
     if is_right(archive, destination, sha256, size)? {
-        return Ok(());
+        return Ok(short(&found));
     }
     std::fs::remove_file(destination).with_context(|| format!("cannot remove {}", destination.display()))?;
     Err(errors::failed(difference(archive, sha256, size, &found.display().to_string()), remedy(archive, place, &found)))
+}
+
+/// A file or folder with the folder that it lies in: enough for a person, and no path of this machine.
+fn short(found: &Path) -> String {
+    let mut parts: Vec<_> = found.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+    parts.reverse();
+    parts.join("/")
 }
 
 /// What to do about a file that is not the expected one.

@@ -14,10 +14,17 @@ use seesaw::store::Digest;
 
 use crate::http_server::{Answer, Server};
 
-/// It begins like a gzip, as what is not pinned has to look like an archive.
+/// A zip of 300,000 bytes, as what is not pinned has to be an archive.
 pub fn body() -> Vec<u8> {
-    let bytes = (2..300_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8);
-    [0x1F, 0x8B].into_iter().chain(bytes).collect()
+    let folder = tempfile::tempdir().unwrap();
+    let zip = |content: &[u8]| {
+        let path = folder.path().join("body.zip");
+        seesaw::testing::zip(&path, &[("noise", content)]);
+        std::fs::read(&path).unwrap()
+    };
+    let around = zip(b"").len() as u32;
+    let content: Vec<u8> = (around..300_000).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    zip(&content)
 }
 
 /// An archive with a public checksum.
@@ -92,6 +99,12 @@ impl Place {
 
     fn from(&self, urls: Vec<String>) -> anyhow::Result<()> {
         self.fetch(vec![Source::Https { urls }])
+    }
+
+    /// Puts a file where a person would.
+    pub fn give(&self, name: &str, content: &[u8]) {
+        std::fs::create_dir_all(&self.context.manual[0]).unwrap();
+        std::fs::write(self.context.manual[0].join(name), content).unwrap();
     }
 
     pub fn quarantined(&self) -> usize {

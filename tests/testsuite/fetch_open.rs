@@ -1,11 +1,15 @@
 //! Downloads without a public checksum, from hubs, from Kaggle, and folders that a person unpacked.
 
+use std::sync::Arc;
+
 use seesaw::archives::ZipReader;
-use seesaw::errors::hint_of;
+use seesaw::errors::{Class, class_of, hint_of};
+use seesaw::interrupt::Interrupt;
 use seesaw::manifests::fetch::fetch_archive;
 use seesaw::manifests::kaggle::Kaggle;
 use seesaw::manifests::lock::Locked;
 use seesaw::manifests::{Archive, GitBlob, Source};
+use seesaw::progress::{Progress, Unit};
 use seesaw::store::Digest;
 
 use crate::fetch::{Place, body, open};
@@ -13,6 +17,27 @@ use crate::http_server::{Answer, Server};
 
 fn from(server: &Server) -> Archive {
     open("open.tar.gz", vec![Source::Https { urls: vec![server.url("/open.tar.gz")] }])
+}
+
+/// What a person puts there, packed or not.
+fn memes() -> Archive {
+    let source = Source::Manual {
+        accept: "Accept the licence".into(),
+        url: "https://example.org".into(),
+        file: "memes.zip".into(),
+        folder: Some("memes".into()),
+    };
+    open("memes.zip", vec![source])
+}
+
+fn renamed(zip: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut zip = zip.to_vec();
+    for at in 0..=zip.len() - from.len() {
+        if zip[at..].starts_with(from) {
+            zip[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    zip
 }
 
 fn fetched(place: &Place, archive: &Archive) -> anyhow::Result<Vec<u8>> {
@@ -89,6 +114,64 @@ fn what_cannot_be_the_file_is_refused() {
     assert!(error.contains("a web page in place of the file"), "{error}");
 }
 
+/// What nobody pinned and cannot be read to its end is refused with its reason and leaves nothing, so that the next fetch
+/// looks anew; what is pinned counts by its hash alone.
+#[test]
+fn an_open_archive_is_read_before_it_is_taken() {
+    let body = body();
+    let mut flipped = body.clone();
+    flipped[150_000] ^= 1;
+    let mut locked = body.clone();
+    let directory = body.windows(4).rposition(|four| four == b"PK\x01\x02").unwrap();
+    // Bit 0 of the flags, in the member's header and in the directory.
+    locked[6] |= 1;
+    locked[directory + 8] |= 1;
+    let up = renamed(&body, b"noise", b"../up");
+    for (content, expected, advice) in [
+        (flipped, "`noise` in downloads/memes.zip", "fetch it again"),
+        (locked, "`noise` in downloads/memes.zip is locked with a password", "put the folder into `downloads/`"),
+        (body[..200_000].to_vec(), "downloads/memes.zip is not a readable zip archive", "cut short"),
+        (up, "downloads/memes.zip has a member named \"../up\"", "fetch it again"),
+    ] {
+        let (place, archive) = (Place::new(), memes());
+        place.give("memes.zip", &content);
+        let error = fetched(&place, &archive).unwrap_err();
+        let (told, hint) = (format!("{error:#}"), hint_of(&error).unwrap().to_owned());
+        assert!(told.contains(expected) && hint.contains(advice), "{told}; {hint}");
+        assert!(hint.contains("nothing of it was recorded"), "{hint}");
+        place.give("memes.zip", &body);
+        assert!(fetched(&place, &archive).unwrap() == body);
+        std::fs::remove_file(place.destination()).unwrap();
+
+        let locked = Some(Locked { sha256: Digest::of(&content), size: content.len() as u64 });
+        place.give("memes.zip", &content);
+        assert!(fetched(&place, &Archive { locked, ..archive }).unwrap() == content);
+    }
+}
+
+/// Asks for a stop when work of unknown length begins, which looking at an archive is.
+struct Stopping(Interrupt);
+
+impl Progress for Stopping {
+    fn begin(&self, total: Option<u64>, _: Unit) {
+        if total.is_none() {
+            self.0.raise();
+        }
+    }
+    fn advance(&self, _: u64) {}
+    fn note(&self, _: &str) {}
+}
+
+/// A stop is heard while an archive is looked at, and is no fault of the archive.
+#[test]
+fn a_stop_ends_the_look_at_an_archive() {
+    let mut place = Place::new();
+    place.give("memes.zip", &body());
+    place.context.progress = Arc::new(Stopping(place.context.interrupt.clone()));
+    let error = fetched(&place, &memes()).unwrap_err();
+    assert_eq!(class_of(&error), Class::Interrupted);
+}
+
 /// Recorded once, verified ever after.
 #[test]
 fn a_locked_download_is_held_against_its_record() {
@@ -158,14 +241,7 @@ fn kaggle_is_asked_with_the_users_key() {
 /// A folder that a person unpacked does as well as the file, and the same content gives the same bytes.
 #[test]
 fn a_folder_is_packed() {
-    let source = Source::Manual {
-        accept: "Accept the licence".into(),
-        url: "https://example.org".into(),
-        file: "memes.zip".into(),
-        folder: Some("memes".into()),
-    };
-    let archive = open("memes.zip", vec![source]);
-    let place = Place::new();
+    let (place, archive) = (Place::new(), memes());
     let error = fetched(&place, &archive).unwrap_err();
     let hint = hint_of(&error).unwrap();
     assert!(

@@ -243,7 +243,7 @@ fn gated_data_are_put_there_by_hand_and_locked() {
     std::fs::write(&given, "a page that says: log in").unwrap();
     let garbage = place.project.run(&fetch);
     assert_eq!(garbage.status.code(), Some(1));
-    assert!(told(&garbage).contains("what came is neither a zip nor a tar"), "{}", told(&garbage));
+    assert!(told(&garbage).contains("downloads/hateful_memes.zip is neither a zip nor a tar"), "{}", told(&garbage));
     assert!(!lock.exists());
     // The paper's own numbers need no data.
     let papers = place.project.succeed(&["table", "1", "--suite", "paper", "--of", "paper"]);
