@@ -88,6 +88,13 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     error.chain().filter_map(|e| e.downcast_ref::<Problem>()).find_map(|p| p.hint.as_deref())
 }
 
+/// Whether the operating system said no somewhere in an error's chain: a disk fails, a file may not be read. Whatever was
+/// read is not to blame.
+pub fn is_of_the_system(error: &anyhow::Error) -> bool {
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.map(std::io::Error::raw_os_error).any(|code| code.is_some())
+}
+
 /// The known name that a mistyped one most likely means: few edits away, for its length.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let (edits, near) = known.into_iter().map(|other| (edit_distance(name, other), other)).min()?;

@@ -59,10 +59,8 @@ fn refused(place: impl std::fmt::Display, why: impl std::fmt::Display) -> anyhow
 /// Whether an error of reading a member is the fault of the archive's bytes: not of the disk, which may do better
 /// another time, and nothing that a person can set right, such as a password.
 pub fn is_damage(error: &anyhow::Error) -> bool {
-    let system = |cause: &std::io::Error| cause.raw_os_error().is_some();
-    let by_the_disk = error.chain().filter_map(|cause| cause.downcast_ref()).any(system);
     let by_us = errors::hint_of(error).is_some_and(|hint| hint != AGAIN);
-    !by_the_disk && !by_us && errors::class_of(error) == errors::Class::Failed
+    !errors::is_of_the_system(error) && !by_us && errors::class_of(error) == errors::Class::Failed
 }
 
 /// A file of members: a zip, a tar or a gzipped tar, told apart by its first bytes and never by its name.

@@ -82,10 +82,7 @@ impl Other {
     pub(super) fn refused(self, place: &dyn Display) -> anyhow::Error {
         const WANTED: &str = "neither a zip nor a tar nor a gzipped tar";
         match self {
-            Other::Empty => errors::failed(
-                format!("{place} is empty"),
-                "get it again; a better one in downloads/ is taken by `seesaw fetch --relock NAME`",
-            ),
+            Other::Empty => errors::failed(format!("{place} is empty"), "get it again from its source"),
             Other::Foreign(what) => errors::failed(
                 format!("{place} is {WANTED}: it looks like {what}"),
                 "unpack it with a program that knows this kind, and put the folder into `downloads/` in its place",
@@ -93,7 +90,7 @@ impl Other {
             Other::Instead(what, hint) => errors::failed(format!("{place} is {WANTED}: it looks like {what}"), hint),
             Other::Unknown => errors::failed(
                 format!("{place} is {WANTED}"),
-                "see whether it is the right file; a better one in downloads/ is taken by `seesaw fetch --relock NAME`",
+                "see whether it is the right file, and get it again from its source",
             ),
         }
     }

@@ -14,7 +14,7 @@ use crate::engine::display::{Display, Style};
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::plan::{self, Preparation};
 use crate::engine::run::NodeOutcome;
-use crate::errors::{self, Class};
+use crate::errors::{self, Class, Problem};
 use crate::experiments::Suite;
 use crate::impairments::PictureItem;
 use crate::report::figure::sheet::{self, Tile};
@@ -73,7 +73,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let display = Display::new(graph.len(), style);
     let outcome = engine.run(&graph, &[node], &[], &display, &prepare::execute);
     display.finish();
-    engine.record_locks(&graph, &project.manifests(), &manifests, |id| outcome.action(id))?;
+    project.record_locks(&engine, &graph, &manifests, &outcome)?;
     if outcome.interrupted {
         return Err(errors::interrupted());
     }
@@ -84,8 +84,11 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
                 Some(_) => Class::Failed,
                 None => Class::Lacking,
             };
-            let (cause, hint) = absence.cause().split_once("\nhint: ").unwrap_or((absence.cause(), ""));
-            return Err(errors::of_class(class, format!("{} cannot be shown: {cause}", reader.name), hint));
+            let (cause, hint) = match absence.cause().split_once("\nhint: ") {
+                Some((cause, hint)) => (cause, Some(hint.to_owned())),
+                None => (absence.cause(), None),
+            };
+            return Err(Problem { class, message: format!("{} cannot be shown: {cause}", reader.name), hint }.into());
         }
         NodeOutcome::NotWanted => anyhow::bail!("{} was not prepared", reader.name),
     };

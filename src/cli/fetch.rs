@@ -122,9 +122,7 @@ fn fetch(
     let display = Display::new(nodes.len(), style);
     let outcome = engine.run(graph, nodes, &lost, &display, &crate::steps::fetch::execute);
     display.finish();
-    for lock in engine.record_locks(graph, &project.manifests(), manifests, |id| outcome.action(id))? {
-        eprintln!("recorded in {} what came without a public checksum; commit it", lock.display());
-    }
+    project.record_locks(engine, graph, manifests, &outcome)?;
     if outcome.interrupted {
         return Err(errors::interrupted());
     }

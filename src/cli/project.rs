@@ -7,6 +7,7 @@ use anyhow::Context;
 use super::Global;
 use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
+use crate::engine::run::Outcome;
 use crate::engine::{Engine, plan};
 use crate::errors;
 use crate::experiments::Suite;
@@ -124,6 +125,23 @@ impl Project {
                 Err(errors::usage(format!("{} takes the place of no template", folder.join(name).display()), hint))
             }
         }
+    }
+
+    /// Records what came without a public checksum, and says so: it is to be committed.
+    ///
+    /// # Errors
+    /// If a lock file cannot be written.
+    pub fn record_locks(
+        &self,
+        engine: &Engine,
+        graph: &Graph,
+        manifests: &[Manifest],
+        outcome: &Outcome,
+    ) -> anyhow::Result<()> {
+        for lock in engine.record_locks(graph, &self.manifests(), manifests, |id| outcome.action(id))? {
+            eprintln!("recorded in {} what came without a public checksum; commit it", lock.display());
+        }
+        Ok(())
     }
 
     /// Where a suite's results go: trials, and other seeds than the suite's, have folders of their own.

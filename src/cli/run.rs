@@ -143,9 +143,7 @@ pub(super) fn carry_out(
     let Planned { manifests, graph, out, .. } = planned;
     let style = if global.quiet { Style::Quiet } else { Style::Automatic };
     let (outcome, written) = bring_up_to_date(engine, graph, out, style, chosen)?;
-    for lock in engine.record_locks(graph, &project.manifests(), manifests, |id| outcome.action(id))? {
-        eprintln!("recorded in {} what was downloaded without a public checksum; commit it", lock.display());
-    }
+    project.record_locks(engine, graph, manifests, &outcome)?;
     Ok((outcome, written))
 }
 

@@ -112,6 +112,7 @@ mod tests {
                     options: DatasetOptions::None,
                     subset: None,
                     counts: BTreeMap::new(),
+                    open: None,
                 },
                 &inputs(&["archive emoji.whl"]),
                 &here(),

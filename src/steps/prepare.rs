@@ -10,7 +10,7 @@ use crate::datasets::check::{Looking, check_pictures};
 use crate::datasets::{
     Archives, Dataset, DatasetOptions, Metric, Pictures, Reader, Reading, SUBSET_RECIPE, Split, TaskKind,
 };
-use crate::errors;
+use crate::errors::{self, Class};
 use crate::impairments::PictureItem;
 use crate::store::Ingredients;
 
@@ -33,6 +33,8 @@ pub struct Prepare {
     pub subset: Option<u32>,
     /// What is counted → how many, as the manifest expects them.
     pub counts: BTreeMap<String, u64>,
+    /// The manifest, if no public source states what each of its archives must be: a person may bring others then.
+    pub open: Option<String>,
 }
 
 /// The output that holds copied pictures.
@@ -78,7 +80,7 @@ impl Step for Prepare {
 
     fn ingredients(&self, list: &mut Ingredients) {
         // What is expected decides whether a result is accepted, and not what it is.
-        let Prepare { name: _, reader, options, subset, counts: _ } = self;
+        let Prepare { name: _, reader, options, subset, counts: _, open: _ } = self;
         let Reader {
             name,
             recipe,
@@ -127,6 +129,12 @@ impl Step for Prepare {
 
 impl Compute for Prepare {
     fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+        self.prepare(job).map_err(|error| self.or_anew(error))
+    }
+}
+
+impl Prepare {
+    fn prepare(&self, job: &Job) -> anyhow::Result<Outputs> {
         let archives = archives(job)?;
         let reading = Reading { archives: &archives, options: &self.options, interrupt: &job.interrupt };
         let mut dataset = self.reader.read(&reading)?;
@@ -174,9 +182,7 @@ impl Compute for Prepare {
         }
         Ok(outputs)
     }
-}
 
-impl Prepare {
     fn compare(&self, about: &About) -> anyhow::Result<()> {
         let differs = |(what, found, expected): (&String, u64, u64)| {
             (found != expected).then(|| format!("{what}: expected {expected}, found {found}"))
@@ -199,7 +205,7 @@ impl Prepare {
         if differences.is_empty() {
             return Ok(());
         }
-        Err(errors::failed(
+        Err(self.or_anew(errors::failed(
             format!(
                 "the archives of {} do not hold what its manifest expects: {}; left out: {:?}",
                 self.reader.name,
@@ -208,7 +214,22 @@ impl Prepare {
             ),
             "the copy may be incomplete or another version; to use it all the same, set `counts = \"report\"` for this \
              dataset in the experiment file",
-        ))
+        )))
+    }
+
+    /// Adds to an error that the archives are to blame for how to begin with others, where that is possible: the lock file
+    /// holds on to these.
+    fn or_anew(&self, error: anyhow::Error) -> anyhow::Error {
+        let Some(manifest) = &self.open else { return error };
+        if errors::class_of(&error) != Class::Failed || errors::is_of_the_system(&error) {
+            return error;
+        }
+        let anew = format!(
+            "to begin anew with another file or folder in downloads/, run `seesaw fetch --relock {manifest}`, which records \
+             that one"
+        );
+        let hint = errors::hint_of(&error).map_or_else(|| anew.clone(), |hint| format!("{hint}; or {anew}"));
+        errors::failed(format!("{error:#}"), hint)
     }
 }
 

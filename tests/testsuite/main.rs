@@ -8,6 +8,7 @@ mod data;
 mod fetch;
 mod fetch_open;
 mod http_server;
+mod locks;
 mod methods;
 mod mirror;
 mod paper;

@@ -12,7 +12,7 @@ use super::graph::{Graph, NodeId, Publication, Source};
 use crate::datasets::{DatasetOptions, Reader};
 use crate::errors;
 use crate::experiments::{Counts, DatasetPlan, OutputPlan, Suite};
-use crate::manifests::Manifest;
+use crate::manifests::{Archive, Manifest};
 use crate::report::render;
 use crate::report::results::SuiteDescription;
 use crate::report::templates::Templates;
@@ -102,12 +102,15 @@ impl Preparation {
 /// If its manifest is missing, or does not list an archive.
 pub fn prepare(graph: &mut Graph, manifests: &[Manifest], preparation: &Preparation) -> anyhow::Result<NodeId> {
     let Preparation { name, reader, options, subset, counts } = preparation;
-    let archives = archives(graph, manifests, reader.manifest, &reader.needs(options))?;
+    let needed = reader.needs(options);
+    let archives = archives(graph, manifests, reader.manifest, &needed)?;
+    let is_open = |archive: &Archive| archive.needs_lock() && needed.contains(&archive.name.as_str());
+    let open = manifest(manifests, reader.manifest)?.archives.iter().any(is_open).then(|| reader.manifest.to_owned());
     let counts = match counts {
         Counts::Exact => manifest(manifests, reader.manifest)?.counts.get(reader.name).cloned().unwrap_or_default(),
         Counts::Report => BTreeMap::new(),
     };
-    let step = Prepare { name: name.clone(), reader, options: options.clone(), subset: *subset, counts };
+    let step = Prepare { name: name.clone(), reader, options: options.clone(), subset: *subset, counts, open };
     Ok(graph.add(step, archives))
 }
 

@@ -8,7 +8,7 @@ fn counts(of: &[(&str, u64)]) -> BTreeMap<String, u64> {
 fn step(name: &str, subset: Option<u32>, expected: &[(&str, u64)]) -> Prepare {
     let reader = reader(name).unwrap();
     let options = reader.options(toml::Table::new()).unwrap();
-    Prepare { name: name.to_owned(), reader, options, subset, counts: counts(expected) }
+    Prepare { name: name.to_owned(), reader, options, subset, counts: counts(expected), open: None }
 }
 
 fn about(samples: [usize; 3], found: &[(&str, u64)]) -> About {
@@ -59,6 +59,30 @@ fn what_was_found_is_held_against_what_is_expected() {
     assert!(told.contains("train: expected 5, found 4"), "{told}");
     let told = accept(&step("emoji-match", None, &expected), &about([7, 0, 1], &[])).unwrap_err();
     assert!(told.contains("val: expected 1, found 0"), "{told}");
+}
+
+/// Where a person may bring other archives, a failure that they may be to blame for says how; others do not.
+#[test]
+fn open_archives_may_be_brought_anew() {
+    let open = Prepare { open: Some("memotion".into()), ..step("memotion", None, &[("rows", 11)]) };
+    let bytes = serde_json::to_vec(&about([7, 1, 1], &[("rows", 10)])).unwrap();
+    let hint = |step: &Prepare| {
+        let error = step.accept(&|_| Ok(bytes.clone())).unwrap_err();
+        errors::hint_of(&error).unwrap().to_owned()
+    };
+    let told = hint(&open);
+    assert!(told.contains("`counts = \"report\"`") && told.contains("`seesaw fetch --relock memotion`"), "{told}");
+    assert!(!hint(&step("memotion", None, &[("rows", 11)])).contains("--relock"));
+    let anew = |error: anyhow::Error| {
+        let error = open.or_anew(error.context("memotion.zip"));
+        (format!("{error:#}"), errors::hint_of(&error).unwrap_or_default().to_owned())
+    };
+    let (told, hint) = anew(errors::failed("`a` is cut short", "get it again"));
+    assert_eq!(told, "memotion.zip: `a` is cut short");
+    assert!(hint.starts_with("get it again; or to begin anew") && hint.contains("--relock memotion"), "{hint}");
+    assert!(anew(anyhow::anyhow!("the list has no column")).1.starts_with("to begin anew"));
+    assert_eq!(anew(errors::interrupted()).1, "");
+    assert_eq!(anew(std::io::Error::from_raw_os_error(libc::EIO).into()).1, "");
 }
 
 /// The metric is written only where it is not that of the task, so that what is known of older datasets keeps its bytes.
