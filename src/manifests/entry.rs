@@ -102,9 +102,15 @@ impl Archive {
         self.sha256.or(self.locked.map(|locked| locked.sha256))
     }
 
-    /// How long it must be, as far as the manifest or the lock file know.
+    /// How long it must be, as far as the manifest or the lock file know. A file that has known versions may be any of
+    /// them, whatever was recorded, and how long they are nobody says.
     pub fn size(&self) -> Option<u64> {
-        self.size.or(self.locked.map(|locked| locked.size))
+        self.size.or(self.locked.filter(|_| self.known.is_empty()).map(|locked| locked.size))
+    }
+
+    /// Whether a public source lists this content.
+    pub fn is_known(&self, sha256: Digest) -> bool {
+        self.known.iter().any(|known| known.sha256 == sha256)
     }
 
     /// It is never longer than this.

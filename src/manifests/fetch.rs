@@ -196,10 +196,14 @@ fn is_pinned(archive: &Archive, file: &Path) -> anyhow::Result<bool> {
 }
 
 /// Whether a file is what is asked for: its hash where one is stated or was recorded, its name in Git where that is known.
+/// What a public source lists is right whatever was recorded: the record may be of another form of the same.
 ///
 /// # Errors
 /// If it cannot be read.
 pub(super) fn is_right(archive: &Archive, file: &Path, sha256: Digest, size: u64) -> anyhow::Result<bool> {
+    if archive.is_known(sha256) {
+        return Ok(size <= archive.most());
+    }
     if archive.expected().is_some_and(|expected| expected != sha256) || archive.size().is_some_and(|s| s != size) {
         return Ok(false);
     }
@@ -241,15 +245,27 @@ pub(super) fn reject(
     };
     errors::failed(
         difference(archive, sha256, size, from),
-        format!("{place} and is not used; try again later, or see whether the source has a new version"),
+        format!("{place} and is not used; {}", another_version(archive)),
     )
+}
+
+/// What to do where a source has another file than the expected one.
+pub(super) fn another_version(archive: &Archive) -> &'static str {
+    match archive.needs_lock() && archive.locked.is_some() {
+        true => {
+            "the lock file may have recorded another form of the same data (an unpacked folder, or another zip): bring that \
+             one again, or, if the new one is meant, run `seesaw fetch --relock NAME` with the name of its manifest"
+        }
+        false => "try again later, or see whether the source has a new version",
+    }
 }
 
 pub(super) fn difference(archive: &Archive, sha256: Digest, size: u64, from: &str) -> String {
     let found = format!("found {sha256} ({size} bytes)");
     let expected = match (archive.expected(), &archive.git_blob) {
         (Some(expected), _) => {
-            let bytes = archive.size().map_or_else(String::new, |size| format!(" ({size} bytes)"));
+            let size = archive.size.or(archive.locked.map(|locked| locked.size));
+            let bytes = size.map_or_else(String::new, |size| format!(" ({size} bytes)"));
             let whose = if archive.needs_lock() { ", as its lock file recorded" } else { "" };
             format!("expected SHA-256 {expected}{bytes}{whose}")
         }

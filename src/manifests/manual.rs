@@ -8,7 +8,7 @@ use anyhow::Context;
 use sha2::{Digest as _, Sha256};
 
 use super::Archive;
-use super::fetch::{FetchContext, difference, is_right};
+use super::fetch::{FetchContext, another_version, difference, is_right};
 use crate::archives;
 use crate::errors;
 use crate::progress::Unit;
@@ -79,7 +79,7 @@ fn short(found: &Path) -> String {
 /// What to do about a file that is not the expected one.
 fn remedy(archive: &Archive, Place { accept, url, .. }: &Place<'_>, found: &Path) -> String {
     match archive.needs_lock() && archive.locked.is_some() {
-        true => "if the new one is meant, run `seesaw fetch --relock` with its name".to_owned(),
+        true => another_version(archive).to_owned(),
         false => format!("get the file again: {accept} at {url}, then put it in place of {}", found.display()),
     }
 }

@@ -8,7 +8,7 @@ use seesaw::interrupt::Interrupt;
 use seesaw::manifests::fetch::fetch_archive;
 use seesaw::manifests::kaggle::Kaggle;
 use seesaw::manifests::lock::Locked;
-use seesaw::manifests::{Archive, GitBlob, Source};
+use seesaw::manifests::{Archive, GitBlob, KnownFile, Source};
 use seesaw::progress::{Progress, Unit};
 use seesaw::store::Digest;
 
@@ -183,6 +183,31 @@ fn a_locked_download_is_held_against_its_record() {
     let place = Place::new();
     let error = format!("{:#}", fetched(&place, &archive).unwrap_err());
     assert!(error.contains("as its lock file recorded") && place.quarantined() == 1, "{error}");
+}
+
+/// A record may be of another form of the same data. A version that a public source lists is right whatever was recorded,
+/// and is looked at all the same; another one is refused, with how it may have come about.
+#[test]
+fn a_record_may_be_of_another_form() {
+    let place = Place::new();
+    let packed = Digest::of(b"the same, from a folder");
+    let recorded = Archive { locked: Some(Locked { sha256: packed, size: 23 }), ..memes() };
+    place.give("memes.zip", &body());
+    let error = fetched(&place, &recorded).unwrap_err();
+    let hint = hint_of(&error).unwrap();
+    assert!(hint.contains("an unpacked folder") && hint.contains("`seesaw fetch --relock NAME`"), "{hint}");
+
+    let known = |content: &[u8]| Archive {
+        known: vec![KnownFile { sha256: Digest::of(content), note: "phase 1".into() }],
+        ..recorded.clone()
+    };
+    assert!(fetched(&place, &known(&body())).unwrap() == body());
+    std::fs::remove_file(place.destination()).unwrap();
+    let error = format!("{:#}", fetched(&place, &known(b"another")).unwrap_err());
+    assert!(error.contains("(23 bytes), as its lock file recorded"), "{error}");
+    place.give("memes.zip", b"cut");
+    let error = format!("{:#}", fetched(&place, &known(b"cut")).unwrap_err());
+    assert!(error.contains("neither a zip nor a tar"), "{error}");
 }
 
 #[test]
