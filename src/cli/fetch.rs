@@ -107,12 +107,15 @@ fn fetch(
             engine.store.forget(key)?;
         }
     }
-    let mut lost = Vec::new();
+    let (mut lost, mut present) = (Vec::new(), Vec::new());
     for (id, state) in graph.ids().zip(engine.survey(graph)) {
         if let State::Done(_, action) = state
             && let Some(output) = action.outputs.get(ARCHIVE)
-            && let Err(damage) = engine.store.verify(output)
         {
+            let Err(damage) = engine.store.verify(output) else {
+                present.push(id);
+                continue;
+            };
             eprintln!("warning: {} is damaged: {damage}; it is fetched again", graph.node(id).step.label());
             engine.store.set_aside(output.sha256)?;
             lost.push(id);
@@ -126,8 +129,7 @@ fn fetch(
     if outcome.interrupted {
         return Err(errors::interrupted());
     }
-    let before = |id: &NodeId| !lost.contains(id) && outcome.computed == 0;
-    Ok(reports(manifests, graph, engine, |id| fetched(&outcome, id, before(&id))))
+    Ok(reports(manifests, graph, engine, |id| fetched(&outcome, id, present.contains(&id))))
 }
 
 type Found = (&'static str, Option<Output>, Option<String>);

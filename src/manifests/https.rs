@@ -9,7 +9,7 @@ use reqwest::header::{IF_RANGE, RANGE};
 use reqwest::{StatusCode, Url};
 
 use super::Archive;
-use super::fetch::FetchContext;
+use super::fetch::{FetchContext, another_version};
 use super::partial::{Origin, Partial};
 use super::request::{self, Answer, Broken, Head};
 use crate::errors;
@@ -24,6 +24,12 @@ const TRIES_WITHOUT_NETWORK: u32 = 3;
 /// The longest pause between two tries that is ours.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// What to do where no server answered to the end.
+const NETWORK: &str = "check the network and run the same command again: it goes on";
+/// What to do where a server will not have it, and nothing better is known.
+pub(super) const REFUSED: &str =
+    "see whether the address is still right, check the network, and run the same command again: it goes on";
+
 /// Why a mirror, or one try of it, gave no file.
 enum Failure {
     /// Worth another try of the same mirror, perhaps after a pause that the server asked for.
@@ -34,6 +40,16 @@ enum Failure {
     Mirror(anyhow::Error),
     /// No mirror can help: a stop was asked for, or this machine's disk fails.
     Stop(anyhow::Error),
+}
+
+impl Failure {
+    fn into_error(self) -> anyhow::Error {
+        match self {
+            Failure::Passing(error, _) | Failure::Silent(error) | Failure::Mirror(error) | Failure::Stop(error) => {
+                error
+            }
+        }
+    }
 }
 
 impl From<Broken> for Failure {
@@ -67,12 +83,14 @@ pub(super) fn fetch(
 ) -> anyhow::Result<()> {
     let mut answers = Vec::new();
     let mut classes = Vec::new();
-    let mut hint = None;
+    let (mut hint, mut refused) = (None, false);
     for (i, url) in urls.iter().enumerate() {
         match from_mirror(url, i + 1 == urls.len(), archive, access, to, context) {
             Ok(()) => return Ok(()),
             Err(Failure::Stop(error)) => return Err(error),
-            Err(Failure::Passing(error, _) | Failure::Silent(error) | Failure::Mirror(error)) => {
+            Err(failure) => {
+                refused |= matches!(failure, Failure::Mirror(_));
+                let error = failure.into_error();
                 hint = hint.or_else(|| errors::hint_of(&error).map(str::to_owned));
                 classes.push(errors::class_of(&error));
                 if i + 1 < urls.len() {
@@ -82,7 +100,7 @@ pub(super) fn fetch(
             }
         }
     }
-    let hint = hint.unwrap_or_else(|| "check the network and run the same command again: it goes on".to_owned());
+    let hint = hint.unwrap_or_else(|| if refused { REFUSED } else { NETWORK }.to_owned());
     Err(errors::of_class(errors::class_of_all(classes), answers.join("; "), hint))
 }
 
@@ -246,9 +264,8 @@ impl Mirror<'_> {
         while let Some(bytes) = answer.bytes().map_err(|broken| cut(broken, partial.length()))? {
             if partial.length() + bytes.len() as u64 > most {
                 self.restart(partial)?;
-                return Err(Failure::Mirror(anyhow::anyhow!(
-                    "the server sends more than the {most} bytes that were expected"
-                )));
+                let told = format!("the server sends more than the {most} bytes that were expected");
+                return Err(another(self.archive, told));
             }
             partial.write(&bytes).map_err(disk)?;
             self.context.progress.advance(bytes.len() as u64);
@@ -260,6 +277,11 @@ impl Mirror<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The server has another file.
+fn another(archive: &Archive, told: String) -> Failure {
+    Failure::Mirror(errors::failed(told, another_version(archive)))
 }
 
 /// What an answer's body is, seen from the partial file.
@@ -281,13 +303,15 @@ fn start_of(head: &Head, have: u64, archive: &Archive) -> Result<(Start, Option<
         return Err(Failure::Mirror(anyhow::anyhow!("the server answered with a web page in place of the file")));
     }
     let fitting = |total: Option<u64>| match (expected, total) {
-        (Some(size), Some(found)) if size != found => Err(Failure::Mirror(anyhow::anyhow!(
-            "the server has another file: expected {size} bytes, it announces {found}"
-        ))),
-        (None, Some(found)) if found > archive.most() => Err(Failure::Mirror(anyhow::anyhow!(
-            "the server announces {found} bytes, more than the {} that this file may have",
-            archive.most()
-        ))),
+        (Some(size), Some(found)) if size != found => {
+            let told = format!("the server has another file: expected {size} bytes, it announces {found}");
+            Err(another(archive, told))
+        }
+        (None, Some(found)) if found > archive.most() => {
+            let most = archive.most();
+            let told = format!("the server announces {found} bytes, more than the {most} that this file may have");
+            Err(another(archive, told))
+        }
         _ => Ok(expected.or(total)),
     };
     let wrong = || match head.status {

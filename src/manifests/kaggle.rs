@@ -89,7 +89,8 @@ pub(super) fn fetch(
     let url = format!("{}/api/v1/datasets/download/{dataset}?datasetVersionNumber={version}", context.kaggle.address);
     https::fetch(archive, &[url], &access, to, context).map_err(|error| {
         let class = errors::class_of(&error);
-        if class == errors::Class::Interrupted {
+        // A network that is away, or another version of the file, are no matter of keys.
+        if class != errors::Class::Lacking && errors::hint_of(&error) != Some(https::REFUSED) {
             return error;
         }
         let hint = match open {

@@ -23,7 +23,9 @@ fn lacking_for(archive: &Archive, manual: &[PathBuf], kaggle: &Kaggle) -> Option
                 if names.into_iter().flatten().any(|name| manual.iter().any(|folder| folder.join(name).exists())) {
                     return None;
                 }
-                format!("{accept} at {url}, then put the file {file} into downloads/")
+                let or_folder =
+                    folder.as_ref().map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
+                format!("{accept} at {url}, then put the file {file}{or_folder} into downloads/")
             }
             _ => return None,
         });
@@ -53,7 +55,8 @@ mod tests {
         let both = archive(&format!("{KAGGLE}, {MANUAL}"));
         let told = lacking_for(&both, &manual, &nobody).unwrap();
         assert!(
-            told.contains("a key for Kaggle") && told.ends_with("put the file memes.zip into downloads/"),
+            told.contains("a key for Kaggle")
+                && told.ends_with("put the file memes.zip, or the unpacked folder memes, into downloads/"),
             "{told}"
         );
         assert_eq!(lacking_for(&both, &manual, &somebody), None);

