@@ -119,6 +119,9 @@ impl Network {
 /// # Errors
 /// What each source answered, if none of them has the archive; an interruption ends it at once.
 pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchContext) -> anyhow::Result<()> {
+    if take_up(archive, destination, context)? {
+        return Ok(());
+    }
     let mut answers = Vec::new();
     let mut hints: Vec<String> = Vec::new();
     let mut classes = Vec::new();
@@ -142,7 +145,12 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
         };
         match result.and_then(|()| inspect(archive, destination, &called, context)) {
             Ok(()) => return Ok(()),
-            Err(error) if errors::class_of(&error) == Class::Interrupted => return Err(error),
+            Err(error) if errors::class_of(&error) == Class::Interrupted => {
+                if !matches!(source, Source::Manual { .. }) {
+                    put_by(archive, destination, context)?;
+                }
+                return Err(error);
+            }
             Err(error) => {
                 // What is lacking is told at the end; what is there and no good is told before something else is tried.
                 if errors::class_of(&error) == Class::Failed && i + 1 < archive.sources.len() {
@@ -159,6 +167,46 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
     Err(Problem { class: errors::class_of_all(classes), message, hint }.into())
 }
 
+/// Where a download waits that came whole and was not looked at to its end, since somebody stopped: it need not come again.
+fn waiting(archive: &Archive, context: &FetchContext) -> PathBuf {
+    context.partial.join(format!("whole-{}", Digest::of(archive.name.as_bytes())))
+}
+
+fn put_by(archive: &Archive, file: &Path, context: &FetchContext) -> anyhow::Result<()> {
+    let waiting = waiting(archive, context);
+    match std::fs::rename(file, &waiting) {
+        // The stop came while it was still downloaded.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        moved => moved.with_context(|| format!("cannot keep {}", waiting.display())),
+    }
+}
+
+/// Takes up a download that waits, if there is one and it is still what is asked for.
+fn take_up(archive: &Archive, destination: &Path, context: &FetchContext) -> anyhow::Result<bool> {
+    let waiting = waiting(archive, context);
+    if !waiting.is_file() {
+        return Ok(false);
+    }
+    match std::fs::rename(&waiting, destination) {
+        // Another run took it up.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        moved => moved.with_context(|| format!("cannot take up {}", waiting.display()))?,
+    }
+    let looked = verify(archive, destination, context, "an earlier run")
+        .and_then(|()| inspect(archive, destination, &archive.name, context));
+    match looked {
+        Ok(()) => Ok(true),
+        Err(error) if errors::class_of(&error) == Class::Interrupted => {
+            put_by(archive, destination, context)?;
+            Err(error)
+        }
+        Err(error) => {
+            context.progress.note(&format!("{error:#}; it is brought anew"));
+            Ok(false)
+        }
+    }
+}
+
 /// The endings of files that readers open as archives.
 const ARCHIVES: [&str; 6] = [".zip", ".tar", ".tar.gz", ".tgz", ".whl", ".gz"];
 
@@ -166,7 +214,7 @@ const ARCHIVES: [&str; 6] = [".zip", ".tar", ".tar.gz", ".tgz", ".whl", ".gz"];
 /// right one: what is recorded once is asked for ever after.
 ///
 /// # Errors
-/// Why it cannot be read, or a stop was asked for; the file is removed.
+/// Why it cannot be read, and the file is removed; or a stop was asked for.
 fn inspect(archive: &Archive, file: &Path, called: &str, context: &FetchContext) -> anyhow::Result<()> {
     if !ARCHIVES.iter().any(|ending| archive.name.ends_with(ending)) || is_pinned(archive, file)? {
         return Ok(());
@@ -174,10 +222,10 @@ fn inspect(archive: &Archive, file: &Path, called: &str, context: &FetchContext)
     let opened = archives::Archive::open_as(file, called);
     let looked = opened.and_then(|opened| opened.inspect(&context.interrupt, context.progress.as_ref()));
     let Err(error) = looked else { return Ok(()) };
-    std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
     if errors::class_of(&error) == Class::Interrupted {
         return Err(error);
     }
+    std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
     let hint = errors::hint_of(&error).unwrap_or("get the file again from its source");
     let hint = format!("{hint}; nothing of it was recorded, and the next `seesaw fetch` looks anew");
     Err(errors::failed(format!("{error:#}"), hint))

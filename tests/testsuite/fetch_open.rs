@@ -168,8 +168,51 @@ fn a_stop_ends_the_look_at_an_archive() {
     let mut place = Place::new();
     place.give("memes.zip", &body());
     place.context.progress = Arc::new(Stopping(place.context.interrupt.clone()));
-    let error = fetched(&place, &memes()).unwrap_err();
+    let error = fetch_archive(&memes(), &place.destination(), &place.context).unwrap_err();
     assert_eq!(class_of(&error), Class::Interrupted);
+}
+
+/// Asks for a stop when something begins once a file is there: while what was downloaded is looked at.
+struct StoppingAt(Interrupt, std::path::PathBuf);
+
+impl Progress for StoppingAt {
+    fn begin(&self, _: Option<u64>, _: Unit) {
+        if self.1.is_file() {
+            self.0.raise();
+        }
+    }
+    fn advance(&self, _: u64) {}
+    fn note(&self, _: &str) {}
+}
+
+/// What came whole before a stop does not come again, however often somebody stops.
+#[test]
+fn a_stop_costs_no_download() {
+    let server = Server::start(body(), vec![]);
+    let mut place = Place::new();
+    let archive = from(&server);
+    for _ in 0..2 {
+        place.context.interrupt = Interrupt::default();
+        place.context.progress = Arc::new(StoppingAt(place.context.interrupt.clone(), place.destination()));
+        let error = fetched(&place, &archive).unwrap_err();
+        assert_eq!(class_of(&error), Class::Interrupted);
+    }
+    place.context.interrupt = Interrupt::default();
+    place.context.progress = place.notes.clone();
+    assert!(fetched(&place, &archive).unwrap() == body());
+    assert_eq!(server.ranges.lock().unwrap().len(), 1);
+    assert!(std::fs::read_dir(&place.context.partial).unwrap().next().is_none(), "nothing is left behind");
+
+    // What waits and is not what is asked for now is not taken.
+    std::fs::rename(place.destination(), place.context.partial.join("kept")).unwrap();
+    place.context.interrupt = Interrupt::default();
+    place.context.progress = Arc::new(StoppingAt(place.context.interrupt.clone(), place.destination()));
+    fetched(&place, &archive).unwrap_err();
+    place.context.interrupt = Interrupt::default();
+    place.context.progress = place.notes.clone();
+    let other = Archive { locked: Some(Locked { sha256: Digest::of(b"other"), size: 5 }), ..archive };
+    fetched(&place, &other).unwrap_err();
+    assert!(place.notes.0.lock().unwrap().iter().any(|note| note.contains("it is brought anew")));
 }
 
 /// Recorded once, verified ever after.
