@@ -1,5 +1,6 @@
 //! The program as a person meets it: runs that are repeated, killed, interrupted, disturbed, and that fail.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -90,8 +91,12 @@ fn a_finished_run_has_nothing_to_do() {
 #[test]
 fn an_interrupted_run_stops_and_goes_on() {
     let project = Project::new();
-    let mut child = start(&project);
-    std::thread::sleep(Duration::from_millis(1500));
+    let mut command = project.command(&["run", "tiny"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // Once a step is done, signals are heard.
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("fetch")), "no step was told");
+    std::thread::spawn(move || lines.for_each(drop));
     let began = Instant::now();
     // SAFETY: a signal to a child that has not been waited for.
     unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
