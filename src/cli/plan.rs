@@ -173,13 +173,17 @@ fn text(told: &Told, args: &Args, machine: &str) -> String {
 fn estimated(estimate: &Estimate, machine: &str) -> String {
     let parts: Vec<String> = estimate.seconds.iter().map(|(kind, time)| format!("{kind} {}", about(*time))).collect();
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
-    let bound = if estimate.at_most { "at most " } else { "" };
+    let bounded: u64 = estimate.downloads_at_most.values().sum();
+    let bounded = match estimate.downloads_at_most.keys().map(String::as_str).collect::<Vec<_>>().join(", ") {
+        names if names.is_empty() => String::new(),
+        names => format!(" and at most {} of {names}, whose sizes no source says", gib(bounded)),
+    };
     let sizes =
         if estimate.from_manifests { "; datasets that are not prepared count as their manifests tell" } else { "" };
     let mut text =
         format!("estimated  about {} here ({machine}): {}{sizes}\n", about(estimate.total_seconds()), parts.join(", "));
     text += &format!(
-        "disk       {bound}{} to download, about {} of results\n",
+        "disk       about {}{bounded} to download, about {} of results\n",
         gib(estimate.downloads),
         gib(estimate.results)
     );

@@ -26,6 +26,9 @@ pub struct Archive {
     /// A bound for a file whose size no public source states, in bytes.
     #[serde(default)]
     pub at_most: Option<u64>,
+    /// Its size in round numbers, where a source says no more: for estimates alone.
+    #[serde(default)]
+    pub about: Option<u64>,
     /// How Git names the file's content, where that is all that is public.
     #[serde(default)]
     pub git_blob: Option<GitBlob>,
@@ -81,6 +84,10 @@ impl Archive {
             (Some(size), None) => anyhow::ensure!(size > 0, "`size` should be above 0"),
             (None, Some(most)) => anyhow::ensure!(most > 0, "`at-most` should be above 0"),
             _ => anyhow::bail!("either `size` or `at-most` should be there, and not both"),
+        }
+        if let Some(about) = self.about {
+            let most = self.at_most.context("`about` is for a file with `at-most`")?;
+            anyhow::ensure!((1..=most).contains(&about), "`about` should be 1 to {most}, the bound");
         }
         let pinned = self.sha256.is_some();
         anyhow::ensure!(!pinned || self.known.is_empty(), "`known` is for a file without one `sha256`");

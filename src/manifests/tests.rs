@@ -39,6 +39,7 @@ fn full() -> Value {
         }, {
             "name": "open.zip",
             "at-most": 10,
+            "about": 9,
             "git-blob": "0".repeat(40),
             "known": [{ "sha256": "0".repeat(64), "note": "the first one" }],
             "sources": [{ "type": "https", "urls": ["https://example.org/open.zip"] }]
@@ -97,6 +98,7 @@ fn a_wrong_field_is_named() {
         ("/archives/0/sources/4/file", json!("/etc/passwd"), "`sources[4]`: `file`: should be a plain file name"),
         ("/archives/0/sources/4/folder", json!("full.zip"), "`folder` should be another name than `file`"),
         ("/archives/1/at-most", json!(0), "`archives[1]`: `at-most` should be above 0"),
+        ("/archives/1/about", json!(11), "`archives[1]`: `about` should be 1 to 10, the bound"),
         ("/archives/1/at-most", json!(1 << 30), "`git-blob` is for files of up to 16777216 bytes"),
         ("/archives/1/git-blob", json!("x"), "40 lower-case hexadecimal digits"),
     ];
@@ -172,6 +174,7 @@ fn an_archive_is_pinned_or_left_open() {
         (json!({ "size": 1, "at-most": 1, "sources": https }), "either `size` or `at-most`"),
         (json!({ "sha256": sha256, "sources": https }), "either `size` or `at-most`"),
         (json!({ "sha256": sha256, "size": 1, "known": known, "sources": https }), "`known` is for a file without"),
+        (json!({ "size": 2, "about": 2, "sources": https }), "`about` is for a file with `at-most`"),
         (json!({ "at-most": 1, "sources": pip }), "a Python package needs `sha256`"),
     ] {
         let error = with(archive).unwrap_err();

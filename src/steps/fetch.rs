@@ -35,7 +35,8 @@ impl Step for Fetch {
 
     fn ingredients(&self, list: &mut Ingredients) {
         // The name is a label; the sources are ways to the same bytes; all else follows from the content.
-        let Archive { name, sources, sha256: _, locked: _, size: _, at_most: _, git_blob, known: _ } = &self.archive;
+        let Archive { name, sources, sha256: _, locked: _, size: _, at_most: _, about: _, git_blob, known: _ } =
+            &self.archive;
         match self.archive.expected() {
             Some(sha256) => list.digest("sha256", sha256),
             None => {

@@ -39,6 +39,7 @@ pub fn open(name: &str, sources: Vec<Source>) -> Archive {
         sha256: None,
         size: None,
         at_most: Some(1 << 20),
+        about: None,
         git_blob: None,
         known: Vec::new(),
         sources,

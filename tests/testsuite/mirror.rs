@@ -38,6 +38,7 @@ impl Site {
             sha256: Some(Digest::of(&content)),
             size: Some(content.len() as u64),
             at_most: None,
+            about: None,
             ..open("file.zip", sources)
         };
         let result = fetch_archive(&archive, &place.destination(), &place.context);

@@ -72,10 +72,10 @@ impl Calibration {
 pub struct Estimate {
     /// Kind of step → seconds on this machine.
     pub seconds: BTreeMap<&'static str, f64>,
-    /// Bytes that are still to be downloaded; where only a bound is known, the bound.
+    /// Bytes that are still to be downloaded of files whose size a source says, if only in round numbers.
     pub downloads: u64,
-    /// Whether [`Estimate::downloads`] holds a bound.
-    pub at_most: bool,
+    /// Larger files of which only a bound is known → the bound.
+    pub downloads_at_most: BTreeMap<String, u64>,
     /// Bytes that results will take in the store beside the archives.
     pub results: u64,
     /// Whether sizes of datasets were taken from their manifests, since they are not prepared yet.
@@ -141,10 +141,13 @@ impl Engine {
                     };
                 }
                 _ if kind == Kind::Fetch => {
-                    estimate.downloads += bytes;
                     let step: &dyn Any = step;
-                    estimate.at_most |=
-                        step.downcast_ref::<Fetch>().is_some_and(|fetch| fetch.archive.size().is_none());
+                    let Some(Fetch { archive }) = step.downcast_ref() else { continue };
+                    let little = Some(archive.most()).filter(|most| *most <= LITTLE);
+                    match archive.size().or(archive.about).or(little) {
+                        Some(size) => estimate.downloads += size,
+                        None => drop(estimate.downloads_at_most.insert(archive.name.clone(), archive.most())),
+                    }
                 }
                 _ => {
                     *estimate.seconds.entry(kind.name()).or_default() += seconds;
@@ -213,6 +216,9 @@ struct Of<'a> {
     planned: &'a dyn Fn(&str) -> Option<&'a DatasetPlan>,
 }
 
+/// A bound that is no more than this many bytes may as well be the size.
+const LITTLE: u64 = 64 << 20;
+
 /// Bytes of a float32.
 const FLOAT: f64 = 4.0;
 
@@ -223,8 +229,8 @@ impl Of<'_> {
     /// Seconds of this machine, with all cores at work, and bytes.
     fn step(&self, step: &dyn crate::steps::Step) -> (f64, u64) {
         let any: &dyn Any = step;
-        if let Some(fetch) = any.downcast_ref::<Fetch>() {
-            return (0.0, fetch.archive.size().unwrap_or_else(|| fetch.archive.most()));
+        if any.is::<Fetch>() {
+            return (0.0, 0);
         }
         if let Some(prepare) = any.downcast_ref::<Prepare>() {
             let sizes = self.sizes.get(&prepare.name).copied().unwrap_or_default();
