@@ -135,17 +135,13 @@ fn causes(number: &Number) -> Vec<String> {
     causes.into_iter().map(told).collect()
 }
 
-/// Why a seed gave no number; of what is lacking also how to get it.
+/// Why a seed gave no number.
 pub(in crate::report) fn cause(status: &Status) -> Option<String> {
     match status {
         Status::Value { .. } => None,
         Status::NotANumber => Some("the score is not a number".to_owned()),
         Status::Failed { cause } => Some(format!("failed: {}", one_line(cause))),
-        Status::NotRun { cause } => {
-            let hint =
-                cause.split_once("\nhint: ").map_or_else(String::new, |(_, hint)| format!("; {}", one_line(hint)));
-            Some(format!("not run: {}{hint}", one_line(cause)))
-        }
+        Status::NotRun { cause } => Some(format!("not run: {}", one_line(cause))),
     }
 }
 
