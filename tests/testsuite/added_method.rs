@@ -1,21 +1,21 @@
 //! The example of README.md, "Adding a method": it compiles, trains, and does what it says.
 
-use seesaw::datasets::TaskKind;
 use seesaw::interrupt::Interrupt;
 use seesaw::methods::MethodOptions;
+use seesaw::model::Shape;
+use seesaw::model::fusion::Fusion;
+use seesaw::model::task::{BinaryHead, Task};
 use seesaw::progress::Silent;
 use seesaw::random::Stream;
+use seesaw::terms::TaskKind;
 use seesaw::training::fit::{Cell, FeatureSet, train};
-use seesaw::training::fusion::Fusion;
-use seesaw::training::model::Shape;
-use seesaw::training::task::{BinaryHead, Task};
 use tch::{Device, Kind, Tensor};
 
 // README.md shows what lies between the two marks, to the letter.
 // [example]
-use seesaw::datasets::Modality::{Image, Text};
 use seesaw::methods::{Method, Options, Step};
-use seesaw::training::model::{Batch, Model};
+use seesaw::model::{Batch, Model};
+use seesaw::terms::Modality::{Image, Text};
 
 /// Two unimodal losses beside the fused one: g = g_T + λ (∇L_v ⊕ ∇L_l).
 #[derive(Clone, Debug)]
