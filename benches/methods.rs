@@ -147,7 +147,7 @@ impl Run {
         let model = Model::new(Shape { heads: options.needs_heads(), ..shape }, 0, Kind::Float, Device::Cpu);
         let adam =
             OptimizerOptions::Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
-        Run { name: options.name(), method, optimizer: Optimizer::new(adam, &model), model, best: [f64::MAX; 4] }
+        Run { name: options.name(), method, optimizer: Optimizer::new(adam), model, best: [f64::MAX; 4] }
     }
 
     fn round(&mut self, features: &FeatureSet) {
@@ -162,7 +162,7 @@ impl Run {
             let squares =
                 self.optimizer.step(&mut self.model, &step.gradients, |role| method.learning_rate_factor(role));
             let updated = Instant::now();
-            black_box(diagnostics::of(&self.model, &step.gradients, &squares, &step.d_z));
+            black_box(diagnostics::scalars(&self.model, &step.gradients, &squares, &step.d_z));
             let watched = updated.elapsed();
             drop(black_box(step));
             let parts = [gathered - begun, formed - gathered, updated - formed, watched];

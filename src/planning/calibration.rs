@@ -145,7 +145,7 @@ impl Training {
             text: each.copy(),
             y: task.labels(&labels, Kind::Float).to_device(device),
         };
-        let optimizer = Optimizer::new(plan.trainings[0].optimizer, &model);
+        let optimizer = Optimizer::new(plan.trainings[0].optimizer);
         Training { method: options.build(0), model, optimizer, features, batch: each }
     }
 
@@ -154,7 +154,7 @@ impl Training {
         let step = self.method.step(&self.model, &batch);
         let method = &self.method;
         let squares = self.optimizer.step(&mut self.model, &step.gradients, |role| method.learning_rate_factor(role));
-        black_box(crate::training::diagnostics::of(&self.model, &step.gradients, &squares, &step.d_z));
+        black_box(crate::training::diagnostics::scalars(&self.model, &step.gradients, &squares, &step.d_z));
     }
 }
 

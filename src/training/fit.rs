@@ -7,11 +7,10 @@ use super::config::{Selection, TrainConfig};
 use super::diagnostics;
 use super::optimizer::Optimizer;
 use crate::errors;
-use crate::evaluation::metrics;
 use crate::interrupt::Interrupt;
 use crate::methods::Options;
 use crate::model::task::Task;
-use crate::model::{Activations, Batch, Model, Shape};
+use crate::model::{Activations, Batch, Model, Parameters, Shape};
 use crate::progress::{Progress, Unit};
 use crate::random::Stream;
 
@@ -79,7 +78,12 @@ pub struct Cell<'a> {
     pub name: &'a str,
     pub method: &'a dyn Options,
     pub seed: u64,
+    /// How validation predictions are scored.
+    pub score: Score,
 }
+
+/// The score in percent of logits [n, C] against labels as [`Task::labels`] returns them.
+pub type Score = fn(&Task, &Tensor, &Tensor) -> f64;
 
 /// Trains one cell in float32 on the features' device.
 ///
@@ -93,7 +97,7 @@ pub fn train(
     progress: &dyn Progress,
 ) -> anyhow::Result<Trained> {
     let _no_grad = tch::no_grad_guard();
-    let Cell { task, config, name, method: options, seed } = cell;
+    let Cell { task, config, name, method: options, seed, score } = cell;
     anyhow::ensure!(!train.is_empty(), "the training split is empty");
     anyhow::ensure!(!val.is_empty(), "the validation split is empty");
     let device = train.x_v.device();
@@ -107,9 +111,9 @@ pub fn train(
         heads: options.needs_heads(),
     };
     let mut model = Model::new(shape, *seed, Kind::Float, device);
-    let mut optimizer = Optimizer::new(config.optimizer, &model);
+    let mut optimizer = Optimizer::new(config.optimizer);
     let mut trace = Trace::default();
-    let mut best: Option<(f64, u32, Vec<Tensor>)> = None;
+    let mut best: Option<(f64, u32, Parameters)> = None;
     progress.begin(Some(u64::from(config.epochs)), Unit::Epochs);
     for epoch in 1..=config.epochs {
         method.begin_epoch(epoch);
@@ -123,23 +127,23 @@ pub fn train(
             let squares = optimizer.step(&mut model, &step.gradients, |role| method.learning_rate_factor(role));
             let mut happened = step.scalars;
             if config.diagnostics {
-                happened.extend(diagnostics::of(&model, &step.gradients, &squares, &step.d_z));
+                happened.extend(diagnostics::scalars(&model, &step.gradients, &squares, &step.d_z));
             }
             scalars.push(happened);
         }
         record(&mut trace, scalars, epoch, name)?;
-        let (metric, unimodal) = validation(&model, val, method.wants_unimodal_scores())?;
+        let (metric, unimodal) = validation(&model, val, *score, method.wants_unimodal_scores())?;
         method.end_epoch(unimodal);
         trace.validation.push(metric);
         if config.selection == Selection::BestValidation && best.as_ref().is_none_or(|(most, ..)| metric > *most) {
-            best = Some((metric, epoch, model.parameters.iter().map(|p| p.value.copy()).collect()));
+            best = Some((metric, epoch, model.parameters.iter().map(|(id, value)| (*id, value.copy())).collect()));
         }
         progress.advance(1);
     }
     let selected_epoch = match best {
         None => config.epochs,
-        Some((_, epoch, values)) => {
-            model.parameters.iter_mut().zip(values).for_each(|(parameter, value)| parameter.value = value);
+        Some((_, epoch, parameters)) => {
+            model.parameters = parameters;
             epoch
         }
     };
@@ -185,15 +189,19 @@ fn record(
     Ok(())
 }
 
-/// The score in percent on the validation split, and if wanted those of the mono-modal responses u_v and u_l.
-fn validation(model: &Model, val: &FeatureSet, unimodal: bool) -> anyhow::Result<(f64, Option<[f64; 2]>)> {
-    let score = |logits: &Tensor| metrics::score(&model.shape.task, logits, &val.y);
+/// The score in percent on the validation split, and those of the mono-modal responses u_v and u_l if `unimodal`.
+fn validation(
+    model: &Model,
+    val: &FeatureSet,
+    score: Score,
+    unimodal: bool,
+) -> anyhow::Result<(f64, Option<[f64; 2]>)> {
+    let score = |logits: &Tensor| score(&model.shape.task, logits, &val.y);
     if !unimodal {
         return Ok((score(&logits(model, val)?), None));
     }
-    let fusion = model.shape.fusion;
     let parts = in_batches(model, val, |a| {
-        let [u_v, u_l] = fusion.responses(model, &a);
+        let [u_v, u_l] = model.responses(&a);
         Tensor::stack(&[a.fused.logits, u_v, u_l], 1)
     })?;
     let [fused, u_v, u_l] = [0, 1, 2].map(|which| score(&parts.select(1, which)));
@@ -279,16 +287,21 @@ mod tests {
         }
     }
 
+    /// In percent, of a multiclass task.
+    fn accuracy(task: &Task, logits: &Tensor, y: &Tensor) -> f64 {
+        100.0 * task.predict(logits).eq_tensor(y).to_kind(Kind::Double).mean(None).double_value(&[])
+    }
+
     fn trained(method: MethodOptions, config: &TrainConfig, seed: u64) -> anyhow::Result<Trained> {
         tch::set_num_threads(1);
         let task = Task::new(TaskKind::Multiclass, 4, BinaryHead::TwoLogits);
-        let cell = Cell { task, config, name: method.name(), method: method.options(), seed };
+        let cell = Cell { task, config, name: method.name(), method: method.options(), seed, score: accuracy };
         train(&cell, &split(&task, 64, "train"), &split(&task, 24, "val"), &Interrupt::default(), &Silent)
     }
 
     fn bytes(model: &Model) -> Vec<Vec<u8>> {
         let bits = |value: &Tensor| Vec::<f32>::try_from(value.view(-1)).unwrap();
-        model.parameters.iter().map(|p| bits(&p.value).iter().flat_map(|x| x.to_le_bytes()).collect()).collect()
+        model.parameters.values().map(|value| bits(value).iter().flat_map(|x| x.to_le_bytes()).collect()).collect()
     }
 
     #[test]
@@ -324,8 +337,8 @@ mod tests {
     fn probes_do_not_disturb() {
         let with = trained(MethodOptions::Baseline(Baseline { probe: true }), &config(1e-3), 2).unwrap();
         let without = trained(MethodOptions::Baseline(Baseline { probe: false }), &config(1e-3), 2).unwrap();
-        for parameter in &without.model.parameters {
-            assert_eq!(*with.model.get(&parameter.name), parameter.value, "{}", parameter.name);
+        for (id, value) in &without.model.parameters {
+            assert_eq!(with.model.parameters[id], *value, "{id}");
         }
     }
 
