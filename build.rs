@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-#[path = "src/provenance/source_digest.rs"]
+#[path = "src/publication/source_digest.rs"]
 mod source_digest;
 
 fn main() {

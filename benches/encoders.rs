@@ -9,11 +9,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use seesaw::datasets::picture::{Decoding, Rgb, decode_over_white};
-use seesaw::datasets::preprocess::{Layout, Preprocess};
 use seesaw::datasets::{Archives, reader};
 use seesaw::encoders::bert::{self, Bert, Tokens};
 use seesaw::encoders::layers::Product;
+use seesaw::encoders::preprocess::{Layout, Preprocess};
 use seesaw::encoders::vit::{self, Vit};
 use seesaw::encoders::weights::Weights;
 use seesaw::encoders::{
@@ -21,6 +20,7 @@ use seesaw::encoders::{
 };
 use seesaw::impairments::PictureItem;
 use seesaw::interrupt::Interrupt;
+use seesaw::pictures::{Decoding, Rgb, decode_over_white};
 use seesaw::progress::Silent;
 use seesaw::random::Stream;
 use seesaw::testing;

@@ -13,29 +13,24 @@ use seesaw::engine::graph::{Graph, NodeId, Source};
 use seesaw::engine::key::Environment;
 use seesaw::engine::run::Observer;
 use seesaw::interrupt::Interrupt;
-use seesaw::manifests::fetch::FetchPlaces;
 use seesaw::progress::{Progress, Silent};
-use seesaw::steps::{Job, Kind, Outputs, Step};
-use seesaw::store::{Action, Ingredients, Store};
+use seesaw::steps::choose::Choose;
+use seesaw::steps::{Absence, FetchPlaces, Job, Outputs, Step};
+use seesaw::store::{Action, Store};
 use tempfile::TempDir;
 
 const STEPS: usize = 500;
 /// What a step may cost beside its own work, in milliseconds.
 const MOST: f64 = 5.0;
 
-struct Small(usize);
-
-impl Step for Small {
-    fn kind(&self) -> Kind {
-        Kind::Prepare
-    }
-
-    fn label(&self) -> String {
-        format!("step {}", self.0)
-    }
-
-    fn ingredients(&self, list: &mut Ingredients) {
-        list.natural("number", self.0 as u64);
+/// A step with few parameters; what it computes here is up to [`execute`].
+fn small(number: usize) -> Choose {
+    Choose {
+        dataset: "bench".to_owned(),
+        name: number.to_string(),
+        candidates: Vec::new(),
+        seeds: Vec::new(),
+        seed: number as u64,
     }
 }
 
@@ -47,18 +42,16 @@ impl Observer for Nobody {
     }
     fn computed(&self, _: NodeId, _: &Action) {}
     fn kept(&self, _: NodeId) {}
-    fn lacking(&self, _: NodeId, _: &str, _: &str) {}
-    fn failed(&self, _: NodeId, label: &str, cause: &str) {
-        panic!("{label}: {cause}");
+    fn absent(&self, _: NodeId, label: &str, absence: &Absence) {
+        panic!("{label}: {absence}");
     }
-    fn skipped(&self, _: NodeId, _: &str, _: &str) {}
     fn stopped(&self, _: NodeId) {}
     fn warned(&self, message: &str) {
         panic!("{message}");
     }
 }
 
-fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+fn execute(step: &Step, job: &Job) -> anyhow::Result<Outputs> {
     let text = format!("{} from {} inputs", step.label(), job.inputs.len());
     Ok(BTreeMap::from([("text".to_owned(), job.write("text", text.as_bytes())?)]))
 }
@@ -68,7 +61,7 @@ fn graph(chains: usize) -> Graph {
     let mut graph = Graph::default();
     for number in 0..STEPS {
         let before = number.checked_sub(chains).map(|at| Source { node: NodeId(at), output: "text".into() });
-        graph.add(Small(number), before.map(|source| ("before".to_owned(), source)));
+        graph.add(small(number), before.map(|source| ("before".to_owned(), source)));
     }
     graph
 }
@@ -90,7 +83,7 @@ fn main() -> anyhow::Result<()> {
         let milliseconds = |begun: Instant| 1e3 * begun.elapsed().as_secs_f64() / STEPS as f64;
 
         let begun = Instant::now();
-        let outcome = engine.run(&graph, &all, &[], &Nobody, &execute);
+        let outcome = engine.run(&graph, &all, &[], &Nobody, execute);
         let cold = milliseconds(begun);
         anyhow::ensure!(all.iter().all(|&id| outcome.action(id).is_some()), "every step was computed");
         let begun = Instant::now();

@@ -8,15 +8,15 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use seesaw::datasets::TaskKind;
 use seesaw::methods::{Method, MethodOptions, NAMES};
+use seesaw::model::fusion::Fusion;
+use seesaw::model::task::{BinaryHead, Task};
+use seesaw::model::{Model, Shape};
 use seesaw::random::Stream;
+use seesaw::terms::TaskKind;
 use seesaw::training::diagnostics;
 use seesaw::training::fit::FeatureSet;
-use seesaw::training::fusion::Fusion;
-use seesaw::training::model::{Model, Shape};
 use seesaw::training::optimizer::{Optimizer, OptimizerOptions};
-use seesaw::training::task::{BinaryHead, Task};
 use tch::{Device, Kind, Tensor};
 
 const BATCH: i64 = 64;

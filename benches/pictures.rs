@@ -5,10 +5,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use seesaw::datasets::emoji::PICTURES;
-use seesaw::datasets::picture::{Decoding, Rgb, decode, decode_over_white};
-use seesaw::datasets::preprocess::{Layout, Preprocess};
 use seesaw::datasets::{Archives, reader};
+use seesaw::encoders::preprocess::{Layout, Preprocess};
 use seesaw::impairments::{PictureNoise, noisy};
+use seesaw::pictures::{Decoding, Rgb, decode, decode_over_white};
 use seesaw::testing;
 
 /// What an independent implementation decodes and lays over white, per second on one core.

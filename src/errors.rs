@@ -13,7 +13,7 @@ pub enum Class {
     /// A step failed; everything that was finished is kept. Exit code 1.
     Failed,
     /// Something that only a person can get is not here; everything else was done. Exit code 3.
-    Lacking,
+    Unavailable,
     /// A person or a supervisor asked to stop; everything that was finished is kept. Exit code 130.
     Interrupted,
 }
@@ -24,7 +24,7 @@ impl Class {
         match self {
             Class::Usage => 2,
             Class::Failed => 1,
-            Class::Lacking => 3,
+            Class::Unavailable => 3,
             Class::Interrupted => 130,
         }
     }
@@ -57,8 +57,8 @@ pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Er
 }
 
 /// Something is not here that only a person can get: what it is and how, and a hint.
-pub fn lacking(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    of_class(Class::Lacking, message, hint)
+pub fn unavailable(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    of_class(Class::Unavailable, message, hint)
 }
 
 /// A failure of a class that is known from elsewhere.
@@ -66,11 +66,11 @@ pub fn of_class(class: Class, message: impl Into<String>, hint: impl Into<String
     Problem { class, message: message.into(), hint: Some(hint.into()) }.into()
 }
 
-/// The class of a failure that has several causes: something is lacking only if nothing else went wrong.
+/// The class of a failure that has several causes: something is unavailable only if nothing else went wrong.
 pub fn class_of_all(classes: impl IntoIterator<Item = Class>) -> Class {
     let mut classes = classes.into_iter().peekable();
-    let lacking = classes.peek().is_some() && classes.all(|class| class == Class::Lacking);
-    if lacking { Class::Lacking } else { Class::Failed }
+    let unavailable = classes.peek().is_some() && classes.all(|class| class == Class::Unavailable);
+    if unavailable { Class::Unavailable } else { Class::Failed }
 }
 
 /// The error that every long computation returns once it was asked to stop.

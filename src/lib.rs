@@ -25,9 +25,10 @@
 //! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`], [`tensors`].
 
 pub mod archives;
-pub mod calibration;
+pub mod bundle;
 pub mod cli;
 pub mod datasets;
+pub mod digest;
 pub mod encoders;
 pub mod engine;
 pub mod errors;
@@ -38,13 +39,17 @@ pub mod interrupt;
 pub mod manifests;
 pub mod methods;
 pub mod mirror;
+pub mod model;
+pub mod pictures;
+pub mod planning;
 pub mod progress;
-pub mod provenance;
+pub mod publication;
 pub mod random;
 pub mod report;
 pub mod steps;
 pub mod store;
 pub mod tensors;
+pub mod terms;
 #[doc(hidden)]
 pub mod testing;
 pub mod training;

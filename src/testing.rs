@@ -8,8 +8,8 @@ use anyhow::{Context, bail, ensure};
 
 use crate::archives::PackWriter;
 use crate::datasets::{self, Archives, Dataset, Reading};
+use crate::digest::Digest;
 use crate::interrupt::Interrupt;
-use crate::store::Digest;
 
 /// A folder of fixtures: under `SEESAW_FIXTURES` if that is set, so that other recordings of the same format can be
 /// checked, else the one in this repository.

@@ -187,8 +187,8 @@ fn list(folder: &Path, below: &str, interrupt: &Interrupt, files: &mut BTreeMap<
 mod tests {
     use super::*;
     use crate::archives::{Archive, ZipReader};
+    use crate::digest::Digest;
     use crate::progress::Silent;
-    use crate::store::Digest;
 
     /// The bytes depend on the members alone. They are what later runs are compared with: if this fails because a
     /// library writes zips otherwise, every folder that a person packed will be packed and read again.

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::{Global, Project};
+use super::Global;
+use crate::planning::project::Project;
 use crate::report::audit;
 use crate::report::reference::Reference;
 
@@ -15,7 +16,7 @@ pub struct Args {
 
 /// Prints what is found in the paper's numbers. Findings are no failure: they are what was asked for.
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let reference = Reference::load(&Project::find(global)?.experiments())?;
+    let reference = Reference::load(&Project::find(&global.options)?.experiments())?;
     let audit = audit::audit(&reference);
     match args.json {
         true => super::print_json(&audit)?,

@@ -7,19 +7,22 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{Global, Project, run};
-use crate::datasets::{self, Archives, Reader, Sample, Split};
+use super::{Global, run};
+use crate::datasets::{self, Archives, Reader, Sample};
 use crate::engine::Engine;
-use crate::engine::display::{Display, Style};
+use crate::engine::display::Display;
 use crate::engine::graph::{Graph, NodeId};
-use crate::engine::plan::{self, Preparation};
 use crate::engine::run::NodeOutcome;
 use crate::errors::{self, Class, Problem};
 use crate::experiments::Suite;
 use crate::impairments::PictureItem;
+use crate::planning::plan::{self, Preparation};
+use crate::planning::project::Project;
 use crate::report::figure::sheet::{self, Tile};
 use crate::steps::prepare::{self, About};
+use crate::steps::{Status, execute_without_tensors};
 use crate::store::Action;
+use crate::terms::Split;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -63,15 +66,14 @@ struct Report {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let Command::Show(args) = &args.command;
-    let project = Project::find(global)?;
-    let engine = project.engine(global, device, run::stop_on_signals()?)?;
+    let project = Project::find(&global.options)?;
+    let engine = project.engine(device, run::stop_on_signals()?)?;
     let (reader, preparation) = wanted(&project, global, args)?;
-    let manifests = project.load_manifests(global, &engine.interrupt)?;
+    let manifests = project.load_manifests(&engine.interrupt)?;
     let mut graph = Graph::default();
     let node = plan::prepare(&mut graph, &manifests, &preparation)?;
-    let style = if global.quiet { Style::Quiet } else { Style::Automatic };
-    let display = Display::new(graph.len(), style);
-    let outcome = engine.run(&graph, &[node], &[], &display, &prepare::execute);
+    let display = Display::new(graph.len(), global.style());
+    let outcome = engine.run(&graph, &[node], &[], &display, execute_without_tensors);
     display.finish();
     project.record_locks(&engine, &graph, &manifests, &outcome)?;
     if outcome.interrupted {
@@ -80,22 +82,19 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let action = match &outcome.nodes[node.0] {
         NodeOutcome::Done(_, action) => action,
         NodeOutcome::Absent(absence) => {
-            let class = match outcome.failures().next() {
+            let class = match outcome.absent(Status::Failed).next() {
                 Some(_) => Class::Failed,
-                None => Class::Lacking,
+                None => Class::Unavailable,
             };
-            let (cause, hint) = match absence.cause().split_once("\nhint: ") {
-                Some((cause, hint)) => (cause, Some(hint.to_owned())),
-                None => (absence.cause(), None),
-            };
-            return Err(Problem { class, message: format!("{} cannot be shown: {cause}", reader.name), hint }.into());
+            let message = format!("cannot show {}: {absence}", reader.name);
+            return Err(Problem { class, message, hint: absence.hint.clone() }.into());
         }
         NodeOutcome::NotWanted => anyhow::bail!("{} was not prepared", reader.name),
     };
     let about: About = read(&engine, action, "about")?;
     let archives = archives(&engine, &graph, node, |id| outcome.action(id));
     let (of_class, tiles) = look(&engine, action, reader, &about, &archives, usize::from(args.samples))?;
-    let from = if global.mirror.is_some() { "; imitated by a mirror" } else { "" };
+    let from = if global.options.mirror.is_some() { "; imitated by a mirror" } else { "" };
     let all: usize = about.samples.values().sum();
     let shown = format!("{} of {all} samples; {}{from}", tiles.len(), about_task(&about));
     let file = project.root.join("out/data").join(format!("{}.png", reader.name));
@@ -125,7 +124,7 @@ fn wanted(project: &Project, global: &Global, args: &Show) -> anyhow::Result<(&'
         // What differs from the manifest is told, and is no reason not to look.
         let name = reader.name.to_owned();
         let counts = crate::experiments::Counts::Report;
-        let preparation = Preparation { name, reader, options, subset: global.subset, counts };
+        let preparation = Preparation { name, reader, options, subset: global.options.subset, counts };
         return Ok((reader, preparation));
     };
     let suite = Suite::load(&project.experiments(), name)?;
@@ -137,7 +136,7 @@ fn wanted(project: &Project, global: &Global, args: &Show) -> anyhow::Result<(&'
             format!("it has: {}", used.join(", ")),
         )
     })?;
-    Ok((reader, Preparation { subset: global.subset, ..Preparation::of(plan) }))
+    Ok((reader, Preparation { subset: global.options.subset, ..Preparation::of(plan) }))
 }
 
 fn read<T: serde::de::DeserializeOwned>(engine: &Engine, action: &Action, name: &str) -> anyhow::Result<T> {
@@ -206,7 +205,7 @@ fn look(
             let zip = readers.get_mut(&picture.archive).context("an archive that was just opened")?;
             let labels: Vec<&str> = sample.labels.iter().map(name).collect();
             tiles.push(Tile {
-                picture: datasets::picture::decode(&zip.read(&picture.member)?, reader.decoding)?,
+                picture: crate::pictures::decode(&zip.read(&picture.member)?, reader.decoding)?,
                 labels: format!("{}: {}", split.name(), if labels.is_empty() { "–".into() } else { labels.join(", ") }),
                 text: text.cloned().unwrap_or_default(),
             });

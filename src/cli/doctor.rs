@@ -1,14 +1,13 @@
 //! `seesaw doctor`: looks at this machine and tells, in words, what is there and what is missing.
 
-pub(super) mod probes;
-
 use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Global, Project};
+use super::Global;
 use crate::errors::{self, Class};
-use probes::{Libtorch, Machine, Place, Program, Tool};
+use crate::planning::project::Project;
+use crate::publication::machine::{Libtorch, Machine, Place, Program, Tool};
 
 /// Below this much free disk space, a run of the smallest suite may not end.
 const LITTLE_SPACE: u64 = 1_000_000_000;
@@ -57,17 +56,17 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn look(global: &Global) -> Findings {
-    let project = Project::find(global);
+    let project = Project::find(&global.options);
     let root = project.as_ref().ok().map(|project| project.root.as_path());
     let store = match &project {
-        Ok(project) => Some(Place::look(&project.store_path(global))),
-        Err(_) => global.store.as_deref().map(Place::look),
+        Ok(project) => Some(Place::look(&project.store_path())),
+        Err(_) => global.options.store.as_deref().map(Place::look),
     };
     let machine = Machine::look();
     let mut findings = Findings {
         seesaw: Program::look(root),
         libtorch: Libtorch::look(),
-        threads: global.threads.map_or(machine.cores, usize::from),
+        threads: global.options.threads.map_or(machine.cores, usize::from),
         machine,
         store,
         tools: Tool::look_at_all(),

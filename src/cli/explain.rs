@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use super::{Global, Planned, Project};
+use super::Global;
 use crate::engine::graph::Graph;
 use crate::errors;
 use crate::interrupt::Interrupt;
+use crate::planning::project::{Planned, Project};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,10 +22,10 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let project = Project::find(global)?;
+    let project = Project::find(&global.options)?;
     let interrupt = Interrupt::default();
-    let Planned { suite, graph, .. } = project.planned(global, &args.suite, &interrupt)?;
-    let engine = project.engine(global, device, interrupt)?;
+    let Planned { suite, graph, .. } = project.planned(&args.suite, &interrupt)?;
+    let engine = project.engine(device, interrupt)?;
     let wanted = args.step.join(" ");
     let by_key = || {
         let short = wanted.len() >= 6 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());

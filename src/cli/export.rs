@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Global, Project};
-use crate::provenance::bundle::contents::{Extra, Why};
-use crate::provenance::bundle::export::{Export, Packed};
+use super::Global;
+use crate::bundle::contents::{Extra, Why};
+use crate::bundle::export::{Export, Packed};
+use crate::planning::project::Project;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,15 +25,15 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let project = Project::find(global)?;
+    let project = Project::find(&global.options)?;
     let interrupt = super::run::stop_on_signals()?;
-    let out = project.out(global, &args.suite);
-    let store = crate::store::Store::open(&project.store_path(global))?;
+    let out = project.out(&args.suite);
+    let store = crate::store::Store::open(&project.store_path())?;
     let name = out.file_name().map_or_else(|| args.suite.clone(), |name| name.to_string_lossy().into_owned());
     let destination = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.tar.gz")));
     let export = Export {
         project: &project.root,
-        templates: &project.templates(global),
+        templates: &project.templates(),
         out: &out,
         store: &store,
         with: &args.with,

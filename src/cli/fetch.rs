@@ -4,16 +4,18 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Global, Project, run};
-use crate::engine::display::{Display, Style};
+use super::{Global, run};
+use crate::engine::Engine;
+use crate::engine::display::Display;
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::run::{NodeOutcome, Outcome};
 use crate::engine::survey::State;
-use crate::engine::{Engine, plan};
 use crate::errors::{self, Class};
 use crate::manifests::{self, Archive, Manifest};
-use crate::steps::Absence;
+use crate::planning::plan;
+use crate::planning::project::Project;
 use crate::steps::fetch::{ARCHIVE, label};
+use crate::steps::{Status, execute_without_tensors};
 use crate::store::Output;
 
 #[derive(Debug, clap::Args)]
@@ -53,9 +55,9 @@ struct Report {
 }
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let project = Project::find(global)?;
-    let engine = project.engine(global, device, run::stop_on_signals()?)?;
-    let mut chosen = manifests::find(project.load_manifests(global, &engine.interrupt)?, &args.names)?;
+    let project = Project::find(&global.options)?;
+    let engine = project.engine(device, run::stop_on_signals()?)?;
+    let mut chosen = manifests::find(project.load_manifests(&engine.interrupt)?, &args.names)?;
     if args.relock {
         chosen.iter_mut().flat_map(|manifest| &mut manifest.archives).for_each(|archive| archive.locked = None);
     }
@@ -75,10 +77,10 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         super::print(&told(&reports))?;
     }
     let bad = reports.iter().any(|report| matches!(report.state, "missing" | "damaged" | "failed"));
-    let lacking = reports.iter().any(|report| report.state == "lacking");
-    Ok(ExitCode::from(match (bad, lacking) {
+    let unavailable = reports.iter().any(|report| report.state == "unavailable");
+    Ok(ExitCode::from(match (bad, unavailable) {
         (true, _) => Class::Failed.exit_code(),
-        (false, true) => Class::Lacking.exit_code(),
+        (false, true) => Class::Unavailable.exit_code(),
         (false, false) => 0,
     }))
 }
@@ -121,9 +123,8 @@ fn fetch(
             lost.push(id);
         }
     }
-    let style = if global.quiet { Style::Quiet } else { Style::Automatic };
-    let display = Display::new(nodes.len(), style);
-    let outcome = engine.run(graph, nodes, &lost, &display, &crate::steps::fetch::execute);
+    let display = Display::new(nodes.len(), global.style());
+    let outcome = engine.run(graph, nodes, &lost, &display, execute_without_tensors);
     display.finish();
     project.record_locks(engine, graph, manifests, &outcome)?;
     if outcome.interrupted {
@@ -139,8 +140,11 @@ fn fetched(outcome: &Outcome, id: NodeId, was_there: bool) -> Found {
         NodeOutcome::Done(_, action) => {
             (if was_there { "present" } else { "fetched" }, action.outputs.get(ARCHIVE).copied(), None)
         }
-        NodeOutcome::Absent(Absence::Lacking(cause)) => ("lacking", None, Some(cause.clone())),
-        NodeOutcome::Absent(absence) => ("failed", None, Some(absence.cause().to_owned())),
+        NodeOutcome::Absent(absence) => {
+            let hint = absence.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            let word = if absence.status == Status::Unavailable { "unavailable" } else { "failed" };
+            (word, None, Some(format!("{absence}{hint}")))
+        }
         NodeOutcome::NotWanted => ("missing", None, None),
     }
 }
@@ -184,7 +188,7 @@ fn told(reports: &[Report]) -> String {
         let size = report.size.map_or_else(|| "size unknown".to_owned(), mib);
         text += &format!("{:<9} {size:>12}  {}", report.state, report.archive);
         // Why a download failed was told when it did.
-        if let Some(cause) = report.cause.as_ref().filter(|_| !matches!(report.state, "failed" | "lacking")) {
+        if let Some(cause) = report.cause.as_ref().filter(|_| !matches!(report.state, "failed" | "unavailable")) {
             text += &format!(": {}", cause.replace('\n', " "));
         }
         text.push('\n');

@@ -7,15 +7,18 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Subcommand;
 
-use super::{Global, Project, run};
+use super::{Global, run};
 use crate::datasets::Archives;
-use crate::engine::display::{Display, Style};
-use crate::engine::{Engine, plan};
+use crate::engine::Engine;
+use crate::engine::display::Display;
 use crate::errors;
 use crate::manifests::{self, Manifest};
 use crate::mirror::serve::{FaultyPath, Server};
 use crate::mirror::{self, Making};
+use crate::planning::plan;
+use crate::planning::project::Project;
 use crate::steps::fetch::{ARCHIVE, label};
+use crate::steps::{Status, execute_without_tensors};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -61,9 +64,9 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn make(global: &Global, folder: &Path, samples: u32, seed: u64) -> anyhow::Result<()> {
-    let project = Project::find(global)?;
+    let project = Project::find(&global.options)?;
     // Archives are fetched on the CPU, whatever the device.
-    let engine = project.engine(global, tch::Device::Cpu, run::stop_on_signals()?)?;
+    let engine = project.engine(tch::Device::Cpu, run::stop_on_signals()?)?;
     let names = mirror::NEEDS.map(str::to_owned);
     let needed = manifests::find(manifests::load_all(&project.manifests())?, &names)?;
     let archives = fetch(global, &engine, &needed)?;
@@ -79,8 +82,8 @@ fn make(global: &Global, folder: &Path, samples: u32, seed: u64) -> anyhow::Resu
 /// Brings archives into the store; where they lie, by their names.
 fn fetch(global: &Global, engine: &Engine, needed: &[Manifest]) -> anyhow::Result<Archives> {
     let (graph, nodes) = plan::fetches(needed);
-    let display = Display::new(nodes.len(), if global.quiet { Style::Quiet } else { Style::Automatic });
-    let outcome = engine.run(&graph, &nodes, &[], &display, &crate::steps::fetch::execute);
+    let display = Display::new(nodes.len(), global.style());
+    let outcome = engine.run(&graph, &nodes, &[], &display, execute_without_tensors);
     display.finish();
     if outcome.interrupted {
         return Err(errors::interrupted());
@@ -89,7 +92,7 @@ fn fetch(global: &Global, engine: &Engine, needed: &[Manifest]) -> anyhow::Resul
     for archive in needed.iter().flat_map(|manifest| &manifest.archives) {
         let action = graph.find(&label(archive)).and_then(|id| outcome.action(id));
         let output = action.and_then(|action| action.outputs.get(ARCHIVE)).ok_or_else(|| {
-            let cause = outcome.failures().next().map_or("", |(_, cause)| cause);
+            let cause = outcome.absent(Status::Failed).next().map_or("", |(_, absence)| &absence.cause);
             errors::failed(
                 format!("a mirror is made from {}, which could not be fetched: {cause}", archive.name),
                 "see that `seesaw fetch emoji all-minilm-l6-v2` works",

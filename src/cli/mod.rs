@@ -7,13 +7,10 @@ mod doctor;
 mod explain;
 mod export;
 mod fetch;
-pub mod finish;
 mod methods;
 mod mirror;
 mod output;
 mod plan;
-mod project;
-mod provenance;
 mod report;
 mod run;
 mod status;
@@ -21,15 +18,17 @@ mod trace;
 mod verify;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use project::{Planned, Project};
-
+use crate::engine::Engine;
+use crate::engine::display::Style;
 use crate::errors::{self, Class};
-use crate::experiments::Seeds;
+use crate::experiments::Suite;
+use crate::planning::estimate::Calibration;
+use crate::planning::project::{self, Options};
+use crate::steps::Execute;
 
 /// Reproduces "See-Saw Modality Balance" (NAACL 2025) from its downloads to its tables.
 ///
@@ -46,30 +45,8 @@ pub struct Cli {
 /// Options of every subcommand.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Global {
-    /// The project's folder: the one that holds `experiments/` and `data-manifests/` [default: the nearest above]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub project: Option<PathBuf>,
-    /// The store's folder [default: `.seesaw` in the project]
-    #[arg(long, global = true, value_name = "DIR", env = "SEESAW_STORE")]
-    pub store: Option<PathBuf>,
-    /// Where tensors live: auto, cpu, cuda or cuda:N
-    #[arg(long, global = true, default_value = "auto")]
-    pub device: String,
-    /// How many cores to use; never changes a result [default: all]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub threads: Option<u16>,
-    /// Take archives from a server that brings its own manifests; results are labelled a trial
-    #[arg(long, global = true, value_name = "URL")]
-    pub mirror: Option<String>,
-    /// Use so many samples of each split, drawn once and by class; results are labelled a trial
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub subset: Option<u32>,
-    /// Train with other seeds than the suite's: how many, from 1 on, or a list such as 1,2,7
-    #[arg(long, global = true, value_name = "N|LIST", value_parser = crate::experiments::seeds)]
-    pub seeds: Option<Seeds>,
-    /// A folder of templates that go before the project's, each by its name
-    #[arg(long, global = true, value_name = "DIR")]
-    pub templates: Option<PathBuf>,
+    #[command(flatten)]
+    pub options: Options,
     /// Warnings and failures only
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -113,87 +90,101 @@ enum Command {
     Doctor(doctor::Args),
 }
 
-impl Cli {
-    /// What can be answered without libtorch, whose loading alone takes longer than most answers: everything but
-    /// computing. None: the full program has to do it.
-    fn run_light(&self) -> anyhow::Result<Option<ExitCode>> {
-        let device = match self.command {
-            // It tells what there is, whatever device is asked for.
-            Command::Doctor(_) => None,
-            Command::Methods(ref args) => return methods::run(args).map(Some),
-            Command::Audit(ref args) => return audit::run(&self.global, args).map(Some),
-            Command::Mirror(ref args) => return mirror::run(&self.global, args).map(Some),
-            Command::Export(ref args) => return export::run(&self.global, args).map(Some),
-            // Training alone needs libtorch.
-            Command::Verify(ref args) if args.rerun.is_none() => {
-                return verify::light(&self.global, args).map(Some);
-            }
-            Command::Verify(_) => None,
-            _ => project::device_without_libtorch(&self.global.device)?,
-        };
-        let Some(device) = device else { return Ok(None) };
-        match &self.command {
-            Command::Run(args) => run::light(&self.global, args, device),
-            Command::Table(args) => args.wanted()?.light(&self.global, device),
-            Command::Figure(args) => args.wanted()?.light(&self.global, device),
-            Command::Plan(args) => plan::light(&self.global, args, device),
-            Command::Status(args) => status::run(&self.global, args, device).map(Some),
-            Command::Explain(args) => explain::run(&self.global, args, device).map(Some),
-            Command::Fetch(args) => fetch::run(&self.global, args, device).map(Some),
-            Command::Report(args) => report::run(&self.global, args, device).map(Some),
-            Command::Trace(args) => trace::run(&self.global, args, device).map(Some),
-            Command::Data(args) => data::run(&self.global, args, device).map(Some),
-            Command::Methods(args) => methods::run(args).map(Some),
-            Command::Mirror(args) => mirror::run(&self.global, args).map(Some),
-            Command::Export(args) => export::run(&self.global, args).map(Some),
-            Command::Verify(_) | Command::Doctor(_) => Ok(None),
-            Command::Audit(args) => audit::run(&self.global, args).map(Some),
-            Command::Claims(args) => claims::run(&self.global, args, device).map(Some),
+/// What a command came to.
+pub enum Answer {
+    Done(ExitCode),
+    /// Only the program with libtorch can go on.
+    NeedsTensors,
+}
+
+/// What only the program with libtorch can do. `seesaw` does not link these functions, and so starts without it.
+#[derive(Clone, Copy)]
+pub struct Tensors {
+    pub device: fn(&str) -> anyhow::Result<tch::Device>,
+    pub execute: Execute,
+    pub calibrate: fn(&Engine, &Suite) -> anyhow::Result<Calibration>,
+    pub doctor: fn(&Global, &doctor::Args) -> anyhow::Result<ExitCode>,
+}
+
+/// The program that runs a command: `seesaw`, or `seesaw-full`, which has tensors.
+#[derive(Clone, Copy)]
+pub struct Program {
+    pub tensors: Option<Tensors>,
+}
+
+impl Program {
+    /// The device that the user asks for. None: only libtorch can tell.
+    ///
+    /// # Errors
+    /// A usage error if there is no such device.
+    fn device(self, global: &Global) -> anyhow::Result<Option<tch::Device>> {
+        match self.tensors {
+            Some(tensors) => (tensors.device)(&global.options.device).map(Some),
+            None => project::device_without_libtorch(&global.options.device),
         }
     }
+}
 
-    /// Everything.
-    fn run_full(&self) -> anyhow::Result<ExitCode> {
-        let device = || project::device(&self.global.device);
+impl Cli {
+    fn run(&self, program: Program) -> anyhow::Result<Answer> {
+        let global = &self.global;
+        let done = |code: anyhow::Result<ExitCode>| code.map(Answer::Done);
+        let on_device = |run: &dyn Fn(tch::Device) -> anyhow::Result<Answer>| match program.device(global)? {
+            Some(device) => run(device),
+            None => Ok(Answer::NeedsTensors),
+        };
         match &self.command {
-            Command::Run(args) => run::run(&self.global, args, device()?),
-            Command::Table(args) => args.wanted()?.run(&self.global, device()?),
-            Command::Figure(args) => args.wanted()?.run(&self.global, device()?),
-            Command::Plan(args) => plan::run(&self.global, args, device()?),
-            Command::Status(args) => status::run(&self.global, args, device()?),
-            Command::Explain(args) => explain::run(&self.global, args, device()?),
-            Command::Fetch(args) => fetch::run(&self.global, args, device()?),
-            Command::Report(args) => report::run(&self.global, args, device()?),
-            Command::Trace(args) => trace::run(&self.global, args, device()?),
-            Command::Data(args) => data::run(&self.global, args, device()?),
-            Command::Methods(args) => methods::run(args),
-            Command::Mirror(args) => mirror::run(&self.global, args),
-            Command::Export(args) => export::run(&self.global, args),
-            Command::Verify(args) => verify::run(&self.global, args, device()?),
-            Command::Audit(args) => audit::run(&self.global, args),
-            Command::Claims(args) => claims::run(&self.global, args, device()?),
-            Command::Doctor(args) => doctor::run(&self.global, args),
+            Command::Run(args) => on_device(&|device| run::run(global, args, device, program)),
+            Command::Table(args) => on_device(&|device| args.wanted()?.run(global, device, program)),
+            Command::Figure(args) => on_device(&|device| args.wanted()?.run(global, device, program)),
+            Command::Plan(args) => on_device(&|device| plan::run(global, args, device, program)),
+            Command::Status(args) => on_device(&|device| done(status::run(global, args, device))),
+            Command::Explain(args) => on_device(&|device| done(explain::run(global, args, device))),
+            Command::Report(args) => on_device(&|device| done(report::run(global, args, device))),
+            Command::Trace(args) => on_device(&|device| done(trace::run(global, args, device))),
+            Command::Methods(args) => done(methods::run(args)),
+            Command::Fetch(args) => on_device(&|device| done(fetch::run(global, args, device))),
+            Command::Data(args) => on_device(&|device| done(data::run(global, args, device))),
+            Command::Export(args) => done(export::run(global, args)),
+            Command::Verify(args) => verify::run(global, args, program),
+            Command::Mirror(args) => done(mirror::run(global, args)),
+            Command::Claims(args) => on_device(&|device| done(claims::run(global, args, device))),
+            Command::Audit(args) => done(audit::run(global, args)),
+            Command::Doctor(args) => match program.tensors {
+                Some(tensors) => done((tensors.doctor)(global, args)),
+                None => Ok(Answer::NeedsTensors),
+            },
         }
+    }
+}
+
+impl Global {
+    /// How much of a run to show.
+    fn style(&self) -> Style {
+        if self.quiet { Style::Quiet } else { Style::Automatic }
     }
 }
 
 /// `seesaw`: answers what it can without libtorch, else becomes `seesaw-full`, which lies beside it.
 pub fn light_main() -> ExitCode {
-    start(|cli| match cli.run_light()? {
-        Some(code) => Ok(code),
-        None => Err(become_full()),
-    })
+    start(Program { tensors: None })
 }
 
 /// `seesaw-full`: everything, with libtorch.
 pub fn full_main() -> ExitCode {
-    start(Cli::run_full)
+    let tensors = Tensors {
+        device: project::device,
+        execute: crate::steps::execute,
+        calibrate: crate::planning::calibration::measure,
+        doctor: doctor::run,
+    };
+    start(Program { tensors: Some(tensors) })
 }
 
 const CUBLAS_WORKSPACE: &str = "CUBLAS_WORKSPACE_CONFIG";
 
 /// Replaces this process; returns only if that fails.
-fn become_full() -> anyhow::Error {
+fn continue_with_libtorch() -> anyhow::Error {
     use std::os::unix::process::CommandExt;
     let full = match std::env::current_exe() {
         Ok(light) => light.with_file_name("seesaw-full"),
@@ -213,7 +204,7 @@ fn become_full() -> anyhow::Error {
 }
 
 /// Parses, runs, and turns an error into an exit code.
-fn start(run: impl Fn(&Cli) -> anyhow::Result<ExitCode>) -> ExitCode {
+fn start(program: Program) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -233,7 +224,11 @@ fn start(run: impl Fn(&Cli) -> anyhow::Result<ExitCode>) -> ExitCode {
         .without_time()
         .with_target(false)
         .init();
-    match run(&cli) {
+    let answer = cli.run(program).and_then(|answer| match answer {
+        Answer::Done(code) => Ok(code),
+        Answer::NeedsTensors => Err(continue_with_libtorch()),
+    });
+    match answer {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

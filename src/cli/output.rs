@@ -5,15 +5,17 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::{Global, Planned, Project, run};
+use super::{Answer, Global, Program, run};
 use crate::engine::Engine;
 use crate::engine::graph::{Publication, Source};
 use crate::engine::run::Outcome;
 use crate::errors;
+use crate::planning::project::{Planned, Project};
+use crate::publication::run::Run;
 use crate::report::reference::Reference;
 use crate::report::target::{self, Target};
 use crate::report::{render, results, table};
-use crate::steps::collect::Collect;
+use crate::steps::Step;
 
 #[derive(Debug, clap::Args)]
 pub struct TableArgs {
@@ -104,8 +106,8 @@ impl FigureArgs {
 }
 
 impl Wanted<'_> {
-    fn planned(&self, global: &Global, project: &Project, engine: &Engine) -> anyhow::Result<Planned> {
-        let planned = project.planned(global, self.suite, &engine.interrupt)?;
+    fn planned(&self, project: &Project, engine: &Engine) -> anyhow::Result<Planned> {
+        let planned = project.planned(self.suite, &engine.interrupt)?;
         let outputs = || planned.suite.outputs.iter().map(|output| output.target.name);
         if outputs().any(|name| name == self.target.name) {
             return Ok(planned);
@@ -123,61 +125,46 @@ impl Wanted<'_> {
         publication.file.rsplit_once('.').is_some_and(|(name, _)| name == self.target.name)
     }
 
-    /// If nothing is left to compute: prints it. Else none.
-    ///
-    /// # Errors
-    /// If the suite has no such output, or the store cannot be read.
-    pub fn light(&self, global: &Global, device: tch::Device) -> anyhow::Result<Option<ExitCode>> {
-        let project = Project::find(global)?;
-        let engine = project.engine(global, device, crate::interrupt::Interrupt::default())?;
-        let planned = self.planned(global, &project, &engine)?;
-        if self.of == table::Of::Paper {
-            return self.tell_papers((global, &project), &planned).map(Some);
-        }
-        let chosen = |publication: &Publication| self.is_its(publication);
-        match run::all_done(&engine, &planned, &chosen) {
-            Some(outcome) => self.tell((global, &project), &engine, &planned, &outcome).map(Some),
-            None => Ok(None),
-        }
-    }
-
     /// Computes what it needs, writes its files, and prints it.
     ///
     /// # Errors
     /// If the suite has no such output, or a file cannot be written.
-    pub fn run(&self, global: &Global, device: tch::Device) -> anyhow::Result<ExitCode> {
-        let project = Project::find(global)?;
-        let engine = project.engine(global, device, run::stop_on_signals()?)?;
-        let planned = self.planned(global, &project, &engine)?;
-        let (outcome, _) =
-            run::carry_out(global, &project, &engine, &planned, &|publication| self.is_its(publication))?;
+    pub fn run(&self, global: &Global, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
+        let project = Project::find(&global.options)?;
+        let engine = project.engine(device, run::stop_on_signals()?)?;
+        let planned = self.planned(&project, &engine)?;
+        if self.of == table::Of::Paper {
+            return self.print_paper(&project, &planned).map(Answer::Done);
+        }
+        let run = Run { project: &project, planned: &planned, engine: &engine };
+        let chosen = |publication: &Publication| self.is_its(publication);
+        let outcome = match (run.if_done(&chosen), program.tensors) {
+            (Some(outcome), _) => outcome,
+            (None, Some(tensors)) => run.compute(&chosen, tensors.execute, global.style())?.0,
+            (None, None) => return Ok(Answer::NeedsTensors),
+        };
         if outcome.interrupted {
             return Err(errors::interrupted());
         }
-        self.tell((global, &project), &engine, &planned, &outcome)
+        self.print(&run, &outcome).map(Answer::Done)
     }
 
     /// The paper's own numbers, which need no results.
-    fn tell_papers(&self, (global, project): (&Global, &Project), planned: &Planned) -> anyhow::Result<ExitCode> {
-        let collects = planned.graph.find(&format!("collect {}", self.target.name));
-        let step: &dyn std::any::Any = planned.graph.node(collects.context("a table is collected")?).step.as_ref();
-        let step = step.downcast_ref::<Collect>().context("what is called collect collects")?;
-        let nothing = results::collect(step.suite.clone(), &[])?;
+    fn print_paper(&self, project: &Project, planned: &Planned) -> anyhow::Result<ExitCode> {
+        let collect = planned.graph.find(&format!("collect {}", self.target.name)).context("a table is collected")?;
+        let Step::Collect(collect) = &planned.graph.node(collect).step else {
+            anyhow::bail!("`collect {}` is another step", self.target.name)
+        };
+        let nothing = results::collect(collect.suite.clone(), &[])?;
         let reference = Reference::load(&project.experiments())?;
         let format = self.format.map_or("md", |format| ending(format).trim_start_matches('.'));
-        let templates = project.templates(global);
+        let templates = project.templates();
         super::print(&render::beside(self.target, &nothing, &templates, &reference, (self.of, format))?)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn tell(
-        &self,
-        (global, project): (&Global, &Project),
-        engine: &Engine,
-        planned: &Planned,
-        outcome: &Outcome,
-    ) -> anyhow::Result<ExitCode> {
-        let Planned { graph, out, .. } = planned;
+    fn print(&self, run: &Run<'_>, outcome: &Outcome) -> anyhow::Result<ExitCode> {
+        let Run { project, engine, planned: Planned { graph, out, .. } } = run;
         let files: Vec<&Publication> = graph.publications.iter().filter(|file| self.is_its(file)).collect();
         let text = match self.format {
             None => files.iter().map(|file| format!("{}\n", out.join(&file.file).display())).collect(),
@@ -191,7 +178,7 @@ impl Wanted<'_> {
                     (_, of) => {
                         let results = serde_json::from_str(&self.read(engine, outcome, results)?)?;
                         let reference = Reference::load(&project.experiments())?;
-                        let (templates, format) = (project.templates(global), ending(format).trim_start_matches('.'));
+                        let (templates, format) = (project.templates(), ending(format).trim_start_matches('.'));
                         render::beside(self.target, &results, &templates, &reference, (of, format))?
                     }
                 }

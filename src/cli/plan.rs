@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{Global, Planned, Project};
-use crate::calibration;
+use super::{Answer, Global, Program, Tensors};
 use crate::engine::Engine;
 use crate::engine::display::seconds;
-use crate::engine::estimate::{Calibration, Estimate};
 use crate::engine::survey::State;
+use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
+use crate::planning::estimate::{Calibration, Estimate};
+use crate::planning::project::{Planned, Project};
 use crate::steps::Kind;
 
 #[derive(Debug, clap::Args)]
@@ -34,11 +35,11 @@ pub struct Args {
 
 /// What would be done, for scripts.
 #[derive(Serialize)]
-struct Told {
+struct Plan {
     suite: String,
     steps: Vec<PlannedStep>,
     /// Archive → what a person has to do before it can be fetched.
-    lacking: Vec<(String, String)>,
+    unavailable: Vec<(String, String)>,
     /// None if nothing is left to do, or it was not asked for.
     estimate: Option<Estimate>,
 }
@@ -48,8 +49,8 @@ struct Told {
 struct PlannedStep {
     step: String,
     kind: &'static str,
-    /// `done`, `would run`, or `would run after others`; `refused` is done and not what is expected, `held up` what needs
-    /// it.
+    /// `done`, `would run`, or `would run after others`; `refused` is done and not what is expected, `blocked` is what needs
+    /// such a step.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
@@ -63,82 +64,73 @@ impl PlannedStep {
     }
 }
 
-/// Without libtorch; none if this machine has to be measured first.
-pub fn light(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<Option<ExitCode>> {
-    told_with(global, args, device, |_, _| Ok(None))
-}
-
-/// With a measurement of this machine where one is needed.
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let measure = |engine: &Engine, planned: &Planned| {
-        if !global.quiet {
-            eprintln!("measuring this machine for the estimate, once: some seconds");
-        }
-        let found = calibration::measure(engine, &planned.suite)?;
-        let file = Calibration::file(engine);
-        let text = serde_json::to_vec_pretty(&found)?;
-        engine.store.write_file(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-        Ok(Some(found))
-    };
-    told_with(global, args, device, measure)?.context("a measurement gives an estimate")
-}
-
-fn told_with(
-    global: &Global,
-    args: &Args,
-    device: tch::Device,
-    measure: impl Fn(&Engine, &Planned) -> anyhow::Result<Option<Calibration>>,
-) -> anyhow::Result<Option<ExitCode>> {
-    let project = Project::find(global)?;
+/// Prints the plan of a suite. Estimating what is to do may have to measure this machine first, which needs libtorch.
+///
+/// # Errors
+/// If the suite cannot be planned, or the measurement cannot be kept.
+pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
+    let project = Project::find(&global.options)?;
     let interrupt = Interrupt::default();
-    let planned = project.planned(global, &args.suite, &interrupt)?;
-    let engine = project.engine(global, device, interrupt)?;
+    let planned = project.planned(&args.suite, &interrupt)?;
+    let engine = project.engine(device, interrupt)?;
     let Planned { suite, manifests, graph, .. } = &planned;
     let steps = steps(&engine, &planned);
-    let to_do = steps.iter().any(PlannedStep::would_run);
     let mut estimate = None;
-    if to_do && !args.no_estimate {
-        let known = Calibration::load(&engine, suite);
-        let Some(machine) = known.map_or_else(|| measure(&engine, &planned), |known| Ok(Some(known)))? else {
-            return Ok(None);
+    if !args.no_estimate && steps.iter().any(PlannedStep::would_run) {
+        let machine = match (Calibration::load(&engine, suite), program.tensors) {
+            (Some(known), _) => known,
+            (None, Some(tensors)) => measure(global, &engine, suite, tensors)?,
+            (None, None) => return Ok(Answer::NeedsTensors),
         };
         estimate = Some(engine.estimate(suite, manifests, graph, &machine));
     }
-    let told = Told { suite: suite.name.clone(), steps, lacking: engine.lacking(graph), estimate };
+    let plan = Plan { suite: suite.name.clone(), steps, unavailable: engine.unavailable(graph), estimate };
     match args.json {
-        true => super::print_json(&told)?,
-        false => super::print(&text(&told, args, &Calibration::subject(&engine)))?,
+        true => super::print_json(&plan)?,
+        false => super::print(&text(&plan, args, &Calibration::subject(&engine)))?,
     }
-    Ok(Some(ExitCode::SUCCESS))
+    Ok(Answer::Done(ExitCode::SUCCESS))
+}
+
+/// Measures this machine, and keeps the measurement beside the store's objects.
+fn measure(global: &Global, engine: &Engine, suite: &Suite, tensors: Tensors) -> anyhow::Result<Calibration> {
+    if !global.quiet {
+        eprintln!("measuring this machine for the estimate; this takes a few seconds, once");
+    }
+    let found = (tensors.calibrate)(engine, suite)?;
+    let file = Calibration::file(engine);
+    let text = serde_json::to_vec_pretty(&found)?;
+    engine.store.write_file(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(found)
 }
 
 fn steps(engine: &Engine, planned: &Planned) -> Vec<PlannedStep> {
     let graph = &planned.graph;
-    let told = |(id, state): (_, &State)| {
-        let step = graph.node(id).step.as_ref();
+    let step = |(id, state): (_, &State)| {
+        let planned = &graph.node(id).step;
         let (state, key, reason) = match state {
             State::Done(key, _) => ("done", Some(key.to_string()), None),
             State::Ready(ingredients, reason) => {
                 ("would run", Some(ingredients.key().to_string()), Some(reason.to_string()))
             }
             State::Waiting(_) => ("would run after others", None, None),
-            State::Refused(key, _, cause) => ("refused", Some(key.to_string()), Some(cause.clone())),
-            State::HeldUp(cause) => ("held up", None, Some(cause.clone())),
+            State::Refused(key, _, absence) => ("refused", Some(key.to_string()), Some(absence.to_string())),
+            State::Blocked(absence) => ("blocked", None, Some(absence.to_string())),
         };
-        PlannedStep { step: step.label(), kind: step.kind().name(), state, key, reason }
+        PlannedStep { step: planned.label(), kind: planned.kind().name(), state, key, reason }
     };
-    graph.ids().zip(&engine.survey(graph)).map(told).collect()
+    graph.ids().zip(&engine.survey(graph)).map(step).collect()
 }
 
-fn text(told: &Told, args: &Args, machine: &str) -> String {
-    let Told { suite, steps, lacking, estimate } = told;
+fn text(plan: &Plan, args: &Args, machine: &str) -> String {
+    let Plan { suite, steps, unavailable, estimate } = plan;
     let done = steps.iter().filter(|step| step.state == "done").count();
     let to_do = steps.iter().filter(|step| step.would_run()).count();
-    let held_up = match steps.len() - done - to_do {
+    let blocked = match steps.len() - done - to_do {
         0 => String::new(),
-        n => format!(", {n} refused or held up"),
+        n => format!(", {n} refused or blocked"),
     };
-    let mut text = format!("{suite}: {} steps, {done} done, {to_do} would run{held_up}\n", steps.len());
+    let mut text = format!("{suite}: {} steps, {done} done, {to_do} would run{blocked}\n", steps.len());
     for kind in Kind::ALL {
         let of_kind: Vec<&PlannedStep> = steps.iter().filter(|step| step.kind == kind.name()).collect();
         let done = of_kind.iter().filter(|step| step.state == "done").count();
@@ -149,8 +141,8 @@ fn text(told: &Told, args: &Args, machine: &str) -> String {
     if let Some(estimate) = estimate {
         text += &estimated(estimate, machine);
     }
-    for (archive, what) in lacking {
-        text += &format!("lacking    {archive}: {what}\n");
+    for (archive, what) in unavailable {
+        text += &format!("unavailable    {archive}: {what}\n");
     }
     for step in steps.iter().filter(|step| step.state == "refused") {
         text += &format!("refused    {}: {}\n", step.step, step.reason.as_deref().unwrap_or_default());

@@ -1,19 +1,15 @@
 //! `seesaw report SUITE`, and the report that every run leaves in `out/SUITE/`.
 
-mod gather;
-mod outputs;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
-pub use self::gather::outcomes;
-pub use self::outputs::results;
-use super::finish::{self, Files, Finished};
-use super::{Global, Project};
+use super::Global;
 use crate::interrupt::Interrupt;
-use crate::report::{html, latex};
+use crate::planning::project::Project;
+use crate::publication::{Finished, gather, reports};
+use crate::report::html;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,12 +19,6 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
-
-/// The templates that the report is made of.
-pub const TEMPLATES: [&str; 4] = {
-    let [page, style, script] = html::TEMPLATES;
-    [page, style, script, latex::TEMPLATE]
-};
 
 /// What was made, for scripts.
 #[derive(Serialize)]
@@ -44,32 +34,19 @@ struct Made {
 /// # Errors
 /// If the suite has no results yet, or a file cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let project = Project::find(global)?;
-    let engine = project.engine(global, device, Interrupt::default())?;
-    let planned = project.planned(global, &args.suite, &engine.interrupt)?;
-    let nodes = outcomes(&engine, &planned);
-    let finished = Finished { project: &project, global, planned: &planned, engine: &engine, nodes: &nodes };
+    let project = Project::find(&global.options)?;
+    let engine = project.engine(device, Interrupt::default())?;
+    let planned = project.planned(&args.suite, &engine.interrupt)?;
+    let nodes = gather::outcomes(&engine, &planned);
+    let finished = Finished { project: &project, planned: &planned, engine: &engine, nodes: &nodes };
     // Claims and provenance stand beside the report and are named in it: one is never older than the other.
-    let written = finish::make(&finished)?;
+    let written = reports::make(&finished)?;
     let made = Made { suite: planned.suite.name.clone(), written, missing: gather::failures(&finished) };
     match args.json {
         true => super::print_json(&made)?,
         false => super::print(&told(&made))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The files of the report of a run.
-///
-/// # Errors
-/// If the results cannot be read, or a template is malformed.
-pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    let report = gather::gather(finished)?;
-    let templates = finished.project.templates(finished.global);
-    Ok(vec![
-        ("report.html".to_owned(), html::page(&report, &templates)?.into_bytes()),
-        ("report.tex".to_owned(), latex::document(&report, &templates)?.into_bytes()),
-    ])
 }
 
 fn told(made: &Made) -> String {

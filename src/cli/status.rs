@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Global, Planned, Project};
+use super::Global;
 use crate::engine::survey::State;
 use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
+use crate::planning::project::{Planned, Project};
+use crate::publication::publish::{self, Copy};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -33,24 +35,28 @@ struct Status {
 }
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let project = Project::find(global)?;
-    let engine = project.engine(global, device, Interrupt::default())?;
+    let project = Project::find(&global.options)?;
+    let engine = project.engine(device, Interrupt::default())?;
     let names = match args.suites.is_empty() {
         true => Suite::names(&project.experiments())?,
         false => args.suites.clone(),
     };
     let mut all = Vec::new();
     for name in names {
-        let Planned { graph, out, .. } = project.planned(global, &name, &engine.interrupt)?;
+        let Planned { graph, out, .. } = project.planned(&name, &engine.interrupt)?;
         let states = engine.survey(&graph);
         let is_done = |state: &State| matches!(state, State::Done(..));
         let trainings = || graph.ids().filter(|id| graph.node(*id).step.kind() == crate::steps::Kind::Train);
-        let stale = engine.stale(&graph, &out, |publication| match &states[publication.source.node.0] {
-            State::Done(_, action) => action.outputs.get(&publication.source.output).copied(),
+        let copies = graph.publications.iter().filter_map(|publication| match &states[publication.source.node.0] {
+            State::Done(_, action) => {
+                let output = *action.outputs.get(&publication.source.output)?;
+                Some(Copy { file: &publication.file, output })
+            }
             _ => None,
         });
+        let stale = publish::stale(&out, copies);
         let refused = graph.ids().zip(&states).filter_map(|(id, state)| match state {
-            State::Refused(_, _, cause) => Some((graph.node(id).step.label(), cause.clone())),
+            State::Refused(_, _, absence) => Some((graph.node(id).step.label(), absence.to_string())),
             _ => None,
         });
         let would_run = states.iter().filter(|state| matches!(state, State::Ready(..) | State::Waiting(_))).count();
@@ -62,7 +68,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
             done: states.iter().filter(|state| is_done(state)).count(),
             cells: trainings().count(),
             cells_done: trainings().filter(|id| is_done(&states[id.0])).count(),
-            stale: stale.iter().map(|(publication, _)| publication.file.clone()).collect(),
+            stale: stale.iter().map(|copy| copy.file.to_owned()).collect(),
         });
     }
     if args.json {

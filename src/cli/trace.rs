@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{Global, Planned, Project};
+use super::Global;
 use crate::engine::survey::State;
 use crate::errors;
 use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
+use crate::planning::project::{Planned, Project};
 use crate::report::figure::training;
 use crate::report::trace::{self, Columns};
 
@@ -59,12 +60,12 @@ struct Column {
 }
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let project = Project::find(global)?;
+    let project = Project::find(&global.options)?;
     let interrupt = Interrupt::default();
-    let Planned { suite, graph, out, .. } = project.planned(global, &args.suite, &interrupt)?;
+    let Planned { suite, graph, out, .. } = project.planned(&args.suite, &interrupt)?;
     let [dataset, method, seed] = cell(&suite, &args.cell)?;
     let name = format!("{dataset} {method} seed {seed}");
-    let engine = project.engine(global, device, interrupt)?;
+    let engine = project.engine(device, interrupt)?;
     let steps = ["choose", "train"].map(|kind| graph.find(&format!("{kind} {name}")));
     let id = steps.into_iter().flatten().next().with_context(|| format!("the suite has no training `{name}`"))?;
     let State::Done(key, action) = &engine.survey(&graph)[id.0] else {

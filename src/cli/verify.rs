@@ -6,20 +6,20 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::doctor::probes::features;
-use super::project::available_cores;
-use super::{Global, Project};
+use super::{Answer, Global, Program};
+use crate::bundle::check::{self, Check};
+use crate::bundle::rerun::{self, Compared, Repetition, Rerun, Verdict};
+use crate::bundle::unpack::{self, Bundle};
 use crate::engine::Engine;
-use crate::engine::display::{Display, Style};
+use crate::engine::display::Display;
 use crate::engine::key::{self, Environment};
 use crate::errors::{self, Class};
 use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
 use crate::manifests::mirror;
-use crate::provenance::bundle::check::{self, Check};
-use crate::provenance::bundle::rerun::{self, Compared, Repetition, Rerun, Verdict};
-use crate::provenance::bundle::unpack::{self, Bundle};
-use crate::steps::Kind;
+use crate::planning::project::{Project, available_cores};
+use crate::publication::machine::features;
+use crate::steps::{Execute, Kind};
 use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
@@ -59,24 +59,25 @@ struct Examined {
     interrupt: Interrupt,
 }
 
-/// Compares hashes, and computes again what needs no tensors. Training is not even linked to this: it needs libtorch.
-pub fn light(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let Examined { bundle, checks, .. } = examine(args)?;
-    tell(global, args, &bundle, checks, None)
-}
-
-/// Trains some of it again too, if that is asked for.
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+/// Checks a bundle; with `--rerun`, trains some of its cells again.
+///
+/// # Errors
+/// If the bundle cannot be read, or a cell cannot be trained again.
+pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Answer> {
+    if args.rerun.is_some() && program.tensors.is_none() {
+        return Ok(Answer::NeedsTensors);
+    }
     let Examined { scratch, bundle, checks, interrupt } = examine(args)?;
-    let rerun = match args.rerun {
+    let rerun = match (args.rerun, program.tensors) {
         // What a damaged bundle says is nothing to compare with.
-        Some(count) if check::is_good(&checks) => {
+        (Some(count), Some(tensors)) if check::is_good(&checks) => {
+            let device = (tensors.device)(&global.options.device)?;
             let engine = engine(global, device, &scratch.path().join("again"), interrupt)?;
-            Some(repeat(global, &bundle, &engine, (count as usize, args.seed))?)
+            Some(repeat(global, &bundle, &engine, tensors.execute, (count as usize, args.seed))?)
         }
         _ => None,
     };
-    tell(global, args, &bundle, checks, rerun)
+    tell(global, args, &bundle, checks, rerun).map(Answer::Done)
 }
 
 fn examine(args: &Args) -> anyhow::Result<Examined> {
@@ -114,13 +115,13 @@ fn engine(global: &Global, device: tch::Device, store: &Path, interrupt: Interru
         manual.extend([project.root.join("downloads"), project.root]);
     }
     let downloads = FetchPlaces::new(store.partial(), store.quarantine(), manual);
-    let threads = global.threads.map_or_else(available_cores, usize::from);
+    let threads = global.options.threads.map_or_else(available_cores, usize::from);
     Ok(Engine { store, device, environment: Environment::here(device), threads, downloads, interrupt })
 }
 
 /// The project that this was called in, if it was called in one.
 fn project(global: &Global) -> anyhow::Result<Option<Project>> {
-    match (Project::find(global), &global.project) {
+    match (Project::find(&global.options), &global.options.project) {
         (Ok(project), _) => Ok(Some(project)),
         (Err(_), None) => Ok(None),
         (Err(error), Some(_)) => Err(error),
@@ -131,16 +132,17 @@ fn repeat(
     global: &Global,
     bundle: &Bundle,
     engine: &Engine,
+    execute: Execute,
     (count, seed): (usize, u64),
 ) -> anyhow::Result<Repetition> {
     let provenance = check::provenance(bundle)?;
-    if provenance.suite.mirror && global.mirror.is_none() {
+    if provenance.suite.mirror && global.options.mirror.is_none() {
         return Err(errors::usage(
             "the archives of this run came from a mirror",
             "name a mirror that serves the same ones with --mirror, or verify without --rerun",
         ));
     }
-    let graph = rerun::plan(bundle, &provenance, |manifests| match &global.mirror {
+    let graph = rerun::plan(bundle, &provenance, |manifests| match &global.options.mirror {
         Some(url) => mirror::overlay(manifests, url, &engine.interrupt),
         None => Ok(()),
     })?;
@@ -153,7 +155,7 @@ fn repeat(
     }
     take_over_archives(global, &graph, engine)?;
     let steps = graph.needed_for(&rerun::wanted(&graph, &cells)).len();
-    let display = Display::new(steps, if global.quiet { Style::Quiet } else { Style::Automatic });
+    let display = Display::new(steps, global.style());
     let vector_instructions = features();
     let rerun = Rerun {
         bundle,
@@ -162,6 +164,7 @@ fn repeat(
         engine,
         vector_instructions: &vector_instructions,
         observer: &display,
+        execute,
     };
     let repetition = rerun.run(&cells);
     display.finish();
@@ -171,14 +174,14 @@ fn repeat(
 /// Archives count by their verified content alone, so that those of the store at hand need not be brought again.
 fn take_over_archives(global: &Global, graph: &crate::engine::graph::Graph, engine: &Engine) -> anyhow::Result<()> {
     let place = match project(global)? {
-        Some(project) => Some(project.store_path(global)),
-        None => global.store.clone(),
+        Some(project) => Some(project.store_path()),
+        None => global.options.store.clone(),
     };
     let Some(place) = place.filter(|place| place.is_dir()) else { return Ok(()) };
     let theirs = Store::open(&place)?;
     for id in graph.ids().filter(|id| graph.node(*id).step.kind() == Kind::Fetch) {
         engine.interrupt.check()?;
-        let ingredients = key::ingredients(graph.node(id).step.as_ref(), &key::Inputs::new(), &engine.environment);
+        let ingredients = key::ingredients(&graph.node(id).step, &key::Inputs::new(), &engine.environment);
         engine.store.adopt(&theirs, ingredients.key())?;
     }
     Ok(())
@@ -203,9 +206,9 @@ fn told(report: &Report, wanted_rerun: bool) -> String {
     }
     let partly = report.checks.iter().any(|check| !check.unchecked.is_empty());
     let verdict = match (report.good, partly) {
-        (false, _) => "something differs: do not rely on this bundle",
-        (true, false) => "nothing differs",
-        (true, true) => "nothing differs in what was compared; what was not is named above",
+        (false, _) => "some checks failed: do not rely on this bundle",
+        (true, false) => "all checks passed",
+        (true, true) => "all checks passed; skipped checks are listed above",
     };
     text + verdict + "\n"
 }

@@ -7,12 +7,13 @@ use std::path::Path;
 use anyhow::Context;
 use rayon::prelude::*;
 
-use super::picture::{Decoding, decode};
 use super::subset::Draws;
-use super::{Archives, Dataset, Picture, Split, SplitData};
+use super::{Archives, Dataset, Picture, SplitData};
 use crate::archives::{Archive, PackWriter, ZipReader, is_damage};
 use crate::interrupt::Interrupt;
+use crate::pictures::{Decoding, decode};
 use crate::progress::{Progress, Unit};
+use crate::terms::Split;
 
 /// The longest file that is taken for a picture, in bytes.
 const MOST_BYTES: u64 = 64 << 20;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Dataset, Picture, Sample, Split, SplitData, TaskKind};
+use super::{Dataset, Picture, Sample, SplitData};
+use crate::terms::{Split, TaskKind};
 
 /// Collects samples, and gives each distinct picture and text of a split its number.
 #[derive(Default)]

@@ -18,11 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::held_out::{self, Percent};
-use super::picture::Decoding;
 use super::rows::{self, Rows};
-use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
+use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
+use crate::pictures::Decoding;
 use crate::random::Stream;
+use crate::terms::{Metric, Split, TaskKind};
 
 /// Pictures, classes and the official division.
 pub const PICTURES: &str = "CUB_200_2011.tgz";

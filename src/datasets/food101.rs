@@ -20,10 +20,11 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::held_out::{self, Percent};
-use super::picture::Decoding;
 use super::rows::Rows;
-use super::{Archives, Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
+use super::{Archives, Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
+use crate::pictures::Decoding;
+use crate::terms::{Metric, Split, TaskKind};
 
 /// The pictures and texts, in whichever layout.
 pub const ARCHIVE: &str = "upmcfood101.zip";

@@ -11,10 +11,11 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
-use super::picture::Decoding;
 use super::rows::{self, Rows};
-use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
+use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
+use crate::pictures::Decoding;
+use crate::terms::{Metric, Split, TaskKind};
 
 /// Lists and pictures.
 pub const ARCHIVE: &str = "hateful_memes.zip";

@@ -22,10 +22,11 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::held_out::{self, Percent};
-use super::picture::Decoding;
 use super::rows::Rows;
-use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
+use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
+use crate::pictures::Decoding;
+use crate::terms::{Metric, Split, TaskKind};
 
 /// Labels and pictures.
 pub const ARCHIVE: &str = "memotion.zip";

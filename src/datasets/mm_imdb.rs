@@ -11,8 +11,9 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
-use super::picture::Decoding;
-use super::{Dataset, DatasetOptions, Metric, Picture, Pictures, Reader, Reading, Split, TaskKind, Unit};
+use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
+use crate::pictures::Decoding;
+use crate::terms::{Metric, Split, TaskKind};
 
 /// Everything.
 pub const ARCHIVE: &str = "mmimdb.tar.gz";

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, Sample, Split, SplitData};
+use super::{Dataset, Sample, SplitData};
+use crate::terms::Split;
 
 /// The version of the drawing, part of the keys of subsets: raised when the same samples would give another subset.
 pub const RECIPE: u64 = 2;
@@ -143,9 +144,10 @@ impl Dataset {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Picture;
     use super::super::collect::Collector;
-    use super::super::{Picture, TaskKind};
     use super::*;
+    use crate::terms::TaskKind;
 
     /// So many samples of each class in each split.
     fn of_splits(splits: &[(Split, &[usize])]) -> Dataset {

@@ -3,7 +3,7 @@
 //! One file per architecture ([`vit`], [`resnet`], [`efficientnet_lite`], [`bert`], [`distilbert`], [`clip`], [`blip`]),
 //! made of the parts in [`layers`]; `checkpoints` holds the published weights that experiments can name, each a row of
 //! [`IMAGE_ENCODERS`] or [`TEXT_ENCODERS`]; [`weights`] reads files of weights, [`tokenize`] texts (pictures:
-//! [`crate::datasets::preprocess`]); the pipeline runs an encoder over a list of any length.
+//! [`crate::encoders::preprocess`]); the pipeline runs an encoder over a list of any length.
 //!
 //! To add an encoder: a file for its architecture if there is none yet, a row for its weights, and a manifest that says
 //! where these come from.
@@ -19,6 +19,7 @@ pub mod layers;
 mod options;
 mod pipeline;
 mod precision;
+pub mod preprocess;
 pub mod resnet;
 pub mod tokenize;
 pub mod vit;
@@ -33,7 +34,7 @@ pub use pipeline::{Run, encode_pictures, encode_texts};
 pub use precision::plain as plain_numerics;
 
 use crate::datasets::Archives;
-use crate::datasets::preprocess::Preprocess;
+use crate::encoders::preprocess::Preprocess;
 
 /// A frozen network that turns pictures into features.
 pub trait ImageEncoder: Send {

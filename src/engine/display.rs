@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::graph::NodeId;
 use super::run::Observer;
 use crate::progress::{Progress, Unit};
+use crate::steps::{Absence, Status};
 use crate::store::Action;
 
 /// How much to show.
@@ -31,8 +32,8 @@ pub struct Display {
     total: u64,
     ended: AtomicU64,
     labels: Mutex<BTreeMap<NodeId, (String, Option<ProgressBar>)>>,
-    /// Why steps were left out, and how many.
-    left_out: Mutex<BTreeMap<String, usize>>,
+    /// Why steps did not run, and how many.
+    not_run: Mutex<BTreeMap<String, usize>>,
 }
 
 struct Bars {
@@ -57,15 +58,15 @@ impl Display {
             total: total as u64,
             ended: AtomicU64::new(0),
             labels: Mutex::default(),
-            left_out: Mutex::default(),
+            not_run: Mutex::default(),
         }
     }
 
-    /// Removes the bars, and says what was left out: one line per cause, however many steps it concerns.
+    /// Removes the bars, and says what did not run: one line per cause.
     pub fn finish(&self) {
-        for (cause, steps) in self.left_out.lock().expect("nothing panics while it holds this").iter() {
+        for (cause, steps) in self.not_run.lock().expect("nothing panics while it holds this").iter() {
             let some = if *steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
-            self.line(&format!("left out: {some}, since {cause}"));
+            self.line(&format!("not run: {some}, because {cause}"));
         }
         if let Some(bars) = &self.bars {
             bars.steps.finish_and_clear();
@@ -113,7 +114,7 @@ impl Observer for Display {
             _ => Arc::new(Lines {
                 label: label.to_owned(),
                 quiet: self.quiet,
-                state: Mutex::new(LineState { done: 0, total: None, unit: Unit::Epochs, told: Instant::now() }),
+                state: Mutex::new(LineState { done: 0, total: None, unit: Unit::Epochs, shown: Instant::now() }),
             }),
         }
     }
@@ -127,24 +128,23 @@ impl Observer for Display {
     }
 
     fn kept(&self, id: NodeId) {
-        self.end(id);
+        // Steps that were done before the run began are not part of the total.
+        if self.labels.lock().expect("nothing panics while it holds this").contains_key(&id) {
+            self.end(id);
+        }
     }
 
-    fn failed(&self, id: NodeId, label: &str, cause: &str) {
+    fn absent(&self, id: NodeId, label: &str, absence: &Absence) {
         self.end(id);
-        self.line(&format!("error: {label} failed: {cause}"));
-    }
-
-    fn lacking(&self, id: NodeId, label: &str, cause: &str) {
-        self.end(id);
-        self.line(&format!("lacking: {label}: {cause}"));
-    }
-
-    fn skipped(&self, id: NodeId, _: &str, cause: &str) {
-        self.end(id);
-        if !self.quiet {
-            let cause = cause.lines().next().unwrap_or_default().to_owned();
-            *self.left_out.lock().expect("nothing panics while it holds this").entry(cause).or_default() += 1;
+        let hint = absence.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        match absence.status {
+            Status::Failed => self.line(&format!("error: {label} failed: {absence}{hint}")),
+            Status::Unavailable => self.line(&format!("unavailable: {label}: {absence}{hint}")),
+            Status::NotRun if self.quiet => {}
+            Status::NotRun => {
+                let mut not_run = self.not_run.lock().expect("nothing panics while it holds this");
+                *not_run.entry(absence.to_string()).or_default() += 1;
+            }
         }
     }
 
@@ -219,7 +219,7 @@ struct LineState {
     done: u64,
     total: Option<u64>,
     unit: Unit,
-    told: Instant,
+    shown: Instant,
 }
 
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
@@ -227,14 +227,14 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 impl Progress for Lines {
     fn begin(&self, total: Option<u64>, unit: Unit) {
         let mut state = self.state.lock().expect("nothing panics while it holds this");
-        *state = LineState { done: 0, total, unit, told: Instant::now() };
+        *state = LineState { done: 0, total, unit, shown: Instant::now() };
     }
 
     fn advance(&self, n: u64) {
         let mut state = self.state.lock().expect("nothing panics while it holds this");
         state.done += n;
-        if !self.quiet && state.told.elapsed() >= BETWEEN_LINES {
-            state.told = Instant::now();
+        if !self.quiet && state.shown.elapsed() >= BETWEEN_LINES {
+            state.shown = Instant::now();
             let total = state.total.map(|total| format!(" of {total}")).unwrap_or_default();
             eprintln!("{}: {}{total} {}", self.label, state.done, name(state.unit));
         }

@@ -3,7 +3,8 @@
 use super::Engine;
 use super::graph::{Graph, NodeId};
 use super::survey::State;
-use crate::store::{Digest, Ingredients};
+use crate::digest::Digest;
+use crate::store::Ingredients;
 
 /// What is known of one step.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Engine {
             State::Refused(key, action, cause) => {
                 (format!("done, but its result is refused: {cause}"), Some((*key, action.ingredients.clone())))
             }
-            State::HeldUp(cause) => (format!("would not run: {cause}"), None),
+            State::Blocked(absence) => (format!("would not run: {absence}"), None),
             State::Ready(ingredients, reason) => {
                 (format!("would run: {reason}"), Some((ingredients.key(), ingredients.as_ref().clone())))
             }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::digest::Digest;
 use crate::steps::{Kind, Step};
-use crate::store::{Digest, Ingredients};
+use crate::store::Ingredients;
 
 /// A step's number in its graph. Inputs have smaller numbers than what uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,7 +20,7 @@ pub struct Source {
 
 /// A step and where its inputs come from.
 pub struct Node {
-    pub step: Box<dyn Step>,
+    pub step: Step,
     /// Role → source.
     pub inputs: BTreeMap<String, Source>,
 }
@@ -49,7 +50,8 @@ impl Graph {
     ///
     /// # Panics
     /// If an input has not been added before, or another step has the label.
-    pub fn add(&mut self, step: impl Step + 'static, inputs: impl IntoIterator<Item = (String, Source)>) -> NodeId {
+    pub fn add(&mut self, step: impl Into<Step>, inputs: impl IntoIterator<Item = (String, Source)>) -> NodeId {
+        let step = step.into();
         let label = step.label();
         let inputs: BTreeMap<String, Source> = inputs.into_iter().collect();
         let content = content(&step, &inputs);
@@ -62,7 +64,7 @@ impl Graph {
         assert!(inputs.values().all(|source| source.node < id), "the inputs of `{label}` come after it");
         assert!(!self.by_label.contains_key(&label), "two steps are called `{label}`");
         self.by_content.insert(content, id);
-        self.nodes.push(Node { step: Box::new(step), inputs });
+        self.nodes.push(Node { step, inputs });
         self.by_label.insert(label, id);
         id
     }
@@ -117,7 +119,7 @@ impl Graph {
     }
 }
 
-fn content(step: &dyn Step, inputs: &BTreeMap<String, Source>) -> Content {
+fn content(step: &Step, inputs: &BTreeMap<String, Source>) -> Content {
     let mut own = Ingredients::default();
     step.ingredients(&mut own);
     let inputs = inputs.iter().map(|(role, source)| (role.clone(), source.node, source.output.clone())).collect();

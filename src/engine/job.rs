@@ -9,18 +9,16 @@ use anyhow::Context;
 
 use super::Engine;
 use super::graph::NodeId;
+use crate::digest::Digest;
 use crate::errors::{self, Class};
 use crate::progress::Progress;
-use crate::steps::{Absence, InputFile, Job, Outputs, Step};
-use crate::store::{Action, Damage, Digest, Ingredients, Output};
-
-/// How steps are carried out: [`crate::steps::execute`], or a test's own way.
-pub type Execute<'a> = &'a (dyn Fn(&dyn Step, &Job) -> anyhow::Result<Outputs> + Sync);
+use crate::steps::{Absence, Execute, InputFile, Job, Step};
+use crate::store::{Action, Damage, Ingredients, Output};
 
 /// Everything that is fixed about a step before it starts.
 pub(super) struct Order<'a> {
-    pub step: &'a dyn Step,
-    pub execute: Execute<'a>,
+    pub step: &'a Step,
+    pub execute: Execute,
     pub ingredients: Ingredients,
     /// Role → (the object, the key and the node of the step that gave it).
     pub inputs: BTreeMap<String, (Output, Digest, NodeId)>,
@@ -41,9 +39,8 @@ pub(super) enum Ending {
         object: Digest,
         damage: Damage,
     },
-    Failed(String),
-    /// It wants what only a person can get.
-    Lacking(String),
+    /// It failed, or what it needs is unavailable.
+    Absent(Absence),
     Interrupted,
 }
 
@@ -58,8 +55,7 @@ impl Engine {
             Ok(ending) => ending,
             Err(error) => match errors::class_of(&error) {
                 Class::Interrupted => Ending::Interrupted,
-                Class::Lacking => Ending::Lacking(told(&error)),
-                _ => Ending::Failed(told(&error)),
+                _ => Ending::Absent(Absence::by_error(order.step, &error)),
             },
         }
     }
@@ -126,13 +122,6 @@ impl Engine {
             downloads: self.downloads.clone(),
         }
     }
-}
-
-/// An error with its causes and its hint, on one line each.
-pub(super) fn told(error: &anyhow::Error) -> String {
-    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    let hint = errors::hint_of(error).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    format!("{}{hint}", chain.join(": "))
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {

@@ -18,8 +18,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::digest::Digest;
 use crate::steps::{Absence, Step};
-use crate::store::{Digest, Ingredients};
+use crate::store::Ingredients;
 
 /// What of the machine can change a tensor's last bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +47,13 @@ impl Environment {
 /// The inputs of a step by role: the content's digest, or why there is none.
 pub type Inputs = BTreeMap<String, Result<Digest, Absence>>;
 
+/// The ingredient that stands for an absent input: [`Absence::to_json`].
+pub fn absent_input(role: &str) -> String {
+    format!("absent input {role}")
+}
+
 /// The complete list of ingredients of a step; its key is [`Ingredients::key`].
-pub fn ingredients(step: &dyn Step, inputs: &Inputs, environment: &Environment) -> Ingredients {
+pub fn ingredients(step: &Step, inputs: &Inputs, environment: &Environment) -> Ingredients {
     let mut list = Ingredients::default();
     list.text("step", step.kind().name());
     list.natural("recipe", step.kind().recipe());
@@ -55,9 +61,7 @@ pub fn ingredients(step: &dyn Step, inputs: &Inputs, environment: &Environment) 
     for (role, input) in inputs {
         match input {
             Ok(digest) => list.digest(&format!("input {role}"), *digest),
-            Err(Absence::Lacking(cause)) => list.text(&format!("lacking input {role}"), cause),
-            Err(Absence::Failed(cause)) => list.text(&format!("failed input {role}"), cause),
-            Err(Absence::NotRun(cause)) => list.text(&format!("missing input {role}"), cause),
+            Err(absence) => list.text(&absent_input(role), absence.to_json()),
         }
     }
     if step.kind().uses_tensors() {
@@ -72,10 +76,10 @@ pub fn ingredients(step: &dyn Step, inputs: &Inputs, environment: &Environment) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::picture::Decoding;
     use crate::datasets::{DatasetOptions, reader};
     use crate::encoders::ImageEncoderOptions;
     use crate::methods::{BalGrad, KlScale, MethodOptions};
+    use crate::pictures::Decoding;
     use crate::steps::encode::{Encode, Encoder};
     use crate::steps::prepare::Prepare;
     use crate::steps::train::Train;
@@ -93,6 +97,7 @@ mod tests {
         Train {
             dataset: "emoji-words".into(),
             name: "balgrad".into(),
+            candidate: None,
             method: MethodOptions::BalGrad(BalGrad::default()),
             config: serde_json::from_str(settings).unwrap(),
             seed,
@@ -106,19 +111,19 @@ mod tests {
     fn keys_of_steps_never_change() {
         let keys = [
             ingredients(
-                &Prepare {
+                &Step::from(Prepare {
                     name: "emoji-words".into(),
                     reader: reader("emoji-words").unwrap(),
                     options: DatasetOptions::None,
                     subset: None,
                     counts: BTreeMap::new(),
                     open: None,
-                },
+                }),
                 &inputs(&["archive emoji.whl"]),
                 &here(),
             ),
             ingredients(
-                &Encode {
+                &Step::from(Encode {
                     called: "all-minilm-l6-v2".into(),
                     dataset: "emoji-words".into(),
                     part: "test".into(),
@@ -128,11 +133,11 @@ mod tests {
                         ..ImageEncoderOptions::default()
                     }),
                     decoding: Decoding::OVER_WHITE,
-                },
+                }),
                 &inputs(&["archive weights.whl", "items"]),
                 &here(),
             ),
-            ingredients(&train(1), &inputs(&["about", "train image", "train samples"]), &here()),
+            ingredients(&train(1).into(), &inputs(&["about", "train image", "train samples"]), &here()),
         ]
         .map(|list| list.key().to_string());
         assert_eq!(
@@ -149,7 +154,7 @@ mod tests {
     #[test]
     fn what_counts_is_in_the_key_and_nothing_else() {
         let key = |step: &Train, roles: &[&str], environment: &Environment| {
-            ingredients(step, &inputs(roles), environment).key()
+            ingredients(&step.clone().into(), &inputs(roles), environment).key()
         };
         let roles = ["about", "train image"];
         let plain = key(&train(1), &roles, &here());

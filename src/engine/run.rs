@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use super::Engine;
 use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
-use super::job::{Ending, Execute, Order};
+use super::job::{Ending, Order};
 use super::key::Inputs;
-use super::survey::{Known, State, held_up};
+use super::survey::{Known, State, blocked};
+use crate::digest::Digest;
 use crate::progress::Progress;
-use crate::steps::{Absence, Cost};
-use crate::store::{Action, Digest, Ingredients};
+use crate::steps::{Absence, Cost, Execute, Status};
+use crate::store::{Action, Ingredients};
 
 /// Hears what happens in a run.
 pub trait Observer: Sync {
@@ -23,10 +24,8 @@ pub trait Observer: Sync {
     fn computed(&self, id: NodeId, action: &Action);
     /// A step was done before, or by another run meanwhile.
     fn kept(&self, id: NodeId);
-    fn failed(&self, id: NodeId, label: &str, cause: &str);
-    /// A step wants what only a person can get.
-    fn lacking(&self, id: NodeId, label: &str, cause: &str);
-    fn skipped(&self, id: NodeId, label: &str, cause: &str);
+    /// A step failed, is unavailable, or was not run because of another.
+    fn absent(&self, id: NodeId, label: &str, absence: &Absence);
     fn stopped(&self, id: NodeId);
     /// Something that a person should see.
     fn warned(&self, message: &str);
@@ -51,17 +50,10 @@ pub enum NodeOutcome {
 }
 
 impl Outcome {
-    pub fn failures(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        self.nodes.iter().enumerate().filter_map(|(i, node)| match node {
-            NodeOutcome::Absent(Absence::Failed(cause)) => Some((NodeId(i), cause.as_str())),
-            _ => None,
-        })
-    }
-
-    /// The steps that want what only a person can get.
-    pub fn lacking(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        self.nodes.iter().enumerate().filter_map(|(i, node)| match node {
-            NodeOutcome::Absent(Absence::Lacking(cause)) => Some((NodeId(i), cause.as_str())),
+    /// The steps with this status, and why.
+    pub fn absent(&self, status: Status) -> impl Iterator<Item = (NodeId, &Absence)> {
+        self.nodes.iter().enumerate().filter_map(move |(i, node)| match node {
+            NodeOutcome::Absent(absence) if absence.status == status => Some((NodeId(i), absence)),
             _ => None,
         })
     }
@@ -89,7 +81,7 @@ struct Run<'a> {
     engine: &'a Engine,
     graph: &'a Graph,
     observer: &'a dyn Observer,
-    execute: Execute<'a>,
+    execute: Execute,
     nodes: Vec<Progressing>,
     repairs: BTreeMap<NodeId, usize>,
     verified: Arc<Mutex<BTreeSet<Digest>>>,
@@ -111,7 +103,7 @@ impl Engine {
         wanted: &[NodeId],
         lost: &[NodeId],
         observer: &dyn Observer,
-        execute: Execute<'_>,
+        execute: Execute,
     ) -> Outcome {
         let began = Instant::now();
         let needed: BTreeSet<NodeId> = graph.needed_for(wanted).into_iter().collect();
@@ -153,7 +145,7 @@ impl Engine {
         let interrupted = self.interrupt.raised();
         let nodes = run.nodes.into_iter().map(|node| match node {
             Progressing::Ended(outcome) => outcome,
-            _ => NodeOutcome::Absent(Absence::NotRun("the run was interrupted".into())),
+            _ => NodeOutcome::Absent(Absence::not_run("the run was interrupted")),
         });
         Outcome { nodes: nodes.collect(), computed: run.computed, interrupted, elapsed: began.elapsed() }
     }
@@ -180,7 +172,7 @@ impl<'a> Run<'a> {
                     State::Done(key, action) if !self.lost.contains(&id) => self.recorded(id, key, action, inputs),
                     State::Done(_, action) => Progressing::Ready(Box::new((inputs, action.ingredients))),
                     State::Ready(ingredients, _) => Progressing::Ready(Box::new((inputs, *ingredients))),
-                    State::Waiting(_) | State::Refused(..) | State::HeldUp(_) => {
+                    State::Waiting(_) | State::Refused(..) | State::Blocked(_) => {
                         unreachable!("all inputs are settled, and what is recorded was not asked for acceptance yet")
                     }
                 };
@@ -209,17 +201,17 @@ impl<'a> Run<'a> {
     /// A step whose result is in the store: done, refused, or to be made again because what it is refused or accepted by
     /// is damaged.
     fn recorded(&mut self, id: NodeId, key: Digest, action: Box<Action>, inputs: Inputs) -> Progressing {
-        match self.engine.acceptance(self.graph.node(id).step.as_ref(), &action) {
+        match self.engine.acceptance(&self.graph.node(id).step, &action) {
             Acceptance::Accepted => {
                 self.observer.kept(id);
                 Progressing::Ended(NodeOutcome::Done(key, action))
             }
-            Acceptance::Refused(cause) => self.refused(id, cause),
+            Acceptance::Refused(absence) => self.absent(id, absence),
             Acceptance::Damaged(object, damage) => {
                 let what = self.graph.node(id).step.label();
                 self.observer.warned(&format!("the result of `{what}` is damaged: {damage}; it is made again"));
                 match self.engine.store.set_aside(object) {
-                    Err(error) => self.refused(id, super::job::told(&error)),
+                    Err(error) => self.absent(id, Absence::by_error(&self.graph.node(id).step, &error)),
                     Ok(_) => {
                         self.lost.insert(id);
                         Progressing::Ready(Box::new((inputs, action.ingredients)))
@@ -233,20 +225,24 @@ impl<'a> Run<'a> {
     fn done(&mut self, id: NodeId, action: Box<Action>, computed: bool) -> Progressing {
         self.lost.remove(&id);
         self.computed += usize::from(computed);
-        match self.engine.acceptance(self.graph.node(id).step.as_ref(), &action) {
+        match self.engine.acceptance(&self.graph.node(id).step, &action) {
             Acceptance::Accepted if computed => self.observer.computed(id, &action),
             Acceptance::Accepted => self.observer.kept(id),
-            Acceptance::Refused(cause) => return self.refused(id, cause),
+            Acceptance::Refused(absence) => return self.absent(id, absence),
             Acceptance::Damaged(_, damage) => {
-                return self.refused(id, format!("its result was damaged at once ({damage}); check the disk"));
+                return self.failed(id, format!("its result was damaged at once ({damage})"), "check the disk");
             }
         }
         Progressing::Ended(NodeOutcome::Done(action.ingredients.key(), action))
     }
 
-    fn refused(&self, id: NodeId, cause: String) -> Progressing {
-        self.observer.failed(id, &self.graph.node(id).step.label(), &cause);
-        Progressing::Ended(NodeOutcome::Absent(Absence::Failed(cause)))
+    fn failed(&self, id: NodeId, cause: String, hint: &str) -> Progressing {
+        self.absent(id, Absence::of(&self.graph.node(id).step, Status::Failed, cause, Some(hint)))
+    }
+
+    fn absent(&self, id: NodeId, absence: Absence) -> Progressing {
+        self.observer.absent(id, &self.graph.node(id).step.label(), &absence);
+        Progressing::Ended(NodeOutcome::Absent(absence))
     }
 
     /// The inputs of a step if all of them are there (or, where the step tolerates it, known to be absent). A step
@@ -260,9 +256,8 @@ impl<'a> Run<'a> {
             _ => Known::NotYet,
         });
         let inputs = inputs.ok()?;
-        if let Some(cause) = held_up(graph, id, &inputs) {
-            self.observer.skipped(id, &graph.node(id).step.label(), &cause);
-            self.nodes[id.0] = Progressing::Ended(NodeOutcome::Absent(Absence::NotRun(cause)));
+        if let Some(absence) = blocked(graph, id, &inputs) {
+            self.nodes[id.0] = self.absent(id, absence);
             return None;
         }
         Some(inputs)
@@ -283,7 +278,7 @@ impl<'a> Run<'a> {
             }
         }
         Order {
-            step: node.step.as_ref(),
+            step: &node.step,
             execute: self.execute,
             ingredients,
             inputs: files,
@@ -320,18 +315,10 @@ impl<'a> Run<'a> {
 
     fn ended(&mut self, id: NodeId, ending: Ending) {
         self.occupy(self.graph.node(id).step.cost(), false);
-        let label = self.graph.node(id).step.label();
         self.nodes[id.0] = match ending {
             Ending::Computed(action) => self.done(id, action, true),
             Ending::Found(action) => self.done(id, action, false),
-            Ending::Failed(cause) => {
-                self.observer.failed(id, &label, &cause);
-                Progressing::Ended(NodeOutcome::Absent(Absence::Failed(cause)))
-            }
-            Ending::Lacking(cause) => {
-                self.observer.lacking(id, &label, &cause);
-                Progressing::Ended(NodeOutcome::Absent(Absence::Lacking(cause)))
-            }
+            Ending::Absent(absence) => self.absent(id, absence),
             Ending::Interrupted => {
                 self.observer.stopped(id);
                 Progressing::Pending
@@ -346,18 +333,12 @@ impl<'a> Run<'a> {
         let repairs = self.repairs.entry(producer).or_default();
         *repairs += 1;
         self.observer.stopped(user);
-        let give_up = |cause: String| Progressing::Ended(NodeOutcome::Absent(Absence::Failed(cause)));
         if *repairs > MOST_REPAIRS {
-            let cause = format!("the result of `{what}` was damaged again and again ({damage}); check the disk");
-            self.observer.failed(user, &self.graph.node(user).step.label(), &cause);
-            return give_up(cause);
+            let cause = format!("the result of `{what}` was damaged again and again ({damage})");
+            return self.failed(user, cause, "check the disk");
         }
         match self.engine.store.set_aside(object) {
-            Err(error) => {
-                let cause = super::job::told(&error);
-                self.observer.failed(user, &self.graph.node(user).step.label(), &cause);
-                give_up(cause)
-            }
+            Err(error) => self.absent(user, Absence::by_error(&self.graph.node(user).step, &error)),
             Ok(aside) => {
                 let place = aside.map(|path| format!("; set aside as {}", path.display())).unwrap_or_default();
                 self.observer.warned(&format!("the result of `{what}` is damaged: {damage}{place}; it is made again"));

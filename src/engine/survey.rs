@@ -6,8 +6,9 @@ use super::Engine;
 use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
 use super::key::{self, Inputs};
-use crate::steps::Absence;
-use crate::store::{Action, Digest, Ingredients};
+use crate::digest::Digest;
+use crate::steps::{Absence, Status};
+use crate::store::{Action, Ingredients};
 
 /// Where a step stands.
 #[derive(Clone, Debug)]
@@ -15,13 +16,13 @@ pub enum State {
     /// Its result is recorded and accepted. Whether its files are still there and whole is looked at when they are used.
     Done(Digest, Box<Action>),
     /// Its result is recorded, and is not what is expected of it: running again would not change that.
-    Refused(Digest, Box<Action>, String),
+    Refused(Digest, Box<Action>, Absence),
     /// All its inputs are known, its result is not.
     Ready(Box<Ingredients>, Reason),
     /// Some steps before it have to run first.
     Waiting(Vec<NodeId>),
-    /// A step before it is refused: why.
-    HeldUp(String),
+    /// An input is absent, and the step does not run without it.
+    Blocked(Absence),
 }
 
 /// Why a step has to run.
@@ -75,14 +76,13 @@ impl Engine {
             });
             let state = match inputs {
                 Err(waiting) => State::Waiting(waiting),
-                Ok(inputs) => match held_up(graph, id, &inputs) {
-                    Some(cause) => State::HeldUp(cause),
+                Ok(inputs) => match blocked(graph, id, &inputs) {
+                    Some(absence) => State::Blocked(absence),
                     None => self.accepted(graph, id, self.look_up(graph, id, &inputs)),
                 },
             };
             match &state {
-                State::Refused(_, _, cause) => drop(absences.insert(id, Absence::Failed(cause.clone()))),
-                State::HeldUp(cause) => drop(absences.insert(id, Absence::NotRun(cause.clone()))),
+                State::Refused(_, _, absence) | State::Blocked(absence) => drop(absences.insert(id, absence.clone())),
                 State::Ready(..) | State::Waiting(_) if !without.is_empty() => {
                     if let Some(absence) = without.get(&graph.node(id).step.label()) {
                         absences.insert(id, absence.clone());
@@ -108,9 +108,9 @@ impl Engine {
     /// A recorded step, if its result is accepted.
     fn accepted(&self, graph: &Graph, id: NodeId, state: State) -> State {
         let State::Done(key, action) = state else { return state };
-        match self.acceptance(graph.node(id).step.as_ref(), &action) {
+        match self.acceptance(&graph.node(id).step, &action) {
             Acceptance::Accepted => State::Done(key, action),
-            Acceptance::Refused(cause) => State::Refused(key, action, cause),
+            Acceptance::Refused(absence) => State::Refused(key, action, absence),
             Acceptance::Damaged(_, damage) => {
                 State::Ready(Box::new(action.ingredients), Reason::Damaged(damage.to_string()))
             }
@@ -119,7 +119,7 @@ impl Engine {
 
     /// A step with known inputs: done, whether its result is accepted or not, or ready and why.
     pub(super) fn look_up(&self, graph: &Graph, id: NodeId, inputs: &Inputs) -> State {
-        let step = graph.node(id).step.as_ref();
+        let step = &graph.node(id).step;
         let ingredients = key::ingredients(step, inputs, &self.environment);
         let key = ingredients.key();
         match self.store.action(key) {
@@ -149,7 +149,10 @@ impl Engine {
             let input = match known(source.node) {
                 Known::Done(action) => match action.outputs.get(&source.output) {
                     Some(output) => Ok(output.sha256),
-                    None => Err(Absence::Failed(format!("the step before it gave no `{}`", source.output))),
+                    None => {
+                        let cause = format!("it gave no output `{}`", source.output);
+                        Err(Absence::of(&graph.node(source.node).step, Status::Failed, cause, None))
+                    }
                 },
                 Known::Absent(absence) => Err(absence.clone()),
                 Known::NotYet => {
@@ -165,20 +168,12 @@ impl Engine {
     }
 }
 
-/// Why a step whose inputs are settled cannot run: one of them is absent, and the step does not go on without it.
-pub(super) fn held_up(graph: &Graph, id: NodeId, inputs: &Inputs) -> Option<String> {
-    let node = graph.node(id);
-    if node.step.tolerates_absent_inputs() {
+/// Why a step whose inputs are settled cannot run: one of them is absent, and the step does not run without it.
+pub(super) fn blocked(graph: &Graph, id: NodeId, inputs: &Inputs) -> Option<Absence> {
+    if graph.node(id).step.tolerates_absent_inputs() {
         return None;
     }
-    let (role, absence) = inputs.iter().find_map(|(role, input)| Some((role, input.as_ref().err()?)))?;
-    Some(match absence {
-        Absence::Failed(cause) => {
-            format!("`{}` failed: {cause}", graph.node(node.inputs[role].node).step.label())
-        }
-        // The first cause is told, not the whole chain of steps between.
-        Absence::Lacking(cause) | Absence::NotRun(cause) => cause.clone(),
-    })
+    inputs.values().find_map(|input| input.as_ref().err()).map(Absence::of_dependent)
 }
 
 /// What is known of a step whose output is an input.

@@ -1,6 +1,5 @@
 //! The engine with steps that only join texts.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,91 +9,10 @@ use super::run::{NodeOutcome, Observer, Outcome};
 use super::survey::{Reason, State};
 use super::{Engine, explain};
 use crate::interrupt::Interrupt;
-use crate::manifests::fetch::FetchPlaces;
 use crate::progress::{Progress, Silent};
-use crate::steps::{Absence, Cost, Job, Kind, Outputs, Step};
-use crate::store::{Action, Ingredients, Store};
-
-type Run = Arc<dyn Fn(&Job) -> anyhow::Result<()> + Send + Sync>;
-
-/// Joins its inputs and its text, and counts how often it ran.
-#[derive(Clone)]
-struct Join {
-    label: String,
-    text: String,
-    kind: Kind,
-    cost: Cost,
-    tolerant: bool,
-    runs: Arc<AtomicUsize>,
-    before: Run,
-}
-
-impl Join {
-    fn new(label: &str, text: &str) -> Self {
-        Join {
-            label: label.into(),
-            text: text.into(),
-            kind: Kind::Prepare,
-            cost: Cost::OneCore,
-            tolerant: false,
-            runs: Arc::default(),
-            before: Arc::new(|_| Ok(())),
-        }
-    }
-
-    fn doing(mut self, before: impl Fn(&Job) -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
-        self.before = Arc::new(before);
-        self
-    }
-
-    fn runs(&self) -> usize {
-        self.runs.load(Ordering::SeqCst)
-    }
-}
-
-impl Step for Join {
-    fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    fn label(&self) -> String {
-        self.label.clone()
-    }
-
-    fn ingredients(&self, list: &mut Ingredients) {
-        list.text("text", &self.text);
-    }
-
-    fn cost(&self) -> Cost {
-        self.cost
-    }
-
-    fn tolerates_absent_inputs(&self) -> bool {
-        self.tolerant
-    }
-}
-
-impl Join {
-    fn execute(&self, job: &Job) -> anyhow::Result<Outputs> {
-        self.runs.fetch_add(1, Ordering::SeqCst);
-        (self.before)(job)?;
-        let mut joined = String::new();
-        for input in job.inputs.values() {
-            joined += &std::fs::read_to_string(&input.path)?;
-        }
-        for (role, absence) in &job.absent {
-            joined += &format!("<{role}: {absence:?}>");
-        }
-        // The part behind `|` is a parameter that does not change the result.
-        joined += self.text.split('|').next().unwrap_or_default();
-        Ok(BTreeMap::from([("text".to_owned(), job.write("text", joined.as_bytes())?)]))
-    }
-}
-
-fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
-    let step: &dyn std::any::Any = step;
-    step.downcast_ref::<Join>().expect("only these steps are here").execute(job)
-}
+use crate::steps::fake::Fake;
+use crate::steps::{Absence, Cost, FetchPlaces, Kind, Status, execute};
+use crate::store::{Action, Store};
 
 #[derive(Default)]
 pub(super) struct Heard {
@@ -107,9 +25,7 @@ impl Observer for Heard {
     }
     fn computed(&self, _: NodeId, _: &Action) {}
     fn kept(&self, _: NodeId) {}
-    fn lacking(&self, _: NodeId, _: &str, _: &str) {}
-    fn failed(&self, _: NodeId, _: &str, _: &str) {}
-    fn skipped(&self, _: NodeId, _: &str, _: &str) {}
+    fn absent(&self, _: NodeId, _: &str, _: &Absence) {}
     fn stopped(&self, _: NodeId) {}
     fn warned(&self, message: &str) {
         self.warnings.lock().unwrap().push(message.to_owned());
@@ -128,7 +44,7 @@ pub(crate) fn engine(root: &std::path::Path) -> Engine {
 }
 
 /// The steps one after another, each with the ones before it that `inputs` names.
-fn graph(steps: &[(&Join, &[&str])]) -> Graph {
+fn graph(steps: &[(&Fake, &[&str])]) -> Graph {
     let mut graph = Graph::default();
     for (step, inputs) in steps {
         let sources: Vec<(String, Source)> = inputs
@@ -138,13 +54,13 @@ fn graph(steps: &[(&Join, &[&str])]) -> Graph {
                 ((*name).to_owned(), Source { node, output: "text".into() })
             })
             .collect();
-        graph.add((*step).clone(), sources);
+        graph.add(step.step(), sources);
     }
     graph
 }
 
 fn run(engine: &Engine, graph: &Graph) -> Outcome {
-    engine.run(graph, &graph.ids().collect::<Vec<_>>(), &[], &Heard::default(), &execute)
+    engine.run(graph, &graph.ids().collect::<Vec<_>>(), &[], &Heard::default(), execute)
 }
 
 fn text(engine: &Engine, graph: &Graph, outcome: &Outcome, label: &str) -> String {
@@ -156,7 +72,7 @@ fn text(engine: &Engine, graph: &Graph, outcome: &Outcome, label: &str) -> Strin
 fn a_step_runs_once_and_its_result_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
-    let (a, b) = (Join::new("a", "x"), Join::new("b", "y"));
+    let (a, b) = (Fake::new("a", "x"), Fake::new("b", "y"));
     let graph = graph(&[(&a, &[]), (&b, &["a"])]);
     let first = run(&engine, &graph);
     assert_eq!((first.computed, text(&engine, &graph, &first, "b")), (2, "xy".into()));
@@ -170,11 +86,11 @@ fn a_step_runs_once_and_its_result_is_kept() {
 fn what_counts_is_the_content_of_an_input() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
-    let b = Join::new("b", "y");
-    run(&engine, &graph(&[(&Join::new("a", "x|1"), &[]), (&b, &["a"])]));
-    run(&engine, &graph(&[(&Join::new("a", "x|2"), &[]), (&b, &["a"])]));
+    let b = Fake::new("b", "y");
+    run(&engine, &graph(&[(&Fake::new("a", "x|1"), &[]), (&b, &["a"])]));
+    run(&engine, &graph(&[(&Fake::new("a", "x|2"), &[]), (&b, &["a"])]));
     assert_eq!(b.runs(), 1);
-    run(&engine, &graph(&[(&Join::new("a", "z|2"), &[]), (&b, &["a"])]));
+    run(&engine, &graph(&[(&Fake::new("a", "z|2"), &[]), (&b, &["a"])]));
     assert_eq!(b.runs(), 2);
 }
 
@@ -182,10 +98,10 @@ fn what_counts_is_the_content_of_an_input() {
 fn a_failure_ends_its_branch_alone_and_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
-    let bad = Join::new("bad", "bad").doing(|_| Err(anyhow::anyhow!("the loss is not finite at step 7")));
-    let panics = Join::new("panics", "panics").doing(|_| panic!("index out of range"));
-    let (good, after) = (Join::new("good", "g"), Join::new("after", "!"));
-    let mut table = Join::new("table", "");
+    let bad = Fake::new("bad", "bad").doing(|_| Err(anyhow::anyhow!("the loss is not finite at step 7")));
+    let panics = Fake::new("panics", "panics").doing(|_| panic!("index out of range"));
+    let (good, after) = (Fake::new("good", "g"), Fake::new("after", "!"));
+    let mut table = Fake::new("table", "");
     table.tolerant = true;
     let graph = graph(&[
         (&bad, &[]),
@@ -195,11 +111,11 @@ fn a_failure_ends_its_branch_alone_and_is_told() {
         (&table, &["after", "bad", "good", "panics"]),
     ]);
     let outcome = run(&engine, &graph);
-    assert_eq!(outcome.failures().count(), 2);
+    assert_eq!(outcome.absent(Status::Failed).count(), 2);
     assert_eq!(after.runs(), 0);
     let table = text(&engine, &graph, &outcome, "table");
     assert!(table.starts_with('g'), "{table}");
-    assert!(table.contains("<after: NotRun(\"`bad` failed: the loss is not finite at step 7\")>"), "{table}");
+    assert!(table.contains("<after: not run: `bad` failed: the loss is not finite at step 7>"), "{table}");
     assert!(table.contains("the step panicked: index out of range"), "{table}");
     // A failure is not remembered: the next run tries again.
     run(&engine, &graph);
@@ -211,7 +127,7 @@ fn a_failure_ends_its_branch_alone_and_is_told() {
 fn a_damaged_input_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
-    let (a, b) = (Join::new("a", "x"), Join::new("b", "y"));
+    let (a, b) = (Fake::new("a", "x"), Fake::new("b", "y"));
     let first = graph(&[(&a, &[]), (&b, &["a"])]);
     let outcome = run(&engine, &first);
     let object = outcome.action(NodeId(0)).unwrap().outputs["text"];
@@ -222,10 +138,10 @@ fn a_damaged_input_is_made_again() {
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
 
     assert_eq!(run(&engine, &first).computed, 0, "nothing needs the damaged object");
-    let c = Join::new("c", "z");
+    let c = Fake::new("c", "z");
     let second = graph(&[(&a, &[]), (&b, &["a"]), (&c, &["a"])]);
     let heard = Heard::default();
-    let outcome = engine.run(&second, &[NodeId(2)], &[], &heard, &execute);
+    let outcome = engine.run(&second, &[NodeId(2)], &[], &heard, execute);
     assert_eq!(text(&engine, &second, &outcome, "c"), "xz");
     assert_eq!((a.runs(), b.runs(), c.runs()), (2, 1, 1));
     let warnings = heard.warnings.into_inner().unwrap();
@@ -238,12 +154,12 @@ fn a_damaged_input_is_made_again() {
 fn runs_that_share_a_store_do_not_work_twice() {
     let folder = tempfile::tempdir().unwrap();
     let slow = |name: &str| {
-        Join::new(name, name).doing(|_| {
+        Fake::new(name, name).doing(|_| {
             std::thread::sleep(std::time::Duration::from_millis(20));
             Ok(())
         })
     };
-    let steps: Vec<Join> = ["a", "b", "c", "d"].map(slow).into();
+    let steps: Vec<Fake> = ["a", "b", "c", "d"].map(slow).into();
     let graph = graph(&[(&steps[0], &[]), (&steps[1], &["a"]), (&steps[2], &["a"]), (&steps[3], &["b", "c"])]);
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -254,23 +170,23 @@ fn runs_that_share_a_store_do_not_work_twice() {
             });
         }
     });
-    assert_eq!(steps.iter().map(Join::runs).collect::<Vec<_>>(), [1, 1, 1, 1]);
+    assert_eq!(steps.iter().map(Fake::runs).collect::<Vec<_>>(), [1, 1, 1, 1]);
 }
 
 #[test]
 fn an_interrupted_run_keeps_what_is_finished_and_goes_on_later() {
     let folder = tempfile::tempdir().unwrap();
     let engine1 = engine(folder.path());
-    let (a, c) = (Join::new("a", "x"), Join::new("c", "z"));
-    let b = Join::new("b", "y").doing(|job| {
+    let (a, c) = (Fake::new("a", "x"), Fake::new("c", "z"));
+    let b = Fake::new("b", "y").doing(|job| {
         job.interrupt.raise();
         job.interrupt.check()
     });
     let outcome = run(&engine1, &graph(&[(&a, &[]), (&b, &["a"]), (&c, &["b"])]));
     assert!(outcome.interrupted);
-    assert!(matches!(&outcome.nodes[2], NodeOutcome::Absent(Absence::NotRun(cause)) if cause.contains("interrupted")));
+    assert!(matches!(&outcome.nodes[2], NodeOutcome::Absent(absence) if absence.cause.contains("interrupted")));
     let engine2 = engine(folder.path());
-    let graph = graph(&[(&a, &[]), (&Join::new("b", "y"), &["a"]), (&c, &["b"])]);
+    let graph = graph(&[(&a, &[]), (&Fake::new("b", "y"), &["a"]), (&c, &["b"])]);
     let outcome = run(&engine2, &graph);
     assert_eq!((a.runs(), text(&engine2, &graph, &outcome, "c")), (1, "xyz".into()));
 }
@@ -286,14 +202,14 @@ fn cores_are_shared_and_never_overbooked() {
         let (busy, most) = (busy.clone(), most.clone());
         let cost = if n % 4 == 0 { Cost::AllCores } else { Cost::OneCore };
         let cores = if n % 4 == 0 { 2 } else { 1 };
-        let mut step = Join::new(&format!("step {n}"), &n.to_string()).doing(move |_| {
+        let mut step = Fake::new(&format!("step {n}"), &n.to_string()).doing(move |_| {
             most.fetch_max(busy.fetch_add(cores, Ordering::SeqCst) + cores, Ordering::SeqCst);
             std::thread::sleep(std::time::Duration::from_millis(5));
             busy.fetch_sub(cores, Ordering::SeqCst);
             Ok(())
         });
         step.cost = cost;
-        graph.add(step, []);
+        graph.add(step.step(), []);
     }
     assert_eq!(run(&engine, &graph).computed, 12);
     assert_eq!(most.load(Ordering::SeqCst), 2);
@@ -303,7 +219,7 @@ fn cores_are_shared_and_never_overbooked() {
 fn the_first_difference_explains_a_step() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
-    let make = |text: &str| graph(&[(&Join::new("a", text), &[]), (&Join::new("b", "y"), &["a"])]);
+    let make = |text: &str| graph(&[(&Fake::new("a", text), &[]), (&Fake::new("b", "y"), &["a"])]);
     let explained = |text: &str, id: usize| -> explain::Explanation { engine.explain(&make(text), NodeId(id)) };
     assert_eq!(explained("x", 0).verdict, "would run: never done in this store");
     assert_eq!(explained("x", 1).verdict, "would run after `a`, whose results its key needs");
@@ -320,9 +236,9 @@ fn the_first_difference_explains_a_step() {
 fn the_environment_counts_where_tensors_are() {
     let folder = tempfile::tempdir().unwrap();
     let mut engine = engine(folder.path());
-    let mut train = Join::new("train", "w");
+    let mut train = Fake::new("train", "w");
     train.kind = Kind::Train;
-    let graph = graph(&[(&train, &[]), (&Join::new("words", "w"), &[])]);
+    let graph = graph(&[(&train, &[]), (&Fake::new("words", "w"), &[])]);
     run(&engine, &graph);
     engine.environment.libtorch = "1".into();
     engine.threads = 7;
@@ -335,10 +251,11 @@ fn the_environment_counts_where_tensors_are() {
 #[test]
 fn a_step_may_have_several_labels() {
     let mut graph = Graph::default();
-    let first = graph.add(Join::new("a", "x"), []);
-    assert_eq!(graph.add(Join::new("another", "x"), []), first);
+    let first = graph.add(Fake::new("a", "x").step(), []);
+    assert_eq!(graph.add(Fake::new("another", "x").step(), []), first);
     let source = || ("in".to_owned(), crate::engine::graph::Source { node: first, output: "text".into() });
-    let (one, other) = (graph.add(Join::new("b", "x"), [source()]), graph.add(Join::new("c", "y"), [source()]));
+    let (one, other) =
+        (graph.add(Fake::new("b", "x").step(), [source()]), graph.add(Fake::new("c", "y").step(), [source()]));
     assert_ne!(one, first);
     assert_ne!(one, other);
     assert_eq!((graph.len(), graph.find("a"), graph.find("another")), (3, Some(first), Some(first)));
@@ -349,6 +266,6 @@ fn a_step_may_have_several_labels() {
 #[should_panic(expected = "two steps are called `a`")]
 fn two_steps_cannot_have_one_label() {
     let mut graph = Graph::default();
-    graph.add(Join::new("a", "x"), []);
-    graph.add(Join::new("a", "y"), []);
+    graph.add(Fake::new("a", "x").step(), []);
+    graph.add(Fake::new("a", "y").step(), []);
 }

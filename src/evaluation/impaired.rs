@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::datasets::Modality;
+use crate::terms::Modality;
 use crate::training::fit::FeatureSet;
 
 /// The features as they are (the tensors are shared, not copied).

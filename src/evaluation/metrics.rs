@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-pub use crate::datasets::Metric;
-use crate::training::task::Task;
+use crate::model::task::Task;
+pub use crate::terms::Metric;
 
 /// The task's score of logits [n, C] against labels as [`Task::labels`] gives them, in percent.
 pub fn score(task: &Task, logits: &Tensor, labels: &Tensor) -> f64 {
@@ -71,8 +71,8 @@ pub fn f1_macro(hits: &[i64], predicted: &[i64], positives: &[i64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::TaskKind;
-    use crate::training::task::BinaryHead;
+    use crate::model::task::BinaryHead;
+    use crate::terms::TaskKind;
 
     #[test]
     fn accuracy_counts_hits() {

@@ -6,11 +6,10 @@ use anyhow::Context;
 
 use super::file::{self, Output, SuiteFile};
 use super::{DatasetPlan, MethodPlan, OutputPlan};
-use crate::datasets;
-use crate::errors;
 use crate::methods::{self, MethodOptions};
 use crate::report::target;
 use crate::training::config::TrainConfig;
+use crate::{datasets, errors};
 
 /// # Errors
 /// If a name comes twice.

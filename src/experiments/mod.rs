@@ -29,7 +29,7 @@ pub use seeds::{Seeds, seeds};
 const CLAIMS: &str = "claims";
 
 /// A checked suite.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Suite {
     /// The file's name without `.toml`.
     pub name: String,
@@ -48,7 +48,7 @@ pub struct Suite {
 }
 
 /// A dataset of a suite, with everything that its cells share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DatasetPlan {
     /// Unique in the suite; its cells are called by it.
     pub name: String,
@@ -70,7 +70,7 @@ pub struct DatasetPlan {
 }
 
 /// A method of a suite.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MethodPlan {
     /// Unique in the suite.
     pub name: String,
@@ -85,7 +85,7 @@ pub struct MethodPlan {
 }
 
 /// A table or figure of a suite.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OutputPlan {
     /// No two outputs of a suite have the same.
     pub target: &'static Target,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PictureItem, PictureNoise};
 use crate::datasets::Picture;
-use crate::datasets::preprocess::Layout;
+use crate::encoders::preprocess::Layout;
 use crate::random::Stream;
 
 /// What is done to pictures.

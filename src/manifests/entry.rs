@@ -6,7 +6,7 @@ use sha1::Digest as _;
 
 use super::lock::Locked;
 use super::request;
-use crate::store::Digest;
+use crate::digest::Digest;
 
 /// One file to bring.
 ///

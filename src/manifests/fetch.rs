@@ -10,10 +10,10 @@ use anyhow::Context;
 use super::https::{self, Access};
 use super::{Archive, GitBlob, Source, kaggle, manual, python_package};
 use crate::archives;
+use crate::digest::Digest;
 use crate::errors::{self, Class, Problem};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use crate::store::Digest;
 
 /// The model hub, unless `HF_ENDPOINT` names another one; what comes from there is verified either way.
 const HUB: &str = "https://huggingface.co";
@@ -152,7 +152,7 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
                 return Err(error);
             }
             Err(error) => {
-                // What is lacking is told at the end; what is there and no good is told before something else is tried.
+                // What is unavailable is told at the end; what is there and no good is told before something else is tried.
                 if errors::class_of(&error) == Class::Failed && i + 1 < archive.sources.len() {
                     context.progress.note(&format!("{error:#}; trying the next source"));
                 }

@@ -315,7 +315,7 @@ fn start_of(head: &Head, have: u64, archive: &Archive) -> Result<(Start, Option<
         _ => Ok(expected.or(total)),
     };
     let wrong = || match head.status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => errors::lacking(
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => errors::unavailable(
             format!("the server answered {}", head.status),
             "the server wants to know who asks: see what the manifest says about access, or put the file into \
              `downloads/` by hand",

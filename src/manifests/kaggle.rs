@@ -90,7 +90,7 @@ pub(super) fn fetch(
     https::fetch(archive, &[url], &access, to, context).map_err(|error| {
         let class = errors::class_of(&error);
         // A network that is away, or another version of the file, are no matter of keys.
-        if class != errors::Class::Lacking && errors::hint_of(&error) != Some(https::REFUSED) {
+        if class != errors::Class::Unavailable && errors::hint_of(&error) != Some(https::REFUSED) {
             return error;
         }
         let hint = match open {

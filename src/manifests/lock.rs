@@ -11,8 +11,8 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::Manifest;
+use crate::digest::Digest;
 use crate::errors;
-use crate::store::Digest;
 
 /// What a file was when it was first brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,10 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::Archive;
 use super::fetch::{FetchContext, another_version, difference, is_right};
-use crate::archives;
-use crate::errors;
+use crate::digest::Digest;
 use crate::progress::Unit;
-use crate::store::Digest;
+use crate::{archives, errors};
 
 /// What a person has to do.
 pub(super) struct Place<'a> {
@@ -47,7 +46,7 @@ pub(super) fn fetch(
             1 => format!("{} has to be fetched by hand", archive.name),
             _ => format!("{file} is not in downloads/"),
         };
-        return Err(errors::lacking(
+        return Err(errors::unavailable(
             format!("{what} (see {url})"),
             format!(
                 "{accept} at {url}, then put the file {file}{or_folder} into {} and run this again",

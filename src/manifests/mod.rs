@@ -10,17 +10,17 @@ mod entry;
 pub mod fetch;
 mod https;
 pub mod kaggle;
-mod lacking;
 pub mod lock;
 mod manual;
 pub mod mirror;
 mod partial;
 mod python_package;
 mod request;
+mod unavailable;
 
 pub use entry::{Archive, GitBlob, KnownFile, Source};
-pub use lacking::lacking;
 pub use python_package::pip;
+pub use unavailable::unavailable;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::Archive;
 use super::fetch::{FetchContext, is_right, reject};
+use crate::digest::Digest;
 use crate::progress::Unit;
-use crate::store::Digest;
 
 /// The file under the name of what it will be. While it is open, no other process writes to it.
 pub(super) struct Partial {

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{Method, Options, Step, probes, within};
-use crate::datasets::Modality;
-use crate::training::fusion::shares;
-use crate::training::model::{Activations, Batch, FusedGradient, Gradients, Model, letter, through_relu};
+use crate::model::fusion::shares;
+use crate::model::{Activations, Batch, FusedGradient, Gradients, Model, through_relu};
+use crate::terms::Modality;
 
 /// Where a modality is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,7 +244,7 @@ fn sum(mut gradients: Gradients, others: [Gradients; 2]) -> Gradients {
 fn through_blank(model: &Model, gradients: Gradients, modality: Modality, d_z: &Tensor) -> Gradients {
     let row = d_z.sum_dim_intlist([0].as_slice(), true, None);
     let d_bias = through_relu(&model.blank_embedding(modality), &row).squeeze_dim(0);
-    let bias = format!("h_{}.bias", letter(modality));
+    let bias = format!("h_{}.bias", modality.letter());
     let added = |(name, gradient): (String, Tensor)| {
         let gradient = if name == bias { gradient + &d_bias } else { gradient };
         (name, gradient)

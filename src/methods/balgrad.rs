@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{Method, Options, Step};
-use crate::datasets::Modality::{Image, Text};
-use crate::datasets::TaskKind;
-use crate::training::gradient::{Entries, Gram, Theta, cosine, head_norm_squared, largest};
-use crate::training::model::{Activations, Batch, FusedGradient, Gradients, Model};
-use crate::training::task::Task;
+use crate::model::gradient::{Entries, Gram, Theta, cosine, head_norm_squared, largest};
+use crate::model::task::Task;
+use crate::model::{Activations, Batch, FusedGradient, Gradients, Model};
+use crate::terms::Modality::{Image, Text};
+use crate::terms::TaskKind;
 
 /// How w_v and w_l follow from the losses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Method, Options, Step, probes};
-use crate::training::model::{Batch, Model};
+use crate::model::{Batch, Model};
 
 /// Options of the baseline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

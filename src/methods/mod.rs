@@ -15,8 +15,8 @@ mod registry;
 
 use tch::Tensor;
 
-use crate::datasets::Modality;
-use crate::training::model::{Activations, Batch, Gradients, Model, Role};
+use crate::model::{Activations, Batch, Gradients, Model, Role};
+use crate::terms::Modality;
 
 pub use agm::{Agm, Scope, ZeroAt};
 pub use balgrad::{BalGrad, KlScale, KlWeights, ProjectionScope};

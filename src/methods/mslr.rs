@@ -17,8 +17,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Method, Options, Step, probes};
-use crate::datasets::Modality;
-use crate::training::model::{Batch, Model, Role};
+use crate::model::{Batch, Model, Role};
+use crate::terms::Modality;
 
 /// How a modality's learning rate follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

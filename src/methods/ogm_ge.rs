@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::{Method, Options, Step, probes, within};
-use crate::datasets::TaskKind;
+use crate::model::task::Task;
+use crate::model::{Batch, Gradients, Model};
 use crate::random::NormalLanes;
-use crate::training::model::{Batch, Gradients, Model};
-use crate::training::task::Task;
+use crate::terms::TaskKind;
 
 /// What tanh is taken of, times α.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use proptest::prelude::{Just, Strategy as _, prop_assert, prop_oneof, proptest};
 use tch::{Kind, Tensor};
 
 use super::*;
-use crate::training::autograd::{self, FUSED, FUSIONS, assert_close, batch, forward, model, tasks};
-use crate::training::fusion::{Fusion, shares};
+use crate::model::autograd::{self, FUSED, FUSIONS, assert_close, batch, forward, model, tasks};
+use crate::model::fusion::{Fusion, shares};
 
 pub(super) fn exchanged_name(name: &str) -> String {
     match name.split_at(3.min(name.len())) {
@@ -170,7 +170,7 @@ fn linear_responses_are_the_general_ones() {
 #[test]
 fn ogm_noise_has_the_spread_of_the_gradient() {
     let task = tasks()[0];
-    let shape = crate::training::model::Shape {
+    let shape = crate::model::Shape {
         task,
         fusion: Fusion::Concat,
         image_features: 300,

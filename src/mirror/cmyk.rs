@@ -1,7 +1,7 @@
 //! A JPEG of four inks, as printers' software writes it and no encoder at hand: baseline, Adobe's inverted values, one
 //! flat block of 8 × 8 for each block of the picture. Source: ITU-T T.81.
 
-use crate::datasets::picture::Rgb;
+use crate::pictures::Rgb;
 
 const BLOCK: usize = 8;
 const INKS: usize = 4;

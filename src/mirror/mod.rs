@@ -37,9 +37,9 @@ use serde_json::{Value, json};
 
 use crate::archives::PackWriter;
 use crate::datasets::Archives;
+use crate::digest::Digest;
 use crate::errors;
 use crate::interrupt::Interrupt;
-use crate::store::Digest;
 use samples::Samples;
 
 /// The manifests whose archives are needed to make a mirror.

@@ -8,7 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
 
 use super::cmyk;
-use crate::datasets::picture::Rgb;
+use crate::pictures::Rgb;
 use crate::random::Stream;
 
 const QUALITY: u8 = 90;
@@ -92,7 +92,7 @@ fn colour(kind: usize) -> [u8; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::picture::decode_over_white;
+    use crate::pictures::decode_over_white;
 
     fn picture() -> Rgb {
         let (width, height) = (40, 24);

@@ -8,8 +8,8 @@ use anyhow::Context;
 
 use crate::archives::ZipReader;
 use crate::datasets::emoji::{self, Benchmark};
-use crate::datasets::picture::{Rgb, decode_over_white};
 use crate::datasets::{Archives, Dataset, Sample, SplitData};
+use crate::pictures::{Rgb, decode_over_white};
 
 /// A vendor's picture of an emoji.
 #[derive(Clone, Debug)]

@@ -11,8 +11,8 @@ use super::results::{Results, SCHEMA};
 use super::table::{self, Of, Table};
 use super::target::{self, Kind, Target};
 use super::templates::{Language, Templates};
+use crate::digest::Digest;
 use crate::errors;
-use crate::store::Digest;
 
 /// The formats of tables.
 const TABLE_FORMATS: [&str; 3] = ["tex", "md", "csv"];

@@ -8,8 +8,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 
 use super::escape;
+use crate::digest::Digest;
 use crate::errors;
-use crate::store::Digest;
 
 /// What a template writes; it says which characters are the template's, and what is escaped of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::train::Summary;
-use super::{Compute, Job, Kind, Outputs, Step};
+use super::{Describe, Job, Outputs};
 use crate::errors;
 use crate::methods::MethodOptions;
 use crate::store::Ingredients;
@@ -57,11 +57,7 @@ pub fn role(output: &str, candidate: usize) -> String {
     format!("{output} {candidate}")
 }
 
-impl Step for Choose {
-    fn kind(&self) -> Kind {
-        Kind::Choose
-    }
-
+impl Describe for Choose {
     fn label(&self) -> String {
         format!("choose {} {} seed {}", self.dataset, self.name, self.seed)
     }
@@ -84,7 +80,7 @@ impl Choose {
         for &seed in &self.seeds {
             let role = summary_role(at, seed);
             if let Some(absence) = job.absent.get(&role) {
-                let cause = Some(format!("seed {seed}: {}", absence.cause()));
+                let cause = Some(format!("seed {seed}: {}", absence));
                 return Ok(Candidate { options: options.clone(), validation: None, cause });
             }
             let summary: Summary = job.read_json(&role)?;
@@ -97,8 +93,8 @@ impl Choose {
     }
 }
 
-impl Compute for Choose {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Choose {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let candidates: Vec<Candidate> = self
             .candidates
             .iter()

@@ -6,15 +6,15 @@ use anyhow::Context;
 
 use super::evaluate::Scores;
 use super::train::Summary;
-use super::{Absence, Compute, InputFile, Job, Kind, Outputs, Step};
-use crate::datasets::Modality;
+use super::{Absence, Describe, InputFile, Job, Kind, Origin, Outputs, Status};
+use crate::report;
 use crate::report::comparison::replicates::{self, CellReplicates, Replicates};
 use crate::report::results::{
     Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, Quantity, SuiteDescription, collect_with,
 };
 use crate::report::summary::TraceSummary;
-use crate::report::{self};
 use crate::store::Ingredients;
+use crate::terms::Modality;
 
 /// Collects a suite. Output `results`: a JSON file of [`report::results::Results`].
 #[derive(Clone, Debug)]
@@ -41,11 +41,7 @@ pub fn role(condition: &str, dataset: &str, method: &str, seed: u64) -> String {
     format!("{condition} {dataset} {method} {seed}")
 }
 
-impl Step for Collect {
-    fn kind(&self) -> Kind {
-        Kind::Collect
-    }
-
+impl Describe for Collect {
     fn label(&self) -> String {
         format!("collect {}", self.of)
     }
@@ -63,8 +59,8 @@ impl Step for Collect {
     }
 }
 
-impl Compute for Collect {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Collect {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let mut cells = Vec::new();
         let mut replicates = Replicates::default();
         for dataset in &self.suite.datasets {
@@ -98,11 +94,7 @@ fn resampled(job: &Job, role: &str) -> anyhow::Result<BTreeMap<u64, CellReplicat
 fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, seed: u64) -> anyhow::Result<Outcome> {
     let roles = CONDITIONS.map(|condition| role(condition, dataset, method, seed));
     if let Some(absence) = roles.iter().find_map(|role| job.absent.get(role)) {
-        return Ok(match absence {
-            Absence::Failed(cause) => Outcome::Failed { cause: cause.clone() },
-            Absence::Lacking(cause) => Outcome::NotRun { cause: cause.clone() },
-            Absence::NotRun(cause) => failed_or_not_run(cause),
-        });
+        return Ok(failed_or_not_run(absence));
     }
     let [full, missing, noisy] = &roles;
     let full: Scores = job.read_json(full)?;
@@ -159,13 +151,14 @@ fn trace(job: &Job, [trace, summary]: [String; 2]) -> anyhow::Result<Option<Trac
     read.map(Some).with_context(|| format!("the input `{trace}` ({}) is malformed", path.display()))
 }
 
-/// An evaluation did not run because its own training, or the choice among its trainings, failed: the cell failed.
-/// Because of anything else (a download): the cell did not run.
-fn failed_or_not_run(cause: &str) -> Outcome {
-    let own = cause.strip_prefix("`train ").or_else(|| cause.strip_prefix("`choose "));
-    match own.and_then(|rest| rest.split_once("` failed: ")) {
-        Some((_, cause)) => Outcome::Failed { cause: cause.to_owned() },
-        None => Outcome::NotRun { cause: cause.to_owned() },
+/// The cell failed if its own training, choice or evaluation did; because of anything else (a download) it did not run.
+fn failed_or_not_run(absence: &Absence) -> Outcome {
+    let of_the_cell = |origin: &&Origin| {
+        origin.status == Status::Failed && matches!(origin.kind, Kind::Train | Kind::Choose | Kind::Evaluate)
+    };
+    match absence.origin.as_ref().filter(of_the_cell) {
+        Some(_) => Outcome::Failed { cause: absence.cause.clone() },
+        None => Outcome::NotRun { cause: absence.to_string() },
     }
 }
 
@@ -176,19 +169,29 @@ mod tests {
 
     use super::super::evaluate::Level;
     use super::*;
-    use crate::datasets::Modality::{Image, Text};
     use crate::manifests::fetch::FetchPlaces;
     use crate::report::SuiteKind;
     use crate::report::results::{DatasetDescription, MethodDescription, Results, Status};
+    use crate::steps;
+    use crate::terms::Modality::{Image, Text};
 
     #[test]
     fn a_failed_training_is_a_failed_cell() {
-        let failed = failed_or_not_run("`train emoji-words balgrad seed 1` failed: loss_T is NaN");
-        assert_eq!(failed, Outcome::Failed { cause: "loss_T is NaN".into() });
-        let failed = failed_or_not_run("`choose emoji-words mslr seed 1` failed: no candidate");
-        assert_eq!(failed, Outcome::Failed { cause: "no candidate".into() });
-        let cause = "`fetch emoji.whl` failed: no pip";
-        assert_eq!(failed_or_not_run(cause), Outcome::NotRun { cause: cause.into() });
+        let absence = |kind, status| Absence {
+            status: steps::Status::NotRun,
+            origin: Some(Origin { step: "its label".into(), kind, status }),
+            cause: "why".into(),
+            hint: None,
+        };
+        for kind in [Kind::Train, Kind::Choose, Kind::Evaluate] {
+            let failed = failed_or_not_run(&absence(kind, steps::Status::Failed));
+            assert_eq!(failed, Outcome::Failed { cause: "why".into() });
+        }
+        let not_run = |kind, status| failed_or_not_run(&absence(kind, status));
+        let encode = Outcome::NotRun { cause: "`its label` failed: why".into() };
+        assert_eq!(not_run(Kind::Encode, steps::Status::Failed), encode);
+        let fetch = Outcome::NotRun { cause: "why".into() };
+        assert_eq!(not_run(Kind::Fetch, steps::Status::Unavailable), fetch);
     }
 
     fn description() -> SuiteDescription {
@@ -246,7 +249,7 @@ mod tests {
         for (what, bytes) in files {
             let role = role(what, "words", "balgrad", 3);
             let Some(bytes) = bytes else {
-                job.absent.insert(role, Absence::NotRun("lost".into()));
+                job.absent.insert(role, Absence::not_run("lost"));
                 continue;
             };
             let path = folder.join(what);

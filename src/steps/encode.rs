@@ -6,10 +6,10 @@ use anyhow::Context;
 use tch::{Kind as TensorKind, Tensor};
 
 use super::prepare::archives;
-use super::{Compute, Cost, Job, Kind, Outputs, Step};
-use crate::datasets::picture::Decoding;
+use super::{Cost, Describe, Job, Outputs};
 use crate::encoders::{self, ImageEncoderOptions, TextEncoderOptions};
 use crate::impairments::PictureItem;
+use crate::pictures::Decoding;
 use crate::store::Ingredients;
 use crate::tensors;
 
@@ -34,11 +34,7 @@ pub struct Encode {
     pub decoding: Decoding,
 }
 
-impl Step for Encode {
-    fn kind(&self) -> Kind {
-        Kind::Encode
-    }
-
+impl Describe for Encode {
     fn label(&self) -> String {
         let (modality, encoder) = match &self.encoder {
             Encoder::Image(_) => ("image", &self.called),
@@ -74,8 +70,8 @@ impl Step for Encode {
     }
 }
 
-impl Compute for Encode {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Encode {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let archives = archives(job)?;
         let run = encoders::Run {
             device: job.device,

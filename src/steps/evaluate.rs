@@ -9,17 +9,17 @@ use tch::Kind as TensorKind;
 use super::encode::read_features;
 use super::prepare::About;
 use super::train::feature_set;
-use super::{Compute, Job, Kind, Outputs, Step};
-use crate::datasets::{Modality, Split};
+use super::{Describe, Job, Outputs};
 use crate::evaluation::{impaired, metrics};
 use crate::impairments::missing;
+use crate::model::task::Task;
+use crate::model::{Model, Shape};
 use crate::report::comparison::replicates::Level as Named;
 use crate::store::Ingredients;
 use crate::tensors;
+use crate::terms::{Modality, Split};
 use crate::training::config::TrainConfig;
 use crate::training::fit::{self, FeatureSet};
-use crate::training::model::{Model, Shape};
-use crate::training::task::Task;
 
 /// Under what the test split is evaluated.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,11 +90,7 @@ impl Scores {
     }
 }
 
-impl Step for Evaluate {
-    fn kind(&self) -> Kind {
-        Kind::Evaluate
-    }
-
+impl Describe for Evaluate {
     fn label(&self) -> String {
         format!("evaluate {} {} seed {} {}", self.dataset, self.name, self.seed, self.condition.name())
     }
@@ -124,8 +120,8 @@ impl Step for Evaluate {
     }
 }
 
-impl Compute for Evaluate {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Evaluate {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         tch::set_num_threads(1);
         let about: About = job.read_json("about")?;
         let task = Task::new(about.task, about.classes.len(), self.config.binary_head).scored_by(about.metric());

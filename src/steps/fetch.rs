@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 
-use super::{Compute, Cost, Job, Kind, Outputs, Step};
+use super::{Cost, Describe, Job, Outputs};
+use crate::digest::Digest;
 use crate::manifests::Archive;
 use crate::manifests::fetch::{self, FetchContext};
-use crate::store::{Digest, Ingredients};
+use crate::store::Ingredients;
 
 /// Fetches an archive of a manifest. Its key is the content that the manifest or its lock file asks for: another mirror or
 /// another tool brings the same bytes. Where nobody knows the content yet, it is the places that it is brought from.
@@ -24,11 +25,7 @@ pub fn label(archive: &Archive) -> String {
     format!("fetch {}", archive.name)
 }
 
-impl Step for Fetch {
-    fn kind(&self) -> Kind {
-        Kind::Fetch
-    }
-
+impl Describe for Fetch {
     fn label(&self) -> String {
         label(&self.archive)
     }
@@ -52,8 +49,8 @@ impl Step for Fetch {
     }
 }
 
-impl Compute for Fetch {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Fetch {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let destination = job.folder.join("archive");
         let context = FetchContext::new(job.interrupt.clone(), job.progress.clone(), job.downloads.clone());
         fetch::fetch_archive(&self.archive, &destination, &context)?;
@@ -63,13 +60,4 @@ impl Compute for Fetch {
         }
         Ok(BTreeMap::from([(ARCHIVE.to_owned(), destination)]))
     }
-}
-
-/// Carries out fetches and nothing else, for a program that does not load libtorch.
-///
-/// # Errors
-/// See [`super::execute`].
-pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
-    let step: &dyn std::any::Any = step;
-    step.downcast_ref::<Fetch>().context("only archives are fetched here")?.compute(job)
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Job, Kind, Outputs, Step};
-use crate::datasets::{Modality, Sample};
+use super::{Describe, Job, Outputs};
+use crate::datasets::Sample;
 use crate::impairments::noisy::{self, ImageNoise, TextNoise};
 use crate::impairments::{PictureItem, missing};
 use crate::store::Ingredients;
+use crate::terms::Modality;
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,11 +38,7 @@ pub struct Rate {
     pub total: u64,
 }
 
-impl Step for Impair {
-    fn kind(&self) -> Kind {
-        Kind::Impair
-    }
-
+impl Describe for Impair {
     fn label(&self) -> String {
         let dataset = &self.dataset;
         match self.draw {
@@ -76,8 +73,8 @@ impl Step for Impair {
     }
 }
 
-impl Compute for Impair {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Impair {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let mut outputs = BTreeMap::new();
         match self.draw {
             Draw::Missing => {

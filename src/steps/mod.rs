@@ -3,10 +3,13 @@
 //! Each kind is one file: what it takes, what it gives, its recipe version and how it is computed. A step knows files
 //! and the rooms that do the work; it knows nothing of keys, plans or of the store beyond the files it is handed.
 
+mod absence;
 pub mod choose;
 pub mod collect;
 pub mod encode;
 pub mod evaluate;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod fetch;
 pub mod impair;
 pub mod prepare;
@@ -14,7 +17,6 @@ pub mod render;
 pub mod resample;
 pub mod train;
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,13 +24,26 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+pub use absence::{Absence, Origin, Status};
+
+use self::choose::Choose;
+use self::collect::Collect;
+use self::encode::Encode;
+use self::evaluate::Evaluate;
+use self::fetch::Fetch;
+use self::impair::Impair;
+use self::prepare::Prepare;
+use self::render::Render;
+use self::resample::Resample;
+use self::train::Train;
 use crate::interrupt::Interrupt;
-use crate::manifests::fetch::FetchPlaces;
+pub use crate::manifests::fetch::FetchPlaces;
 use crate::progress::Progress;
 use crate::store::Ingredients;
 
 /// The kinds of steps, in the order in which data flows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Fetch,
     Prepare,
@@ -109,88 +124,162 @@ pub enum Cost {
     AllCores,
 }
 
-/// A step of a plan, as data: what it is, what it depends on, what it costs. Looking at steps needs no libtorch, so that
-/// a run with nothing to do never loads it; carrying one out is [`execute`].
-pub trait Step: Any + Send + Sync {
-    fn kind(&self) -> Kind;
-
-    /// What a person calls it, unique in a suite: `train emoji-words balgrad seed 1`.
+/// What a step says of itself. Looking at steps needs no libtorch, so that a run with nothing to do never loads it.
+trait Describe {
     fn label(&self) -> String;
 
-    /// Every parameter that can change the result, in a fixed order. Inputs, the kind, its recipe version and the
-    /// environment are added by the engine.
     fn ingredients(&self, list: &mut Ingredients);
 
     fn cost(&self) -> Cost {
         Cost::OneCore
     }
 
-    /// Looks at a result before anything may use it, whether it was computed just now or long ago by a step with the same
-    /// key: for expectations that do not change the result, and so are not in the key. A result that is not accepted stays
-    /// in the store, and the step counts as failed.
-    ///
-    /// # Errors
-    /// What was expected and found, for a person.
     fn accept(&self, _result: &StepResult<'_>) -> anyhow::Result<()> {
         Ok(())
     }
 
-    /// Whether the step runs even if some of its inputs could not be made, and says so in its result.
     fn tolerates_absent_inputs(&self) -> bool {
         false
     }
 }
 
-/// The outputs of a step that is done, read by their names.
-pub type StepResult<'a> = dyn Fn(&str) -> anyhow::Result<Vec<u8>> + 'a;
-
-/// What a kind of step computes.
-trait Compute: Step {
-    /// Computes the outputs as files in the job's folder.
-    ///
-    /// # Errors
-    /// What went wrong, for a person; an error of class interrupted if a stop was asked for.
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs>;
+/// A step of a plan, as data: what it is, what it depends on, what it costs. [`execute`] computes it.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Fetch(Fetch),
+    Prepare(Prepare),
+    Impair(Impair),
+    Encode(Encode),
+    Train(Train),
+    Choose(Choose),
+    Evaluate(Evaluate),
+    Resample(Resample),
+    Collect(Collect),
+    Render(Render),
+    /// A step that a test makes up.
+    #[cfg(test)]
+    Fake(fake::Fake),
 }
 
-/// Carries a step out.
+impl Step {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Step::Fetch(_) => Kind::Fetch,
+            Step::Prepare(_) => Kind::Prepare,
+            Step::Impair(_) => Kind::Impair,
+            Step::Encode(_) => Kind::Encode,
+            Step::Train(_) => Kind::Train,
+            Step::Choose(_) => Kind::Choose,
+            Step::Evaluate(_) => Kind::Evaluate,
+            Step::Resample(_) => Kind::Resample,
+            Step::Collect(_) => Kind::Collect,
+            Step::Render(_) => Kind::Render,
+            #[cfg(test)]
+            Step::Fake(step) => step.kind,
+        }
+    }
+
+    fn describe(&self) -> &dyn Describe {
+        match self {
+            Step::Fetch(step) => step,
+            Step::Prepare(step) => step,
+            Step::Impair(step) => step,
+            Step::Encode(step) => step,
+            Step::Train(step) => step,
+            Step::Choose(step) => step,
+            Step::Evaluate(step) => step,
+            Step::Resample(step) => step,
+            Step::Collect(step) => step,
+            Step::Render(step) => step,
+            #[cfg(test)]
+            Step::Fake(step) => step,
+        }
+    }
+
+    /// The step's name for people, unique in a suite: `train emoji-words balgrad seed 1`.
+    pub fn label(&self) -> String {
+        self.describe().label()
+    }
+
+    /// Adds every parameter that can change the result, in a fixed order. The engine adds the inputs, the kind, its recipe
+    /// version and the environment.
+    pub fn ingredients(&self, list: &mut Ingredients) {
+        self.describe().ingredients(list);
+    }
+
+    pub fn cost(&self) -> Cost {
+        self.describe().cost()
+    }
+
+    /// Checks a result before anything uses it, whether it was computed just now or long ago under the same key. This is for
+    /// expectations that do not change the result and so are not in the key. A result that is not accepted stays in the
+    /// store, and the step counts as failed.
+    ///
+    /// # Errors
+    /// What was expected and what was found.
+    pub fn accept(&self, result: &StepResult<'_>) -> anyhow::Result<()> {
+        self.describe().accept(result)
+    }
+
+    /// Whether the step runs without inputs that could not be made, and says so in its result.
+    pub fn tolerates_absent_inputs(&self) -> bool {
+        self.describe().tolerates_absent_inputs()
+    }
+}
+
+macro_rules! from_its_kinds {
+    ($($kind:ident),*) => {
+        $(impl From<$kind> for Step {
+            fn from(step: $kind) -> Self {
+                Step::$kind(step)
+            }
+        })*
+    };
+}
+
+from_its_kinds!(Fetch, Prepare, Impair, Encode, Train, Choose, Evaluate, Resample, Collect, Render);
+
+/// The outputs of a finished step, read by their names.
+pub type StepResult<'a> = dyn Fn(&str) -> anyhow::Result<Vec<u8>> + 'a;
+
+/// A way to carry steps out: [`execute`], or [`execute_without_tensors`].
+pub type Execute = fn(&Step, &Job) -> anyhow::Result<Outputs>;
+
+/// Computes a step's outputs as files in the job's folder.
 ///
 /// # Errors
-/// What went wrong, for a person; an error of class interrupted if a stop was asked for.
-pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
+/// What went wrong; an error of class interrupted if a stop was asked for.
+pub fn execute(step: &Step, job: &Job) -> anyhow::Result<Outputs> {
     if step.kind().uses_tensors() {
         crate::encoders::plain_numerics(job.device)?;
     }
-    match step.kind() {
-        Kind::Fetch => of::<fetch::Fetch>(step, job),
-        Kind::Prepare => of::<prepare::Prepare>(step, job),
-        Kind::Impair => of::<impair::Impair>(step, job),
-        Kind::Encode => of::<encode::Encode>(step, job),
-        Kind::Train => of::<train::Train>(step, job),
-        Kind::Choose => of::<choose::Choose>(step, job),
-        Kind::Evaluate => of::<evaluate::Evaluate>(step, job),
-        Kind::Resample => of::<resample::Resample>(step, job),
-        Kind::Collect => of::<collect::Collect>(step, job),
-        Kind::Render => of::<render::Render>(step, job),
+    match step {
+        Step::Encode(step) => step.compute(job),
+        Step::Train(step) => step.compute(job),
+        Step::Evaluate(step) => step.compute(job),
+        other => execute_without_tensors(other, job),
     }
 }
 
-/// Resamples, collects or renders, and nothing else, for a program that does not load libtorch.
+/// Computes the steps that need no tensors, for the program that does not load libtorch.
 ///
 /// # Errors
-/// See [`execute`].
-pub fn execute_report(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
-    match step.kind() {
-        Kind::Resample => of::<resample::Resample>(step, job),
-        Kind::Collect => of::<collect::Collect>(step, job),
-        Kind::Render => of::<render::Render>(step, job),
-        other => anyhow::bail!("a step of kind `{}` is no report", other.name()),
+/// As [`execute`]; also for a step on tensors.
+pub fn execute_without_tensors(step: &Step, job: &Job) -> anyhow::Result<Outputs> {
+    match step {
+        Step::Fetch(step) => step.compute(job),
+        Step::Prepare(step) => step.compute(job),
+        Step::Impair(step) => step.compute(job),
+        Step::Choose(step) => step.compute(job),
+        Step::Resample(step) => step.compute(job),
+        Step::Collect(step) => step.compute(job),
+        Step::Render(step) => step.compute(job),
+        #[cfg(test)]
+        Step::Fake(step) => step.compute(job),
+        Step::Encode(_) | Step::Train(_) | Step::Evaluate(_) => {
+            anyhow::bail!("a step of kind `{}` needs libtorch", step.kind().name())
+        }
     }
-}
-
-fn of<S: Compute>(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
-    let step: &dyn Any = step;
-    step.downcast_ref::<S>().context("the step is of another kind than it says")?.compute(job)
 }
 
 /// Output name → file in the job's folder.
@@ -221,27 +310,6 @@ pub struct Job {
     pub threads: usize,
     pub device: tch::Device,
     pub downloads: FetchPlaces,
-}
-
-impl Absence {
-    /// Why, in words.
-    pub fn cause(&self) -> &str {
-        match self {
-            Absence::Failed(cause) | Absence::Lacking(cause) | Absence::NotRun(cause) => cause,
-        }
-    }
-}
-
-/// Why an input is not there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Absence {
-    /// Its step failed, for this reason.
-    Failed(String),
-    /// Its step wants something that only a person can get: what, and how.
-    Lacking(String),
-    /// Its step did not run, for this reason.
-    NotRun(String),
 }
 
 impl Job {

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Cost, Job, Kind, Outputs, Step, StepResult};
+use super::{Cost, Describe, Job, Outputs, StepResult};
 use crate::datasets::check::{Looking, check_pictures};
-use crate::datasets::{
-    Archives, Dataset, DatasetOptions, Metric, Pictures, Reader, Reading, SUBSET_RECIPE, Split, TaskKind,
-};
+use crate::datasets::{Archives, Dataset, DatasetOptions, Pictures, Reader, Reading, SUBSET_RECIPE};
 use crate::errors::{self, Class};
 use crate::impairments::PictureItem;
 use crate::store::Ingredients;
+use crate::terms::{Metric, Split, TaskKind};
 
 /// Prepares a dataset.
 ///
@@ -69,11 +68,7 @@ pub fn archive_role(name: &str) -> String {
     format!("archive {name}")
 }
 
-impl Step for Prepare {
-    fn kind(&self) -> Kind {
-        Kind::Prepare
-    }
-
+impl Describe for Prepare {
     fn label(&self) -> String {
         format!("prepare {}", self.name)
     }
@@ -127,8 +122,8 @@ impl Step for Prepare {
     }
 }
 
-impl Compute for Prepare {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Prepare {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         self.prepare(job).map_err(|error| self.or_anew(error))
     }
 }
@@ -231,18 +226,6 @@ impl Prepare {
         let hint = errors::hint_of(&error).map_or_else(|| anew.clone(), |hint| format!("{hint}; or {anew}"));
         errors::failed(format!("{error:#}"), hint)
     }
-}
-
-/// Carries out fetches and preparations and nothing else, for a program that does not load libtorch.
-///
-/// # Errors
-/// See [`super::execute`].
-pub fn execute(step: &dyn Step, job: &Job) -> anyhow::Result<Outputs> {
-    if step.kind() == Kind::Fetch {
-        return super::fetch::execute(step, job);
-    }
-    let step: &dyn std::any::Any = step;
-    step.downcast_ref::<Prepare>().context("only datasets are prepared here")?.compute(job)
 }
 
 /// The archives among a job's inputs, by their names.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Compute, Job, Kind, Outputs, Step};
+use super::{Describe, Job, Outputs};
+use crate::digest::Digest;
+use crate::report;
 use crate::report::render::{formats, render, template_digests};
 use crate::report::results::Results;
 use crate::report::target::Target;
 use crate::report::templates::Templates;
-use crate::report::{self};
-use crate::store::{Digest, Ingredients, Value};
+use crate::store::{Ingredients, Value};
 
 /// Renders a target in all its formats; one output per format.
 #[derive(Clone, Debug)]
@@ -19,11 +20,7 @@ pub struct Render {
     pub digests: Vec<(String, Digest)>,
 }
 
-impl Step for Render {
-    fn kind(&self) -> Kind {
-        Kind::Render
-    }
-
+impl Describe for Render {
     fn label(&self) -> String {
         format!("render {}", self.target.name)
     }
@@ -39,8 +36,8 @@ impl Step for Render {
     }
 }
 
-impl Compute for Render {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Render {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         // The key was made from what the templates were when the run began.
         anyhow::ensure!(
             template_digests(self.target, &self.templates)? == self.digests,

@@ -7,11 +7,12 @@ use anyhow::{Context, bail, ensure};
 use safetensors::{Dtype, SafeTensors};
 
 use super::prepare::About;
-use super::{Compute, Cost, Job, Kind, Outputs, Step};
-use crate::datasets::{Sample, TaskKind, Unit};
+use super::{Cost, Describe, Job, Outputs};
+use crate::datasets::{Sample, Unit};
 use crate::evaluation::statistics::tally::{Tally, Truth};
 use crate::report::comparison::replicates::{self, CellReplicates, Level};
 use crate::store::Ingredients;
+use crate::terms::TaskKind;
 
 /// Resamples the test samples for all trainings of a method on a dataset. The resamples depend on their number and on
 /// the number of groups alone, so that those of different methods belong together.
@@ -50,11 +51,7 @@ pub fn role(condition: &str, seed: u64) -> String {
     format!("predictions {condition} {seed}")
 }
 
-impl Step for Resample {
-    fn kind(&self) -> Kind {
-        Kind::Resample
-    }
-
+impl Describe for Resample {
     fn label(&self) -> String {
         format!("resample {} {}", self.dataset, self.name)
     }
@@ -77,8 +74,8 @@ impl Step for Resample {
     }
 }
 
-impl Compute for Resample {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Resample {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let complete =
             |seed: &&u64| CONDITIONS.iter().all(|condition| job.inputs.contains_key(&role(condition, **seed)));
         let seeds: Vec<u64> = self.seeds.iter().filter(complete).copied().collect();
@@ -170,7 +167,7 @@ mod tests {
         }
         Job {
             inputs,
-            absent: BTreeMap::from([(role("noisy", 2), Absence::NotRun("lost".into()))]),
+            absent: BTreeMap::from([(role("noisy", 2), Absence::not_run("lost"))]),
             folder: folder.to_owned(),
             interrupt: Interrupt::default(),
             progress: std::sync::Arc::new(crate::progress::Silent),

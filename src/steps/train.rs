@@ -7,14 +7,15 @@ use tch::{Kind as TensorKind, Tensor};
 
 use super::encode::read_features;
 use super::prepare::About;
-use super::{Compute, Job, Kind, Outputs, Step};
-use crate::datasets::{Modality, Sample, Split};
+use super::{Describe, Job, Outputs};
+use crate::datasets::Sample;
 use crate::methods::MethodOptions;
+use crate::model::task::Task;
 use crate::store::Ingredients;
 use crate::tensors;
+use crate::terms::{Modality, Split};
 use crate::training::config::TrainConfig;
 use crate::training::fit::{self, Cell, FeatureSet};
-use crate::training::task::Task;
 
 /// Trains a method on a dataset's features.
 ///
@@ -29,6 +30,8 @@ pub struct Train {
     pub dataset: String,
     /// The method's name in the suite.
     pub name: String,
+    /// Which candidate of a sweep, counted from 0.
+    pub candidate: Option<usize>,
     pub method: MethodOptions,
     pub config: TrainConfig,
     pub seed: u64,
@@ -52,18 +55,16 @@ pub fn role(split: Split, what: &str) -> String {
     format!("{} {what}", split.name())
 }
 
-impl Step for Train {
-    fn kind(&self) -> Kind {
-        Kind::Train
-    }
-
+impl Describe for Train {
     fn label(&self) -> String {
-        format!("train {} {} seed {}", self.dataset, self.name, self.seed)
+        let Train { dataset, name, candidate, seed, .. } = self;
+        let candidate = candidate.map_or_else(String::new, |number| format!(" candidate {}", number + 1));
+        format!("train {dataset} {name}{candidate} seed {seed}")
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
         // The dataset counts by its samples and features, the method by what it computes, not by its name in a suite.
-        let Train { dataset: _, name: _, method, config, seed } = self;
+        let Train { dataset: _, name: _, candidate: _, method, config, seed } = self;
         list.natural("method's recipe", method.recipe());
         list.options("method", method);
         list.options("training", config);
@@ -71,8 +72,8 @@ impl Step for Train {
     }
 }
 
-impl Compute for Train {
-    fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
+impl Train {
+    pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         tch::set_num_threads(1);
         let about: About = job.read_json("about")?;
         let task = Task::new(about.task, about.classes.len(), self.config.binary_head).scored_by(about.metric());

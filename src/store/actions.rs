@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Ingredients, Store};
+use super::{Ingredients, Store};
+use crate::digest::Digest;
 
 /// One file that a step gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

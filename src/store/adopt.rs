@@ -2,7 +2,8 @@
 
 use anyhow::Context;
 
-use super::{Digest, Store};
+use super::Store;
+use crate::digest::Digest;
 
 impl Store {
     /// Takes over a finished step of another store with its outputs, each of which is verified on the way.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use anyhow::Context;
 
-use super::{Action, Damage, Digest, Store};
+use super::{Action, Damage, Store};
+use crate::digest::Digest;
 use crate::errors::{Class, Problem};
 
 /// A recorded output that is not what was kept.

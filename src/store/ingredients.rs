@@ -21,7 +21,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 /// The value of one ingredient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

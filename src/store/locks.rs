@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::{Digest, Store};
+use super::Store;
+use crate::digest::Digest;
 use crate::interrupt::Interrupt;
 
 /// Held while a step is computed. The kernel lets go of it when the process ends, however it ends.

@@ -17,7 +17,6 @@
 mod actions;
 mod adopt;
 mod damaged;
-mod digest;
 mod files;
 mod ingredients;
 mod locks;
@@ -30,7 +29,6 @@ use anyhow::Context;
 
 pub use actions::{Action, Output};
 pub use damaged::DamagedOutput;
-pub use digest::{Digest, NotADigest};
 use files::write_atomically;
 pub use ingredients::{Ingredient, Ingredients, Value};
 pub use locks::KeyLock;

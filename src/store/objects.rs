@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::files::{set_mode, sync_folder};
-use super::{Digest, Output, Store};
+use super::{Output, Store};
+use crate::digest::Digest;
 
 /// What is wrong with an object.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,17 @@ impl Store {
         std::fs::rename(file, &path).with_context(context)?;
         sync_folder(folder).with_context(context)?;
         Ok(Output { sha256, size })
+    }
+
+    /// Keeps some bytes as an object.
+    ///
+    /// # Errors
+    /// If the store cannot be written to.
+    pub fn put_bytes(&self, bytes: &[u8]) -> anyhow::Result<Output> {
+        let workspace = self.workspace()?;
+        let file = workspace.path().join("bytes");
+        std::fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
+        self.put_file(&file)
     }
 
     /// Whether an object is there with the right size: a cheap look, for planning.

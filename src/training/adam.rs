@@ -7,7 +7,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::gradient::inner;
+use crate::model::gradient::inner;
 
 /// What is the same for all elements of one step. The update, element by element:
 ///

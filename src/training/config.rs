@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fusion::Fusion;
 use super::optimizer::OptimizerOptions;
-use super::task::BinaryHead;
+use crate::model::fusion::Fusion;
+use crate::model::task::BinaryHead;
 
 /// Which epoch's weights are evaluated. The test split never chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,10 +12,10 @@
 
 use tch::Tensor;
 
-use super::gradient::{cosine, inner};
-use super::model::{Gradients, Model, Role};
 use super::optimizer::Squares;
-use crate::datasets::Modality::{Image, Text};
+use crate::model::gradient::{cosine, inner};
+use crate::model::{Gradients, Model, Role};
+use crate::terms::Modality::{Image, Text};
 
 const PARTS: [(&str, Role); 5] = [
     ("norm_update_h_v", Role::Embedding(Image)),
@@ -61,9 +61,9 @@ mod tests {
 
     use super::*;
     use crate::methods::MethodOptions;
-    use crate::training::autograd::{self, batch, forward, tasks};
-    use crate::training::fusion::Fusion;
-    use crate::training::model::Shape;
+    use crate::model::Shape;
+    use crate::model::autograd::{self, batch, forward, tasks};
+    use crate::model::fusion::Fusion;
 
     fn find(scalars: &[(&str, Tensor)], name: &str) -> f64 {
         scalars.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no {name}")).1.double_value(&[])

@@ -5,13 +5,13 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::{Selection, TrainConfig};
 use super::diagnostics;
-use super::model::{Activations, Batch, Model, Shape};
 use super::optimizer::Optimizer;
-use super::task::Task;
 use crate::errors;
 use crate::evaluation::metrics;
 use crate::interrupt::Interrupt;
 use crate::methods::Options;
+use crate::model::task::Task;
+use crate::model::{Activations, Batch, Model, Shape};
 use crate::progress::{Progress, Unit};
 use crate::random::Stream;
 
@@ -230,12 +230,12 @@ fn in_batches(model: &Model, features: &FeatureSet, of: impl Fn(Activations) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::TaskKind;
     use crate::errors::{Class, class_of};
     use crate::methods::{BalGrad, Baseline, MethodOptions, Mslr};
+    use crate::model::task::BinaryHead;
     use crate::progress::Silent;
+    use crate::terms::TaskKind;
     use crate::training::optimizer::OptimizerOptions;
-    use crate::training::task::BinaryHead;
 
     /// Classes that both modalities tell in part: picture and text features are class means plus noise.
     fn split(task: &Task, n: i64, purpose: &str) -> FeatureSet {
@@ -263,7 +263,7 @@ mod tests {
     fn config(learning_rate: f64) -> TrainConfig {
         TrainConfig {
             embedding: 16,
-            fusion: super::super::fusion::Fusion::Concat,
+            fusion: crate::model::fusion::Fusion::Concat,
             epochs: 8,
             batch_size: 7,
             optimizer: OptimizerOptions::Adam {

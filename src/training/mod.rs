@@ -8,14 +8,7 @@
 //! costs less and lets a method share what its losses have in common. Tests hold each of them against autograd.
 
 mod adam;
-#[cfg(test)]
-pub(crate) mod autograd;
 pub mod config;
 pub mod diagnostics;
 pub mod fit;
-pub mod fusion;
-pub mod gradient;
-pub mod initial;
-pub mod model;
 pub mod optimizer;
-pub mod task;

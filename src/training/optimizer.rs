@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::adam;
-use super::gradient::inner;
-use super::model::{Gradients, Model, Role};
+use crate::model::gradient::inner;
+use crate::model::{Gradients, Model, Role};
 
 /// The optimiser of a suite and its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

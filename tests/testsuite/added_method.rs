@@ -1,21 +1,21 @@
 //! The example in docs/extending.md, "A method": it compiles, it trains, and it is what it says.
 
-use seesaw::datasets::TaskKind;
 use seesaw::interrupt::Interrupt;
 use seesaw::methods::MethodOptions;
+use seesaw::model::Shape;
+use seesaw::model::fusion::Fusion;
+use seesaw::model::task::{BinaryHead, Task};
 use seesaw::progress::Silent;
 use seesaw::random::Stream;
+use seesaw::terms::TaskKind;
 use seesaw::training::fit::{Cell, FeatureSet, train};
-use seesaw::training::fusion::Fusion;
-use seesaw::training::model::Shape;
-use seesaw::training::task::{BinaryHead, Task};
 use tch::{Device, Kind, Tensor};
 
 // docs/extending.md shows what is between the two marks, character for character.
 // [example]
-use seesaw::datasets::Modality::{Image, Text};
 use seesaw::methods::{Method, Options, Step};
-use seesaw::training::model::{Batch, Model};
+use seesaw::model::{Batch, Model};
+use seesaw::terms::Modality::{Image, Text};
 
 /// Two unimodal losses beside the fused one: g = g_T + λ (∇L_v ⊕ ∇L_l).
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::OnceLock;
 
-use seesaw::store::{Digest, Store};
+use seesaw::digest::Digest;
+use seesaw::store::Store;
 use serde_json::{Value, json};
 
 use crate::project::{Project, told};
@@ -432,7 +433,7 @@ fn an_incomplete_run_is_a_bundle_too() {
     let provenance: Value = serde_json::from_slice(&project.files()["provenance.json"]).unwrap();
     let count =
         |status: &str| provenance["steps"].as_array().unwrap().iter().filter(|step| step["status"] == status).count();
-    assert!(count("done") > 3 && count("lacking") == 1 && count("not-run") > 10, "{provenance}");
+    assert!(count("done") > 3 && count("unavailable") == 1 && count("not-run") > 10, "{provenance}");
     project.succeed(&["export", "tiny"]);
     let said = project.succeed(&["verify", "tiny.tar.gz"]);
     assert!(

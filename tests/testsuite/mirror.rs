@@ -4,10 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use seesaw::digest::Digest;
 use seesaw::manifests::fetch::fetch_archive;
 use seesaw::manifests::{Archive, Source};
 use seesaw::mirror::serve::Server;
-use seesaw::store::Digest;
 
 use crate::fetch::{Place, body, open};
 use crate::project::{Project, told};

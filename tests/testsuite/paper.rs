@@ -66,7 +66,7 @@ fn the_papers_suite_runs_on_a_mirror() {
     assert!(before.contains("train      212 steps    30 done"), "{before}");
     let summary = place.json(&run);
     assert_eq!(summary["failed"], serde_json::json!([]), "{summary}");
-    assert_eq!(summary["lacking"], serde_json::json!({}), "{summary}");
+    assert_eq!(summary["unavailable"], serde_json::json!({}), "{summary}");
     let out = place.project.root.join("out/paper.mirror.subset-16.seeds-2");
     assert_eq!(Path::new(summary["out"].as_str().unwrap()), out);
     for target in ["table1", "table2", "table3", "table4", "table5"] {
@@ -147,7 +147,7 @@ fn what_is_lacking_is_shown_as_a_dash() {
 
     let run = project.run(&["run", "tiny"]);
     assert_eq!(run.status.code(), Some(3), "{}", told(&run));
-    assert!(told(&run).contains("incomplete: what is lacking has to be got by a person"), "{}", told(&run));
+    assert!(told(&run).contains("incomplete: what is unavailable has to be got by a person"), "{}", told(&run));
     let table = std::fs::read_to_string(project.root.join("out/tiny/table1.md")).unwrap();
     assert!(table.contains("| — [1] |"), "{table}");
     assert!(table.contains("not run: ") && table.contains("has to be fetched by hand"), "{table}");
@@ -254,7 +254,7 @@ fn gated_data_are_put_there_by_hand_and_locked() {
     assert!(output.status.success(), "{}", told(&output));
     assert!(told(&output).contains("none of the 4 versions that are known"), "{}", told(&output));
     let recorded: serde_json::Value = serde_json::from_slice(&std::fs::read(&lock).unwrap()).unwrap();
-    let (sha256, _) = seesaw::store::Digest::of_file(&given).unwrap();
+    let (sha256, _) = seesaw::digest::Digest::of_file(&given).unwrap();
     assert_eq!(recorded["archives"]["hateful_memes.zip"]["sha256"], sha256.to_string());
     // From now on it is fetched by its hash, and is there already.
     let again = place.json(&["fetch", "hateful-memes", "--json"]);

@@ -259,7 +259,7 @@ fn changes_are_explained() {
     let seconds = json["estimate"]["seconds"].as_object().unwrap();
     // What is done takes no more time.
     assert!(seconds["train"].as_f64().unwrap() > 0.0 && !seconds.contains_key("encode"), "{seconds:?}");
-    assert!(json["lacking"].as_array().unwrap().is_empty());
+    assert!(json["unavailable"].as_array().unwrap().is_empty());
     assert!(json["steps"].as_array().unwrap().iter().any(|step| step["state"] == "would run after others"));
 }
 

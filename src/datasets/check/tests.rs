@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use image::{ImageFormat, RgbImage};
 
 use super::super::collect::Collector;
-use super::super::{Split, TaskKind};
 use super::*;
 use crate::progress::Silent;
+use crate::terms::{Split, TaskKind};
 use crate::testing::zip;
 
 fn png() -> Vec<u8> {

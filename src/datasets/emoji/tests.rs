@@ -3,9 +3,10 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Benchmark, PICTURES, read, selection, table};
-use crate::datasets::picture::decode_over_white;
-use crate::datasets::resize::{Filter, Resizer};
-use crate::datasets::{Archives, Dataset, Split, reader};
+use crate::datasets::{Archives, Dataset, reader};
+use crate::pictures::decode_over_white;
+use crate::pictures::resize::{Filter, Resizer};
+use crate::terms::Split;
 use crate::testing;
 
 fn archives() -> Archives {
@@ -56,7 +57,7 @@ fn the_selection_is_the_specified_one() {
         let (split, emoji) = (one.split.name(), &one.emoji);
         hash.update(format!("{}\t{}\t{split}\t{}\t{}\n", one.key, one.base, emoji.subgroup, emoji.name));
     }
-    let digest = crate::store::Digest(hash.finalize().into()).to_string();
+    let digest = crate::digest::Digest(hash.finalize().into()).to_string();
     assert_eq!(digest, "1d0bb8c7363b7abf0dacf4f01c80cbf2fc3ec28c43376f16cebc789145243f00");
 }
 
@@ -101,7 +102,7 @@ fn the_samples_are_the_specified_ones() {
             let vendor = sample.id.split('/').next().unwrap();
             assert!(data.pictures[sample.picture].member.contains(&format!("/{vendor}/")));
         }
-        assert_eq!(crate::store::Digest(hash.finalize().into()).to_string(), digest, "{name}");
+        assert_eq!(crate::digest::Digest(hash.finalize().into()).to_string(), digest, "{name}");
         assert_eq!(expected.next(), None);
     }
 }
@@ -124,7 +125,7 @@ fn the_pictures_are_the_specified_ones() {
         count += 1;
     }
     assert_eq!((count, sum), (4599, 13_844_050_782));
-    let digest = |hash: Sha256| crate::store::Digest(hash.finalize().into()).to_string();
+    let digest = |hash: Sha256| crate::digest::Digest(hash.finalize().into()).to_string();
     assert_eq!(digest(hash), "329adc30c6b4fd54bfca3724866521700a7bdfc3ea9a61d732e14ae4894d334c");
     assert_eq!(digest(resized), "32a2303b049c89eb580034f6d32b960322812d550bf156ab33f318d2f1e14d19");
 }

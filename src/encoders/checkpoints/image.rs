@@ -3,17 +3,15 @@
 use anyhow::Context;
 use tch::{Device, Tensor};
 
-use super::super::blip;
-use super::super::clip;
 use super::super::efficientnet_lite::{self, EfficientNetLite};
 use super::super::options::{ImageEncoderOptions, Pooling};
 use super::super::resnet::ResNet;
 use super::super::vit::Vit;
 use super::super::weights::Weights;
-use super::super::{ImageEncoder, divided_by_norm};
+use super::super::{ImageEncoder, blip, clip, divided_by_norm};
 use super::{config, rows, weights};
 use crate::datasets::Archives;
-use crate::datasets::preprocess::Preprocess;
+use crate::encoders::preprocess::Preprocess;
 
 type Loaded = anyhow::Result<Box<dyn ImageEncoder>>;
 

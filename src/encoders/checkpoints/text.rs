@@ -6,14 +6,12 @@ use anyhow::Context;
 use tch::{Device, Tensor};
 
 use super::super::bert::{self, Bert, Tokens, mean_pool};
-use super::super::blip;
-use super::super::clip;
 use super::super::distilbert::DistilBert;
 use super::super::layers::Product;
 use super::super::options::{Pooling, TextEncoderOptions};
 use super::super::tokenize::TextTokenizer;
 use super::super::weights::Weights;
-use super::super::{TextEncoder, divided_by_norm};
+use super::super::{TextEncoder, blip, clip, divided_by_norm};
 use super::{config, rows, weights};
 use crate::datasets::Archives;
 

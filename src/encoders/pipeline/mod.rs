@@ -12,18 +12,17 @@ use std::path::Path;
 use anyhow::Context;
 use tch::{Device, Tensor};
 
-use super::checkpoints;
 use super::features::FeatureFile;
 use super::options::{ImageEncoderOptions, TextEncoderOptions};
 use super::precision::Numerics;
-use super::{ImageEncoder, TextEncoder};
+use super::{ImageEncoder, TextEncoder, checkpoints};
 use crate::archives::ZipReader;
 use crate::datasets::Archives;
-use crate::datasets::picture::{Decoding, decode};
-use crate::datasets::preprocess::{Layout, Preprocessor};
+use crate::encoders::preprocess::{Layout, Preprocessor};
 use crate::errors;
 use crate::impairments::{PictureItem, noisy};
 use crate::interrupt::Interrupt;
+use crate::pictures::{Decoding, decode};
 use crate::progress::{Progress, Unit};
 
 use batches::{Scheme, in_batches, in_parallel};

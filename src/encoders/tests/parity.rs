@@ -15,7 +15,7 @@ use super::super::tokenize::TextTokenizer;
 use super::super::vit::{self, Vit};
 use super::super::weights::Weights;
 use super::{close, compare, compare_each, from_archive, json, minilm, tensors, tolerance};
-use crate::datasets::preprocess::{Layout, Preprocess};
+use crate::encoders::preprocess::{Layout, Preprocess};
 use crate::tensors::to_safetensors;
 use crate::testing;
 
@@ -317,7 +317,7 @@ fn efficientnet_lite0_agrees_with_its_recording() {
         .iter()
         .map(|name| {
             let file = folder.join(format!("{}.png", name.as_str().unwrap()));
-            let rgb = crate::datasets::picture::decode_over_white(&std::fs::read(file).unwrap()).unwrap();
+            let rgb = crate::pictures::decode_over_white(&std::fs::read(file).unwrap()).unwrap();
             let mut values = vec![0f32; 3 * 224 * 224];
             Preprocess::lite(224).worker().write(&rgb, Layout::ChannelsFirst, &mut values).unwrap();
             Tensor::from_slice(&values).view([3, 224, 224])

@@ -7,22 +7,18 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
 use super::super::bert::{Bert, Tokens, mean_pool};
-use super::super::blip;
-use super::super::clip;
 use super::super::distilbert::DistilBert;
 use super::super::resnet::ResNet;
 use super::super::tokenize::TextTokenizer;
 use super::super::vit::Vit;
 use super::super::weights::Weights;
-use super::super::{ImageEncoderOptions, Run, TextEncoderOptions, encode_pictures, encode_texts};
+use super::super::{ImageEncoderOptions, Run, TextEncoderOptions, blip, clip, encode_pictures, encode_texts};
 use super::{close, json as read_json, model_archives, tensors};
-use crate::datasets::preprocess::{Layout, Preprocess};
-use crate::datasets::{
-    Archives, Picture, emoji,
-    picture::{Decoding, decode_over_white},
-};
+use crate::datasets::{Archives, Picture, emoji};
+use crate::encoders::preprocess::{Layout, Preprocess};
 use crate::impairments::PictureItem;
 use crate::interrupt::Interrupt;
+use crate::pictures::{Decoding, decode_over_white};
 use crate::progress::Silent;
 use crate::tensors::to_safetensors;
 use crate::testing::own_fixtures;

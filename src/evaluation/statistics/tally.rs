@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::evaluation::metrics::{Metric, f1_macro};
+use crate::evaluation::metrics::f1_macro;
 use crate::interrupt::Interrupt;
 use crate::random::Stream;
+use crate::terms::Metric;
 
 /// Resamples that are summed at once.
 const LANES: usize = 8;

@@ -2,13 +2,13 @@ use proptest::prelude::*;
 use tch::Kind;
 
 use super::*;
-use crate::datasets::TaskKind;
 use crate::methods::Baseline;
 use crate::methods::tests::{exchanged, exchanged_batch, exchanged_name, exchanged_scalar, exchanged_value};
+use crate::model::autograd::{self, FUSED, FUSIONS, assert_close, batch, forward, model, tasks};
+use crate::model::fusion::Fusion;
+use crate::model::task::{BinaryHead, Task};
 use crate::random::Stream;
-use crate::training::autograd::{self, FUSED, FUSIONS, assert_close, batch, forward, model, tasks};
-use crate::training::fusion::Fusion;
-use crate::training::task::{BinaryHead, Task};
+use crate::terms::TaskKind;
 
 const SCOPES: [ProjectionScope; 4] =
     [ProjectionScope::Joint, ProjectionScope::PerModality, ProjectionScope::PerTensor, ProjectionScope::WithHeads];
@@ -142,8 +142,8 @@ fn written_out_theta(batch: &Batch, theta: &Theta, magnitudes: bool) -> Gradient
         let tensor = tensor.to_kind(Kind::Double);
         if magnitudes { tensor.abs() } else { tensor }
     };
-    let mut gradients = crate::training::model::linear_gradient("h_v", &double(&batch.x_v), &double(&theta.v));
-    gradients.extend(crate::training::model::linear_gradient("h_l", &double(&batch.x_l), &double(&theta.l)));
+    let mut gradients = crate::model::linear_gradient("h_v", &double(&batch.x_v), &double(&theta.v));
+    gradients.extend(crate::model::linear_gradient("h_l", &double(&batch.x_l), &double(&theta.l)));
     gradients
 }
 

@@ -11,13 +11,12 @@ use serde_json::Value;
 
 use super::{Making, SAMPLES, make};
 use crate::archives::Archive;
-use crate::datasets::Archives;
 use crate::datasets::mm_imdb::GENRES;
-use crate::datasets::picture::decode_over_white;
-use crate::datasets::reader;
+use crate::datasets::{Archives, reader};
+use crate::digest::Digest;
 use crate::interrupt::Interrupt;
 use crate::manifests::Manifest;
-use crate::store::Digest;
+use crate::pictures::decode_over_white;
 use crate::testing;
 
 fn project() -> PathBuf {
@@ -90,7 +89,7 @@ fn manifests_describe_the_files() {
         let committed = Manifest::load(&path).unwrap();
         for archive in manifest["archives"].as_array_mut().unwrap() {
             let file = archive["name"].as_str().unwrap().to_owned();
-            let (sha256, size) = Digest::of_file(&super::tests::archive(&file)).unwrap();
+            let (sha256, size) = Digest::of_file(&self::archive(&file)).unwrap();
             assert_eq!(
                 (archive["sha256"].as_str().unwrap(), archive["size"].as_u64()),
                 (&*sha256.to_string(), Some(size))

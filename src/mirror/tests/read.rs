@@ -8,11 +8,12 @@ use tch::{Device, Kind, Tensor};
 
 use super::{archive, archives, bytes, counts};
 use crate::datasets::check::{Looking, check_pictures};
-use crate::datasets::{Dataset, Reading, Split, reader};
+use crate::datasets::{Dataset, Reading, reader};
 use crate::encoders::weights::pth_zip;
 use crate::encoders::{IMAGE_ENCODERS, ImageEncoderOptions, TEXT_ENCODERS, TextEncoderOptions, load_image, load_text};
 use crate::interrupt::Interrupt;
 use crate::progress::Silent;
+use crate::terms::Split;
 use crate::testing;
 
 fn read(name: &str, options: &str) -> Dataset {

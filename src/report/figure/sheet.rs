@@ -5,8 +5,8 @@ use resvg::{tiny_skia, usvg};
 
 use super::export;
 use super::pen::{FAMILY, fit, px, register_font, wrap};
-use crate::datasets::picture::Rgb;
-use crate::datasets::resize::{Filter, Resizer};
+use crate::pictures::Rgb;
+use crate::pictures::resize::{Filter, Resizer};
 
 /// One sample.
 pub struct Tile {
@@ -99,7 +99,7 @@ fn paste(pixels: &mut tiny_skia::Pixmap, picture: &Rgb, (left, top): (usize, usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::picture::{Decoding, decode};
+    use crate::pictures::{Decoding, decode};
 
     #[test]
     fn pictures_of_any_shape_stand_in_their_boxes() {

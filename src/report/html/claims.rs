@@ -44,11 +44,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::report::SuiteKind;
-    use crate::report::claims;
     use crate::report::reference::Reference;
     use crate::report::results::{DatasetDescription, collect};
     use crate::report::samples::description;
+    use crate::report::{SuiteKind, claims};
 
     /// Every claim of the committed file is shown with its verdict, even when nothing was run.
     #[test]

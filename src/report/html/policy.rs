@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::store::Digest;
+use crate::digest::Digest;
 
 /// The page's Content-Security-Policy, which allows this script and no other.
 ///

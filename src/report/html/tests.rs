@@ -29,7 +29,7 @@ pub fn example(kind: SuiteKind) -> Report {
     let step = |kind, label: &str, seconds| StepTime {
         kind,
         label: label.into(),
-        key: crate::store::Digest::of(label.as_bytes()).to_string(),
+        key: crate::digest::Digest::of(label.as_bytes()).to_string(),
         seconds,
         finished: 1_742_205_900,
     };

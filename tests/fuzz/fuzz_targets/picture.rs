@@ -5,7 +5,7 @@
 use std::sync::Once;
 
 use libfuzzer_sys::fuzz_target;
-use seesaw::datasets::picture::{Alpha, Decoding, Orientation, decode};
+use seesaw::pictures::{Alpha, Decoding, Orientation, decode};
 
 static QUIET: Once = Once::new();
 

@@ -1,0 +1,210 @@
+//! What follows from a bundle's suite, scores and predictions, computed again without tensors.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+
+use super::super::plan::{self, Recorded};
+use super::super::scores;
+use super::super::unpack::Bundle;
+use super::Check;
+use crate::digest::Digest;
+use crate::engine::graph::NodeId;
+use crate::interrupt::Interrupt;
+use crate::manifests::fetch::FetchPlaces;
+use crate::publication::record::{self, Provenance, Status};
+use crate::steps::{InputFile, Job, Kind};
+
+/// The suite's plan gives the recorded keys; collecting and rendering give the recorded bytes.
+pub(super) fn plan_and_reports(
+    bundle: &Bundle,
+    provenance: &Provenance,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Vec<Check>> {
+    let mut keys = Check::new("keys against the plan that the suite's file gives");
+    let mut reports = Check::new("results, tables and figures against what is computed again from scores and traces");
+    let graph = match plan::build(bundle, provenance, |_| Ok(())) {
+        Ok(graph) => graph,
+        Err(error) => {
+            other_program(&mut keys, provenance, format!("the plan cannot be made again: {error:#}"));
+            reports.unchecked.push("the plan could not be made again".to_owned());
+            return Ok(vec![keys, reports]);
+        }
+    };
+    let recorded = Recorded::of(&graph, bundle, provenance);
+    let mut good = Vec::new();
+    for id in graph.ids() {
+        interrupt.check()?;
+        if let Some(id) = compare_key(&recorded, id, provenance, &mut keys) {
+            good.push(id);
+        }
+    }
+    for step in &provenance.steps {
+        if graph.find(&step.step).is_none() {
+            other_program(&mut keys, provenance, format!("the suite's plan has no step `{}`", step.step));
+        }
+    }
+    let mut left: BTreeMap<String, usize> = BTreeMap::new();
+    for id in graph.ids().filter(|id| is_repeated(graph.node(*id).step.kind()) && recorded.action(*id).is_some()) {
+        interrupt.check()?;
+        let why = match good.contains(&id) {
+            true => repeat(bundle, &recorded, id, interrupt, &mut reports)?,
+            false => Some("their keys are not those of the plan"),
+        };
+        if let Some(why) = why {
+            *left.entry(why.to_owned()).or_default() += 1;
+        }
+    }
+    reports.leave(left);
+    Ok(vec![keys, reports])
+}
+
+/// What needs no tensors and is no reading of archives.
+fn is_repeated(kind: Kind) -> bool {
+    matches!(kind, Kind::Resample | Kind::Collect | Kind::Render)
+}
+
+/// Compares a step's recorded key with the plan's; the step, if they agree.
+fn compare_key(recorded: &Recorded<'_>, id: NodeId, provenance: &Provenance, check: &mut Check) -> Option<NodeId> {
+    let step = &recorded.graph.node(id).step;
+    let label = step.label();
+    match provenance.step(&label) {
+        None => {
+            other_program(check, provenance, format!("the provenance has no step `{label}` of the plan"));
+            return None;
+        }
+        Some(stated) if stated.status != Status::Done => return None,
+        Some(_) => {}
+    }
+    let (key, action) = recorded.action(id)?;
+    if provenance.suite.mirror && matches!(step.kind(), Kind::Fetch | Kind::Prepare) {
+        let why = "what a mirror served was planned from its own manifests, which are not here";
+        if !check.unchecked.iter().any(|told| told == why) {
+            check.unchecked.push(why.to_owned());
+        }
+        return None;
+    }
+    check.examined += 1;
+    let Some(inputs) = recorded.inputs(id) else {
+        check.problems.push(format!("a step before `{label}` has no good record"));
+        return None;
+    };
+    let ingredients = recorded.ingredients(id, &inputs)?;
+    if ingredients.key() == *key {
+        return Some(id);
+    }
+    let difference = action.ingredients.first_difference(&ingredients).unwrap_or_else(|| "its order".to_owned());
+    other_program(check, provenance, format!("`{label}` has another key than the plan gives: {difference}"));
+    None
+}
+
+/// A difference from what this program would plan: a problem, unless another version of the program packed the bundle.
+pub(super) fn other_program(check: &mut Check, provenance: &Provenance, what: String) {
+    match provenance.program.source_sha256 == env!("SEESAW_SOURCE_SHA256") {
+        true => check.problems.push(what),
+        false => check.unchecked.push(format!("{what} (the run was made by another version of this program)")),
+    }
+}
+
+/// Computes a step again, and compares the bytes; or says why it cannot.
+fn repeat(
+    bundle: &Bundle,
+    recorded: &Recorded<'_>,
+    id: NodeId,
+    interrupt: &Interrupt,
+    check: &mut Check,
+) -> anyhow::Result<Option<&'static str>> {
+    let node = recorded.graph.node(id);
+    let label = node.step.label();
+    let Some((_, action)) = recorded.action(id) else { return Ok(Some("they have no good record")) };
+    let workspace = bundle.store.workspace()?;
+    let Some(job) = job(bundle, recorded, id, workspace.path(), interrupt) else {
+        return Ok(Some("an input is not in the bundle (labels are, if it is exported --with labels)"));
+    };
+    check.examined += 1;
+    let outputs = match crate::steps::execute_without_tensors(&node.step, &job) {
+        Ok(outputs) => outputs,
+        Err(error) => {
+            check.problems.push(format!("`{label}` cannot be computed again: {error:#}"));
+            return Ok(None);
+        }
+    };
+    for (name, output) in &action.outputs {
+        let found = outputs.get(name).map(|path| Digest::of_file(path)).transpose();
+        match found.with_context(|| format!("cannot read the output `{name}`"))? {
+            Some((found, _)) if found == output.sha256 => {}
+            _ => check.problems.push(format!("`{name}` of `{label}` is another one when it is computed again")),
+        }
+    }
+    Ok(None)
+}
+
+/// The step's inputs as files; none if one that it reads is not in the bundle. Weights are named in results and not read.
+fn job(
+    bundle: &Bundle,
+    recorded: &Recorded<'_>,
+    id: NodeId,
+    folder: &std::path::Path,
+    interrupt: &Interrupt,
+) -> Option<Job> {
+    let (_, action) = recorded.action(id)?;
+    let mut inputs = BTreeMap::new();
+    let mut absent = BTreeMap::new();
+    for (role, source) in &recorded.graph.node(id).inputs {
+        if let Some(absence) = plan::absence(&action.ingredients, role) {
+            absent.insert(role.clone(), absence);
+            continue;
+        }
+        let (key, producer) = recorded.action(source.node)?;
+        let output = producer.outputs.get(&source.output)?;
+        if source.output != "weights" && bundle.object(output.sha256).is_none() {
+            return None;
+        }
+        let path = bundle.store.object_path(output.sha256);
+        inputs.insert(role.clone(), InputFile { path, sha256: output.sha256.to_string(), key: key.to_string() });
+    }
+    let nowhere = folder.to_owned();
+    Some(Job {
+        inputs,
+        absent,
+        folder: nowhere.clone(),
+        interrupt: interrupt.clone(),
+        progress: std::sync::Arc::new(crate::progress::Silent),
+        threads: 1,
+        device: tch::Device::Cpu,
+        downloads: FetchPlaces::new(nowhere.clone(), nowhere, Vec::new()),
+    })
+}
+
+/// Scores follow from predictions and labels, where labels are included.
+pub(super) fn predictions(bundle: &Bundle, provenance: &Provenance, interrupt: &Interrupt) -> anyhow::Result<Check> {
+    let mut check = Check::new("scores against predictions and labels");
+    let mut left: BTreeMap<String, usize> = BTreeMap::new();
+    let of_kind = |step: &&record::Step| step.kind == Kind::Evaluate.name() && step.status == Status::Done;
+    for step in provenance.steps.iter().filter(of_kind) {
+        interrupt.check()?;
+        let object = |digest: Option<Digest>| bundle.store.read(&bundle.object(digest?)?).ok();
+        let output = |name: &str| object(step.outputs.get(name).map(|output| output.sha256));
+        let input = |role: &str| object(step.inputs.get(role).map(|input| input.sha256));
+        let files = (output("scores"), output("predictions"), input("about"), input("test samples"));
+        let (Some(scores), Some(predictions), Some(about), Some(samples)) = files else {
+            *left.entry("labels are not in the bundle (export it --with labels)".to_owned()).or_default() += 1;
+            continue;
+        };
+        check.examined += 1;
+        let compare = || {
+            let scores = serde_json::from_slice(&scores).context("the scores")?;
+            let about = serde_json::from_slice(&about).context("what is known of the dataset")?;
+            let samples: Vec<_> = serde_json::from_slice(&samples).context("the samples")?;
+            scores::differing(&scores, &predictions, &about, &samples)
+        };
+        match compare() {
+            Ok(differing) => {
+                check.problems.extend(differing.into_iter().map(|told| format!("`{}`: {told}", step.step)));
+            }
+            Err(error) => check.problems.push(format!("`{}`: {error:#}", step.step)),
+        }
+    }
+    check.leave(left);
+    Ok(check)
+}

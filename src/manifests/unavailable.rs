@@ -1,0 +1,67 @@
+//! What only a person can get, told before anything is tried.
+
+use std::path::PathBuf;
+
+use super::kaggle::Kaggle;
+use super::{Archive, Source};
+
+/// What a person has to do before an archive can be fetched; none if some source may have it as things are. Whether a
+/// server really has it, and takes the key, is seen when it is asked.
+pub fn unavailable(archive: &Archive, manual: &[PathBuf]) -> Option<String> {
+    unavailable_for(archive, manual, &Kaggle::of_this_user())
+}
+
+fn unavailable_for(archive: &Archive, manual: &[PathBuf], kaggle: &Kaggle) -> Option<String> {
+    let mut ways = Vec::new();
+    for source in &archive.sources {
+        ways.push(match source {
+            Source::Kaggle { dataset, .. } if !kaggle.has_key() => {
+                format!("make a key for Kaggle, which has it as {dataset} (data-manifests/README.md)")
+            }
+            Source::Manual { accept, url, file, folder } => {
+                let names = [Some(file), folder.as_ref()];
+                if names.into_iter().flatten().any(|name| manual.iter().any(|folder| folder.join(name).exists())) {
+                    return None;
+                }
+                let or_folder =
+                    folder.as_ref().map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
+                format!("{accept} at {url}, then put the file {file}{or_folder} into downloads/")
+            }
+            _ => return None,
+        });
+    }
+    Some(ways.join("; or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(sources: &str) -> Archive {
+        serde_json::from_str(&format!(r#"{{"name": "memes.zip", "at-most": 100, "sources": [{sources}]}}"#)).unwrap()
+    }
+
+    const MANUAL: &str = r#"{"type": "manual", "accept": "Accept the licence", "url": "https://example.org",
+        "file": "memes.zip", "folder": "memes"}"#;
+    const KAGGLE: &str = r#"{"type": "kaggle", "dataset": "a/b", "version": 1}"#;
+    const OPEN: &str = r#"{"type": "https", "urls": ["https://example.org/memes.zip"]}"#;
+
+    #[test]
+    fn an_archive_is_lacking_if_every_way_needs_a_person() {
+        let folder = tempfile::tempdir().unwrap();
+        let manual = [folder.path().to_owned()];
+        let user = |environment| Kaggle { address: String::new(), settings: None, environment };
+        let (nobody, somebody) = (user(|_| None), user(|name| (name == "KAGGLE_API_TOKEN").then(|| "key".into())));
+        let both = archive(&format!("{KAGGLE}, {MANUAL}"));
+        let told = unavailable_for(&both, &manual, &nobody).unwrap();
+        assert!(
+            told.contains("a key for Kaggle")
+                && told.ends_with("put the file memes.zip, or the unpacked folder memes, into downloads/"),
+            "{told}"
+        );
+        assert_eq!(unavailable_for(&both, &manual, &somebody), None);
+        assert_eq!(unavailable_for(&archive(&format!("{MANUAL}, {OPEN}")), &manual, &nobody), None);
+        std::fs::create_dir(folder.path().join("memes")).unwrap();
+        assert_eq!(unavailable_for(&both, &manual, &nobody), None);
+    }
+}

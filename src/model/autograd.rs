@@ -1,0 +1,120 @@
+//! What autograd makes of a model, for tests: the forward pass written out from the equations, and gradients by name.
+
+use tch::{Kind, Tensor};
+
+use super::fusion::Fusion;
+use super::task::{BinaryHead, Task};
+use super::{Batch, Gradients, Model, Shape};
+use crate::random::Stream;
+use crate::terms::TaskKind;
+
+pub const FUSIONS: [Fusion; 4] = [Fusion::Concat, Fusion::Addition, Fusion::Attention, Fusion::ConcatMlp];
+
+pub fn tasks() -> [Task; 4] {
+    [
+        Task::new(TaskKind::Multiclass, 4, BinaryHead::TwoLogits),
+        Task::new(TaskKind::Binary, 2, BinaryHead::TwoLogits),
+        Task::new(TaskKind::Binary, 2, BinaryHead::SingleLogit),
+        Task::new(TaskKind::Multilabel, 4, BinaryHead::TwoLogits),
+    ]
+}
+
+/// A small model with both heads and different numbers of features, whose parameters follow from the seed.
+pub fn model(task: Task, fusion: Fusion, seed: u64, kind: Kind) -> Model {
+    let shape = Shape { task, fusion, image_features: 6, text_features: 3, embedding: 5, heads: true };
+    Model::new(shape, seed, kind, tch::Device::Cpu)
+}
+
+/// A batch of standard normal features, times `scale`, for [`model`].
+pub fn batch(task: &Task, size: i64, scale: f64, seed: u64, kind: Kind) -> Batch {
+    let random = |purpose: &str, d: i64| {
+        let mut stream = Stream::new(seed, &["autograd test", purpose]);
+        let values: Vec<f64> = (0..size * d).map(|_| scale * stream.normal()).collect();
+        Tensor::from_slice(&values).view([size, d]).to_kind(kind)
+    };
+    let mut stream = Stream::new(seed, &["autograd test", "labels"]);
+    let classes = if task.kind == TaskKind::Binary { 2 } else { task.logits as u64 };
+    let labels: Vec<Vec<u32>> = (0..size)
+        .map(|_| match task.kind {
+            TaskKind::Multilabel => (0..classes as u32).filter(|_| stream.below(2) == 1).collect(),
+            TaskKind::Multiclass | TaskKind::Binary => vec![stream.below(classes) as u32],
+        })
+        .collect();
+    Batch { x_v: random("x_v", 6), x_l: random("x_l", 3), y: task.labels(&labels, kind) }
+}
+
+/// Predictions that autograd can follow.
+pub struct Forward {
+    pub o_t: Tensor,
+    pub o_v: Tensor,
+    pub o_l: Tensor,
+}
+
+/// The equations of the model and its fusion, one by one.
+pub fn forward(model: &Model, batch: &Batch) -> Forward {
+    let p = |name: &str| model.get(name);
+    let linear =
+        |x: &Tensor, name: &str| x.matmul(&p(&format!("{name}.weight")).transpose(0, 1)) + p(&format!("{name}.bias"));
+    let z_v = linear(&batch.x_v, "h_v").relu();
+    let z_l = linear(&batch.x_l, "h_l").relu();
+    let o_t = match model.shape.fusion {
+        Fusion::Concat => linear(&Tensor::cat(&[&z_v, &z_l], 1), "f_T"),
+        Fusion::Addition => linear(&(&z_v + &z_l), "f_T"),
+        Fusion::ConcatMlp => linear(&linear(&Tensor::cat(&[&z_v, &z_l], 1), "f_T.hidden").relu(), "f_T"),
+        Fusion::Attention => {
+            let tokens = [&z_v, &z_l];
+            let k = tokens.map(|t| t.matmul(&p("attn.k.weight").transpose(0, 1)));
+            let u = tokens.map(|t| linear(t, "attn.v"));
+            let attended = tokens.map(|t| {
+                let q = linear(t, "attn.q");
+                let score = |k: &Tensor| {
+                    let dot = (&q * k).sum_dim_intlist([1].as_slice(), true, None);
+                    (dot / (model.shape.embedding as f64).sqrt()).exp()
+                };
+                let [to_v, to_l] = [score(&k[0]), score(&k[1])];
+                (&to_v * &u[0] + &to_l * &u[1]) / (to_v + to_l)
+            });
+            linear(&((&attended[0] + &attended[1]) / 2.0), "f_T")
+        }
+    };
+    Forward { o_t, o_v: linear(&z_v, "f_v"), o_l: linear(&z_l, "f_l") }
+}
+
+/// Lets autograd follow the model's parameters.
+pub fn follow(model: &Model) {
+    for parameter in &model.parameters {
+        let _ = parameter.value.set_requires_grad(true);
+    }
+}
+
+/// The loss's gradient on the parameters whose names begin with one of these.
+pub fn gradient(model: &Model, loss: &Tensor, prefixes: &[&str]) -> Gradients {
+    let chosen: Vec<_> = model
+        .parameters
+        .iter()
+        .filter(|parameter| prefixes.iter().any(|prefix| parameter.name.starts_with(prefix)))
+        .collect();
+    let values: Vec<&Tensor> = chosen.iter().map(|parameter| &parameter.value).collect();
+    let gradients = Tensor::run_backward(&[loss], &values, true, false);
+    chosen.iter().map(|parameter| parameter.name.clone()).zip(gradients).collect()
+}
+
+/// The prefixes of f_T's parameters.
+pub const FUSED: [&str; 2] = ["f_T", "attn"];
+
+/// Both lists have the same parameters, and values within `tolerance` of max(1, largest magnitude).
+pub fn assert_close(what: &str, found: &Gradients, expected: &Gradients, tolerance: f64) {
+    let sorted = |list: &Gradients| {
+        let mut names: Vec<String> = list.iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(found), sorted(expected), "{what}");
+    for (name, expected) in expected {
+        let found = &found.iter().find(|(other, _)| other == name).unwrap().1;
+        assert_eq!(found.size(), expected.size(), "{what}: {name}");
+        let scale = expected.abs().max().double_value(&[]).max(1.0);
+        let difference = (found - expected).abs().max().double_value(&[]);
+        assert!(difference <= tolerance * scale, "{what}: {name} differs by {difference:e}");
+    }
+}

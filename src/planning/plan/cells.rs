@@ -1,0 +1,251 @@
+//! The steps of a suite's cells: what is encoded, impaired, trained and evaluated, and of which inputs.
+
+use super::{Preparation, output};
+use crate::datasets::{Pictures, check};
+use crate::engine::graph::{Graph, NodeId, Source};
+use crate::experiments::{DatasetPlan, MethodPlan, Suite};
+use crate::impairments::missing::{MissingImage, MissingText};
+use crate::manifests::Manifest;
+use crate::report::results::{Quantity, SuiteDescription};
+use crate::steps::choose::{self, Choose};
+use crate::steps::collect::{self, Collect};
+use crate::steps::encode::{Encode, Encoder};
+use crate::steps::evaluate::{Condition, Evaluate};
+use crate::steps::impair::{Draw, Impair};
+use crate::steps::prepare::{self, archive_role};
+use crate::steps::resample::{self, Resample};
+use crate::steps::train::{self, Train};
+use crate::terms::{Modality, Split};
+
+pub(super) struct Builder<'a> {
+    pub(super) graph: Graph,
+    pub(super) suite: &'a Suite,
+    pub(super) manifests: &'a [Manifest],
+}
+
+/// The scores of a method's cells on a dataset, as inputs of a collecting step.
+pub(super) struct MethodScores {
+    pub(super) dataset: String,
+    pub(super) method: String,
+    pub(super) inputs: Vec<(String, Source)>,
+}
+
+/// What comes of a cell: inputs of the collecting step, and of the resampling one.
+pub(super) struct CellOutputs {
+    pub(super) scores: Vec<(String, Source)>,
+    pub(super) predictions: Vec<(String, Source)>,
+}
+
+/// Where a dataset's prepared and encoded parts are.
+pub(super) struct Features {
+    pub(super) prepared: NodeId,
+    /// Split × modality.
+    pub(super) encoded: Vec<(Split, Modality, NodeId)>,
+    pub(super) ranks: NodeId,
+    /// Features of the noisy test split.
+    pub(super) noisy: [(Modality, NodeId); 2],
+    /// Features that stand for a missing modality, where it is not the vector 0.
+    pub(super) blank: Vec<(Modality, NodeId)>,
+}
+
+impl Builder<'_> {
+    /// Adds the collection of a part of the suite.
+    pub(super) fn collect(
+        &mut self,
+        of: &str,
+        part: SuiteDescription,
+        quantities: Option<Vec<Quantity>>,
+        scores: &[MethodScores],
+    ) -> Source {
+        let is_of = |cell: &&MethodScores| {
+            part.datasets.iter().any(|dataset| dataset.name == cell.dataset && dataset.methods.contains(&cell.method))
+        };
+        let inputs: Vec<_> = scores.iter().filter(is_of).flat_map(|cell| cell.inputs.clone()).collect();
+        output(self.graph.add(Collect { of: of.to_owned(), suite: part, quantities }, inputs), "results")
+    }
+
+    /// Adds the resampling of a method's predictions on the dataset at a place in the suite.
+    pub(super) fn resample(
+        &mut self,
+        at: usize,
+        features: &Features,
+        method: &str,
+        predictions: Vec<(String, Source)>,
+    ) -> Source {
+        let step = Resample {
+            dataset: self.suite.datasets[at].name.clone(),
+            name: method.to_owned(),
+            seeds: self.suite.seeds.clone(),
+            ratios: self.suite.missing.ratios.clone(),
+            unit: self.suite.datasets[at].reader.unit,
+            resamples: resample::RESAMPLES,
+        };
+        let labels = [("about", "about"), ("samples", "samples.test")];
+        let labels = labels.map(|(role, name)| (role.to_owned(), output(features.prepared, name)));
+        output(self.graph.add(step, predictions.into_iter().chain(labels)), "replicates")
+    }
+
+    fn archives(&mut self, manifest: &str, names: &[&str]) -> anyhow::Result<Vec<(String, Source)>> {
+        super::archives(&mut self.graph, self.manifests, manifest, names)
+    }
+
+    pub(super) fn features(&mut self, dataset: &DatasetPlan) -> anyhow::Result<Features> {
+        let preparation = Preparation { subset: self.suite.subset, ..Preparation::of(dataset) };
+        let prepared = super::prepare(&mut self.graph, self.manifests, &preparation)?;
+        let mut encoded = Vec::new();
+        for split in Split::ALL {
+            for modality in Modality::ALL {
+                let items = match modality {
+                    Modality::Image => format!("pictures.{}", split.name()),
+                    Modality::Text => format!("texts.{}", split.name()),
+                };
+                let node = self.encode(dataset, split.name(), modality, output(prepared, items), Some(prepared))?;
+                encoded.push((split, modality, node));
+            }
+        }
+        let test = |what: &str| (what.to_owned(), output(prepared, format!("{what}.test")));
+        let impair = |draw| Impair { dataset: dataset.samples.clone(), draw };
+        let ranks = self.graph.add(impair(Draw::Missing), [test("samples")]);
+        let noisy = self.suite.noisy;
+        let pictures = Draw::NoisyPictures { noise: noisy.image, seed: noisy.seed };
+        let pictures = self.graph.add(impair(pictures), [test("samples"), test("pictures")]);
+        let texts = Draw::NoisyTexts { noise: noisy.text, seed: noisy.seed };
+        let texts = self.graph.add(impair(texts), [test("samples"), test("texts")]);
+        let noisy = [
+            (
+                Modality::Image,
+                self.encode(dataset, "test noisy", Modality::Image, output(pictures, "items"), Some(prepared))?,
+            ),
+            (
+                Modality::Text,
+                self.encode(dataset, "test noisy", Modality::Text, output(texts, "items"), Some(prepared))?,
+            ),
+        ];
+        let mut blank = Vec::new();
+        for (modality, wanted) in [
+            (Modality::Image, self.suite.missing.image == MissingImage::ZeroImage),
+            (Modality::Text, self.suite.missing.text == MissingText::EmptyText),
+        ] {
+            if wanted {
+                let drawn = self.graph.add(impair(Draw::Blank(modality)), []);
+                blank.push((modality, self.encode(dataset, "blank", modality, output(drawn, "items"), None)?));
+            }
+        }
+        Ok(Features { prepared, encoded, ranks, noisy, blank })
+    }
+
+    fn encode(
+        &mut self,
+        dataset: &DatasetPlan,
+        part: &str,
+        modality: Modality,
+        items: Source,
+        prepared: Option<NodeId>,
+    ) -> anyhow::Result<NodeId> {
+        let reader = dataset.reader;
+        let (encoder, (manifest, archives)) = match modality {
+            Modality::Image => (Encoder::Image(dataset.image.clone()), dataset.image.needs()),
+            Modality::Text => (Encoder::Text(dataset.text.clone()), dataset.text.needs()),
+        };
+        let mut inputs = self.archives(manifest, archives)?;
+        if modality == Modality::Image && part != "blank" {
+            match (reader.pictures, prepared) {
+                (Pictures::InPlace(archives), _) => inputs.extend(self.archives(reader.manifest, archives)?),
+                (Pictures::InTheWild, Some(prepared)) => {
+                    inputs.extend(self.archives(reader.manifest, reader.archives)?);
+                    inputs.push((archive_role(check::PACK), output(prepared, prepare::PACK)));
+                }
+                (Pictures::InTheWild, None) => {}
+            }
+        }
+        inputs.push(("items".to_owned(), items));
+        let [image, text] = &dataset.encoders;
+        let encode = Encode {
+            dataset: dataset.samples.clone(),
+            part: part.to_owned(),
+            encoder,
+            called: if modality == Modality::Image { image.clone() } else { text.clone() },
+            decoding: reader.decoding,
+        };
+        Ok(self.graph.add(encode, inputs))
+    }
+
+    /// Adds a training on the dataset at a place in the suite, and its evaluations.
+    pub(super) fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> CellOutputs {
+        let name = &self.suite.datasets[at].name;
+        let part = |split: Split| {
+            let of_split = features.encoded.iter().filter(move |(of, ..)| *of == split);
+            let samples = output(features.prepared, format!("samples.{}", split.name()));
+            let encoded = of_split.map(move |(_, m, node)| (train::role(split, m.name()), output(*node, "features")));
+            encoded.chain([(train::role(split, "samples"), samples)])
+        };
+        let about = || ("about".to_owned(), output(features.prepared, "about"));
+        let config = &method.trainings[at];
+        let mut train = |candidate: Option<usize>, seed: u64| {
+            let options = &method.candidates[candidate.unwrap_or(0)];
+            let step = Train {
+                dataset: name.clone(),
+                name: method.name.clone(),
+                candidate,
+                method: options.clone(),
+                config: config.clone(),
+                seed,
+            };
+            self.graph.add(step, part(Split::Train).chain(part(Split::Val)).chain([about()]))
+        };
+        let trained = if method.candidates.len() == 1 {
+            train(None, seed)
+        } else {
+            let mut inputs = Vec::new();
+            for candidate in 0..method.candidates.len() {
+                for &other in &self.suite.seeds {
+                    let node = train(Some(candidate), other);
+                    inputs.push((choose::summary_role(candidate, other), output(node, "summary")));
+                    if other == seed {
+                        inputs.extend(
+                            ["weights", "trace"].map(|what| (choose::role(what, candidate), output(node, what))),
+                        );
+                    }
+                }
+            }
+            let (candidates, seeds) = (method.candidates.clone(), self.suite.seeds.clone());
+            self.graph.add(Choose { dataset: name.clone(), name: method.name.clone(), candidates, seeds, seed }, inputs)
+        };
+        let weights = output(trained, "weights");
+        let heads = method.candidates[0].needs_heads();
+        let mut scores = vec![(collect::role("weights", name, &method.name, seed), weights.clone())];
+        let swept = (method.candidates.len() > 1).then_some("choice");
+        for what in ["trace", "summary"].into_iter().chain(swept) {
+            scores.push((collect::role(what, name, &method.name, seed), output(trained, what)));
+        }
+        let feature = |kind: &str, (modality, node): &(Modality, NodeId)| {
+            (format!("{kind} {}", modality.name()), output(*node, "features"))
+        };
+        let ranks = ("ranks".to_owned(), output(features.ranks, "ranks"));
+        let missing = features.blank.iter().map(|blank| feature("blank", blank)).chain([ranks]).collect();
+        let noisy = features.noisy.iter().map(|noisy| feature("noisy", noisy)).collect();
+        let conditions: [(Condition, Vec<(String, Source)>); 3] = [
+            (Condition::Full, Vec::new()),
+            (Condition::Missing { ratios: self.suite.missing.ratios.clone() }, missing),
+            (Condition::Noisy, noisy),
+        ];
+        let mut predictions = Vec::new();
+        for (condition, more) in conditions {
+            let role = collect::role(condition.name(), name, &method.name, seed);
+            let predicted = resample::role(condition.name(), seed);
+            let step = Evaluate {
+                dataset: name.clone(),
+                name: method.name.clone(),
+                seed,
+                condition,
+                config: config.clone(),
+                heads,
+            };
+            let inputs = part(Split::Test).chain([about(), ("weights".to_owned(), weights.clone())]).chain(more);
+            let evaluated = self.graph.add(step, inputs);
+            scores.push((role, output(evaluated, "scores")));
+            predictions.push((predicted, output(evaluated, "predictions")));
+        }
+        CellOutputs { scores, predictions }
+    }
+}

