@@ -89,16 +89,17 @@ fn paths_exist() {
         ["src", "docs", "tests", "benches", "experiments", "data-manifests", "templates", ".ci", ".setup"];
     let placeholder = |path: &str| {
         let is_capital = |part: &str| part.len() > 2 && part.chars().all(|c| c.is_ascii_uppercase() || c == '-');
-        path.contains(['*', '{', '…', ' ', '<']) || path.split(['/', '.']).any(|part| is_capital(part) && part != "README")
+        path.contains(['*', '{', '…', ' ', '<'])
+            || path.split(['/', '.']).any(|part| is_capital(part) && part != "README")
     };
     let mut absent = Vec::new();
     for document in documents() {
         let text = read(&document);
         for code in prose(&text).split('`').skip(1).step_by(2) {
-            let begins = |folder: &&str| code.strip_prefix(**folder).is_some_and(|rest| rest.starts_with('/'));
+            let begins = |folder: &str| code.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
             // Made by a run, never committed.
             let made = ["tests/fuzz/corpus", "tests/fuzz/artifacts", "src/methods/auxiliary.rs"];
-            if !FOLDERS.iter().any(|folder| begins(&folder)) || made.iter().any(|made| code.starts_with(made)) {
+            if !FOLDERS.iter().any(|folder| begins(folder)) || made.iter().any(|made| code.starts_with(made)) {
                 continue;
             }
             let path = code.split(':').next().unwrap_or(code);
