@@ -22,9 +22,18 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every Markdown file of the project outside `src`, `target` and the like.
+/// The Markdown files of the project.
 fn documents() -> Vec<PathBuf> {
-    let folders = ["", "docs", "data-manifests", "experiments", "templates", "tests/fuzz", "tests/mirror"];
+    let folders = [
+        "",
+        "docs",
+        "data-manifests",
+        "experiments",
+        "templates",
+        "tests/fixtures/methods",
+        "tests/fuzz",
+        "tests/mirror",
+    ];
     let mut found = Vec::new();
     for entry in folders.iter().filter_map(|folder| fs::read_dir(root().join(folder)).ok()).flatten() {
         let path = entry.unwrap().path();
@@ -98,7 +107,7 @@ fn paths_exist() {
         for code in prose(&text).split('`').skip(1).step_by(2) {
             let begins = |folder: &str| code.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
             // Made by a run, never committed.
-            let made = ["tests/fuzz/corpus", "tests/fuzz/artifacts", "src/methods/auxiliary.rs"];
+            let made = ["tests/mirror", "tests/fuzz/corpus", "tests/fuzz/artifacts", "src/methods/auxiliary.rs"];
             if !FOLDERS.iter().any(|folder| begins(folder)) || made.iter().any(|made| code.starts_with(made)) {
                 continue;
             }
@@ -109,6 +118,49 @@ fn paths_exist() {
         }
     }
     assert!(absent.is_empty(), "paths that do not exist:\n{}", absent.join("\n"));
+}
+
+/// The words after a program's name in code, inline or in blocks.
+fn commands(text: &str, program: &str) -> Vec<String> {
+    let blocks: Vec<&str> = text.split("\n```").skip(1).step_by(2).flat_map(str::lines).collect();
+    let prose = prose(text);
+    let inline = prose.split('`').skip(1).step_by(2);
+    let code = blocks.into_iter().chain(inline).map(|line| line.trim_start_matches("$ "));
+    let arguments = code.filter_map(|line| line.strip_prefix(program)?.strip_prefix(' '));
+    let first = arguments.filter_map(|rest| rest.split('#').next()?.split_whitespace().next());
+    first.map(str::to_owned).collect()
+}
+
+/// Every command and make target that a document names exists, and the README names every command.
+#[test]
+fn commands_exist() {
+    let help = std::process::Command::new(assert_cmd::cargo::cargo_bin!("seesaw")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, listed) = help.split_once("Commands:\n").unwrap();
+    let name = |line: &str| {
+        line.strip_prefix("  ").filter(|l| !l.starts_with(' ')).map(|l| l.split(' ').next().unwrap().to_owned())
+    };
+    let known: Vec<String> = listed.lines().take_while(|line| !line.is_empty()).filter_map(name).collect();
+    assert!(known.iter().any(|name| name == "run"), "{help}");
+    let makefile = read(&root().join("Makefile"));
+    let is_target = |word: &str| {
+        let kind = word.split_once('-').filter(|(kind, _)| ["table", "figure"].contains(kind)).map(|(kind, _)| kind);
+        let target = kind.map_or(format!("\n{word}:"), |kind| format!("\n{kind}-%:"));
+        word.contains('=') || word == "mirror" || makefile.contains(&target)
+    };
+    for document in documents() {
+        let text = read(&document);
+        for word in commands(&text, "seesaw").into_iter().filter(|word| !word.starts_with('-')) {
+            assert!(known.contains(&word), "{}: seesaw {word}", document.display());
+        }
+        for word in commands(&text, "make") {
+            assert!(is_target(&word), "{}: make {word}", document.display());
+        }
+    }
+    let readme = read(&root().join("README.md"));
+    for name in known.iter().filter(|name| !["help", "mirror"].contains(&name.as_str())) {
+        assert!(commands(&readme, "seesaw").contains(name), "README.md does not mention `seesaw {name}`");
+    }
 }
 
 fn markdown(spans: &[Span]) -> String {
