@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Subcommand;
 
-use super::{Global, run};
+use super::context::{Global, print, stop_on_signals};
 use crate::datasets::Archives;
 use crate::engine::Engine;
 use crate::engine::display::Display;
@@ -66,7 +66,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 fn make(global: &Global, folder: &Path, samples: u32, seed: u64) -> anyhow::Result<()> {
     let project = Project::find(&global.options)?;
     // Archives are fetched on the CPU, whatever the device.
-    let engine = project.engine(tch::Device::Cpu, run::stop_on_signals()?)?;
+    let engine = project.engine(tch::Device::Cpu, stop_on_signals()?)?;
     let names = mirror::NEEDS.map(str::to_owned);
     let needed = manifests::find(manifests::load_all(&project.manifests())?, &names)?;
     let archives = fetch(global, &engine, &needed)?;
@@ -74,7 +74,7 @@ fn make(global: &Global, folder: &Path, samples: u32, seed: u64) -> anyhow::Resu
         Making { archives: &archives, manifests: &project.manifests(), samples, seed, interrupt: &engine.interrupt };
     mirror::make(&making, folder)?;
     if !global.quiet {
-        super::print(&format!("made {}; `seesaw mirror serve {0}` serves it\n", folder.display()))?;
+        print(&format!("made {}; `seesaw mirror serve {0}` serves it\n", folder.display()))?;
     }
     Ok(())
 }
@@ -104,10 +104,10 @@ fn fetch(global: &Global, engine: &Engine, needed: &[Manifest]) -> anyhow::Resul
 }
 
 fn serve(folder: &Path, port: u16, faults: &[FaultyPath]) -> anyhow::Result<()> {
-    let interrupt = run::stop_on_signals()?;
+    let interrupt = stop_on_signals()?;
     let server = Server::start(folder, port, faults.to_vec())?;
     // Whoever started it may have gone, and still want it to run.
-    super::print(&format!("{}\n", server.url())).context("cannot tell the address")?;
+    print(&format!("{}\n", server.url())).context("cannot tell the address")?;
     while !interrupt.raised() {
         std::thread::sleep(Duration::from_millis(50));
     }

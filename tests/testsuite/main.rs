@@ -8,6 +8,7 @@ mod data;
 mod documents;
 mod fetch;
 mod fetch_open;
+mod house;
 mod http_server;
 mod locks;
 mod methods;
