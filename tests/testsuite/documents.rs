@@ -163,6 +163,19 @@ fn commands_exist() {
     }
 }
 
+/// docs/architecture.md shows the rooms of src/lib.rs, in the same order.
+#[test]
+fn rooms_are_current() {
+    let rooms = |path: &str, before: &str, after: &str| -> Vec<String> {
+        let text = read(&root().join(path));
+        let names = text.lines().filter_map(|line| line.strip_prefix(before)?.split_once(after));
+        names.map(|(name, _)| name.to_owned()).collect()
+    };
+    let expected = rooms("src/lib.rs", "//! | [`", "`] |");
+    let shown = rooms("docs/architecture.md", "| `", "` |");
+    assert!(expected.len() > 10 && shown.starts_with(&expected), "docs/architecture.md should list {expected:?}");
+}
+
 fn markdown(spans: &[Span]) -> String {
     spans.iter().map(Span::to_string).collect()
 }
