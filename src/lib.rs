@@ -20,9 +20,8 @@
 //! | [`report`] | tables, figures, results | [`evaluation`] |
 //! | [`provenance`] | where results came from; bundles that carry a run to another machine, and their check | [`engine`], [`steps`], [`store`], [`archives`] |
 //! | [`calibration`] | what this machine can do, for estimates alone | [`engine`], [`training`], [`datasets`] |
-//! | [`mirror`] | imitations of archives and weights for tests, made and served on this machine | [`archives`], [`datasets`] |
 //!
-//! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`], [`tensors`].
+//! Known by all, knowing none: [`errors`], [`files`], [`interrupt`], [`progress`], [`random`], [`tensors`].
 
 pub mod archives;
 pub mod bundle;
@@ -34,11 +33,11 @@ pub mod engine;
 pub mod errors;
 pub mod evaluation;
 pub mod experiments;
+pub mod files;
 pub mod impairments;
 pub mod interrupt;
 pub mod manifests;
 pub mod methods;
-pub mod mirror;
 pub mod model;
 pub mod pictures;
 pub mod planning;
