@@ -4,6 +4,7 @@
 //! state. The optimiser, the schedule, logging and files belong to the training loop.
 //!
 //! To add a method, write a file with its options ([`Options`]) and its step ([`Method`]), and list it in `registry.rs`.
+//! docs/extending.md walks through an example.
 
 mod agm;
 mod balgrad;
