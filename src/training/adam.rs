@@ -1,7 +1,5 @@
 //! Adam's update of one parameter in one pass over memory.
 //!
-//! RATIO_PLACEHOLDER
-//!
 //! As a chain of tensor operations, the update reads and writes the parameter, its gradient and both moments some twenty
 //! times; in one pass, seven times. Every element goes through the same additions, multiplications, divisions and square
 //! roots, each rounded as IEEE 754 prescribes and none of them fused, so the width of the vector unit changes no bit.

@@ -14,8 +14,8 @@ use crate::model::{Activations, Batch, Model, Parameters, Shape};
 use crate::progress::{Progress, Unit};
 use crate::random::Stream;
 
-/// One split's features and labels. Samples share pictures and texts: features are kept once per distinct picture and
-/// text, and gathered batch by batch.
+/// One split's features and labels. Samples share pictures and texts, so features are stored once per distinct picture and
+/// text and gathered batch by batch.
 #[derive(Debug)]
 pub struct FeatureSet {
     /// [distinct pictures, d_v]
@@ -26,7 +26,7 @@ pub struct FeatureSet {
     pub picture: Tensor,
     /// [n], int64: each sample's row in `x_l`.
     pub text: Tensor,
-    /// As [`Task::labels`] gives them.
+    /// As [`Task::labels`] returns them.
     pub y: Tensor,
 }
 
@@ -50,7 +50,7 @@ impl FeatureSet {
     }
 }
 
-/// What happened in a training, step by step and epoch by epoch.
+/// The record of a training, step by step and epoch by epoch.
 #[derive(Debug, Default)]
 pub struct Trace {
     /// Scalar name → one value per step, in the order in which the method reports them.
@@ -74,7 +74,7 @@ pub struct Trained {
 pub struct Cell<'a> {
     pub task: Task,
     pub config: &'a TrainConfig,
-    /// As the suite calls it.
+    /// The method's name in the suite.
     pub name: &'a str,
     pub method: &'a dyn Options,
     pub seed: u64,
@@ -88,7 +88,7 @@ pub type Score = fn(&Task, &Tensor, &Tensor) -> f64;
 /// Trains one cell in float32 on the features' device.
 ///
 /// # Errors
-/// A loss that is not finite (naming the epoch, the step and the scalar); an empty split; a request to stop.
+/// If a scalar is not finite (the message names it, the step and the epoch), if a split is empty, or on an interrupt.
 pub fn train(
     cell: &Cell<'_>,
     train: &FeatureSet,
@@ -157,7 +157,7 @@ fn shuffled(n: i64, seed: u64, epoch: u32, device: Device) -> Tensor {
     Tensor::from_slice(&order).to_device(device)
 }
 
-/// Moves an epoch's scalars off the device in one go, and looks for one that is not finite.
+/// Copies an epoch's scalars from the device in one transfer, and checks that they are finite.
 fn record(
     trace: &mut Trace,
     epoch_scalars: Vec<Vec<(&'static str, Tensor)>>,
@@ -172,15 +172,15 @@ fn record(
     let (steps, width) = (epoch_scalars.len(), names.len());
     let flat: Vec<Tensor> = epoch_scalars.into_iter().flatten().map(|(_, scalar)| scalar).collect();
     let table: Vec<f32> = Vec::try_from(Tensor::stack(&flat, 0).to_kind(Kind::Float).to_device(Device::Cpu).view(-1))
-        .context("the scalars of an epoch cannot be read")?;
+        .context("cannot read the scalars of an epoch")?;
     for step in 0..steps {
         for (column, (name, values)) in trace.steps.iter_mut().enumerate() {
             let value = table[step * width + column];
-            // A cosine with a zero vector is not defined, and no failure.
+            // The cosine with a zero vector is undefined, which is no failure.
             if !value.is_finite() && !name.starts_with("cos_") {
                 return Err(errors::failed(
                     format!("{method}: `{name}` is {value} at step {} (epoch {epoch})", before + step + 1),
-                    "a smaller learning rate usually helps; the other cells are not concerned",
+                    "a smaller learning rate usually helps; other cells are not affected",
                 ));
             }
             values.push(value);
@@ -216,14 +216,14 @@ pub fn logits(model: &Model, features: &FeatureSet) -> anyhow::Result<Tensor> {
     in_batches(model, features, |a| a.fused.logits)
 }
 
-/// What `of` makes of the forward pass of a whole split, batches of fixed size laid one behind the other.
+/// `of` the forward pass of a whole split, computed in batches of fixed size and concatenated.
 fn in_batches(model: &Model, features: &FeatureSet, of: impl Fn(Activations) -> Tensor) -> anyhow::Result<Tensor> {
     let _no_grad = tch::no_grad_guard();
     for (name, found, expected) in [
         ("picture", features.x_v.size()[1], model.shape.image_features),
         ("text", features.x_l.size()[1], model.shape.text_features),
     ] {
-        anyhow::ensure!(found == expected, "the model takes {expected} {name} features, found {found}");
+        anyhow::ensure!(found == expected, "the model should get {expected} {name} features, found {found}");
     }
     const ROWS: i64 = 512;
     let samples = Tensor::arange(features.len(), (Kind::Int64, features.x_v.device()));
@@ -245,7 +245,7 @@ mod tests {
     use crate::terms::TaskKind;
     use crate::training::optimizer::OptimizerOptions;
 
-    /// Classes that both modalities tell in part: picture and text features are class means plus noise.
+    /// Classes that both modalities predict in part: image and text features are class means plus noise.
     fn split(task: &Task, n: i64, purpose: &str) -> FeatureSet {
         let mut means = Stream::new(0, &["fit test", "means"]);
         let mut mean = |d: usize| -> Vec<f64> { (0..4 * d).map(|_| 2.0 * means.normal()).collect() };
@@ -269,22 +269,8 @@ mod tests {
     }
 
     fn config(learning_rate: f64) -> TrainConfig {
-        TrainConfig {
-            embedding: 16,
-            fusion: crate::model::fusion::Fusion::Concat,
-            epochs: 8,
-            batch_size: 7,
-            optimizer: OptimizerOptions::Adam {
-                learning_rate,
-                beta1: 0.9,
-                beta2: 0.999,
-                epsilon: 1e-8,
-                weight_decay: 0.0,
-            },
-            binary_head: BinaryHead::TwoLogits,
-            selection: Selection::Last,
-            diagnostics: true,
-        }
+        let optimizer = format!("optimizer = {{ name = \"adam\", learning-rate = {learning_rate:?} }}");
+        toml::from_str(&format!("embedding = 16\nepochs = 8\nbatch-size = 7\n{optimizer}")).unwrap()
     }
 
     /// In percent, of a multiclass task.
@@ -332,7 +318,7 @@ mod tests {
         assert_ne!(together[1].0, alone.0);
     }
 
-    /// A head on the side changes nothing of the training it watches.
+    /// Probes do not change the training that they watch.
     #[test]
     fn probes_do_not_disturb() {
         let with = trained(MethodOptions::Baseline(Baseline { probe: true }), &config(1e-3), 2).unwrap();
@@ -353,7 +339,7 @@ mod tests {
         assert!(message.contains("at step 2 (epoch 1)") || message.contains("at step 3 (epoch 1)"), "{message}");
     }
 
-    /// MSLR follows the validation scores of the two modalities, which only a training knows.
+    /// MSLR adapts to the validation scores of the two modalities, which only the training loop computes.
     #[test]
     fn mslr_adapts_during_a_training() {
         let trained = trained(MethodOptions::Mslr(Mslr { history: 1, ..Mslr::default() }), &config(1e-3), 1).unwrap();
@@ -362,9 +348,9 @@ mod tests {
         assert!(ratio[20..].iter().any(|&ratio| ratio != 1.0));
     }
 
-    /// The trace's diagnostics are there for every method, and watching changes nothing.
+    /// The trace has diagnostics for every method, and they do not change the training.
     #[test]
-    fn watching_changes_nothing() {
+    fn diagnostics_do_not_disturb() {
         for named in crate::methods::NAMES {
             let run = |diagnostics: bool| {
                 let config = TrainConfig { diagnostics, epochs: 2, ..config(1e-3) };
@@ -380,8 +366,8 @@ mod tests {
         }
     }
 
-    /// The epoch with the best validation metric is kept, of several the earliest, and its weights are the ones that
-    /// a training of that many epochs would have given.
+    /// The earliest epoch with the best validation metric is selected, and its weights equal those of a training of that
+    /// many epochs.
     #[test]
     fn the_best_validation_epoch_is_selected() {
         let best = TrainConfig { selection: Selection::BestValidation, ..config(1e-2) };

@@ -152,7 +152,7 @@ fn given_noise(inputs: &Tensors) -> Draw {
     let mut drawn: BTreeMap<ParameterId, i64> = BTreeMap::new();
     Box::new(move |parameter, _| {
         let step = drawn.entry(parameter).or_default();
-        let (_, noise) = noises.iter().find(|(name, _)| *name == parameter.to_string()).expect("a recorded draw");
+        let (_, noise) = noises.iter().find(|(name, _)| parameter.to_string() == *name).expect("a recorded draw");
         let noise = noise.select(0, *step);
         *step += 1;
         noise
