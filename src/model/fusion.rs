@@ -103,9 +103,7 @@ impl Fusion {
         }
     }
 
-    /// The mono-modal responses u_v = ½ (F − F_l + F_v) and u_l = ½ (F − F_v + F_l), which sum to F, where F_v = F(z_v, 0)
-    /// and F_l = F(0, z_l); [B, C] each. Where F is linear, u_m = z_m W_mᵀ + b/2: half of the classifier with half of its
-    /// bias (Peng et al., CVPR 2022; GeWu-Lab/OGM-GE_CVPR2022, main.py).
+    /// The mono-modal responses of embeddings [B, d] with the fused logits `f`: see [`super::Model::responses`].
     pub(super) fn responses(self, parameters: &Parameters, z_v: &Tensor, z_l: &Tensor, f: &Tensor) -> [Tensor; 2] {
         let linear = |w_v: &Tensor| {
             let u_v = (&parameters[&Layer::Fused.bias()] * 0.5).addmm(z_v, &w_v.tr());

@@ -155,7 +155,9 @@ impl Model {
         Layer::Head(modality).forward(&self.parameters, z)
     }
 
-    /// The mono-modal responses u_v and u_l with the blank at the embedding, [B, C] each: see [`Fusion::responses`].
+    /// The mono-modal responses u_v = ½ (F − F_l + F_v) and u_l = ½ (F − F_v + F_l), which sum to F, where F_v = F(z_v, 0)
+    /// and F_l = F(0, z_l); [B, C] each. Where F is linear, u_m = z_m W_mᵀ + b/2: half of the classifier with half of its
+    /// bias (Peng et al., CVPR 2022; GeWu-Lab/OGM-GE_CVPR2022, main.py).
     pub fn responses(&self, a: &Activations) -> [Tensor; 2] {
         self.shape.fusion.responses(&self.parameters, &a.z_v, &a.z_l, &a.fused.logits)
     }

@@ -1,5 +1,9 @@
 //! Adam's update of one parameter in one pass over memory.
 //!
+//! On two cores of an AMD EPYC, one thread, the update as a chain of tensor operations takes 3.0 to 3.3 times as long as
+//! this one, and a whole step of the baseline 1.21 to 1.24 times as long (`cargo bench --bench methods`). Both round
+//! differently, so replacing one by the other changes results. Without AVX2 the pass takes 1.8 times as long.
+//!
 //! As a chain of tensor operations, the update reads and writes the parameter, its gradient and both moments some twenty
 //! times; in one pass, seven times. Every element goes through the same additions, multiplications, divisions and square
 //! roots, each rounded as IEEE 754 prescribes and none of them fused, so the width of the vector unit changes no bit.
