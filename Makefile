@@ -12,9 +12,11 @@ DEVICE ?= auto
 SUBSET ?=
 SEEDS ?=
 MIRROR ?=
+# Where `make mirror` keeps its archives and weights.
+MIRROR_DIR ?= $(TARGET)/mirror
 
 .DEFAULT_GOAL := all
-.PHONY: all help libtorch build smoke test test-setup reproduce claims report clean clean-all
+.PHONY: all help libtorch build smoke test test-setup reproduce claims report mirror clean clean-all
 
 ## all: get libtorch and build seesaw (the default)
 all: build
@@ -26,9 +28,9 @@ smoke: build
 
 ## test: run every check that a change has to pass: set-up, format, lints, tests
 test: libtorch test-setup
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --release --all-targets -- -D warnings
-	$(CARGO) test --locked --release
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --release --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked --release --workspace
 
 WHAT = --device $(DEVICE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SUBSET),--subset $(SUBSET)) $(if $(MIRROR),--mirror $(MIRROR))
 
@@ -51,6 +53,12 @@ claims: build
 ## report: make the report again from the results in the store
 report: build
 	@$(SEESAW) report $(SUITE) $(WHAT)
+
+## mirror: make a small imitation of all archives and weights (MIRROR_DIR) and serve it until Ctrl-C; print the address
+mirror: libtorch
+	@$(CARGO) build --locked --release --package seesaw-mirror
+	@[ -e $(MIRROR_DIR)/manifests.json ] || $(TARGET)/release/seesaw-mirror make $(MIRROR_DIR)
+	@$(TARGET)/release/seesaw-mirror serve $(MIRROR_DIR)
 
 ## clean: remove build files and out/; keep the store and libtorch
 clean:

@@ -1,14 +1,12 @@
-//! CUB-200-2011 and its captions in the layouts of their archives, with a few of the classes. Colours and captions give a
-//! class away at times. Sources: see [`crate::datasets::cub`].
-
-use std::collections::BTreeMap;
+//! CUB-200-2011 and its captions in the layouts of their archives, with a few of the classes. Colours and captions correlate
+//! with the class. Sources: see [`seesaw::datasets::cub`].
 
 use super::pictures::{self, Format};
 use super::samples::{Emoji, Samples};
-use super::{Counts, Making, Place};
-use crate::random::Stream;
+use super::{Counts, Making, Members, Place, gzipped_tar};
+use seesaw::random::Stream;
 
-/// Classes of the dataset, how their captions' folders spell them, and the emoji that stand for their birds.
+/// Classes of the dataset, the names of their folders of captions, and the emoji that stand for their birds.
 const CLASSES: [(&str, &str, &str); 5] = [
     ("001.Black_footed_Albatross", "001.Black_footed_Albatross", "animal-bird"),
     ("009.Brewer_Blackbird", "009.Brewers_Blackbird", "animal-bug"),
@@ -17,14 +15,14 @@ const CLASSES: [(&str, &str, &str); 5] = [
     ("200.Common_Yellowthroat", "200.Common_Yellowthroat", "animal-marine"),
 ];
 const CAPTIONS: usize = 10;
-/// Written as the collectors had them: lower case, punctuation apart. `{}` is the bird.
+/// As in the dataset: in lower case, with spaces around punctuation. `{}` is the bird.
 const WORDINGS: [&str; 4] = [
     "this bird looks like a {} and has a short beak .",
     "a small {} with grey wings and a white belly .",
     "the bird has a crown that is black , and a {} .",
     "this is a {} with long tarsus and pointed bill",
 ];
-/// Every so many pictures one is grey.
+/// One of so many pictures is grey.
 const GREY: usize = 11;
 
 struct Image<'a> {
@@ -40,7 +38,7 @@ impl Image<'_> {
     }
 }
 
-pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>) -> anyhow::Result<Counts> {
+pub(super) fn make(making: &Making, samples: &Samples, place: &mut Place) -> anyhow::Result<Counts> {
     let images = draw(making, samples)?;
     let part = |train: bool| images.iter().filter(|image| image.train == train).count() as u64;
     let counts = [
@@ -49,12 +47,12 @@ pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>
         ("test", part(false)),
         ("classes", CLASSES.len() as u64),
     ];
-    place.gzipped_tar("CUB_200_2011.tgz", &pictures_of(making, samples, &images)?)?;
-    place.gzipped_tar("cvpr2016_cub.tar.gz", &captions_of(making.seed, &images))?;
+    place.write("CUB_200_2011.tgz", &gzipped_tar(&pictures_of(making, samples, &images)?)?)?;
+    place.write("cvpr2016_cub.tar.gz", &gzipped_tar(&captions_of(making.seed, &images))?)?;
     Ok(counts.map(|(what, n)| (what.to_owned(), n)).into())
 }
 
-fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Vec<Image<'a>>> {
+fn draw<'a>(making: &Making, samples: &'a Samples) -> anyhow::Result<Vec<Image<'a>>> {
     let mut images = Vec::new();
     for (class, (name, _, subgroup)) in CLASSES.iter().enumerate() {
         let mut pool: Vec<&Emoji> = samples.emoji.iter().filter(|emoji| emoji.subgroup == *subgroup).collect();
@@ -70,17 +68,14 @@ fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Vec<Ima
     Ok(images)
 }
 
-type Members = BTreeMap<String, Vec<u8>>;
-
-fn pictures_of(making: &Making<'_>, samples: &Samples, images: &[Image<'_>]) -> anyhow::Result<Members> {
+fn pictures_of(making: &Making, samples: &Samples, images: &[Image<'_>]) -> anyhow::Result<Members> {
     let mut stream = Stream::new(making.seed, &["mirror", "cub-200-2011", "sheets"]);
     let mut members =
         Members::from(["", "images/", "attributes/"].map(|folder| (format!("CUB_200_2011/{folder}"), Vec::new())));
     let (mut paths, mut labels, mut division) = (String::new(), String::new(), String::new());
     let number = |class: usize| CLASSES[class].0[..3].trim_start_matches('0');
     for (i, image) in images.iter().enumerate() {
-        making.interrupt.check()?;
-        let picture = pictures::on_sheet(&samples.picture(image.emoji)?, 4 * image.class + 3, &mut stream);
+        let picture = pictures::on_sheet(&samples.picture(&image.emoji.picture)?, 4 * image.class + 3, &mut stream);
         let format = if i % GREY == 0 { Format::GreyJpeg } else { Format::Jpeg };
         members.insert(format!("CUB_200_2011/images/{}", image.path()), pictures::file(&picture, format)?);
         paths += &format!("{} {}\n", i + 1, image.path());
@@ -114,7 +109,7 @@ fn captions_of(seed: u64, images: &[Image<'_>]) -> Members {
             lines.push('\n');
         }
         members.insert(format!("cvpr2016_cub/text_c10/{folder}/{}.txt", image.name), lines.into_bytes());
-        // What others made of them, which nobody here can read.
+        // Torch files, which no reader here needs.
         members.insert(format!("cvpr2016_cub/text_c10/{folder}.t7"), vec![4, 0, 0, 0]);
     }
     members

@@ -1,23 +1,21 @@
 //! Hateful Memes in the layout of the challenge's second phase: lists of JSON lines, and PNG pictures in a tar inside the
-//! zip. A meme's label is whether its text names what its picture shows. Every picture and every name occurs with both
-//! labels, so that neither modality tells all; colours and wordings give some of it away. Sources: see [`crate::datasets`].
-
-use std::collections::BTreeMap;
+//! zip. The label of a meme is whether its text names its picture. Every picture and every name occurs with both labels, so
+//! that no modality is enough by itself; colours and wordings correlate with the label. Sources: see [`seesaw::datasets`].
 
 use serde_json::json;
 
 use super::pictures::{self, Format};
 use super::samples::{Pair, Samples};
-use super::{Counts, Making, Place, tars};
-use crate::random::Stream;
+use super::{Counts, Making, Members, Place, gzipped_tar};
+use seesaw::random::Stream;
 
 const WORDINGS: [&str; 5] =
     ["{}", "when you see {}", "they said {}, and nobody laughed", "{} be like: \"what?\"", "this is {}"];
 /// Ids have up to five digits.
 const MOST_ID: u32 = 100_000;
-/// Every so many pictures one keeps its transparency.
+/// One of so many pictures keeps its transparency.
 const TRANSPARENT: usize = 7;
-/// What gives a label away, where something does: a colour and a wording.
+/// The colours and wordings that correlate with a label.
 const MATCHING: usize = 2;
 const OTHER: usize = 4;
 
@@ -39,14 +37,12 @@ impl Meme<'_> {
     }
 }
 
-pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>) -> anyhow::Result<Counts> {
+pub(super) fn make(making: &Making, samples: &Samples, place: &mut Place) -> anyhow::Result<Counts> {
     let memes = draw(making, samples)?;
-    let images: BTreeMap<String, &[u8]> = memes.iter().map(|meme| (meme.image(), meme.file.as_slice())).collect();
-    let mut pictures = Vec::new();
-    let folder = [("img/", &[][..])];
-    tars::gzipped(&mut pictures, folder.into_iter().chain(images.iter().map(|(name, file)| (name.as_str(), *file))))?;
-    let mut members = BTreeMap::from([
-        ("data/img.tar.gz".to_owned(), pictures),
+    let mut images = Members::from([("img/".to_owned(), Vec::new())]);
+    images.extend(memes.iter().map(|meme| (meme.image(), meme.file.clone())));
+    let mut members = Members::from([
+        ("data/img.tar.gz".to_owned(), gzipped_tar(&images)?),
         ("data/LICENSE.txt".to_owned(), b"An imitation for tests; it is nobody's data.\n".to_vec()),
         ("data/README.md".to_owned(), b"Lists of memes: id, img, label, text.\n".to_vec()),
     ]);
@@ -56,11 +52,11 @@ pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>
         let lines: String = memes[range].iter().map(Meme::line).collect();
         members.insert(format!("data/{list}.jsonl"), lines.into_bytes());
     }
-    place.zip("hateful_memes.zip", members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
+    place.zip("hateful_memes.zip", &members)?;
     Ok(counts)
 }
 
-/// The parts of each list. The two for validation share four fifths.
+/// The memes of each list. The two lists for validation share four fifths.
 fn lists(memes: usize) -> [(&'static str, std::ops::Range<usize>); 5] {
     let tenth = memes / 10;
     let (train, shared) = (6 * tenth, tenth * 4 / 5);
@@ -74,7 +70,7 @@ fn lists(memes: usize) -> [(&'static str, std::ops::Range<usize>); 5] {
     ]
 }
 
-fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Vec<Meme<'a>>> {
+fn draw<'a>(making: &Making, samples: &'a Samples) -> anyhow::Result<Vec<Meme<'a>>> {
     let mut pairs: Vec<&Pair> = samples.pairs.iter().collect();
     Stream::new(making.seed, &["mirror", "hateful-memes", "pairs"]).shuffle(&mut pairs);
     let mut ids: Vec<u32> = (1..MOST_ID).collect();
@@ -82,7 +78,6 @@ fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Vec<Mem
     let mut stream = Stream::new(making.seed, &["mirror", "hateful-memes", "memes"]);
     let mut memes = Vec::new();
     for (i, id) in ids.into_iter().take(making.samples as usize).enumerate() {
-        making.interrupt.check()?;
         let pair = pairs[i % pairs.len()];
         let kind = if pair.matches { MATCHING } else { OTHER };
         let wording = match stream.below(3) {
@@ -90,8 +85,8 @@ fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Vec<Mem
             _ => WORDINGS[stream.below(WORDINGS.len() as u64) as usize],
         };
         let file = match i % TRANSPARENT {
-            0 => samples.file(pair)?,
-            _ => pictures::file(&pictures::on_sheet(&samples.picture(pair)?, kind, &mut stream), Format::Png)?,
+            0 => samples.file(&pair.picture)?,
+            _ => pictures::file(&pictures::on_sheet(&samples.picture(&pair.picture)?, kind, &mut stream), Format::Png)?,
         };
         memes.push(Meme { id, pair, text: wording.replace("{}", &pair.name), file });
     }

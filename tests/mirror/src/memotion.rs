@@ -1,13 +1,11 @@
-//! Memotion 7k in the layout of its archive: a list of labels with faults, and pictures whose names have mixed endings and
-//! case. A meme's sentiment is drawn; colours, wordings and what is pictured give some of it away. Sources: see
-//! [`crate::datasets::memotion`].
-
-use std::collections::BTreeMap;
+//! Memotion 7k in the layout of its archive: a list of labels with faults, and pictures with various extensions. Colours and
+//! wordings correlate with the sentiment of a meme. Sources: see
+//! [`seesaw::datasets::memotion`].
 
 use super::pictures::{self, Format};
 use super::samples::{Emoji, Samples};
-use super::{Counts, Making, Place, quoted};
-use crate::random::Stream;
+use super::{Counts, Making, Members, Place, quoted};
+use seesaw::random::Stream;
 
 const FOLDER: &str = "memotion_dataset_7k";
 /// By how often they are drawn.
@@ -18,7 +16,7 @@ const SARCASM: [&str; 4] = ["not_sarcastic", "general", "twisted_meaning", "very
 const OFFENSIVE: [&str; 4] = ["not_offensive", "slight", "very_offensive", "hateful_offensive"];
 const MOTIVATIONAL: [&str; 2] = ["not_motivational", "motivational"];
 
-/// What is said of a negative, a neutral and a positive one, and of any; `{}` is what is pictured.
+/// Texts of a negative, a neutral and a positive meme, then of any; `{}` is the emoji.
 const WORDINGS: [&str; 6] = [
     "{} ruined my day, again",
     "just {}",
@@ -28,12 +26,12 @@ const WORDINGS: [&str; 6] = [
     "one does not simply {}",
 ];
 
-/// By the place of a meme: what is wrong with it.
+/// The indices of the memes with a fault.
 const CUT: usize = 4;
 const WITHOUT_PICTURE: usize = 9;
 const BLANK: usize = 14;
 const NOT_CORRECTED: usize = 19;
-/// Somebody's copy of the page in place of the text.
+/// Has the source of a web page as its text.
 const PAGE: usize = 24;
 
 struct Meme<'a> {
@@ -53,12 +51,12 @@ fn kind(sentiment: &str) -> usize {
     }
 }
 
-pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>) -> anyhow::Result<Counts> {
+pub(super) fn make(making: &Making, samples: &Samples, place: &mut Place) -> anyhow::Result<Counts> {
     let memes = draw(making, samples);
-    let mut members = BTreeMap::new();
+    let mut members = Members::new();
     let mut stream = Stream::new(making.seed, &["mirror", "memotion", "sheets"]);
     for (i, meme) in memes.iter().enumerate() {
-        let picture = pictures::on_sheet(&samples.picture(meme.emoji)?, 5 * kind(meme.sentiment), &mut stream);
+        let picture = pictures::on_sheet(&samples.picture(&meme.emoji.picture)?, 5 * kind(meme.sentiment), &mut stream);
         let format = match meme.image.rsplit('.').next() {
             _ if i == CUT => Format::CutJpeg,
             Some("png") => Format::Png,
@@ -71,11 +69,11 @@ pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>
     let counts = [("rows", memes.len()), ("image names", memes.len()), ("pictures", members.len())];
     let counts = counts.map(|(what, n)| (what.to_owned(), n as u64));
     members.insert(format!("{FOLDER}/labels.csv"), labels(making.seed, &memes).into_bytes());
-    place.zip("memotion.zip", members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
+    place.zip("memotion.zip", &members)?;
     Ok(counts.into())
 }
 
-fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> Vec<Meme<'a>> {
+fn draw<'a>(making: &Making, samples: &'a Samples) -> Vec<Meme<'a>> {
     let mut emoji: Vec<&Emoji> = samples.emoji.iter().collect();
     Stream::new(making.seed, &["mirror", "memotion", "emoji"]).shuffle(&mut emoji);
     let mut stream = Stream::new(making.seed, &["mirror", "memotion", "memes"]);
@@ -100,7 +98,7 @@ fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> Vec<Meme<'a>> {
     memes
 }
 
-/// With a header, whose first column has no name.
+/// The list of labels. The first column of its header has no name.
 fn labels(seed: u64, memes: &[Meme<'_>]) -> String {
     let header = "image_name,text_ocr,text_corrected,humour,sarcasm,offensive,motivational,overall_sentiment";
     let mut stream = Stream::new(seed, &["mirror", "memotion", "labels"]);

@@ -1,11 +1,11 @@
-//! What the server answers, byte by byte.
+//! The answers of the server, byte by byte.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::{FaultyPath, Server};
+use seesaw_mirror::serve::{FaultyPath, Server};
 
 struct Site {
     folder: tempfile::TempDir,
@@ -64,7 +64,7 @@ fn files_are_served_whole_and_in_part() {
     assert!(site.get("/manifests.json").0.contains("application/json"));
 }
 
-/// Nothing outside the folder can be had, and no folder.
+/// The server sends nothing outside the folder, and no folder.
 #[test]
 fn nothing_else_is_served() {
     let site = site(&[]);
@@ -123,7 +123,7 @@ fn faults_are_shown_on_request() {
     assert!(head.starts_with("HTTP/1.1 400") && body.contains("found `fire`"), "{head} {body}");
 }
 
-/// A stalled answer ends with the client's patience, or with the server.
+/// A stalled answer ends when the client gives up or the server stops.
 #[test]
 fn a_stall_lasts_as_long_as_both_want() {
     let site = site(&[]);
@@ -136,14 +136,14 @@ fn a_stall_lasts_as_long_as_both_want() {
     assert!(String::from_utf8(heard).unwrap().ends_with("\r\n\r\n"), "the head and no more");
     let address = site.server.address;
     drop(site);
-    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).is_err(), "the port is free again");
 }
 
 #[test]
-fn what_cannot_be_served_is_told() {
+fn a_missing_folder_and_a_port_in_use_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let error = Server::start(&folder.path().join("none"), 0, Vec::new()).err().unwrap();
-    assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Usage);
+    assert_eq!(seesaw::errors::class_of(&error), seesaw::errors::Class::Usage);
     let server = Server::start(folder.path(), 0, Vec::new()).unwrap();
     let error = Server::start(folder.path(), server.address.port(), Vec::new()).err().unwrap().to_string();
     assert!(error.contains("cannot listen at 127.0.0.1:"), "{error}");

@@ -1,33 +1,32 @@
-//! Emoji as raw material: a picture, its English name, what kind of thing it is, and which of the frequent words its
-//! name holds.
+//! What samples are made from: emoji with their English names, subgroups and frequent words.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 
-use crate::archives::ZipReader;
-use crate::datasets::emoji::{self, Benchmark};
-use crate::datasets::{Archives, Dataset, Sample, SplitData};
-use crate::pictures::{Rgb, decode_over_white};
+use seesaw::archives::ZipReader;
+use seesaw::datasets::emoji::{self, Benchmark};
+use seesaw::datasets::{Archives, Dataset, Sample, SplitData};
+use seesaw::pictures::{Rgb, decode_over_white};
 
 /// A vendor's picture of an emoji.
 #[derive(Clone, Debug)]
 pub(super) struct Emoji {
-    /// The member of [`emoji::PICTURES`].
-    picture: String,
+    /// A member of [`emoji::PICTURES`].
+    pub picture: String,
     /// In English.
     pub name: String,
     /// Unicode's subgroup, as `food-fruit`.
     pub subgroup: String,
-    /// Numbers of words, 0 to 22, the most frequent first.
+    /// The numbers of the frequent words in its name, 0 to 22, the most frequent first.
     pub words: Vec<u32>,
 }
 
-/// A picture with a text that is its own name or another's.
+/// A picture with its own name or that of another emoji.
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
-    picture: String,
+    pub picture: String,
     pub name: String,
     pub matches: bool,
 }
@@ -39,10 +38,10 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// Reads the offline benchmark. Emoji of the small subgroups are left out: they have no class there.
+    /// Reads the offline benchmark, without emoji of small subgroups, which have no class there.
     ///
     /// # Errors
-    /// If an archive is not what it should be.
+    /// If an archive cannot be read.
     pub fn read(archives: &Archives) -> anyhow::Result<Self> {
         let subgroups = emoji::read(archives, Benchmark::Subgroup)?;
         let matches = emoji::read(archives, Benchmark::Match)?;
@@ -78,32 +77,14 @@ impl Samples {
         Ok(Samples { emoji, pairs, pictures: Mutex::new(archives.open(emoji::PICTURES)?) })
     }
 
-    /// The file of an emoji's picture: a PNG with transparency.
-    pub fn file(&self, picture: &impl Pictured) -> anyhow::Result<Vec<u8>> {
-        let mut zip = self.pictures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        zip.read(picture.member())
+    /// The file of an emoji's picture, a PNG with transparency.
+    pub fn file(&self, picture: &str) -> anyhow::Result<Vec<u8>> {
+        self.pictures.lock().unwrap_or_else(PoisonError::into_inner).read(picture)
     }
 
     /// An emoji's picture over white.
-    pub fn picture(&self, picture: &impl Pictured) -> anyhow::Result<Rgb> {
-        decode_over_white(&self.file(picture)?).with_context(|| picture.member().to_owned())
-    }
-}
-
-/// What has a picture.
-pub(super) trait Pictured {
-    fn member(&self) -> &str;
-}
-
-impl Pictured for Emoji {
-    fn member(&self) -> &str {
-        &self.picture
-    }
-}
-
-impl Pictured for Pair {
-    fn member(&self) -> &str {
-        &self.picture
+    pub fn picture(&self, picture: &str) -> anyhow::Result<Rgb> {
+        decode_over_white(&self.file(picture)?).with_context(|| picture.to_owned())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Serves a folder to this machine, and misbehaves on request.
 //!
-//! GET and HEAD of regular files, `Range` and `If-Range` with strong entity tags, one thread a connection, which is closed
-//! after its answer. `?fault=…` asks for a [`Fault`]; [`Server::start`] may be given faults for requests that ask for none,
-//! and `?fault=none` asks for a good answer all the same.
+//! The server answers GET and HEAD requests for regular files, with `Range` and `If-Range` by strong entity tags, and
+//! closes each connection after its answer. `?fault=…` asks for a [`Fault`]. [`Server::start`] takes faults for requests
+//! that ask for none; `?fault=none` asks for a good answer even then.
 
 mod faults;
 mod request;
@@ -21,16 +21,16 @@ use anyhow::Context;
 
 pub use faults::{Fault, FaultyPath, Kind};
 
-use crate::errors;
 use request::{Part, Request};
+use seesaw::errors;
 
-/// A client that neither speaks nor listens for so long is left alone.
+/// How long the server waits for a client to send or to receive.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PIECE: usize = 64 << 10;
 
-/// A running server; it stops when it is dropped.
+/// A running server. It stops when it is dropped.
 pub struct Server {
-    address: SocketAddr,
+    pub address: SocketAddr,
     site: Arc<Site>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -46,19 +46,22 @@ struct Site {
 }
 
 impl Server {
-    /// Serves a folder at a port of 127.0.0.1; 0 is any that is free.
+    /// Serves a folder on a port of 127.0.0.1. Port 0 picks a free one.
     ///
     /// # Errors
-    /// If there is no such folder, or the port is taken.
+    /// If there is no such folder, or the port is in use.
     pub fn start(folder: &Path, port: u16, faults: Vec<FaultyPath>) -> anyhow::Result<Self> {
-        let hint = "make a mirror with `seesaw mirror make DIR`";
         let folder = folder.canonicalize().ok().filter(|folder| folder.is_dir()).ok_or_else(|| {
-            errors::usage(format!("{} should be a folder to serve, and is none", folder.display()), hint)
+            let hint = "make a mirror with `seesaw-mirror make FOLDER`";
+            errors::usage(format!("{} is not a folder", folder.display()), hint)
         })?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
-            errors::usage(format!("cannot listen at 127.0.0.1:{port}: {error}"), "choose another port, or 0 for any")
+            errors::usage(
+                format!("cannot listen at 127.0.0.1:{port}: {error}"),
+                "choose another port, or 0 for a free one",
+            )
         })?;
-        let address = listener.local_addr().context("cannot tell which port it is")?;
+        let address = listener.local_addr().context("cannot find out the port")?;
         let site = Arc::new(Site { folder, faults, shown: Mutex::default(), stopped: AtomicBool::new(false) });
         let accepting = std::thread::spawn({
             let site = Arc::clone(&site);
@@ -76,7 +79,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.site.stopped.store(true, Ordering::SeqCst);
-        // It waits for a connection, and gets one.
+        // The thread waits for a connection: give it one.
         let _ = TcpStream::connect(self.address);
         self.accepting.take().map(JoinHandle::join);
     }
@@ -88,19 +91,19 @@ fn accept(listener: &TcpListener, site: &Arc<Site>) {
             return;
         }
         let Ok(stream) = stream else {
-            // Too many open files, say: it passes.
+            // Such as too many open files, which passes.
             std::thread::sleep(Duration::from_millis(50));
             continue;
         };
         let site = Arc::clone(site);
         std::thread::spawn(move || {
-            // A client that hangs up is no failure of the server's.
+            // A client that hangs up is not a failure of the server.
             let _ = site.serve(stream);
         });
     }
 }
 
-/// What is known of a file before it is sent.
+/// A file to send.
 struct Found {
     file: File,
     length: u64,
@@ -137,7 +140,7 @@ impl Site {
         }
     }
 
-    /// The fault to show, counted if it ends after some times.
+    /// The fault to show, if any. Counts it if it is limited to a number of times.
     fn fault(&self, request: &Request) -> Result<Option<Kind>, String> {
         let standing = || self.faults.iter().find(|faulty| faulty.path == request.path).map(|faulty| faulty.fault);
         let fault = match request.fault.as_deref() {
@@ -153,7 +156,7 @@ impl Site {
         Ok((*shown <= times).then_some(fault.kind))
     }
 
-    /// A regular file of the folder, whatever links there may be.
+    /// A regular file inside the folder, links resolved.
     fn find(&self, path: &str) -> Option<Found> {
         let odd = |part: &str| matches!(part, "" | "." | "..") || part.contains(['\\', '\0', ':']);
         if path.split('/').any(odd) {
@@ -183,9 +186,9 @@ impl Site {
         let part = if ranges { request.part(total, &tag) } else { Part::Whole };
         let (status, range, start, length) = match part {
             Part::Whole => ("200 OK", String::new(), 0, total),
-            Part::Bytes { first, last } => {
-                let range = format!("Content-Range: bytes {first}-{last}/{total}\r\n");
-                ("206 Partial Content", range, first, last + 1 - first)
+            Part::From(first) => {
+                let range = format!("Content-Range: bytes {first}-{}/{total}\r\n", total - 1);
+                ("206 Partial Content", range, first, total - first)
             }
             Part::Outside => {
                 let range = format!("Content-Range: bytes */{total}\r\n");
@@ -260,6 +263,3 @@ fn refuse(stream: &mut TcpStream, status: &str, message: &str) -> std::io::Resul
     );
     stream.write_all(head.as_bytes())
 }
-
-#[cfg(test)]
-mod tests;

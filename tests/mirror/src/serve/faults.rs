@@ -1,9 +1,9 @@
-//! What can go wrong on the way, on request.
+//! The faults that a server can show.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A fault, and for how many requests of a path; none: for all of them.
+/// A fault. With `times`, only the first so many requests of a path meet it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     pub kind: Kind,
@@ -15,23 +15,23 @@ pub struct Fault {
 pub enum Kind {
     /// `cut:N`: closes the connection after N bytes of the body.
     Cut(u64),
-    /// `slow:MS`: waits so many milliseconds before every 64 KiB.
+    /// `slow:MS`: waits this many milliseconds before every 64 KiB.
     Slow(Duration),
-    /// `status:CODE`: this status and no file.
+    /// `status:CODE`: answers with this status and no file.
     Status(u16),
     /// `length:N`: announces N bytes, whatever follows.
     Length(u64),
-    /// `bytes`: wrong bytes of the right length.
+    /// `bytes`: the right number of bytes, all of them wrong.
     Bytes,
-    /// `norange`: the whole file, whatever part was asked for.
+    /// `norange`: ignores `Range` and sends the whole file.
     NoRange,
-    /// `redirect`: 302 to the same path without a fault.
+    /// `redirect`: redirects to the same path without a fault.
     Redirect,
-    /// `stall`: the head, then silence.
+    /// `stall`: sends the head and then nothing.
     Stall,
 }
 
-/// A path and the fault of requests for it that ask for none: `PATH=FAULT`.
+/// `PATH=FAULT`: the fault of requests for this path that ask for none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FaultyPath {
     /// Without a leading `/`.

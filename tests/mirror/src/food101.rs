@@ -1,14 +1,12 @@
-//! UPMC Food-101 in the layout of Kaggle's copy, with the faults of pictures and rows that it is known or likely to have,
-//! and the two committed validation splits. Sources: see [`crate::datasets`].
-
-use std::collections::BTreeMap;
+//! UPMC Food-101 in the layout of Kaggle's copy, with faults like those of its pictures and rows, and the two published
+//! validation splits. Sources: see [`seesaw::datasets`].
 
 use serde_json::json;
 
 use super::pictures::{self, Format};
 use super::samples::{Emoji, Samples};
-use super::{Counts, Making, Place, quoted};
-use crate::random::Stream;
+use super::{Counts, Making, Members, Place, quoted};
+use seesaw::random::Stream;
 
 /// Classes of the dataset, and the emoji that stand for their dishes.
 const CLASSES: [(&str, &str); 10] = [
@@ -24,7 +22,7 @@ const CLASSES: [(&str, &str); 10] = [
     ("sushi", "animal-marine"),
 ];
 
-/// In the wordings of recipes' pages; `{}` is the dish. Some hold what a list of comma-separated values has to quote.
+/// Titles like those of recipes; `{}` is the dish. Some need quotes in a file of comma-separated values.
 const WORDINGS: [&str; 8] = [
     "{} recipe",
     "How to make {} at home, step by step",
@@ -36,7 +34,7 @@ const WORDINGS: [&str; 8] = [
     "Grandma's {} and more",
 ];
 
-/// The training pictures that are not as they should be, by their place in the order of samples.
+/// The training pictures with a fault, by their index.
 const FAULTS: [(usize, Format); 6] = [
     (1, Format::CutJpeg),
     (2, Format::Empty),
@@ -45,7 +43,7 @@ const FAULTS: [(usize, Format); 6] = [
     (5, Format::GreyJpeg),
     (6, Format::CmykJpeg),
 ];
-/// The training sample whose picture has no row, and the one whose title is blank.
+/// The training sample whose picture has no row, and the one with a blank title.
 const WITHOUT_ROW: usize = 7;
 const BLANK: usize = 8;
 
@@ -65,14 +63,14 @@ struct Parts<'a> {
     test: Vec<Sample<'a>>,
 }
 
-pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>) -> anyhow::Result<Counts> {
+pub(super) fn make(making: &Making, samples: &Samples, place: &mut Place) -> anyhow::Result<Counts> {
     let parts = draw(making, samples)?;
-    let mut members = BTreeMap::new();
+    let mut members = Members::new();
     let mut counts = Counts::new();
     for (part, of_part) in [("test", &parts.test), ("train", &parts.train)] {
         let mut stream = Stream::new(making.seed, &["mirror", "food101", "sheets", part]);
         for sample in of_part {
-            let picture = pictures::on_sheet(&samples.picture(sample.emoji)?, sample.number, &mut stream);
+            let picture = pictures::on_sheet(&samples.picture(&sample.emoji.picture)?, sample.number, &mut stream);
             let name = format!("images/{part}/{}/{}", sample.class, sample.file);
             members.insert(name, pictures::file(&picture, sample.format)?);
         }
@@ -90,14 +88,14 @@ pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>
             counts.insert(format!("{name} of the {which} class"), count.copied().unwrap_or(0));
         }
     }
-    place.zip("upmcfood101.zip", members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
+    place.zip("upmcfood101.zip", &members)?;
     let validation = validation(making.seed, &parts.train);
     place.write("food101.map.split.json", map_split(&parts, &validation).as_bytes())?;
     place.write("food101.qmf.dev.jsonl", qmf_dev(&parts.train, &validation).as_bytes())?;
     Ok(counts)
 }
 
-fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Parts<'a>> {
+fn draw<'a>(making: &Making, samples: &'a Samples) -> anyhow::Result<Parts<'a>> {
     let mut pools = Vec::new();
     for (class, subgroup) in CLASSES {
         let mut pool: Vec<&Emoji> = samples.emoji.iter().filter(|emoji| emoji.subgroup == subgroup).collect();
@@ -111,7 +109,7 @@ fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> anyhow::Result<Parts<'
         let (class, round) = (i % CLASSES.len(), i / CLASSES.len());
         let emoji = pools[class][round % pools[class].len()];
         let name = CLASSES[class].0;
-        // Numbers have gaps; a few files have two of them.
+        // Numbers have gaps, and a few names have two numbers.
         let file = match round % 20 {
             13 => format!("{name}_{}-2.jpg", 2 * round),
             _ => format!("{name}_{}.jpg", 2 * round),
@@ -146,7 +144,7 @@ fn rows(part: &str, samples: &[Sample<'_>]) -> Vec<String> {
     rows
 }
 
-/// A tenth of the training samples, by their places.
+/// A tenth of the training samples, by their indices.
 fn validation(seed: u64, train: &[Sample<'_>]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..train.len()).collect();
     Stream::new(seed, &["mirror", "food101", "validation"]).shuffle(&mut places);

@@ -1,18 +1,17 @@
-//! MM-IMDb in the layout of its authors' archive: a film's description as IMDbPY gave it, its poster, and the splits. A
-//! film's genres stand for the frequent words of an emoji's name. Sources: see [`crate::datasets`].
+//! MM-IMDb in the layout of its authors' archive: the description of a film as IMDbPY writes it, its poster, and the splits.
+//! The genres of a film are the frequent words in the name of an emoji. Sources: see [`seesaw::datasets`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
 use super::pictures::{self, Format};
 use super::samples::{Emoji, Samples};
-use super::{Counts, Making, Place};
-use crate::datasets::mm_imdb::GENRES;
-use crate::random::Stream;
+use super::{Counts, Making, Members, Place, gzipped_tar};
+use seesaw::datasets::mm_imdb::GENRES;
+use seesaw::random::Stream;
 
-const ARCHIVE: &str = "mmimdb.tar.gz";
-/// Some that are not.
+/// Genres that the benchmark does not use.
 const OTHER_GENRES: [&str; 3] = ["News", "Adult", "Reality-TV"];
 const PLOTS: [&str; 4] = [
     "A quiet story about {}.",
@@ -20,7 +19,7 @@ const PLOTS: [&str; 4] = [
     "{} and the others must find a way out before dawn.",
     "The life of {}, told by those who knew better.",
 ];
-/// Every so many posters one is grey.
+/// One of so many posters is grey.
 const GREY: usize = 9;
 
 struct Film<'a> {
@@ -35,21 +34,20 @@ impl Film<'_> {
     }
 }
 
-pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>) -> anyhow::Result<Counts> {
+pub(super) fn make(making: &Making, samples: &Samples, place: &mut Place) -> anyhow::Result<Counts> {
     let splits = draw(making, samples);
-    let mut members = BTreeMap::from([("mmimdb/".to_owned(), Vec::new()), ("mmimdb/dataset/".to_owned(), Vec::new())]);
+    let mut members = Members::from([("mmimdb/".to_owned(), Vec::new()), ("mmimdb/dataset/".to_owned(), Vec::new())]);
     let mut counts = Counts::new();
     let mut stream = Stream::new(making.seed, &["mirror", "mm-imdb", "films"]);
     let mut ids = serde_json::Map::new();
     for (split, films) in &splits {
         counts.insert((*split).to_owned(), films.len() as u64);
         for (i, film) in films.iter().enumerate() {
-            making.interrupt.check()?;
             for genre in &film.genres {
                 *counts.entry(format!("{split} {}", GENRES[*genre])).or_default() += 1;
             }
             let format = if i % GREY == 0 { Format::GreyJpeg } else { Format::Jpeg };
-            let poster = pictures::on_sheet(&samples.picture(film.emoji)?, film.first_genre(), &mut stream);
+            let poster = pictures::on_sheet(&samples.picture(&film.emoji.picture)?, film.first_genre(), &mut stream);
             members.insert(format!("mmimdb/dataset/{}.jpeg", film.id), pictures::file(&poster, format)?);
             let description = format!("{:#}\n", description(film, &mut stream));
             members.insert(format!("mmimdb/dataset/{}.json", film.id), description.into_bytes());
@@ -57,13 +55,12 @@ pub(super) fn make(making: &Making<'_>, samples: &Samples, place: &mut Place<'_>
         ids.insert((*split).to_owned(), films.iter().map(|film| film.id.as_str()).collect());
     }
     members.insert("mmimdb/split.json".to_owned(), serde_json::to_vec(&ids)?);
-    place.gzipped_tar(ARCHIVE, &members)?;
+    place.write("mmimdb.tar.gz", &gzipped_tar(&members)?)?;
     Ok(counts)
 }
 
-/// Films by split, 6 to 1 to 3. Every genre occurs in every split: where none of its emoji was drawn, a film has it all
-/// the same.
-fn draw<'a>(making: &Making<'_>, samples: &'a Samples) -> [(&'static str, Vec<Film<'a>>); 3] {
+/// Films by split, 6 to 1 to 3. A genre that a split would lack is added to one of its films.
+fn draw<'a>(making: &Making, samples: &'a Samples) -> [(&'static str, Vec<Film<'a>>); 3] {
     let mut emoji: Vec<&Emoji> = samples.emoji.iter().filter(|emoji| !emoji.words.is_empty()).collect();
     Stream::new(making.seed, &["mirror", "mm-imdb", "emoji"]).shuffle(&mut emoji);
     let mut ids: Vec<u32> = (0..making.samples).collect();
@@ -104,7 +101,7 @@ fn description(film: &Film<'_>, stream: &mut Stream) -> serde_json::Value {
     let plot: Vec<String> = (0..plots)
         .map(|i| {
             let mut plot = PLOTS[stream.below(PLOTS.len() as u64) as usize].replace("{}", name);
-            // Some plots give a genre away.
+            // Some plots name a genre.
             if stream.below(2) == 0 {
                 plot = format!("{}: {plot}", GENRES[film.first_genre()]);
             }
