@@ -256,7 +256,7 @@ fn mentions(spans: &[Span], name: &str, value: &Value) -> bool {
     let is_value = |text: &str| match value {
         Value::String(expected) => text.trim_matches('"') == expected,
         Value::Number(expected) => text.parse::<f64>().is_ok_and(|found| Some(found) == expected.as_f64()),
-        other => text == other.to_string(),
+        other => text == format!("{other}"),
     };
     spans.iter().filter(|span| span.code).any(|span| match span.text.split_once(" = ") {
         Some((option, text)) => option == name && is_value(text),
