@@ -19,28 +19,17 @@ mod rows;
 mod subset;
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 pub use options::DatasetOptions;
 pub use subset::RECIPE as SUBSET_RECIPE;
 
-use crate::archives::{Archive, ZipReader};
+pub use crate::archives::Archives;
 use crate::interrupt::Interrupt;
 use crate::pictures::Decoding;
+pub use crate::pictures::Picture;
 use crate::terms::{Metric, Split, TaskKind};
-
-/// Where a picture's bytes lie: a member of an archive that is read in place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Picture {
-    /// The archive's file name in the dataset's manifest.
-    pub archive: String,
-    /// The member's name in it.
-    pub member: String,
-}
 
 /// One sample of a split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,58 +86,6 @@ pub struct Dataset {
     pub dropped: BTreeMap<String, u64>,
     /// What was counted in the archives before anything was left out, by the names of the manifest's counts.
     pub found: BTreeMap<String, u64>,
-}
-
-/// The archives that a reader may open, by the file names of its manifest.
-#[derive(Clone, Debug, Default)]
-pub struct Archives(pub BTreeMap<String, std::path::PathBuf>);
-
-impl Archives {
-    /// Opens a zip, whose members are read at random. Messages call it by its name: where it lies in the store tells a
-    /// person nothing.
-    ///
-    /// # Errors
-    /// If it was not given, or is no zip archive.
-    pub fn open(&self, name: &str) -> anyhow::Result<ZipReader> {
-        ZipReader::open_as(self.path(name)?, name)
-    }
-
-    /// Opens an archive of any kind, whose members are visited one after the other.
-    ///
-    /// # Errors
-    /// If it was not given, or is no archive.
-    pub fn archive(&self, name: &str) -> anyhow::Result<Archive> {
-        Archive::open_as(self.path(name)?, name)
-    }
-
-    /// The content of an archive that is a plain, small file: a configuration, a tokenizer.
-    ///
-    /// # Errors
-    /// If it was not given, cannot be read, or is larger than any honest file of this kind.
-    pub fn read(&self, name: &str) -> anyhow::Result<Vec<u8>> {
-        const MOST_BYTES: u64 = 64 << 20;
-        let path = self.path(name)?;
-        let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut content = Vec::new();
-        file.take(MOST_BYTES + 1)
-            .read_to_end(&mut content)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        anyhow::ensure!(
-            content.len() as u64 <= MOST_BYTES,
-            "{name} ({}) should be a small file, has more than {MOST_BYTES} bytes",
-            path.display()
-        );
-        Ok(content)
-    }
-
-    /// Where an archive lies.
-    ///
-    /// # Errors
-    /// If it was not given.
-    pub fn path(&self, name: &str) -> anyhow::Result<&Path> {
-        let path = self.0.get(name).map(std::path::PathBuf::as_path);
-        path.with_context(|| format!("the archive {name} was not given"))
-    }
 }
 
 /// Whether a member is what a desktop leaves behind: hidden files, and macOS's shadows of files.

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::{cub, food101, hateful_memes, memotion, mm_imdb};
-use crate::store::Ingredients;
 
 /// The options of a dataset, every one of them part of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,12 +49,6 @@ impl DatasetOptions {
             | DatasetOptions::MmImdb(_)
             | DatasetOptions::Memotion(_)
             | DatasetOptions::Cub(_) => Vec::new(),
-        }
-    }
-
-    pub fn ingredients(&self, list: &mut Ingredients) {
-        if *self != DatasetOptions::None {
-            list.options("options", self);
         }
     }
 }

@@ -2,9 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PictureItem, PictureNoise};
-use crate::datasets::Picture;
-use crate::encoders::preprocess::Layout;
 use crate::random::Stream;
 
 /// What is done to pictures.
@@ -66,53 +63,6 @@ impl NoisyOptions {
         format!(
             "noisy images have Gaussian noise of standard deviation {sigma} on the normalised pixels, noisy texts {text}"
         )
-    }
-}
-
-/// Noisy versions of pictures: each sample has noise of its own, whichever picture it shares with others.
-pub fn pictures<'a>(
-    noise: ImageNoise,
-    seed: u64,
-    samples: impl IntoIterator<Item = (&'a str, &'a Picture)>,
-) -> Vec<PictureItem> {
-    let ImageNoise::Gaussian { sigma } = noise;
-    let item = |(id, picture): (&str, &Picture)| PictureItem {
-        picture: Some(picture.clone()),
-        noise: Some(PictureNoise { sigma, seed, sample: id.to_owned() }),
-    };
-    samples.into_iter().map(item).collect()
-}
-
-/// Adds a picture's noise to its normalised values, given in channels-first order.
-///
-/// # Panics
-/// If the number of values is no multiple of 3.
-pub fn add(noise: &PictureNoise, values: &mut [f32]) {
-    add_in(Layout::ChannelsFirst, noise, values);
-}
-
-/// Adds a picture's noise to its normalised values in either layout. The noise of a value depends on its place in
-/// channels-first order, so that the layout changes no result.
-///
-/// # Panics
-/// If the number of values is no multiple of 3.
-pub fn add_in(layout: Layout, noise: &PictureNoise, values: &mut [f32]) {
-    assert!(values.len().is_multiple_of(3), "a picture has three channels");
-    let mut stream = Stream::new(noise.seed, &["noisy image", &noise.sample]);
-    let sigma = noise.sigma as f32;
-    let mut normal = vec![0.0; values.len() / 3];
-    for channel in 0..3 {
-        stream.fill_normal_f32(&mut normal);
-        match layout {
-            Layout::ChannelsFirst => {
-                let plane = values.chunks_exact_mut(normal.len().max(1)).nth(channel).into_iter().flatten();
-                plane.zip(&normal).for_each(|(value, n)| *value += sigma * n);
-            }
-            Layout::ChannelsLast => {
-                let pixels = values.as_chunks_mut::<3>().0;
-                pixels.iter_mut().zip(&normal).for_each(|(pixel, n)| pixel[channel] += sigma * n);
-            }
-        }
     }
 }
 
@@ -198,34 +148,6 @@ mod tests {
         assert_ne!(noisy[0], noisy[1]);
         assert_eq!(noisy[1], run(noise, 0, &[("b", text)]).texts[0]);
         assert_ne!(noisy[1], run(noise, 1, &[("b", text)]).texts[0]);
-    }
-
-    #[test]
-    fn pixel_noise_has_the_asked_deviation() {
-        let noise = PictureNoise { sigma: 0.5, seed: 0, sample: "a".into() };
-        let mut values = vec![1.0f32; 3 * 128 * 128];
-        add(&noise, &mut values);
-        let n = values.len() as f64;
-        let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-        let variance = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
-        assert!((mean - 1.0).abs() < 0.012 && (variance.sqrt() - 0.5).abs() < 0.008, "{mean} {variance}");
-    }
-
-    /// The noise of a value depends on its channel, row and column, not on where it lies in memory; and it is the noise
-    /// of single draws in channels-first order.
-    #[test]
-    fn pixel_noise_does_not_depend_on_the_layout() {
-        let noise = PictureNoise { sigma: 0.5, seed: 3, sample: "a".into() };
-        let pixels = 100;
-        let (mut first, mut last) = (vec![1.0f32; 3 * pixels], vec![1.0f32; 3 * pixels]);
-        add(&noise, &mut first);
-        add_in(Layout::ChannelsLast, &noise, &mut last);
-        let mut stream = Stream::new(3, &["noisy image", "a"]);
-        for (i, value) in first.iter().enumerate() {
-            assert_eq!(*value, 1.0 + 0.5 * stream.normal_f32());
-            assert_eq!(*value, last[i % pixels * 3 + i / pixels]);
-        }
-        add(&noise, &mut []);
     }
 
     #[test]

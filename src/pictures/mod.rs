@@ -4,6 +4,7 @@
 //! ignored. The format is told by the first bytes, never by a name. Any bytes give a picture or a fault, in bounded
 //! memory and time.
 
+mod item;
 mod jpeg;
 pub mod resize;
 
@@ -14,6 +15,8 @@ use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation as Turn;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
+
+pub use item::{Picture, PictureItem, PictureNoise};
 
 /// The largest picture that is decoded: 178 million pixels, where Pillow refuses too.
 pub(crate) const MOST_PIXELS: u64 = 178_956_970;

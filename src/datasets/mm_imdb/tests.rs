@@ -61,15 +61,3 @@ fn the_first_of_equally_long_plots_is_taken() {
     assert_eq!(plots.choose(Plot::Longest).unwrap(), "ab");
     assert_eq!(Plots::None.choose(Plot::Longest), None);
 }
-
-/// The genres are the manifest's, in its order: by their totals.
-#[test]
-fn genres_are_those_of_the_manifest() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests");
-    let manifest = crate::manifests::Manifest::load(&folder.join("mm-imdb.json")).unwrap();
-    let counts = &manifest.counts["mm-imdb"];
-    let total =
-        |genre: &str| ["train", "dev", "test"].map(|part| counts[&format!("{part} {genre}")]).iter().sum::<u64>();
-    assert!(GENRES.is_sorted_by_key(|genre| std::cmp::Reverse(total(genre))));
-    assert_eq!(counts.len(), 3 + 3 * GENRES.len());
-}
