@@ -56,7 +56,7 @@ fn phase_2_is_read_with_its_pictures_in_an_archive_of_their_own() {
     assert_eq!(dataset.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into());
     assert_eq!((dataset.found["train"], dataset.found["test_seen"], dataset.found["dev_unseen"]), (4, 2, 1));
     let error = read(&members, "test = \"test_unseen\"").unwrap_err().to_string();
-    assert!(error.contains("should hold test_unseen.jsonl; of the lists it holds: dev_seen, dev_unseen"), "{error}");
+    assert!(error.contains("should hold test_unseen.jsonl; it holds the lists dev_seen, dev_unseen"), "{error}");
 }
 
 #[test]
