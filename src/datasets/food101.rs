@@ -222,7 +222,7 @@ fn rows(csv: &[u8]) -> anyhow::Result<Rows<Row>> {
     let mut records = rows::records(&mut reader, 3)?;
     let is_header = |row: &Vec<String>| row[1] == "text" && row[2] == "label";
     if records.first().is_some_and(|(_, row)| row.as_ref().is_ok_and(is_header)) {
-        records.remove(0);
+        drop(records.remove(0));
     }
     Ok(Rows::of(records))
 }

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;

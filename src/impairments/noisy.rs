@@ -1,27 +1,27 @@
-//! A modality that is there, but disturbed.
+//! A modality with noise.
 
 use serde::{Deserialize, Serialize};
 
 use crate::random::Stream;
 
-/// What is done to pictures.
+/// Noise on images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum ImageNoise {
-    /// x + σ·N(0, 1) on every value, after resizing and normalisation.
+    /// x + σ·N(0, 1) on every value, after resizing and normalization.
     Gaussian {
-        /// σ, in units of the normalised values.
+        /// σ, in units of the normalized values.
         sigma: f64,
     },
 }
 
-/// What is done to texts.
+/// Noise on texts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum TextNoise {
     /// Every character (Unicode scalar) is deleted with this probability, independently.
     DeleteCharacters { probability: f64 },
-    /// Every word (what white space separates) is deleted with this probability, independently.
+    /// Every word (separated by white space) is deleted with this probability, independently.
     DeleteWords { probability: f64 },
 }
 
@@ -31,7 +31,7 @@ pub enum TextNoise {
 pub struct NoisyOptions {
     pub image: ImageNoise,
     pub text: TextNoise,
-    /// The seed of the noise: one for the suite, not one per training, so that all methods meet the same noise.
+    /// The seed of the noise: one for the suite, not one per training, so that all methods get the same noise.
     #[serde(default)]
     pub seed: u64,
 }
@@ -46,12 +46,12 @@ impl NoisyOptions {
         }
         let (TextNoise::DeleteCharacters { probability } | TextNoise::DeleteWords { probability }) = self.text;
         if !(0.0..=1.0).contains(&probability) {
-            return Err(format!("`text.probability` lies between 0 and 1, found {probability}"));
+            return Err(format!("`text.probability` should be between 0 and 1, found {probability}"));
         }
         Ok(())
     }
 
-    /// In words, for captions.
+    /// A description for captions.
     pub fn description(&self) -> String {
         let ImageNoise::Gaussian { sigma } = self.image;
         let text = match self.text {
@@ -66,7 +66,7 @@ impl NoisyOptions {
     }
 }
 
-/// Noisy texts, and what was really deleted.
+/// Noisy texts, and how much was deleted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoisyTexts {
     pub texts: Vec<String>,
@@ -77,7 +77,7 @@ pub struct NoisyTexts {
 /// Noisy versions of texts, one per sample.
 ///
 /// # Errors
-/// If the realised rate is not to be had with the asked probability: see [`check_rate`].
+/// If the number of deletions does not fit the probability.
 pub fn texts<'a>(
     noise: TextNoise,
     seed: u64,
@@ -105,9 +105,8 @@ pub fn texts<'a>(
     Ok(noisy)
 }
 
-/// Refuses a number of deletions that lies more than five standard deviations from what the probability promises: then
-/// the draw is not what it says. Counts of few are not normally distributed, one deletion in a short text may already
-/// lie beyond that, so the bound t is Bernstein's, P(|X − μ| ≥ t) ≤ 2·exp(−t²/(2·(σ² + t/3))), at five deviations:
+/// Refuses a number of deletions that is more than five standard deviations from its expectation. Small counts are not
+/// normally distributed, and one deletion in a short text may already be more, so the bound t is Bernstein's, P(|X − μ| ≥ t) ≤ 2·exp(−t²/(2·(σ² + t/3))), at five deviations:
 /// t² = 25·(σ² + t/3), which is 5σ + 4 for large σ.
 fn check_rate(deleted: u64, total: u64, probability: f64) -> anyhow::Result<()> {
     let expected = probability * total as f64;
@@ -116,7 +115,7 @@ fn check_rate(deleted: u64, total: u64, probability: f64) -> anyhow::Result<()> 
     let bound = if variance == 0.0 { 0.0 } else { half + (half * half + 25.0 * variance).sqrt() };
     anyhow::ensure!(
         (deleted as f64 - expected).abs() <= bound,
-        "{deleted} of {total} were deleted; with probability {probability}, {expected:.0} ± {:.0} were to be expected",
+        "{deleted} of {total} were deleted; with probability {probability}, {expected:.0} ± {:.0} were expected",
         variance.sqrt()
     );
     Ok(())

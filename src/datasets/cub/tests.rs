@@ -1,6 +1,7 @@
-use super::super::{Archives, SplitData};
+use super::super::SplitData;
 use super::*;
-use crate::testing::{read_dataset, zip};
+use crate::terms::Split;
+use crate::testing::read_zips;
 
 /// Classes, images and their parts; captions of a class that is spelt otherwise there.
 struct Made {
@@ -55,14 +56,11 @@ impl Made {
     }
 
     fn read(&self, options: &str) -> anyhow::Result<Dataset> {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, members: &[(String, Vec<u8>)]| {
-            let path = folder.path().join(name);
-            zip(&path, &members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>());
-            (name.to_owned(), path)
-        };
-        let archives = [write(PICTURES, &self.pictures), write(CAPTIONS, &self.captions)];
-        read_dataset("cub-200-2011", options, &Archives(archives.into()))
+        fn members(of: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
+            of.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect()
+        }
+        let (pictures, captions) = (members(&self.pictures), members(&self.captions));
+        read_zips("cub-200-2011", options, &[(PICTURES, &pictures), (CAPTIONS, &captions)])
     }
 }
 

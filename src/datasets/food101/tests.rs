@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use super::super::SplitData;
 use super::*;
+use crate::terms::Split;
 use crate::testing::{read_dataset, zip};
 
 struct Place(tempfile::TempDir);

@@ -1,6 +1,5 @@
-use super::super::Archives;
 use super::*;
-use crate::testing::{read_dataset, zip};
+use crate::testing::read_zips;
 
 fn line(id: u32, label: Option<u32>, text: &str) -> String {
     let label = label.map_or(String::new(), |label| format!("\"label\": {label}, "));
@@ -8,10 +7,7 @@ fn line(id: u32, label: Option<u32>, text: &str) -> String {
 }
 
 fn read(members: &[(&str, &[u8])], options: &str) -> anyhow::Result<Dataset> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(ARCHIVE);
-    zip(&path, members);
-    read_dataset("hateful-memes", options, &Archives([(ARCHIVE.to_owned(), path)].into()))
+    read_zips("hateful-memes", options, &[(ARCHIVE, members)])
 }
 
 /// The pictures as a gzipped tar.

@@ -1,15 +1,11 @@
-use super::super::Archives;
 use super::*;
-use crate::testing::{read_dataset, zip};
+use crate::testing::read_zips;
 
 const HEADER: &str = ",image_name,text_ocr,text_corrected,humour,sarcasm,offensive,motivational,overall_sentiment\n";
 const FUNNY: &str = "funny,general,slight,motivational";
 
 fn read(members: &[(&str, &[u8])], options: &str) -> anyhow::Result<Dataset> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(ARCHIVE);
-    zip(&path, members);
-    read_dataset("memotion", options, &Archives([(ARCHIVE.to_owned(), path)].into()))
+    read_zips("memotion", options, &[(ARCHIVE, members)])
 }
 
 /// A list, and a picture for each of these names.

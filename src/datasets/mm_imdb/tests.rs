@@ -1,10 +1,7 @@
-use super::super::Archives;
 use super::*;
-use crate::testing::{read_dataset, zip};
+use crate::testing::read_zips;
 
 fn read(options: &str) -> anyhow::Result<Dataset> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(ARCHIVE);
     let split = br#"{"train": ["0000001", "0000002", "0000003", "0000004"], "dev": ["0000005"], "test": ["0000006", "0000009"]}"#;
     let film =
         |genres: &str, plot: &str| format!(r#"{{"title": "T", "genres": {genres}, "plot": {plot}, "year": 1999}}"#);
@@ -31,8 +28,7 @@ fn read(options: &str) -> anyhow::Result<Dataset> {
     for ((json, jpeg), (_, film)) in names.iter().zip(&films) {
         members.extend([(json.as_str(), film.as_bytes()), (jpeg.as_str(), b"jpeg".as_slice())]);
     }
-    zip(&path, &members);
-    read_dataset("mm-imdb", options, &Archives([(ARCHIVE.to_owned(), path)].into()))
+    read_zips("mm-imdb", options, &[(ARCHIVE, &members)])
 }
 
 #[test]
