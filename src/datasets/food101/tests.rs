@@ -101,9 +101,9 @@ fn rows_that_cannot_be_read_are_counted() {
     assert_eq!((&dataset.splits, &dataset.found), (&plain.splits, &plain.found));
     assert_eq!(dataset.dropped["row that cannot be read"], 2);
     let error = kaggle("tacos_1.jpg,tacos\n,,,,\n").read("").unwrap_err();
-    let told = format!("{error:#}");
-    assert!(told.contains("texts/train_titles.csv: none of its rows can be read; line 1"), "{told}");
-    assert!(told.contains("expected 3 columns, found 2"), "{told}");
+    let message = format!("{error:#}");
+    assert!(message.contains("texts/train_titles.csv: none of its rows can be read; line 1"), "{message}");
+    assert!(message.contains("expected 3 columns, found 2"), "{message}");
     assert!(errors::hint_of(&error).unwrap().contains("correct the list"));
 }
 

@@ -109,8 +109,8 @@ fn lines_that_cannot_be_read_are_counted() {
     assert_eq!(dataset.dropped, [("row that cannot be read".to_owned(), 4)].into());
     assert_eq!((dataset.found["train"], dataset.found["test"]), (2, 1));
     let error = with(b"\n{\"id\": 1}\n").unwrap_err();
-    let told = format!("{error:#}");
-    assert!(told.contains("data/train.jsonl in hateful_memes.zip: none of its rows can be read"), "{told}");
-    assert!(told.ends_with("line 2: missing field `img`"), "{told}");
+    let message = format!("{error:#}");
+    assert!(message.contains("data/train.jsonl in hateful_memes.zip: none of its rows can be read"), "{message}");
+    assert!(message.ends_with("line 2: missing field `img`"), "{message}");
     assert!(errors::hint_of(&error).unwrap().contains("each line should be `{"));
 }

@@ -21,7 +21,7 @@ fn error(bytes: &[u8]) -> String {
 }
 
 /// Every kind, strides, offsets, shared storages, a parameter, a scalar, an empty tensor, nested names, numbers beside.
-/// `tests/fixtures/encoders/pth_zip/README.md` tells how the files were made.
+/// `tests/fixtures/encoders/pth_zip/README.md` describes how the files were made.
 #[test]
 fn a_good_file_gives_its_tensors() {
     let found = read_bytes(&good()).unwrap();
