@@ -8,8 +8,7 @@ use tch::{Kind as TensorKind, Tensor};
 use super::prepare::archives;
 use super::{Cost, Describe, Job, Outputs};
 use crate::encoders::{self, ImageEncoderOptions, TextEncoderOptions};
-use crate::impairments::PictureItem;
-use crate::pictures::Decoding;
+use crate::pictures::{Decoding, PictureItem};
 use crate::store::Ingredients;
 use crate::tensors;
 

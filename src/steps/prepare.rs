@@ -9,7 +9,7 @@ use super::{Cost, Describe, Job, Outputs, StepResult};
 use crate::datasets::check::{Looking, check_pictures};
 use crate::datasets::{Archives, Dataset, DatasetOptions, Pictures, Reader, Reading, SUBSET_RECIPE};
 use crate::errors::{self, Class};
-use crate::impairments::PictureItem;
+use crate::pictures::PictureItem;
 use crate::store::Ingredients;
 use crate::terms::{Metric, Split, TaskKind};
 
@@ -91,7 +91,9 @@ impl Describe for Prepare {
         } = reader;
         list.text("dataset", *name);
         list.natural("reader's recipe", *recipe);
-        options.ingredients(list);
+        if *options != DatasetOptions::None {
+            list.options("options", options);
+        }
         if *pictures == Pictures::InTheWild {
             // Which pictures are good depends on how they are decoded.
             list.options("decoding", decoding);
