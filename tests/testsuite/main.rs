@@ -7,6 +7,7 @@ mod claims;
 mod data;
 mod fetch;
 mod fetch_open;
+mod house;
 mod http_server;
 mod locks;
 mod methods;
