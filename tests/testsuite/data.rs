@@ -1,5 +1,9 @@
 //! Datasets as a person meets them: looked at, expected to hold something, and trained on.
 
+use std::path::Path;
+
+use seesaw::datasets::READERS;
+use seesaw::manifests::load_all;
 use seesaw_mirror::serve::Server;
 
 use crate::project::{Project, told};
@@ -82,6 +86,18 @@ impl Place {
         let manifest = all.as_array_mut().unwrap().iter_mut().find(|manifest| manifest["name"] == dataset).unwrap();
         manifest["counts"][dataset][what] = n.into();
         std::fs::write(&path, all.to_string()).unwrap();
+    }
+}
+
+/// Every dataset has a committed manifest, with its archives and the counts that its reader should find.
+#[test]
+fn every_dataset_has_a_manifest() {
+    let all = load_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests")).unwrap();
+    assert!(all.is_sorted_by_key(|manifest| &manifest.name));
+    for reader in READERS {
+        let manifest = all.iter().find(|manifest| manifest.name == reader.manifest).unwrap();
+        assert!(manifest.serves(reader.name) && manifest.counts[reader.name].len() >= 3, "{}", reader.name);
+        assert!(reader.archives.iter().all(|name| manifest.archive(name).is_ok()), "{}", reader.name);
     }
 }
 
