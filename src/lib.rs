@@ -34,8 +34,8 @@
 //! | [`archives`] | zips and tars, hostile until proven otherwise | |
 //! | [`store`] | objects by SHA-256, actions by key, locks | |
 //!
-//! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`interrupt`], [`progress`],
-//! [`random`], [`tensors`], and `testing` for tests.
+//! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`files`], [`interrupt`],
+//! [`progress`], [`random`], [`tensors`], and `testing` for tests.
 
 pub mod archives;
 pub mod bundle;
