@@ -18,7 +18,7 @@ use crate::report::templates::Templates;
 use crate::store::Store;
 
 /// Where a project lies, and what of its suites is run and where: options of every subcommand.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Options {
     /// The project's folder: the one that holds `experiments/` and `data-manifests/` [default: the nearest above]
     #[arg(long, global = true, value_name = "DIR")]
@@ -94,6 +94,14 @@ impl Project {
 
     pub fn manifests(&self) -> PathBuf {
         self.root.join("data-manifests")
+    }
+
+    /// The names of all suites.
+    ///
+    /// # Errors
+    /// If `experiments/` cannot be listed.
+    pub fn suites(&self) -> anyhow::Result<Vec<String>> {
+        Suite::names(&self.experiments())
     }
 
     /// The user's folder of templates, if there is one, and before all others; the project's.
