@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::context::{Global, Opened, show};
+use super::context::{Global, show};
 use crate::interrupt::Interrupt;
-use crate::publication::{claims, reports};
+use crate::publication::{Finished, Run, claims, reports};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -20,9 +20,8 @@ pub struct Args {
 /// # Errors
 /// A usage error if the suite has no results yet, or no claims apply to it.
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let opened = Opened::new(global, &args.suite, device, Interrupt::default())?;
-    let nodes = reports::outcomes(&opened.engine, &opened.planned);
-    let judged = claims::judge(&opened.finished(&nodes))?;
+    let run = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+    let judged = claims::judge(&Finished { run: &run, nodes: &reports::outcomes(&run) })?;
     show(args.json, &judged, || judged.text())?;
     Ok(ExitCode::SUCCESS)
 }

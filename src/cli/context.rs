@@ -3,16 +3,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::engine::Engine;
 use crate::engine::display::Style;
-use crate::engine::run::{NodeOutcome, Outcome};
+use crate::engine::run::Outcome;
 use crate::errors::Class;
 use crate::interrupt::Interrupt;
 use crate::planning::overview::Measure;
-use crate::planning::project::{self, Options, Planned, Project};
-use crate::publication::Finished;
+use crate::planning::project::{self, Options};
 use crate::publication::machine::Libtorch;
-use crate::publication::run::Run;
 use crate::steps::{Execute, Status};
 
 /// Options of every subcommand.
@@ -37,30 +34,6 @@ pub enum Answer {
     Done(ExitCode),
     /// The command has to continue in the program with libtorch.
     NeedsTensors,
-}
-
-/// A project, its engine, and the plan of a suite.
-pub struct Opened {
-    pub project: Project,
-    pub engine: Engine,
-    pub planned: Planned,
-}
-
-impl Opened {
-    pub fn new(global: &Global, suite: &str, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Self> {
-        let project = Project::find(&global.options)?;
-        let planned = project.planned(suite, &interrupt)?;
-        let engine = project.engine(device, interrupt)?;
-        Ok(Opened { project, engine, planned })
-    }
-
-    pub fn run(&self) -> Run<'_> {
-        Run { project: &self.project, planned: &self.planned, engine: &self.engine }
-    }
-
-    pub fn finished<'a>(&'a self, nodes: &'a [NodeOutcome]) -> Finished<'a> {
-        Finished { project: &self.project, planned: &self.planned, engine: &self.engine, nodes }
-    }
 }
 
 /// Functions of the program with libtorch. `seesaw` does not link them, and so starts without libtorch.

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::context::{Global, Opened, show};
+use super::context::{Global, show};
 use crate::engine::explain::Explanation;
 use crate::engine::graph::Graph;
 use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::planning::project::Planned;
+use crate::publication::Run;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,8 +24,8 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let Opened { engine, planned: Planned { suite, graph, .. }, .. } =
-        Opened::new(global, &args.suite, device, Interrupt::default())?;
+    let Run { engine, planned: Planned { suite, graph, .. }, .. } =
+        Run::open(&global.options, &args.suite, device, Interrupt::default())?;
     let wanted = args.step.join(" ");
     let by_key = || {
         let short = wanted.len() >= 6 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, Opened, Program, exit_code, print, stop_on_signals};
+use super::context::{Answer, Global, Program, exit_code, print, stop_on_signals};
 use crate::engine::graph::Publication;
 use crate::errors;
+use crate::publication::Run;
 use crate::publication::single::{Format, Single, Whose};
 
 #[derive(Debug, clap::Args)]
@@ -59,9 +60,8 @@ fn run(
     device: tch::Device,
     program: Program,
 ) -> anyhow::Result<Answer> {
-    let opened = Opened::new(global, suite, device, stop_on_signals()?)?;
-    let run = opened.run();
-    let single = Single::find(run, &name)?;
+    let run = Run::open(&global.options, suite, device, stop_on_signals()?)?;
+    let single = Single::find(&run, &name)?;
     if let Some((format, Whose::Paper)) = as_table {
         print(&single.paper(format)?)?;
         return Ok(Answer::Done(ExitCode::SUCCESS));

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, Opened, Program, show};
+use super::context::{Answer, Global, Program, show};
 use crate::engine::display::seconds;
 use crate::interrupt::Interrupt;
 use crate::planning::estimate::{Calibration, Estimate};
 use crate::planning::overview::{Overview, PlannedStep, StepState};
+use crate::publication::Run;
 use crate::steps::Kind;
 
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,7 @@ pub struct Args {
 /// # Errors
 /// If the suite cannot be planned, or the measurement cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
-    let Opened { engine, planned, .. } = Opened::new(global, &args.suite, device, Interrupt::default())?;
+    let Run { engine, planned, .. } = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
     let mut plan = Overview::of(&planned, &engine);
     let measure = program.tensors.map(|tensors| tensors.calibrate);
     let wants_estimate = !args.no_estimate && plan.has_work();

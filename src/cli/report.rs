@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::context::{Global, Opened, show};
+use super::context::{Global, show};
 use crate::interrupt::Interrupt;
 use crate::publication::reports::{self, Made};
+use crate::publication::{Finished, Run};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -20,9 +21,8 @@ pub struct Args {
 /// # Errors
 /// If the suite has no results yet, or a file cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let opened = Opened::new(global, &args.suite, device, Interrupt::default())?;
-    let nodes = reports::outcomes(&opened.engine, &opened.planned);
-    let made = reports::make_anew(&opened.finished(&nodes))?;
+    let run = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+    let made = reports::make_anew(&Finished { run: &run, nodes: &reports::outcomes(&run) })?;
     show(args.json, &made, || text(&made))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::context::{Answer, Global, Opened, Program, exit_code, print, print_json, stop_on_signals};
+use super::context::{Answer, Global, Program, exit_code, print, print_json, stop_on_signals};
 use crate::engine::display::seconds;
 use crate::engine::graph::{Graph, NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Outcome};
 use crate::errors;
 use crate::planning::project::Planned;
+use crate::publication::Run;
 use crate::steps::{Kind, Status};
 
 #[derive(Debug, clap::Args)]
@@ -45,8 +46,7 @@ struct Summary {
 /// If the suite cannot be planned, or a file cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
     let began = Instant::now();
-    let opened = Opened::new(global, &args.suite, device, stop_on_signals()?)?;
-    let (run, planned) = (opened.run(), &opened.planned);
+    let run = Run::open(&global.options, &args.suite, device, stop_on_signals()?)?;
     let (outcome, written) = match run.if_finished() {
         Some(outcome) => (outcome, Vec::new()),
         None => {
@@ -57,11 +57,11 @@ pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) 
             run.all(tensors.execute, global.style())?
         }
     };
-    let summary = Summary::new(planned, &outcome, began, written);
+    let summary = Summary::new(&run.planned, &outcome, began, written);
     if args.json {
         print_json(&summary)?;
     } else if !global.quiet {
-        print(&text(&summary, &planned.graph, &outcome))?;
+        print(&text(&summary, &run.planned.graph, &outcome))?;
     }
     if summary.interrupted {
         return Err(errors::interrupted());
@@ -92,7 +92,8 @@ impl Summary {
 
 fn text(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
     let mut text = String::new();
-    let kept = outcome.nodes.iter().filter(|node| matches!(node, NodeOutcome::Done(..))).count() - summary.computed;
+    // A step whose damaged result was repaired may have been computed twice.
+    let kept = outcome.nodes.iter().filter_map(NodeOutcome::action).count().saturating_sub(summary.computed);
     let incomplete = !summary.failed.is_empty() || !summary.unavailable.is_empty();
     if summary.computed == 0 && !incomplete && !summary.interrupted {
         text += &format!("nothing to do: all {} steps of {} are done", summary.steps, summary.suite);

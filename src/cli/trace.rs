@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::context::{Global, Opened, show};
+use super::context::{Global, show};
 use crate::interrupt::Interrupt;
+use crate::publication::Run;
 use crate::publication::trace::{self, Cell, Column, Summary, Trace};
 
 #[derive(Debug, clap::Args)]
@@ -29,9 +30,9 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let Opened { engine, planned, .. } = Opened::new(global, &args.suite, device, Interrupt::default())?;
-    let cell = Cell::find(&planned.suite, &args.cell)?;
-    let Trace { summary, safetensors, csv } = trace::look(&planned, &engine, &cell)?;
+    let run = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+    let cell = Cell::find(&run.planned.suite, &args.cell)?;
+    let Trace { summary, safetensors, csv } = trace::look(&run, &cell)?;
     for (file, bytes) in [(&args.safetensors, safetensors.as_slice()), (&args.csv, csv.as_bytes())] {
         if let Some(file) = file {
             std::fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))?;

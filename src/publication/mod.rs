@@ -28,17 +28,36 @@ pub mod trace;
 use crate::engine::Engine;
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
-use crate::planning::project::{Planned, Project};
+use crate::interrupt::Interrupt;
+use crate::planning::project::{Options, Planned, Project};
 use crate::store::Action;
 
 /// File name and content.
 pub type Files = Vec<(String, Vec<u8>)>;
 
+/// A run of a suite: its project, its plan, and the engine to run it with.
+pub struct Run {
+    pub project: Project,
+    pub planned: Planned,
+    pub engine: Engine,
+}
+
+impl Run {
+    /// Plans a suite of the project that the options name, and opens the store.
+    ///
+    /// # Errors
+    /// If there is no project, the suite cannot be planned, or the store cannot be opened.
+    pub fn open(options: &Options, suite: &str, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Self> {
+        let project = Project::find(options)?;
+        let planned = project.planned(suite, &interrupt)?;
+        let engine = project.engine(device, interrupt)?;
+        Ok(Run { project, planned, engine })
+    }
+}
+
 /// A run that has ended, or what earlier runs left in the store.
 pub struct Finished<'a> {
-    pub project: &'a Project,
-    pub planned: &'a Planned,
-    pub engine: &'a Engine,
+    pub run: &'a Run,
     /// The outcome of each step of the plan.
     pub nodes: &'a [NodeOutcome],
 }
@@ -51,6 +70,6 @@ impl Finished<'_> {
 
     /// The steps of the plan.
     fn steps(&self) -> impl Iterator<Item = (NodeId, &Node)> {
-        self.planned.graph.ids().map(|id| (id, self.planned.graph.node(id)))
+        self.run.planned.graph.ids().map(|id| (id, self.run.planned.graph.node(id)))
     }
 }

@@ -24,13 +24,13 @@ use crate::store::{Action, Value};
 /// # Errors
 /// If the output is missing, damaged or malformed.
 pub fn read_json<T: DeserializeOwned>(finished: &Finished, action: &Action, output: &str) -> anyhow::Result<T> {
-    let bytes = finished.engine.store.read_output(action, output)?;
+    let bytes = finished.run.engine.store.read_output(action, output)?;
     serde_json::from_slice(&bytes).with_context(|| format!("the output `{output}` of `{}`", action.label))
 }
 
 /// The record of a step: the one that is planned now, else the latest with its label.
 fn recorded(finished: &Finished, node: NodeId) -> Option<Action> {
-    let latest = || finished.engine.store.latest(&finished.planned.graph.node(node).step.label());
+    let latest = || finished.run.engine.store.latest(&finished.run.planned.graph.node(node).step.label());
     finished.action(node).cloned().or_else(latest)
 }
 
@@ -38,10 +38,10 @@ fn recorded(finished: &Finished, node: NodeId) -> Option<Action> {
 fn collected(finished: &Finished, source: &Source) -> anyhow::Result<Option<(Results, Digest)>> {
     let Some(action) = recorded(finished, source.node) else { return Ok(None) };
     let Some(output) = action.outputs.get(&source.output) else { return Ok(None) };
-    let bytes = finished.engine.store.read_output(&action, &source.output)?;
+    let bytes = finished.run.engine.store.read_output(&action, &source.output)?;
     // Steps of other suites have the same label, and may have another layout.
     let Ok(results) = serde_json::from_slice::<Results>(&bytes) else { return Ok(None) };
-    let suite = &finished.planned.suite;
+    let suite = &finished.run.planned.suite;
     let is_ours = results.schema == SCHEMA && results.suite.suite == suite.name && results.suite.kind == suite.kind;
     Ok(is_ours.then_some((results, output.sha256)))
 }
@@ -51,7 +51,7 @@ fn collected(finished: &Finished, source: &Source) -> anyhow::Result<Option<(Res
 /// # Errors
 /// A usage error if there are none.
 pub fn results(finished: &Finished) -> anyhow::Result<Results> {
-    let planned = finished.planned;
+    let planned = &finished.run.planned;
     let published = planned.graph.publications.iter().find(|publication| publication.file == "results.json");
     let source = &published.context("the suite publishes no results")?.source;
     let (results, _) = collected(finished, source)?.ok_or_else(|| {
@@ -68,9 +68,9 @@ pub fn results(finished: &Finished) -> anyhow::Result<Results> {
 /// If one of them cannot be read.
 pub fn targets(finished: &Finished) -> anyhow::Result<(Vec<TableEntry>, Vec<FigureEntry>)> {
     // The paper's numbers do not belong beside those of another benchmark.
-    let reference = match finished.planned.suite.kind {
+    let reference = match finished.run.planned.suite.kind {
         SuiteKind::Smoke => None,
-        SuiteKind::Paper | SuiteKind::Trial => Some(Reference::load(&finished.project.experiments())?),
+        SuiteKind::Paper | SuiteKind::Trial => Some(Reference::load(&finished.run.project.experiments())?),
     };
     let (mut tables, mut figures) = (Vec::new(), Vec::new());
     for (id, node) in finished.steps() {
@@ -79,7 +79,7 @@ pub fn targets(finished: &Finished) -> anyhow::Result<(Vec<TableEntry>, Vec<Figu
         let source = node.inputs.get("results").with_context(|| format!("{} has no results", target.name))?;
         let Some((results, digest)) = collected(finished, source)? else { continue };
         let Some(action) = recorded(finished, id).filter(|action| is_of(action, digest)) else { continue };
-        let publications = finished.planned.graph.publications.iter();
+        let publications = finished.run.planned.graph.publications.iter();
         let files = publications.filter(|publication| publication.source.node == id).map(|p| p.file.clone()).collect();
         let (name, meaning) = (target.name.to_owned(), target.meaning.to_owned());
         match target.kind {
@@ -91,7 +91,7 @@ pub fn targets(finished: &Finished) -> anyhow::Result<(Vec<TableEntry>, Vec<Figu
                 tables.push(TableEntry { name, meaning, table, files });
             }
             TargetKind::Figure(_) => {
-                let svg = String::from_utf8(finished.engine.store.read_output(&action, "svg")?);
+                let svg = String::from_utf8(finished.run.engine.store.read_output(&action, "svg")?);
                 let svg = svg.with_context(|| format!("the SVG of {} should be UTF-8", target.name))?;
                 figures.push(FigureEntry { name, meaning, svg, files });
             }

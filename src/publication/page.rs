@@ -27,7 +27,7 @@ pub const TEMPLATES: [&str; 4] = {
 /// If results cannot be read, or a template is malformed.
 pub fn files(finished: &Finished) -> anyhow::Result<Files> {
     let report = gather(finished)?;
-    let templates = finished.project.templates();
+    let templates = finished.run.project.templates();
     Ok(vec![
         ("report.html".to_owned(), html::page(&report, &templates)?.into_bytes()),
         ("report.tex".to_owned(), latex::document(&report, &templates)?.into_bytes()),
@@ -58,7 +58,7 @@ fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<Datase
         _ => None,
     });
     let entry = |(id, step): (NodeId, &Prepare)| {
-        let used = finished.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
+        let used = finished.run.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
         let title_of =
             |name: &String| results.suite.datasets.iter().find(|known| known.name == *name).map(|d| &d.title);
         let mut titles: Vec<&str> = Vec::new();
@@ -129,8 +129,8 @@ fn options_of(action: &Action) -> Vec<Fact> {
 }
 
 fn environment(finished: &Finished) -> Vec<Fact> {
-    let Build { version, rustc, commit } = Build::look(Some(&finished.project.root));
-    let machine = &finished.engine.environment;
+    let Build { version, rustc, commit } = Build::look(Some(&finished.run.project.root));
+    let machine = &finished.run.engine.environment;
     vec![
         Fact::new("Seesaw", version),
         Fact::new("Commit of the project's folder", commit.unwrap_or_else(|| "unknown".to_owned())),
@@ -138,7 +138,7 @@ fn environment(finished: &Finished) -> Vec<Fact> {
         Fact::new("libtorch", machine.libtorch.clone()),
         Fact::new("Device", machine.device.clone()),
         Fact::new("Architecture", format!("{}, {}", machine.architecture, std::env::consts::OS)),
-        Fact::new("Threads", finished.engine.threads.to_string()),
+        Fact::new("Threads", finished.run.engine.threads.to_string()),
     ]
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use super::machine::{answer, features};
 use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
-use super::{Files, Finished, claims, ro_crate, source_digest};
+use super::{Files, Finished, Run, claims, ro_crate, source_digest};
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::engine::graph::Graph;
@@ -26,7 +26,7 @@ const COMPANIONS: [&str; 4] = ["claims.json", "claims.md", "report.html", "repor
 /// # Errors
 /// If a file of the project cannot be read.
 pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    let Finished { project, planned, engine, nodes } = finished;
+    let Finished { run: Run { project, planned, engine }, nodes } = finished;
     let Planned { suite, manifests, graph, .. } = planned;
     let used: Vec<&Manifest> = used(manifests, graph).collect();
     let provenance = Provenance {
@@ -112,7 +112,7 @@ fn machine(engine: &Engine) -> Machine {
 /// The project's files that provenance depends on, with their digests; `None`: the file cannot be read. Parts of them
 /// (comments in a suite, titles and licences in manifests) are in no step's key.
 pub fn project_digests(finished: &Finished) -> Vec<(String, Option<Digest>)> {
-    let Finished { project, planned, .. } = finished;
+    let Run { project, planned, .. } = finished.run;
     let used: Vec<&Manifest> = used(&planned.manifests, &planned.graph).collect();
     let digest = |file: String| {
         let found = Digest::of_file(&project.root.join(&file)).ok().map(|(digest, _)| digest);

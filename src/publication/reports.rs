@@ -12,9 +12,8 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::publish::{self, Copy};
-use super::{Files, Finished, claims, page, provenance};
+use super::{Files, Finished, Run, claims, page, provenance};
 use crate::digest::Digest;
-use crate::engine::Engine;
 use crate::engine::graph::NodeId;
 use crate::engine::run::NodeOutcome;
 use crate::engine::survey::State;
@@ -58,7 +57,7 @@ pub fn write(finished: &Finished) -> anyhow::Result<Vec<PathBuf>> {
 fn write_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>> {
     let Some(action) = recorded(finished) else { return make_by(finished, makers) };
     let mut written = Vec::new();
-    match publish::update(&finished.engine.store, &finished.planned.out, copies(&action), &mut written) {
+    match publish::update(&finished.run.engine.store, &finished.run.planned.out, copies(&action), &mut written) {
         Ok(()) => Ok(written),
         Err(error) if DamagedOutput::of(&error).is_some() => make_by(finished, makers),
         Err(error) => Err(error),
@@ -67,7 +66,7 @@ fn write_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf
 
 /// Whether [`write`] would write nothing.
 pub fn are_current(finished: &Finished) -> bool {
-    recorded(finished).is_some_and(|action| publish::stale(&finished.planned.out, copies(&action)).is_empty())
+    recorded(finished).is_some_and(|action| publish::stale(&finished.run.planned.out, copies(&action)).is_empty())
 }
 
 /// Makes and writes all reports, whether or not they are out of date.
@@ -76,11 +75,11 @@ pub fn are_current(finished: &Finished) -> bool {
 /// If one cannot be made or written.
 pub fn make_anew(finished: &Finished) -> anyhow::Result<Made> {
     let written = make_by(finished, &MAKERS)?;
-    Ok(Made { suite: finished.planned.suite.name.clone(), written, missing: page::failures(finished) })
+    Ok(Made { suite: finished.run.planned.suite.name.clone(), written, missing: page::failures(finished) })
 }
 
 fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>> {
-    let Finished { planned: Planned { out, .. }, engine, .. } = finished;
+    let Run { planned: Planned { out, .. }, engine, .. } = finished.run;
     let (store, began) = (&engine.store, Instant::now());
     let (mut outputs, mut paths) = (BTreeMap::new(), Vec::new());
     for make in makers {
@@ -93,7 +92,7 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
     }
     outputs.insert(ABSENT.to_owned(), store.put_bytes(&serde_json::to_vec(&first_causes(finished))?)?);
     store.record(&Action {
-        label: label(finished.planned),
+        label: label(&finished.run.planned),
         ingredients: ingredients(finished),
         outputs,
         seconds: began.elapsed().as_secs_f64(),
@@ -104,7 +103,7 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
 
 /// The outcome of each step, as far as it is known without running any: done, absent as in the last run, unavailable,
 /// blocked by another absent step, or not run yet.
-pub fn outcomes(engine: &Engine, planned: &Planned) -> Vec<NodeOutcome> {
+pub fn outcomes(Run { planned, engine, .. }: &Run) -> Vec<NodeOutcome> {
     let graph = &planned.graph;
     let unavailable: BTreeMap<String, String> = engine.unavailable(graph).into_iter().collect();
     let mut outcomes: Vec<NodeOutcome> = Vec::with_capacity(graph.len());
@@ -143,7 +142,7 @@ fn absent(store: &Store, planned: &Planned) -> BTreeMap<String, Absence> {
 
 /// The record of the reports of this run, if the store still has their content.
 fn recorded(finished: &Finished) -> Option<Action> {
-    let store = &finished.engine.store;
+    let store = &finished.run.engine.store;
     let action = store.action(ingredients(finished).key())?;
     action.outputs.values().all(|output| store.looks_whole(output)).then_some(action)
 }
@@ -159,7 +158,7 @@ fn label(planned: &Planned) -> String {
 }
 
 fn first_causes<'a>(finished: &'a Finished) -> BTreeMap<String, &'a Absence> {
-    let graph = &finished.planned.graph;
+    let graph = &finished.run.planned.graph;
     let cause = |id: NodeId| match finished.nodes.get(id.0)? {
         NodeOutcome::Absent(absence) if absence.status != Status::NotRun => {
             Some((graph.node(id).step.label(), absence))
@@ -172,7 +171,7 @@ fn first_causes<'a>(finished: &'a Finished) -> BTreeMap<String, &'a Absence> {
 /// Everything that the reports are made from: the outcome and time of each step, the program, and the project's files.
 fn ingredients(finished: &Finished) -> Ingredients {
     let mut list = Ingredients::default();
-    list.text("reports of", label(finished.planned));
+    list.text("reports of", label(&finished.run.planned));
     list.natural("recipe", RECIPE);
     list.text("program", env!("CARGO_PKG_VERSION"));
     let step = |node: &NodeOutcome| match node {
@@ -185,7 +184,7 @@ fn ingredients(finished: &Finished) -> Ingredients {
         NodeOutcome::NotWanted => Value::Text("not wanted".to_owned()),
     };
     list.list("steps", finished.nodes.iter().map(step).collect());
-    let templates = finished.project.templates();
+    let templates = finished.run.project.templates();
     let template = |name: &str| templates.read(name).ok().map(|text| Digest::of(text.as_bytes()));
     let templates = page::TEMPLATES.map(|name| (format!("templates/{name}"), template(name)));
     for (file, digest) in provenance::project_digests(finished).into_iter().chain(templates) {
@@ -207,9 +206,7 @@ mod tests {
     /// The smoke suite of this repository, planned but not run, with a store and an `out/` folder of its own.
     struct Fixture {
         folder: tempfile::TempDir,
-        project: Project,
-        planned: Planned,
-        engine: Engine,
+        run: Run,
         nodes: Vec<NodeOutcome>,
     }
 
@@ -221,11 +218,11 @@ mod tests {
             planned.out = folder.path().join("out");
             let engine = engine::tests::engine(&folder.path().join("store"));
             let nodes = vec![NodeOutcome::NotWanted; planned.graph.len()];
-            Fixture { folder, project, planned, engine, nodes }
+            Fixture { folder, run: Run { project, planned, engine }, nodes }
         }
 
         fn finished(&self) -> Finished<'_> {
-            Finished { project: &self.project, planned: &self.planned, engine: &self.engine, nodes: &self.nodes }
+            Finished { run: &self.run, nodes: &self.nodes }
         }
 
         fn file(&self) -> PathBuf {
@@ -260,7 +257,7 @@ mod tests {
         // Only where the object is gone or damaged too, the report is made again.
         for content in [None, Some("1 done")] {
             std::fs::remove_file(&file).unwrap();
-            let object = fixture.engine.store.object_path(Digest::of(b"0 done"));
+            let object = fixture.run.engine.store.object_path(Digest::of(b"0 done"));
             std::fs::remove_file(&object).unwrap();
             content.map(|content| std::fs::write(&object, content).unwrap());
             assert!(write_by(&finished, &[fail]).is_err(), "{content:?}");
@@ -295,16 +292,16 @@ mod tests {
     #[test]
     fn absent_steps_are_remembered() {
         let mut fixture = Fixture::new();
-        let step = &fixture.planned.graph.node(NodeId(0)).step;
+        let step = &fixture.run.planned.graph.node(NodeId(0)).step;
         let absence = Absence::of(step, Status::Unavailable, "accept the licence first", None);
         let label = step.label();
         fixture.nodes[0] = NodeOutcome::Absent(absence.clone());
         fixture.nodes[1] = NodeOutcome::Absent(absence.of_dependent());
         write_by(&fixture.finished(), &[]).unwrap();
-        assert_eq!(super::absent(&fixture.engine.store, &fixture.planned), [(label, absence.clone())].into());
-        let outcomes = outcomes(&fixture.engine, &fixture.planned);
+        assert_eq!(super::absent(&fixture.run.engine.store, &fixture.run.planned), [(label, absence.clone())].into());
+        let outcomes = outcomes(&fixture.run);
         assert!(matches!(&outcomes[0], NodeOutcome::Absent(found) if *found == absence));
-        let user = fixture.planned.graph.users(NodeId(0)).next().unwrap();
+        let user = fixture.run.planned.graph.users(NodeId(0)).next().unwrap();
         assert!(matches!(&outcomes[user.0], NodeOutcome::Absent(found) if *found == absence.of_dependent()));
     }
 }

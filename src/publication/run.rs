@@ -5,34 +5,25 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::publish::{self, Copy};
-use super::{Finished, claims, reports};
-use crate::engine::Engine;
+use super::{Finished, Run, claims, reports};
 use crate::engine::display::{Display, Style};
 use crate::engine::graph::{NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Outcome};
 use crate::engine::survey::State;
 use crate::errors::{self, Class};
 use crate::planning::lock;
-use crate::planning::project::{Planned, Project};
+use crate::planning::project::Planned;
 use crate::steps::{Execute, Kind, Status};
 use crate::store::DamagedOutput;
-
-/// A planned suite, and what it runs with.
-#[derive(Clone, Copy)]
-pub struct Run<'a> {
-    pub project: &'a Project,
-    pub planned: &'a Planned,
-    pub engine: &'a Engine,
-}
 
 /// Selects the publications that a command asks for.
 pub type Chosen<'a> = &'a dyn Fn(&Publication) -> bool;
 
-impl<'a> Run<'a> {
+impl Run {
     /// The outcome if there is nothing to do: every step that the chosen publications need is done, and their files are up
     /// to date.
     pub fn if_done(&self, chosen: Chosen<'_>) -> Option<Outcome> {
-        let Planned { manifests, graph, out, .. } = self.planned;
+        let Planned { manifests, graph, out, .. } = &self.planned;
         if lock::is_open(manifests, graph) {
             return None;
         }
@@ -67,9 +58,9 @@ impl<'a> Run<'a> {
     /// # Errors
     /// If a file cannot be written. Failed steps are part of the outcome.
     pub fn all(&self, execute: Execute, style: Style) -> anyhow::Result<(Outcome, Vec<PathBuf>)> {
-        if claims::exist(self.project) {
+        if claims::exist(&self.project) {
             // Better to refuse a malformed file now than after days.
-            claims::load(self.project)?;
+            claims::load(&self.project)?;
         }
         self.until_published(&|_| true, execute, style, |outcome| reports::write(&self.finished(outcome)))
     }
@@ -90,7 +81,7 @@ impl<'a> Run<'a> {
         style: Style,
         report: impl Fn(&Outcome) -> anyhow::Result<Vec<PathBuf>>,
     ) -> anyhow::Result<(Outcome, Vec<PathBuf>)> {
-        let Planned { manifests, graph, out, .. } = self.planned;
+        let Planned { manifests, graph, out, .. } = &self.planned;
         let wanted = self.wanted(chosen);
         let needed = graph.needed_for(&wanted);
         let is_settled = |state: &State| matches!(state, State::Done(..) | State::Refused(..) | State::Blocked(_));
@@ -103,7 +94,7 @@ impl<'a> Run<'a> {
             let display = Display::new(to_do, if to_do == 0 { Style::Quiet } else { style });
             let mut outcome = self.engine.run(graph, &wanted, &lost, &display, execute);
             display.finish();
-            self.project.record_locks(self.engine, graph, manifests, &outcome)?;
+            self.project.record_locks(&self.engine, graph, manifests, &outcome)?;
             computed += outcome.computed;
             outcome.computed = computed;
             if outcome.interrupted {
@@ -131,7 +122,7 @@ impl<'a> Run<'a> {
     /// If an archive is unavailable or its fetch failed. Fetched archives are kept.
     pub fn fetch_all(&self, execute: Execute, style: Style) -> anyhow::Result<()> {
         const HINT: &str = "run without --strict to compute the rest; unavailable numbers are shown as —";
-        let Planned { suite, graph, .. } = self.planned;
+        let Planned { suite, graph, .. } = &self.planned;
         let unavailable = self.engine.unavailable(graph);
         if !unavailable.is_empty() {
             let lines: Vec<String> = unavailable.iter().map(|(archive, what)| format!("{archive}: {what}")).collect();
@@ -163,11 +154,11 @@ impl<'a> Run<'a> {
     }
 
     /// This run with the outcome of its steps.
-    pub fn finished<'b>(&'b self, outcome: &'b Outcome) -> Finished<'b> {
-        Finished { project: self.project, planned: self.planned, engine: self.engine, nodes: &outcome.nodes }
+    pub fn finished<'a>(&'a self, outcome: &'a Outcome) -> Finished<'a> {
+        Finished { run: self, nodes: &outcome.nodes }
     }
 
-    fn chosen(&self, chosen: Chosen<'_>) -> impl Iterator<Item = &'a Publication> {
+    fn chosen(&self, chosen: Chosen<'_>) -> impl Iterator<Item = &Publication> {
         self.planned.graph.publications.iter().filter(move |publication| chosen(publication))
     }
 
@@ -177,12 +168,8 @@ impl<'a> Run<'a> {
     }
 
     /// The chosen publications whose steps are done.
-    fn copies<'b>(&self, outcome: &'b Outcome, chosen: Chosen<'_>) -> Vec<Copy<'b>>
-    where
-        'a: 'b,
-    {
-        self.chosen(chosen)
-            .filter_map(|publication| Copy::of(publication, outcome.action(publication.source.node)))
-            .collect()
+    fn copies<'a>(&'a self, outcome: &'a Outcome, chosen: Chosen<'_>) -> Vec<Copy<'a>> {
+        let copy = |publication: &'a Publication| Copy::of(publication, outcome.action(publication.source.node));
+        self.chosen(chosen).filter_map(copy).collect()
     }
 }

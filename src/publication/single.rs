@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::run::Run;
+use super::Run;
 use crate::engine::graph::{Publication, Source};
 use crate::engine::run::Outcome;
 use crate::errors;
@@ -37,14 +37,14 @@ pub enum Whose {
 
 /// A table or figure that a suite has.
 pub struct Single<'a> {
-    run: Run<'a>,
+    run: &'a Run,
     target: &'static Target,
 }
 
 impl<'a> Single<'a> {
     /// # Errors
     /// A usage error if there is no such table or figure, or the suite does not have it.
-    pub fn find(run: Run<'a>, name: &str) -> anyhow::Result<Self> {
+    pub fn find(run: &'a Run, name: &str) -> anyhow::Result<Self> {
         let target = target::find(name)?;
         let suite = &run.planned.suite;
         let outputs: Vec<&str> = suite.outputs.iter().map(|output| output.target.name).collect();
@@ -104,7 +104,7 @@ impl<'a> Single<'a> {
     }
 
     fn beside(&self, results: &results::Results, format: Format, of: table::Of) -> anyhow::Result<String> {
-        let project = self.run.project;
+        let project = &self.run.project;
         let reference = Reference::load(&project.experiments())?;
         render::beside(self.target, results, &project.templates(), &reference, (of, ending(format)))
     }

@@ -1,7 +1,7 @@
-//! Times as people and other programs write them.
+//! Formats of time.
 
-/// Seconds since 1970 (UTC) in the form of RFC 3339: `2025-04-29T08:15:00Z`. The calendar is that of H. Hinnant,
-/// "chrono-compatible low-level date algorithms": years that begin in March, eras of 400 years.
+/// Formats seconds since 1970 (UTC) as in RFC 3339: `2025-04-29T08:15:00Z`. The algorithm is `civil_from_days` of H.
+/// Hinnant, "chrono-compatible low-level date algorithms": years begin in March, eras have 400 years.
 pub fn rfc3339(seconds: u64) -> String {
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     // Days since 0000-03-01.
@@ -23,7 +23,7 @@ mod tests {
 
     /// `date -u -d @SECONDS +%FT%TZ`
     #[test]
-    fn times_are_those_of_the_calendar() {
+    fn times_follow_the_calendar() {
         for (seconds, expected) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399, "2000-02-28T23:59:59Z"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::engine::Engine;
+use super::Run;
 use crate::engine::survey::State;
 use crate::errors;
 use crate::evaluation::statistics;
@@ -90,7 +90,7 @@ impl Cell {
 ///
 /// # Errors
 /// If the cell has not been trained yet, its trace cannot be read, or a figure cannot be written.
-pub fn look(planned: &Planned, engine: &Engine, cell: &Cell) -> anyhow::Result<Trace> {
+pub fn look(Run { planned, engine, .. }: &Run, cell: &Cell) -> anyhow::Result<Trace> {
     let (Planned { suite, graph, out, .. }, Cell { dataset, method, seed }) = (planned, cell);
     let name = format!("{dataset} {method} seed {seed}");
     let steps = ["choose", "train"].map(|kind| graph.find(&format!("{kind} {name}")));

@@ -138,7 +138,7 @@ fn expectations_end_runs_and_prepare_nothing_anew() {
 
     let plan = place.project.succeed(&["plan", "tiny", "--summary", "--mirror", &url]);
     assert!(plan.contains(&format!("refused    prepare cub-200-2011: {words}")), "{plan}");
-    assert!(plan.contains(" refused or held up\n"), "{plan}");
+    assert!(plan.contains(" refused or blocked\n"), "{plan}");
     let steps: serde_json::Value =
         serde_json::from_str(&place.project.succeed(&["plan", "tiny", "--json", "--mirror", &url])).unwrap();
     let states = |state: &str| {
@@ -146,7 +146,7 @@ fn expectations_end_runs_and_prepare_nothing_anew() {
         steps.map(|step| step["step"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(states("refused"), ["prepare cub-200-2011"]);
-    assert!(!states("held up").is_empty() && states("held up").iter().all(|step| step.contains("cub-200-2011")));
+    assert!(!states("blocked").is_empty() && states("blocked").iter().all(|step| step.contains("cub-200-2011")));
     let status = place.project.succeed(&["status", "tiny", "--mirror", &url]);
     assert!(status.contains(&format!("refused: prepare cub-200-2011: {words}")), "{status}");
 
