@@ -14,7 +14,7 @@
 //!
 //! | room | what lives there | uses |
 //! |---|---|---|
-//! | [`cli`] | one file per subcommand: arguments → one call → what is printed | [`bundle`], [`publication`], [`planning`], [`engine`], [`steps`], [`methods`], [`datasets`], [`manifests`] |
+//! | [`cli`] | one file per subcommand: arguments → one call → what is printed | [`bundle`], [`publication`], [`planning`], [`engine`], [`steps`], [`methods`] |
 //! | [`bundle`] | export and verify: a run in one file, for other machines | [`publication`], [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`datasets`], [`manifests`], [`archives`], [`store`] |
 //! | [`publication`] | what a run leaves in `out/SUITE/`: tables and figures, claims, report, provenance; what commands show of a suite | [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`methods`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
 //! | [`planning`] | suite → graph of steps; what is unavailable; estimates and the calibration behind them | [`engine`], [`steps`], [`experiments`], [`report`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
@@ -47,11 +47,11 @@ pub mod engine;
 pub mod errors;
 pub mod evaluation;
 pub mod experiments;
+pub mod files;
 pub mod impairments;
 pub mod interrupt;
 pub mod manifests;
 pub mod methods;
-pub mod mirror;
 pub mod model;
 pub mod pictures;
 pub mod planning;

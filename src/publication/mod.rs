@@ -22,7 +22,6 @@ pub mod run;
 pub mod single;
 pub mod source_digest;
 pub mod status;
-mod time;
 pub mod trace;
 
 use crate::engine::Engine;

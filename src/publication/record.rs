@@ -20,9 +20,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::time::rfc3339;
 use crate::digest::Digest;
 use crate::engine::graph::{Graph, NodeId, Publication, Source};
 use crate::engine::key::Environment;
@@ -257,6 +257,11 @@ fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome])
         step.computed_on = Environment::of(&done.ingredients);
     }
     step
+}
+
+/// Formats seconds since 1970 (UTC) as in RFC 3339: `2025-04-29T08:15:00Z`.
+fn rfc3339(seconds: u64) -> String {
+    Timestamp::from_second(seconds as i64).unwrap_or(Timestamp::MAX).to_string()
 }
 
 /// The published files of a plan whose steps are done.

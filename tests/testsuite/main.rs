@@ -5,6 +5,7 @@ mod browser;
 mod bundle;
 mod claims;
 mod data;
+mod documents;
 mod fetch;
 mod fetch_open;
 mod house;
