@@ -32,7 +32,7 @@ use crate::publication::machine::Libtorch;
 #[derive(Debug, Parser)]
 #[command(name = "seesaw", version, max_term_width = 100)]
 pub struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Global options")]
     pub global: Global,
     #[command(subcommand)]
     command: Command,
