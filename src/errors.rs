@@ -56,6 +56,13 @@ pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Er
     Problem { class: Class::Failed, message: message.into(), hint: Some(hint.into()) }.into()
 }
 
+/// A usage error about a name that does not exist, with the nearest known name and all others as the hint.
+pub fn unknown<'a>(message: impl Into<String>, name: &str, known: impl IntoIterator<Item = &'a str>) -> anyhow::Error {
+    let known: Vec<&str> = known.into_iter().collect();
+    let near = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+    usage(message, format!("{}Known: {}", near.unwrap_or_default(), known.join(", ")))
+}
+
 /// Something is not here that only a person can get: what it is and how, and a hint.
 pub fn unavailable(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     of_class(Class::Unavailable, message, hint)

@@ -18,12 +18,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest::Digest;
 use crate::steps::{Absence, Step};
-use crate::store::Ingredients;
+use crate::store::{Ingredients, Value};
 
 /// What of the machine can change a tensor's last bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// `cpu` or `cuda`.
     pub device: String,
@@ -41,6 +43,15 @@ impl Environment {
             architecture: std::env::consts::ARCH.to_owned(),
             libtorch: env!("SEESAW_LIBTORCH_VERSION").to_owned(),
         }
+    }
+
+    /// The environment in a step's key; `None` if the step does not depend on it.
+    pub fn of(ingredients: &Ingredients) -> Option<Self> {
+        let text = |name: &str| match &ingredients.0.iter().find(|ingredient| ingredient.name == name)?.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        Some(Environment { device: text("device")?, architecture: text("architecture")?, libtorch: text("libtorch")? })
     }
 }
 

@@ -59,9 +59,16 @@ impl Outcome {
     }
 
     pub fn action(&self, id: NodeId) -> Option<&Action> {
-        match &self.nodes[id.0] {
+        self.nodes[id.0].action()
+    }
+}
+
+impl NodeOutcome {
+    /// The record of the step, if it is done.
+    pub fn action(&self) -> Option<&Action> {
+        match self {
             NodeOutcome::Done(_, action) => Some(action),
-            _ => None,
+            NodeOutcome::Absent(_) | NodeOutcome::NotWanted => None,
         }
     }
 }

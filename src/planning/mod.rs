@@ -2,13 +2,16 @@
 //!
 //! [`project`] finds the project's folder and plans a suite in it, [`plan`] builds the graph, [`unavailable`] lists what only a
 //! person can get, [`lock`] records what downloads without a checksum were, [`estimate`] says how long the rest will take,
-//! by what [`calibration`] measured of this machine.
+//! by what [`calibration`] measured of this machine, [`overview`] lists the steps and why they would run, [`fetch`] fetches
+//! archives outside of a run.
 
 pub mod calibration;
 pub mod estimate;
+pub mod fetch;
 #[cfg(test)]
 mod keys;
 pub mod lock;
+pub mod overview;
 pub mod plan;
 pub mod project;
 pub mod unavailable;

@@ -17,31 +17,31 @@ use crate::planning::plan;
 use crate::report::templates::Templates;
 use crate::store::Store;
 
-/// Where a project lies, and what of its suites is run and where: options of every subcommand.
-#[derive(Clone, Debug, clap::Args)]
+/// Options of every subcommand: the project, the store, and how suites run.
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Options {
-    /// The project's folder: the one that holds `experiments/` and `data-manifests/` [default: the nearest above]
+    /// The project's folder, which has `experiments/` and `data-manifests/` [default: search upwards from here]
     #[arg(long, global = true, value_name = "DIR")]
     pub project: Option<PathBuf>,
     /// The store's folder [default: `.seesaw` in the project]
     #[arg(long, global = true, value_name = "DIR", env = "SEESAW_STORE")]
     pub store: Option<PathBuf>,
-    /// Where tensors live: auto, cpu, cuda or cuda:N
+    /// The device to compute on: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto")]
     pub device: String,
-    /// How many cores to use; never changes a result [default: all]
+    /// Number of cores to use; does not change results [default: all]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
-    /// Take archives from a server that brings its own manifests; results are labelled a trial
+    /// Fetch archives from this mirror, by its own manifests; results are labelled as a trial
     #[arg(long, global = true, value_name = "URL")]
     pub mirror: Option<String>,
-    /// Use so many samples of each split, drawn once and by class; results are labelled a trial
+    /// Use only N samples of each split, drawn by class; results are labelled as a trial
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub subset: Option<u32>,
-    /// Train with other seeds than the suite's: how many, from 1 on, or a list such as 1,2,7
+    /// Train with other seeds than the suite's: 1 to N, or a list such as 1,2,7
     #[arg(long, global = true, value_name = "N|LIST", value_parser = crate::experiments::seeds)]
     pub seeds: Option<Seeds>,
-    /// A folder of templates that go before the project's, each by its name
+    /// Use the templates in this folder instead of the project's templates of the same names
     #[arg(long, global = true, value_name = "DIR")]
     pub templates: Option<PathBuf>,
 }
@@ -94,6 +94,14 @@ impl Project {
 
     pub fn manifests(&self) -> PathBuf {
         self.root.join("data-manifests")
+    }
+
+    /// The names of all suites.
+    ///
+    /// # Errors
+    /// If `experiments/` cannot be listed.
+    pub fn suites(&self) -> anyhow::Result<Vec<String>> {
+        Suite::names(&self.experiments())
     }
 
     /// The user's folder of templates, if there is one, and before all others; the project's.

@@ -38,10 +38,7 @@ fn a_report_is_made_again() {
     let output = project.run(&["report", "tiny"]);
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        told.contains("the suite `tiny` has no results yet") && told.contains("`seesaw run tiny` makes them"),
-        "{told}"
-    );
+    assert!(told.contains("the suite `tiny` has no results yet") && told.contains("run `seesaw run tiny`"), "{told}");
     project.succeed(&["run", "tiny"]);
     let file = project.root.join("out/tiny/report.html");
     let first = std::fs::read_to_string(&file).unwrap();
@@ -52,6 +49,6 @@ fn a_report_is_made_again() {
     // With other seeds planned, what was collected last is shown, and what is not there is said.
     project.write_suite(&SUITE.replace("seeds = [1, 2]", "seeds = [1, 2, 3]"));
     let told = project.succeed(&["report", "tiny"]);
-    assert!(told.contains("missing: Steps that were not run: not run yet"), "{told}");
+    assert!(told.contains("not made: Steps that did not run: not run yet"), "{told}");
     assert!(std::fs::read_to_string(&file).unwrap().contains("<code>train emoji-subgroup balgrad seed 3</code>"));
 }

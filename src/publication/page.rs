@@ -1,31 +1,46 @@
-//! What a report tells, gathered from the records and files of a run.
+//! `report.html` and `report.tex`: the content is gathered from the records and outputs of a run.
 
 use std::collections::BTreeMap;
 
 use super::machine::Build;
-use super::outcomes::NOT_YET;
-use super::{Finished, outputs};
+use super::{Files, Finished, claims, outputs};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
-use crate::report::claims;
 use crate::report::html::{self, Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
+use crate::report::latex;
 use crate::report::open_questions::open_questions;
-use crate::report::reference::Reference;
 use crate::report::results::Results;
 use crate::steps::prepare::{About, Prepare};
 use crate::steps::{Kind, Origin, Status, Step};
 use crate::store::{Action, Value};
 use crate::terms::{Split, TaskKind};
 
+/// The templates that the report is made of.
+pub const TEMPLATES: [&str; 4] = {
+    let [page, style, script] = html::TEMPLATES;
+    [page, style, script, latex::TEMPLATE]
+};
+
+/// `report.html` and `report.tex`.
+///
 /// # Errors
-/// If the suite was never collected, or what was collected or drawn cannot be read.
-pub fn gather(finished: &Finished) -> anyhow::Result<Report> {
+/// If results cannot be read, or a template is malformed.
+pub fn files(finished: &Finished) -> anyhow::Result<Files> {
+    let report = gather(finished)?;
+    let templates = finished.run.project.templates();
+    Ok(vec![
+        ("report.html".to_owned(), html::page(&report, &templates)?.into_bytes()),
+        ("report.tex".to_owned(), latex::document(&report, &templates)?.into_bytes()),
+    ])
+}
+
+fn gather(finished: &Finished) -> anyhow::Result<Report> {
     let results = outputs::results(finished)?;
     let (tables, figures) = outputs::targets(finished)?;
     Ok(Report {
         tables,
         figures,
-        claims: claims(finished, &results)?,
+        claims: claims::judge_if_any(finished)?.as_ref().map(html::Claims::from),
         datasets: datasets(finished, &results)?,
         methods: methods(finished, &results),
         questions: open_questions()?,
@@ -36,32 +51,14 @@ pub fn gather(finished: &Finished) -> anyhow::Result<Report> {
     })
 }
 
-pub(super) fn nodes<'a>(finished: &'a Finished<'_>) -> impl Iterator<Item = (NodeId, &'a Node)> {
-    finished.planned.graph.ids().map(|id| (id, finished.planned.graph.node(id)))
-}
-
-/// The verdicts on the paper's claims; none for a project that states none, or none about this suite.
-fn claims(finished: &Finished, results: &Results) -> anyhow::Result<Option<html::Claims>> {
-    let experiments = finished.project.experiments();
-    if !super::claims::are_made(finished.project) {
-        return Ok(None);
-    }
-    let stated = super::claims::load(finished.project)?;
-    if stated.mapping(&results.suite.suite, results.suite.kind).is_err() {
-        return Ok(None);
-    }
-    let judged = claims::judge(&stated, results, &Reference::load(&experiments)?)?;
-    Ok(Some(html::Claims::from(&judged)))
-}
-
-/// Each way of reading a dataset, under the titles of the suite's entries that use it.
+/// The prepared datasets, each under the titles of the suite's entries that use it.
 fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<DatasetEntry>> {
-    let prepared = nodes(finished).filter_map(|(id, node)| match &node.step {
+    let prepared = finished.steps().filter_map(|(id, node)| match &node.step {
         Step::Prepare(prepare) => Some((id, prepare)),
         _ => None,
     });
     let entry = |(id, step): (NodeId, &Prepare)| {
-        let used = finished.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
+        let used = finished.run.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
         let title_of =
             |name: &String| results.suite.datasets.iter().find(|known| known.name == *name).map(|d| &d.title);
         let mut titles: Vec<&str> = Vec::new();
@@ -74,7 +71,7 @@ fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<Datase
         let content = match finished.nodes.get(id.0) {
             Some(NodeOutcome::Done(_, action)) => Ok(counts(outputs::read_json(finished, action, "about")?)),
             Some(NodeOutcome::Absent(absence)) => Err(absence.to_string()),
-            _ => Err(NOT_YET.to_owned()),
+            _ => Err("not run yet".to_owned()),
         };
         Ok(DatasetEntry { title: titles.join(", "), content })
     };
@@ -99,11 +96,11 @@ fn counts(about: About) -> Counts {
     }
 }
 
-/// The methods with the options that they were trained with, as the key of a training holds them.
+/// The methods with the options of their trainings, as recorded in the keys.
 fn methods(finished: &Finished, results: &Results) -> Vec<MethodEntry> {
     let mut candidates: BTreeMap<&str, usize> = BTreeMap::new();
     let mut options: BTreeMap<&str, Vec<Fact>> = BTreeMap::new();
-    for (id, node) in nodes(finished) {
+    for (id, node) in finished.steps() {
         let (Step::Train(train), Some(action)) = (&node.step, finished.action(id)) else { continue };
         let number = train.candidate.map_or(0, |candidate| candidate + 1);
         candidates.entry(&train.name).and_modify(|most| *most = number.max(*most)).or_insert(number);
@@ -132,8 +129,8 @@ fn options_of(action: &Action) -> Vec<Fact> {
 }
 
 fn environment(finished: &Finished) -> Vec<Fact> {
-    let Build { version, rustc, commit } = Build::look(Some(&finished.project.root));
-    let machine = &finished.engine.environment;
+    let Build { version, rustc, commit } = Build::look(Some(&finished.run.project.root));
+    let machine = &finished.run.engine.environment;
     vec![
         Fact::new("Seesaw", version),
         Fact::new("Commit of the project's folder", commit.unwrap_or_else(|| "unknown".to_owned())),
@@ -141,7 +138,7 @@ fn environment(finished: &Finished) -> Vec<Fact> {
         Fact::new("libtorch", machine.libtorch.clone()),
         Fact::new("Device", machine.device.clone()),
         Fact::new("Architecture", format!("{}, {}", machine.architecture, std::env::consts::OS)),
-        Fact::new("Threads", finished.engine.threads.to_string()),
+        Fact::new("Threads", finished.run.engine.threads.to_string()),
     ]
 }
 
@@ -156,16 +153,16 @@ fn steps(finished: &Finished) -> Vec<StepTime> {
         }),
         _ => None,
     };
-    let mut steps: Vec<StepTime> = nodes(finished).filter_map(time).collect();
+    let mut steps: Vec<StepTime> = finished.steps().filter_map(time).collect();
     let order = |step: &StepTime| Kind::ALL.iter().position(|kind| kind.name() == step.kind);
     steps.sort_by_key(order);
     steps
 }
 
-/// What is not there, each first cause once, with the steps that did not run because of it.
+/// The causes of all missing results, each once, with the steps that did not run because of it.
 pub fn failures(finished: &Finished) -> Vec<Failure> {
     let mut failures: Vec<((Option<&Origin>, &str), Failure)> = Vec::new();
-    for (id, node) in nodes(finished) {
+    for (id, node) in finished.steps() {
         let Some(NodeOutcome::Absent(absence)) = finished.nodes.get(id.0) else { continue };
         let label = node.step.label();
         let first = (absence.origin.as_ref(), absence.cause.as_str());
