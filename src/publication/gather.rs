@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::machine::Program;
-use super::{Finished, outputs, reports};
+use super::{Finished, outputs, reports, time};
 use crate::engine::Engine;
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::engine::survey::State;
 use crate::planning::project::Planned;
-use crate::report::claims;
-use crate::report::html::{self, Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
+use crate::report::claims::{self, Judgements};
+use crate::report::html::{Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
 use crate::report::open_questions::open_questions;
 use crate::report::reference::Reference;
 use crate::report::results::Results;
@@ -79,7 +79,7 @@ pub(super) fn nodes<'a>(finished: &'a Finished<'_>) -> impl Iterator<Item = (Nod
 }
 
 /// The verdicts on the paper's claims; none for a project that states none, or none about this suite.
-fn claims(finished: &Finished, results: &Results) -> anyhow::Result<Option<html::Claims>> {
+fn claims(finished: &Finished, results: &Results) -> anyhow::Result<Option<Judgements>> {
     let experiments = finished.project.experiments();
     if !super::claims::are_made(finished.project) {
         return Ok(None);
@@ -88,8 +88,7 @@ fn claims(finished: &Finished, results: &Results) -> anyhow::Result<Option<html:
     if stated.mapping(&results.suite.suite, results.suite.kind).is_err() {
         return Ok(None);
     }
-    let judged = claims::judge(&stated, results, &Reference::load(&experiments)?)?;
-    Ok(Some(html::Claims::from(&judged)))
+    claims::judge(&stated, results, &Reference::load(&experiments)?).map(Some)
 }
 
 /// Each way of reading a dataset, under the titles of the suite's entries that use it.
@@ -190,7 +189,7 @@ fn steps(finished: &Finished) -> Vec<StepTime> {
             label: node.step.label(),
             key: key.to_string(),
             seconds: action.seconds,
-            finished: action.finished,
+            finished: time::rfc3339(action.finished),
         }),
         _ => None,
     };

@@ -24,6 +24,7 @@ pub mod table;
 pub mod target;
 pub mod templates;
 pub(crate) mod trace;
+pub mod words;
 
 use serde::{Deserialize, Serialize};
 

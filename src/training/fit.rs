@@ -187,7 +187,8 @@ fn record(
 
 /// The score in percent on the validation split, and if wanted those of the mono-modal responses u_v and u_l.
 fn validation(model: &Model, val: &FeatureSet, unimodal: bool) -> anyhow::Result<(f64, Option<[f64; 2]>)> {
-    let score = |logits: &Tensor| metrics::score(&model.shape.task, logits, &val.y);
+    let task = &model.shape.task;
+    let score = |logits: &Tensor| metrics::score(task.metric, task.classes(), &task.predict(logits), &val.y);
     if !unimodal {
         return Ok((score(&logits(model, val)?), None));
     }

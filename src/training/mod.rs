@@ -11,4 +11,5 @@ mod adam;
 pub mod config;
 pub mod diagnostics;
 pub mod fit;
+pub mod impaired;
 pub mod optimizer;
