@@ -16,6 +16,7 @@ pub mod open_questions;
 pub mod quantity;
 pub mod reference;
 pub mod render;
+pub mod replicates;
 pub mod results;
 #[cfg(test)]
 mod samples;

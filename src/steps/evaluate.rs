@@ -14,7 +14,7 @@ use crate::evaluation::metrics;
 use crate::impairments::missing;
 use crate::model::task::Task;
 use crate::model::{Model, Shape};
-use crate::report::comparison::replicates::Level as Named;
+use crate::report::replicates::Level as Named;
 use crate::store::Ingredients;
 use crate::tensors;
 use crate::terms::{Modality, Split};

@@ -40,7 +40,7 @@ pub struct Report {
     /// Program, compiler, libtorch, device.
     pub environment: Vec<Fact>,
     pub steps: Vec<StepTime>,
-    /// What is missing, by cause.
+    /// What was not done, by cause.
     pub failures: Vec<Failure>,
 }
 
