@@ -37,7 +37,7 @@ pub fn effect_size(difference: &Estimate) -> Option<f64> {
 }
 
 /// The number of seeds that would decide a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeedsNeeded {
     About(usize),

@@ -4,7 +4,7 @@ use super::grammar::{Assertion, Measure, Side};
 use crate::evaluation::statistics::bootstrap::Estimate;
 use crate::report::comparison::{self, Values};
 use crate::report::quantity::Quantity;
-use crate::report::results::{Number, Results, Status};
+use crate::report::results::{Number, Results, SeedValue, Status};
 use crate::report::summary::Cosine;
 use crate::report::table::cell::cause;
 
@@ -52,81 +52,57 @@ pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Resul
     if !results.suite.datasets.iter().any(|known| known.name == dataset) {
         return Err(Missing::plain(format!("the suite has no dataset `{dataset}`")));
     }
-    let greater = values(results, dataset, &assertion.greater)?;
-    let smaller = assertion.smaller.as_ref().map(|side| values(results, dataset, side)).transpose()?;
-    let kept = |smaller: &Side| match (assertion.greater.measure, smaller.measure) {
-        (Measure::Quantity(one), Measure::Quantity(other)) => {
-            results.comparisons.find(dataset, (&assertion.greater.method, one), (&smaller.method, other))
+    let Assertion { greater, smaller, .. } = assertion;
+    let (one, column) = values(results, dataset, greater)?;
+    let other = smaller.as_ref().map(|side| values(results, dataset, side)).transpose()?.map(|(values, _)| values);
+    let difference = match (greater.measure, smaller.as_ref().map(|side| (side, side.measure))) {
+        (Measure::Quantity(quantity), None) => {
+            results.number(dataset, &greater.method, quantity, None).and_then(Number::estimate)
         }
-        _ => None,
+        (Measure::Quantity(quantity), Some((side, Measure::Quantity(subtracted)))) => {
+            let pair = results.comparisons.find(dataset, (&greater.method, quantity), (&side.method, subtracted));
+            pair.map(|pair| pair.estimate())
+        }
+        _ => comparison::estimate(
+            &other.as_ref().map_or_else(|| one.clone(), |other| comparison::differences(&one, other)),
+        ),
     };
-    let compared = match &assertion.smaller {
-        Some(smaller) => kept(smaller).map(|comparison| comparison.estimate()),
-        None => number(results, dataset, &assertion.greater).and_then(Number::estimate),
-    };
-    let over_seeds = || match &smaller {
-        Some(smaller) => comparison::estimate(&comparison::differences(&greater, smaller)),
-        None => comparison::estimate(&greater),
-    };
-    let difference =
-        compared.or_else(over_seeds).ok_or_else(|| Missing::plain(format!("{dataset}: no seed has both sides")))?;
     let mean = |values: &Values| values.iter().map(|(_, value)| value[0]).sum::<f64>() / values.len() as f64;
     Ok(Measured {
-        greater: mean(&greater),
-        smaller: smaller.as_ref().map(mean),
-        difference,
-        cosine: match assertion.greater.measure {
-            Measure::MeanCosine => cosine(results, dataset, &assertion.greater.method),
-            Measure::Quantity(_) => None,
-        },
+        greater: mean(&one),
+        smaller: other.as_ref().map(mean),
+        difference: difference.ok_or_else(|| Missing::plain(format!("{dataset}: no seed has both sides")))?,
+        cosine: column,
     })
 }
 
-/// The number of a side, at missing ratio 1 where there is one.
-fn number<'a>(results: &'a Results, dataset: &str, side: &Side) -> Option<&'a Number> {
-    match side.measure {
-        Measure::Quantity(quantity) => results.number(dataset, &side.method, quantity, None),
-        Measure::MeanCosine => None,
-    }
-}
-
-/// A side's value per seed.
-fn values(results: &Results, dataset: &str, side: &Side) -> Result<Values, Missing> {
+/// A side's value per seed, and which cosine it is where it is one.
+fn values(results: &Results, dataset: &str, side: &Side) -> Result<(Values, Option<Cosine>), Missing> {
     let known = results.suite.datasets.iter().find(|known| known.name == dataset);
     if !known.is_some_and(|known| known.methods.contains(&side.method)) {
         return Err(Missing::plain(format!("the suite does not train {} on {dataset}", side.method)));
     }
-    let found = match side.measure {
-        Measure::Quantity(_) => quantity_values(results, dataset, side),
-        Measure::MeanCosine => cosines(results, dataset, &side.method),
+    let (found, column): (Values, _) = match side.measure {
+        Measure::Quantity(quantity) => {
+            let number = results.number(dataset, &side.method, quantity, None);
+            let value = |seed: &SeedValue| match seed.value {
+                Status::Value { value } => Some((seed.seed, vec![value])),
+                _ => None,
+            };
+            (number.into_iter().flat_map(|number| &number.seeds).filter_map(value).collect(), None)
+        }
+        Measure::MeanCosine => {
+            let of = |seed: &u64| results.cell(dataset, &side.method, *seed)?.trace.as_ref()?.cosine.as_ref();
+            let column = results.suite.seeds.iter().find_map(of).map(|cosine| cosine.column);
+            // Only of trainings whose cosine compares the same gradients as the first one's.
+            let value = |seed: &u64| of(seed).filter(|cosine| Some(cosine.column) == column)?.mean;
+            (results.suite.seeds.iter().filter_map(|seed| Some((*seed, vec![value(seed)?]))).collect(), column)
+        }
     };
     if found.is_empty() {
         return Err(Missing { of: Some((side.to_string(), dataset.to_owned())), cause: why(results, dataset, side) });
     }
-    Ok(found)
-}
-
-fn quantity_values(results: &Results, dataset: &str, side: &Side) -> Values {
-    let seeds = number(results, dataset, side).into_iter().flat_map(|number| &number.seeds);
-    let value = |status: &Status| match status {
-        Status::Value { value } => Some(*value),
-        _ => None,
-    };
-    seeds.filter_map(|seed| Some((seed.seed, vec![value(&seed.value)?]))).collect()
-}
-
-/// Which cosine the first of a method's trainings has.
-fn cosine(results: &Results, dataset: &str, method: &str) -> Option<Cosine> {
-    let of = |seed: &u64| results.cell(dataset, method, *seed)?.trace.as_ref()?.cosine.as_ref();
-    results.suite.seeds.iter().find_map(of).map(|cosine| cosine.column)
-}
-
-/// Only of trainings whose cosine compares the same gradients as the first one's.
-fn cosines(results: &Results, dataset: &str, method: &str) -> Values {
-    let of = |seed: &u64| results.cell(dataset, method, *seed)?.trace.as_ref()?.cosine.as_ref();
-    let column = cosine(results, dataset, method);
-    let same = |seed: &u64| of(seed).filter(|cosine| Some(cosine.column) == column)?.mean;
-    results.suite.seeds.iter().filter_map(|seed| Some((*seed, vec![same(seed)?]))).collect()
+    Ok((found, column))
 }
 
 /// Why a side has no value at all.

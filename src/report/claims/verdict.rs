@@ -183,11 +183,12 @@ fn needed(claim: &Judgement, tests: usize) -> Option<SeedsNeeded> {
     let have = checks.iter().map(|check| check.n).min()?;
     let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
     let found = match failing.is_empty() {
-        true => {
-            let each: Option<Vec<SeedsNeeded>> =
-                checks.iter().map(|check| seeds_needed(&check.estimate, alpha)).collect();
-            each?.into_iter().max_by_key(order)
-        }
+        true => checks
+            .iter()
+            .map(|check| seeds_needed(&check.estimate, alpha))
+            .collect::<Option<Vec<_>>>()?
+            .into_iter()
+            .max(),
         false => {
             let alpha = alpha / checks.len() as f64;
             let reversed = failing.iter().filter_map(|check| seeds_needed(&check.estimate, alpha));
@@ -197,7 +198,7 @@ fn needed(claim: &Judgement, tests: usize) -> Option<SeedsNeeded> {
                 below.mean -= check.smallest_effect;
                 seeds_needed(&below, 2.0 * alpha)
             });
-            reversed.chain(small).min_by_key(order)
+            reversed.chain(small).min()
         }
     };
     // The approximation may say that the present seeds are enough: they were not.
@@ -205,14 +206,6 @@ fn needed(claim: &Judgement, tests: usize) -> Option<SeedsNeeded> {
         SeedsNeeded::About(n) => SeedsNeeded::About(n.max(have + 1)),
         other => other,
     })
-}
-
-fn order(needed: &SeedsNeeded) -> usize {
-    match needed {
-        SeedsNeeded::About(n) => *n,
-        SeedsNeeded::MoreThan(_) => usize::MAX - 1,
-        SeedsNeeded::NoNumber => usize::MAX,
-    }
 }
 
 fn in_words(needed: SeedsNeeded) -> String {

@@ -1,6 +1,7 @@
 //! A report in the words and numbers that the templates place: `templates/README.md` lists the names.
 
 use std::collections::BTreeSet;
+use std::iter::repeat;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -33,6 +34,11 @@ pub const SECTIONS: [(&str, &str, bool); 10] = [
 
 fn serde(value: impl Serialize + Send + Sync + 'static) -> Value {
     Value::from(Serde(value))
+}
+
+/// Columns of a table: the title of each, and how it sorts: as text, or as numbers of which the high or the low are best.
+fn columns<'a>(columns: impl Iterator<Item = (&'a str, &'a str)>) -> Value {
+    columns.map(|(title, kind)| Value::from(vec![title, kind])).collect()
 }
 
 /// What the page and the LaTeX document share.
@@ -172,7 +178,7 @@ fn claims(judged: &Judgements) -> Value {
     context! {
         note => text::note(judged),
         counts => verdicts.iter().filter_map(count).collect::<Vec<_>>(),
-        columns => text::COLUMNS.to_vec(),
+        columns => columns(text::COLUMNS.into_iter().zip(["text"; 2].into_iter().chain(repeat("high")))),
         claims => judged.claims.iter().map(claim).collect::<Vec<_>>(),
     }
 }
@@ -282,10 +288,12 @@ fn every(results: &Results, dataset: &DatasetDescription) -> Value {
         }
     };
     let rows: Vec<Value> = results.numbers.iter().filter(|number| number.dataset == dataset.name).map(row).collect();
+    let fixed = [("Method", "text"), ("Quantity", "text"), ("r", "low"), ("Mean", "high"), ("Std", "low")];
+    let seeds: Vec<String> = suite.seeds.iter().map(|seed| format!("Seed {seed}")).collect();
     context! {
         title => suite.title_of(dataset),
         count => words::several(rows.len() as u64, "number"),
-        seeds => suite.seeds.clone(),
+        columns => columns(fixed.into_iter().chain(seeds.iter().map(|seed| (seed.as_str(), "high")))),
         rows,
     }
 }
@@ -304,5 +312,7 @@ fn trainings(results: &Results) -> Value {
             inputs => serde(cell.provenance.inputs.clone()),
         }
     };
-    context! { rows => results.cells.iter().map(row).collect::<Vec<_>>(), steps => serde(steps.iter().map(|step| (*step).clone()).collect::<Vec<_>>()) }
+    let heads: Vec<String> = steps.iter().map(|step| format!("Key of {step}")).collect();
+    let heads = ["Training"].into_iter().chain(heads.iter().map(String::as_str)).chain(["Inputs"]);
+    context! { columns => columns(heads.zip(repeat("text"))), rows => results.cells.iter().map(row).collect::<Vec<_>>() }
 }
