@@ -1,28 +1,41 @@
 //! Seesaw reproduces the paper "See-Saw Modality Balance" (Kwon et al., NAACL 2025) end to end.
 //!
-//! The rooms, in the order in which data flows through them:
+//! ```text
+//! data-manifests/*.json ─ fetch ─► archive ─ prepare ─► samples ─ encode ─► features ─ train ─► weights, trace
+//! experiments/*.toml ─ plan                        ┌───────────────────────── evaluate ◄──────────┘
+//!                                                  └► scores ─ collect ─► results ─ render ─► tables, figures ─ publish ─► out/
+//! ```
 //!
-//! | room | what it is for | which rooms it may know |
+//! Each arrow is a step: a pure function of its parameters and of the content of its inputs, kept in the store under a key
+//! that is the SHA-256 of exactly that. `docs/architecture.md` follows one number through the files below.
+//!
+//! The rooms, from the command line down. A room uses only the rooms that its row names, which stand below it, and the
+//! ground floor. `tests/testsuite/house.rs` compares this table with every path in the source.
+//!
+//! | room | what lives there | uses |
 //! |---|---|---|
-//! | [`cli`] | one file per subcommand, thin | [`engine`], [`experiments`], [`store`] |
-//! | [`experiments`] | reads `experiments/*.toml` into a checked suite and expands it into cells | the option types of the rooms below |
-//! | [`engine`] | keys, the graph of steps, the local executor, explanations | [`steps`], [`store`] |
-//! | [`store`] | content-addressed objects, actions (key → outputs), locks | nothing above it |
-//! | [`steps`] | fetch, prepare, impair, encode, train, evaluate, render: parameters, inputs, execution | every room below |
-//! | [`manifests`] | `data-manifests/*.json`: sources and downloads | |
-//! | [`archives`] | zips and tars, hostile until proven otherwise: members read in place, packs written | |
-//! | [`datasets`] | archive → samples; knows files and nothing of tensors | [`archives`] |
+//! | [`cli`] | one file per subcommand: arguments → one call → what is printed | [`bundle`], [`publication`], [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`methods`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
+//! | [`bundle`] | export and verify: a run in one file, for other machines | [`publication`], [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`datasets`], [`manifests`], [`archives`], [`store`] |
+//! | [`publication`] | what a run leaves in `out/SUITE/`: tables and figures, claims, report, provenance | [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`methods`], [`datasets`], [`manifests`], [`store`] |
+//! | [`planning`] | suite → graph of steps; what is unavailable; estimates and the calibration behind them | [`engine`], [`steps`], [`experiments`], [`report`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
+//! | [`engine`] | keys, the graph, running steps, explanations; knows steps as data alone | [`steps`], [`store`] |
+//! | [`steps`] | one `enum Step`, a file per kind: parameters, inputs, recipe version, computation | [`report`], [`evaluation`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
+//! | [`experiments`] | `experiments/*.toml` → a checked suite | [`report`], [`training`], [`methods`], [`encoders`], [`impairments`], [`datasets`] |
+//! | [`report`] | results, comparisons, claims, tables, figures, page, LaTeX | [`evaluation`], [`pictures`] |
+//! | [`training`] | the loop, optimisers, diagnostics | [`methods`], [`model`], [`evaluation`] |
+//! | [`methods`] | one file per method; a step reads like the paper's equations | [`model`] |
+//! | [`model`] | embedding layers, fusion, heads, tasks and their losses, gradients as vectors, initial weights | |
+//! | [`evaluation`] | metrics and statistics | |
+//! | [`encoders`] | frozen networks, one file per architecture, and the preprocessing that belongs to each | [`impairments`], [`datasets`], [`pictures`], [`archives`] |
 //! | [`impairments`] | missing and noisy modalities | [`datasets`] |
-//! | [`encoders`] | frozen networks: samples → features | [`archives`], [`datasets`], [`impairments`] |
-//! | [`methods`] | one file per training method; knows tensors and nothing of files | [`training`]'s model |
-//! | [`training`] | embedding layers, fusion, heads, optimisers, the loop | [`methods`] |
-//! | [`evaluation`] | metrics, robustness, statistics over seeds | |
-//! | [`report`] | tables, figures, results | [`evaluation`] |
-//! | [`provenance`] | where results came from; bundles that carry a run to another machine, and their check | [`engine`], [`steps`], [`store`], [`archives`] |
-//! | [`calibration`] | what this machine can do, for estimates alone | [`engine`], [`training`], [`datasets`] |
-//! | [`mirror`] | imitations of archives and weights for tests, made and served on this machine | [`archives`], [`datasets`] |
+//! | [`datasets`] | archive → samples, one reader per dataset | [`pictures`], [`archives`] |
+//! | [`pictures`] | decoding pictures as people's tools do, resizing | |
+//! | [`manifests`] | `data-manifests/*.json`, downloads, lock files | [`archives`] |
+//! | [`archives`] | zips and tars, hostile until proven otherwise | |
+//! | [`store`] | objects by SHA-256, actions by key, locks | |
 //!
-//! Known by all, knowing none: [`errors`], [`interrupt`], [`progress`], [`random`], [`tensors`].
+//! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`interrupt`], [`progress`],
+//! [`random`], [`tensors`], and `testing` for tests.
 
 pub mod archives;
 pub mod bundle;
@@ -34,11 +47,11 @@ pub mod engine;
 pub mod errors;
 pub mod evaluation;
 pub mod experiments;
+pub mod files;
 pub mod impairments;
 pub mod interrupt;
 pub mod manifests;
 pub mod methods;
-pub mod mirror;
 pub mod model;
 pub mod pictures;
 pub mod planning;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::Global;
+use super::context::{Global, show};
 use crate::planning::project::Project;
 use crate::report::audit;
 use crate::report::reference::Reference;
@@ -18,9 +18,6 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let reference = Reference::load(&Project::find(&global.options)?.experiments())?;
     let audit = audit::audit(&reference);
-    match args.json {
-        true => super::print_json(&audit)?,
-        false => super::print(&audit.text())?,
-    }
+    show(args.json, &audit, || audit.text())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::Global;
+use super::context::{Global, show};
 use crate::interrupt::Interrupt;
 use crate::planning::project::Project;
 use crate::publication::{self, Finished};
@@ -29,13 +29,10 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let planned = project.planned(&args.suite, &interrupt)?;
     claims.mapping(&planned.suite.name, planned.suite.kind)?;
     let engine = project.engine(device, interrupt)?;
-    let nodes = publication::gather::outcomes(&engine, &planned);
+    let nodes = publication::outcomes::outcomes(&engine, &planned);
     let finished = Finished { project: &project, planned: &planned, engine: &engine, nodes: &nodes };
     let results = publication::outputs::results(&finished)?;
     let judged = claims::judge(&claims, &results, &Reference::load(&project.experiments())?)?;
-    match args.json {
-        true => super::print_json(&judged)?,
-        false => super::print(&judged.text())?,
-    }
+    show(args.json, &judged, || judged.text())?;
     Ok(ExitCode::SUCCESS)
 }

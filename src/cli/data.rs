@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{Global, run};
+use super::context::{Global, show, stop_on_signals};
 use crate::datasets::{self, Archives, Reader, Sample};
 use crate::engine::Engine;
 use crate::engine::display::Display;
@@ -67,7 +67,7 @@ struct Report {
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let Command::Show(args) = &args.command;
     let project = Project::find(&global.options)?;
-    let engine = project.engine(device, run::stop_on_signals()?)?;
+    let engine = project.engine(device, stop_on_signals()?)?;
     let (reader, preparation) = wanted(&project, global, args)?;
     let manifests = project.load_manifests(&engine.interrupt)?;
     let mut graph = Graph::default();
@@ -104,10 +104,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let expected = counts.into_iter().flatten().filter(|(what, _)| about.found.contains_key(*what));
     let expected = expected.map(|(what, n)| (what.clone(), *n)).collect();
     let report = Report { dataset: reader.name, about, expected, of_class, sheet: file };
-    match args.json {
-        true => super::print_json(&report)?,
-        false => super::print(&text(&report))?,
-    }
+    show(args.json, &report, || text(&report))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::Global;
+use super::context::{Answer, Global, Program, show};
 use crate::errors::{self, Class};
 use crate::planning::project::Project;
-use crate::publication::machine::{Libtorch, Machine, Place, Program, Tool};
+use crate::publication::machine::{Build, Libtorch, Machine, Place, Tool};
 
 /// Below this much free disk space, a run of the smallest suite may not end.
 const LITTLE_SPACE: u64 = 1_000_000_000;
@@ -22,7 +22,7 @@ pub struct Args {
 /// Everything that was found.
 #[derive(Debug, Serialize)]
 struct Findings {
-    seesaw: Program,
+    seesaw: Build,
     libtorch: Libtorch,
     machine: Machine,
     /// Cores that a run would use.
@@ -45,17 +45,14 @@ struct Lack {
 
 /// # Errors
 /// If the output cannot be written. What is missing is told, and gives the exit code 1.
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let findings = look(global);
-    if args.json {
-        super::print_json(&findings)?;
-    } else {
-        super::print(&told(&findings))?;
-    }
-    Ok(ExitCode::from(if findings.missing.is_empty() { 0 } else { Class::Failed.exit_code() }))
+pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Answer> {
+    let Some(tensors) = program.tensors else { return Ok(Answer::NeedsTensors) };
+    let findings = look(global, (tensors.libtorch)());
+    show(args.json, &findings, || told(&findings))?;
+    Ok(Answer::Done(ExitCode::from(if findings.missing.is_empty() { 0 } else { Class::Failed.exit_code() })))
 }
 
-fn look(global: &Global) -> Findings {
+fn look(global: &Global, libtorch: Libtorch) -> Findings {
     let project = Project::find(&global.options);
     let root = project.as_ref().ok().map(|project| project.root.as_path());
     let store = match &project {
@@ -64,8 +61,8 @@ fn look(global: &Global) -> Findings {
     };
     let machine = Machine::look();
     let mut findings = Findings {
-        seesaw: Program::look(root),
-        libtorch: Libtorch::look(),
+        seesaw: Build::look(root),
+        libtorch,
         threads: global.options.threads.map_or(machine.cores, usize::from),
         machine,
         store,
@@ -188,7 +185,7 @@ mod tests {
             remedy: "install it",
         };
         Findings {
-            seesaw: Program { version: "0.1.0", rustc: "rustc 1.92.0", commit: Some("abc1234-dirty".into()) },
+            seesaw: Build { version: "0.1.0", rustc: "rustc 1.92.0", commit: Some("abc1234-dirty".into()) },
             libtorch: Libtorch {
                 version: "2.13.0",
                 folder: "/project/.libtorch/lib".into(),

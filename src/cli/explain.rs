@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::Global;
+use super::context::{Global, print, print_json};
 use crate::engine::graph::Graph;
 use crate::errors;
 use crate::interrupt::Interrupt;
@@ -35,7 +35,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let id = graph.find(&wanted).or_else(by_key).ok_or_else(|| unknown(&graph, &wanted, &suite.name))?;
     let explanation = engine.explain(&graph, id);
     if args.json {
-        super::print_json(&serde_json::json!({
+        print_json(&serde_json::json!({
             "step": explanation.label,
             "verdict": explanation.verdict,
             "key": explanation.ingredients.as_ref().map(|(key, _)| key),
@@ -48,7 +48,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         text += &format!("  key {key}\n");
         list.0.iter().for_each(|ingredient| text += &format!("    {:<36} {}\n", ingredient.name, ingredient.value));
     }
-    super::print(&text)?;
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

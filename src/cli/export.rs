@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::Global;
+use super::context::{Global, print, print_json, stop_on_signals};
 use crate::bundle::contents::{Extra, Why};
 use crate::bundle::export::{Export, Packed};
 use crate::planning::project::Project;
@@ -26,7 +26,7 @@ pub struct Args {
 
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let interrupt = super::run::stop_on_signals()?;
+    let interrupt = stop_on_signals()?;
     let out = project.out(&args.suite);
     let store = crate::store::Store::open(&project.store_path())?;
     let name = out.file_name().map_or_else(|| args.suite.clone(), |name| name.to_string_lossy().into_owned());
@@ -41,9 +41,9 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     };
     let packed = export.write(&destination)?;
     if args.json {
-        super::print_json(&packed)?;
+        print_json(&packed)?;
     } else if !global.quiet {
-        super::print(&told(&packed))?;
+        print(&told(&packed))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Global, run};
+use super::context::{Global, print, print_json, stop_on_signals};
 use crate::engine::Engine;
 use crate::engine::display::Display;
 use crate::engine::graph::{Graph, NodeId};
@@ -56,7 +56,7 @@ struct Report {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let engine = project.engine(device, run::stop_on_signals()?)?;
+    let engine = project.engine(device, stop_on_signals()?)?;
     let mut chosen = manifests::find(project.load_manifests(&engine.interrupt)?, &args.names)?;
     if args.relock {
         chosen.iter_mut().flat_map(|manifest| &mut manifest.archives).for_each(|archive| archive.locked = None);
@@ -72,9 +72,9 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         false => fetch(global, &engine, &graph, &nodes, &Wanted { manifests: &chosen, args, project: &project })?,
     };
     if args.json {
-        super::print_json(&reports)?;
+        print_json(&reports)?;
     } else if !global.quiet {
-        super::print(&told(&reports))?;
+        print(&told(&reports))?;
     }
     let bad = reports.iter().any(|report| matches!(report.state, "missing" | "damaged" | "failed"));
     let unavailable = reports.iter().any(|report| report.state == "unavailable");

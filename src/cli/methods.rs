@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::context::show;
 use crate::errors;
 use crate::methods::{NAMES, Named, OptionDescription, named};
 
@@ -45,10 +46,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let methods: Vec<Method> = chosen.into_iter().map(describe).collect();
-    match args.json {
-        true => super::print_json(&methods)?,
-        false => super::print(&methods.iter().map(text).collect::<Vec<_>>().join("\n"))?,
-    }
+    show(args.json, &methods, || methods.iter().map(text).collect::<Vec<_>>().join("\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

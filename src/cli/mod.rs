@@ -2,13 +2,13 @@
 
 mod audit;
 mod claims;
+mod context;
 mod data;
 mod doctor;
 mod explain;
 mod export;
 mod fetch;
 mod methods;
-mod mirror;
 mod output;
 mod plan;
 mod report;
@@ -17,18 +17,14 @@ mod status;
 mod trace;
 mod verify;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::engine::Engine;
-use crate::engine::display::Style;
+use self::context::{Answer, Global, Program, Tensors};
 use crate::errors::{self, Class};
-use crate::experiments::Suite;
-use crate::planning::estimate::Calibration;
-use crate::planning::project::{self, Options};
-use crate::steps::Execute;
+use crate::planning::project;
+use crate::publication::machine::Libtorch;
 
 /// Reproduces "See-Saw Modality Balance" (NAACL 2025) from its downloads to its tables.
 ///
@@ -40,16 +36,6 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Options of every subcommand.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Global {
-    #[command(flatten)]
-    pub options: Options,
-    /// Warnings and failures only
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,49 +66,12 @@ enum Command {
     Export(export::Args),
     /// Check a file that `export` wrote: every hash, every key, every number; and train some of it again
     Verify(verify::Args),
-    /// Make and serve a small imitation of the datasets and weights, to try everything without them
-    Mirror(mirror::Args),
     /// Hold the paper's claims against a suite's results: a verdict for each, with its numbers
     Claims(claims::Args),
     /// Check the paper's own arithmetic: what its tables print against what follows from them
     Audit(audit::Args),
     /// Look at this machine: versions, device, places, and what is missing
     Doctor(doctor::Args),
-}
-
-/// What a command came to.
-pub enum Answer {
-    Done(ExitCode),
-    /// Only the program with libtorch can go on.
-    NeedsTensors,
-}
-
-/// What only the program with libtorch can do. `seesaw` does not link these functions, and so starts without it.
-#[derive(Clone, Copy)]
-pub struct Tensors {
-    pub device: fn(&str) -> anyhow::Result<tch::Device>,
-    pub execute: Execute,
-    pub calibrate: fn(&Engine, &Suite) -> anyhow::Result<Calibration>,
-    pub doctor: fn(&Global, &doctor::Args) -> anyhow::Result<ExitCode>,
-}
-
-/// The program that runs a command: `seesaw`, or `seesaw-full`, which has tensors.
-#[derive(Clone, Copy)]
-pub struct Program {
-    pub tensors: Option<Tensors>,
-}
-
-impl Program {
-    /// The device that the user asks for. None: only libtorch can tell.
-    ///
-    /// # Errors
-    /// A usage error if there is no such device.
-    fn device(self, global: &Global) -> anyhow::Result<Option<tch::Device>> {
-        match self.tensors {
-            Some(tensors) => (tensors.device)(&global.options.device).map(Some),
-            None => project::device_without_libtorch(&global.options.device),
-        }
-    }
 }
 
 impl Cli {
@@ -147,21 +96,10 @@ impl Cli {
             Command::Data(args) => on_device(&|device| done(data::run(global, args, device))),
             Command::Export(args) => done(export::run(global, args)),
             Command::Verify(args) => verify::run(global, args, program),
-            Command::Mirror(args) => done(mirror::run(global, args)),
             Command::Claims(args) => on_device(&|device| done(claims::run(global, args, device))),
             Command::Audit(args) => done(audit::run(global, args)),
-            Command::Doctor(args) => match program.tensors {
-                Some(tensors) => done((tensors.doctor)(global, args)),
-                None => Ok(Answer::NeedsTensors),
-            },
+            Command::Doctor(args) => doctor::run(global, args, program),
         }
-    }
-}
-
-impl Global {
-    /// How much of a run to show.
-    fn style(&self) -> Style {
-        if self.quiet { Style::Quiet } else { Style::Automatic }
     }
 }
 
@@ -176,7 +114,7 @@ pub fn full_main() -> ExitCode {
         device: project::device,
         execute: crate::steps::execute,
         calibrate: crate::planning::calibration::measure,
-        doctor: doctor::run,
+        libtorch: Libtorch::look,
     };
     start(Program { tensors: Some(tensors) })
 }
@@ -247,19 +185,6 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-/// Prints to standard output; a closed pipe is an error that `main` does not count as one.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
-}
-
-/// Prints a value as JSON for scripts.
-fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 #[cfg(test)]

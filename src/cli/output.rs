@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::{Answer, Global, Program, run};
+use super::context::{Answer, Global, Program, exit_code, print, stop_on_signals};
 use crate::engine::Engine;
 use crate::engine::graph::{Publication, Source};
 use crate::engine::run::Outcome;
@@ -131,7 +131,7 @@ impl Wanted<'_> {
     /// If the suite has no such output, or a file cannot be written.
     pub fn run(&self, global: &Global, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
         let project = Project::find(&global.options)?;
-        let engine = project.engine(device, run::stop_on_signals()?)?;
+        let engine = project.engine(device, stop_on_signals()?)?;
         let planned = self.planned(&project, &engine)?;
         if self.of == table::Of::Paper {
             return self.print_paper(&project, &planned).map(Answer::Done);
@@ -159,7 +159,7 @@ impl Wanted<'_> {
         let reference = Reference::load(&project.experiments())?;
         let format = self.format.map_or("md", |format| ending(format).trim_start_matches('.'));
         let templates = project.templates();
-        super::print(&render::beside(self.target, &nothing, &templates, &reference, (self.of, format))?)?;
+        print(&render::beside(self.target, &nothing, &templates, &reference, (self.of, format))?)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -184,8 +184,8 @@ impl Wanted<'_> {
                 }
             }
         };
-        super::print(&text)?;
-        Ok(run::exit_code(outcome))
+        print(&text)?;
+        Ok(exit_code(outcome))
     }
 
     /// An output of a step, as text.

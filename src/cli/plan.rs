@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{Answer, Global, Program, Tensors};
+use super::context::{Answer, Global, Program, Tensors, show};
 use crate::engine::Engine;
 use crate::engine::display::seconds;
 use crate::engine::survey::State;
@@ -85,10 +85,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) 
         estimate = Some(engine.estimate(suite, manifests, graph, &machine));
     }
     let plan = Plan { suite: suite.name.clone(), steps, unavailable: engine.unavailable(graph), estimate };
-    match args.json {
-        true => super::print_json(&plan)?,
-        false => super::print(&text(&plan, args, &Calibration::subject(&engine)))?,
-    }
+    show(args.json, &plan, || text(&plan, args, &Calibration::subject(&engine)))?;
     Ok(Answer::Done(ExitCode::SUCCESS))
 }
 

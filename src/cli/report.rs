@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::Global;
+use super::context::{Global, show};
 use crate::interrupt::Interrupt;
 use crate::planning::project::Project;
+use crate::publication::outcomes::outcomes;
 use crate::publication::{Finished, gather, reports};
 use crate::report::html;
 
@@ -37,15 +38,12 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let project = Project::find(&global.options)?;
     let engine = project.engine(device, Interrupt::default())?;
     let planned = project.planned(&args.suite, &engine.interrupt)?;
-    let nodes = gather::outcomes(&engine, &planned);
+    let nodes = outcomes(&engine, &planned);
     let finished = Finished { project: &project, planned: &planned, engine: &engine, nodes: &nodes };
     // Claims and provenance stand beside the report and are named in it: one is never older than the other.
     let written = reports::make(&finished)?;
     let made = Made { suite: planned.suite.name.clone(), written, missing: gather::failures(&finished) };
-    match args.json {
-        true => super::print_json(&made)?,
-        false => super::print(&told(&made))?,
-    }
+    show(args.json, &made, || told(&made))?;
     Ok(ExitCode::SUCCESS)
 }
 

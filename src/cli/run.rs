@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
 
-use super::{Answer, Global, Program};
+use super::context::{Answer, Global, Program, exit_code, print, print_json, stop_on_signals};
 use crate::engine::display::seconds;
 use crate::engine::graph::{Graph, NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Outcome};
-use crate::errors::{self, Class};
-use crate::interrupt::Interrupt;
+use crate::errors::{self};
 use crate::planning::project::{Planned, Project};
 use crate::publication::run::Run;
 use crate::steps::{Kind, Status};
@@ -64,9 +62,9 @@ pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) 
     };
     let summary = Summary::new(&planned, &outcome, began, written);
     if args.json {
-        super::print_json(&summary)?;
+        print_json(&summary)?;
     } else if !global.quiet {
-        super::print(&text(&summary, &planned.graph, &outcome))?;
+        print(&text(&summary, &planned.graph, &outcome))?;
     }
     if summary.interrupted {
         return Err(errors::interrupted());
@@ -93,31 +91,6 @@ impl Summary {
             out: out.clone(),
         }
     }
-}
-
-/// 1 if a step failed, else 3 if something is unavailable that only a person can get, else 0.
-pub(super) fn exit_code(outcome: &Outcome) -> ExitCode {
-    let any = |status| outcome.absent(status).next().is_some();
-    let (failed, unavailable) = (any(Status::Failed), any(Status::Unavailable));
-    ExitCode::from(match (failed, unavailable) {
-        (true, _) => Class::Failed.exit_code(),
-        (false, true) => Class::Unavailable.exit_code(),
-        (false, false) => 0,
-    })
-}
-
-/// Raised by the first Ctrl-C; the second one ends the process at once.
-pub(super) fn stop_on_signals() -> anyhow::Result<Interrupt> {
-    let interrupt = Interrupt::default();
-    let raised = interrupt.clone();
-    ctrlc::set_handler(move || {
-        if raised.raised() {
-            std::process::exit(i32::from(Class::Interrupted.exit_code()));
-        }
-        eprintln!("stopping: finished steps are kept; press Ctrl-C again to end at once");
-        raised.raise();
-    })?;
-    Ok(interrupt)
 }
 
 fn text(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {

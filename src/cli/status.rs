@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::Global;
+use super::context::{Global, print, print_json};
 use crate::engine::survey::State;
 use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
@@ -72,7 +72,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         });
     }
     if args.json {
-        super::print_json(&all)?;
+        print_json(&all)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = format!("store: {}\n", engine.store.root().display());
@@ -89,6 +89,6 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
             text += &format!("  `seesaw run {suite}` does the rest\n");
         }
     }
-    super::print(&text)?;
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

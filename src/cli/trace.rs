@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::Global;
+use super::context::{Global, show};
 use crate::engine::survey::State;
 use crate::errors;
 use crate::experiments::Suite;
@@ -100,10 +100,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         columns: columns.iter().map(|(name, values)| column(name, values)).collect(),
         figures,
     };
-    match args.json {
-        true => super::print_json(&report)?,
-        false => super::print(&text(&report))?,
-    }
+    show(args.json, &report, || text(&report))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{Answer, Global, Program};
+use super::context::{Answer, Global, Program, print, print_json, stop_on_signals};
 use crate::bundle::check::{self, Check};
 use crate::bundle::rerun::{self, Compared, Repetition, Rerun, Verdict};
 use crate::bundle::unpack::{self, Bundle};
@@ -81,7 +81,7 @@ pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Ans
 }
 
 fn examine(args: &Args) -> anyhow::Result<Examined> {
-    let interrupt = super::run::stop_on_signals()?;
+    let interrupt = stop_on_signals()?;
     let root = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = tempfile::Builder::new().prefix("seesaw-verify-").tempdir_in(&root);
     let scratch = scratch.with_context(|| format!("cannot write in {}", root.display()))?;
@@ -100,9 +100,9 @@ fn tell(
     let good = check::is_good(&checks) && rerun.as_ref().is_none_or(Repetition::is_good);
     let report = Report { bundle: args.bundle.clone(), suite: bundle.manifest.suite.clone(), good, checks, rerun };
     if args.json {
-        super::print_json(&report)?;
+        print_json(&report)?;
     } else if !global.quiet || !good {
-        super::print(&told(&report, args.rerun.is_some()))?;
+        print(&told(&report, args.rerun.is_some()))?;
     }
     Ok(ExitCode::from(if good { 0 } else { Class::Failed.exit_code() }))
 }

@@ -3,8 +3,8 @@
 //! A method turns a batch into one combined gradient per parameter. It knows tensors, its own options and its own small
 //! state; the optimiser, the schedule, logging and files belong to the loop in [`crate::training::fit`].
 //!
-//! To add one: a file with its options ([`Options`]) and its step ([`Method`]), and a line in the list below. README.md
-//! walks through an example.
+//! To add one: a file with its options ([`Options`]) and its step ([`Method`]), and a line in the list below.
+//! docs/extending.md walks through an example.
 
 mod agm;
 mod balgrad;

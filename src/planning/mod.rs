@@ -6,6 +6,8 @@
 
 pub mod calibration;
 pub mod estimate;
+#[cfg(test)]
+mod keys;
 pub mod lock;
 pub mod plan;
 pub mod project;

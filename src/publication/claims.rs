@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Finished;
-use super::reports::Files;
+use super::{Files, Finished};
 use crate::experiments::Suite;
 use crate::planning::project::Project;
 use crate::report::claims::{self, Claims};

@@ -2,58 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::Program;
-use super::{Finished, outputs, reports, time};
-use crate::engine::Engine;
+use super::machine::Build;
+use super::outcomes::NOT_YET;
+use super::{Finished, outputs, time};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
-use crate::engine::survey::State;
-use crate::planning::project::Planned;
 use crate::report::claims::{self, Judgements};
 use crate::report::html::{Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
 use crate::report::open_questions::open_questions;
 use crate::report::reference::Reference;
 use crate::report::results::Results;
 use crate::steps::prepare::{About, Prepare};
-use crate::steps::{Absence, Kind, Origin, Status, Step};
+use crate::steps::{Kind, Origin, Status, Step};
 use crate::store::{Action, Value};
 use crate::terms::{Split, TaskKind};
-
-/// Why a step that nobody ran is not done.
-const NOT_YET: &str = "not run yet";
-
-/// What became of each step, as far as can be told without running any: done, absent as in the last run, unavailable what only
-/// a person can get, after such a step, or not run yet.
-pub fn outcomes(engine: &Engine, planned: &Planned) -> Vec<NodeOutcome> {
-    let graph = &planned.graph;
-    let unavailable: BTreeMap<String, String> = engine.unavailable(graph).into_iter().collect();
-    let mut outcomes: Vec<NodeOutcome> = Vec::with_capacity(graph.len());
-    let (states, absent) = engine.survey_without(graph, &reports::absent(&engine.store, planned));
-    for (id, state) in graph.ids().zip(states) {
-        let node = graph.node(id);
-        let unavailable = || {
-            let Step::Fetch(fetch) = &node.step else { return None };
-            let cause = unavailable.get(&fetch.archive.name)?;
-            Some(Absence::of(&node.step, Status::Unavailable, cause.clone(), None))
-        };
-        let blocked = || {
-            node.inputs.values().find_map(|source| match &outcomes[source.node.0] {
-                NodeOutcome::Absent(absence) => Some(absence.of_dependent()),
-                _ => None,
-            })
-        };
-        let outcome = match (state, absent.get(&id)) {
-            (State::Done(key, action), _) => NodeOutcome::Done(key, action),
-            (_, Some(absence)) => NodeOutcome::Absent(absence.clone()),
-            _ => {
-                let absence = unavailable().or_else(blocked);
-                NodeOutcome::Absent(absence.unwrap_or_else(|| Absence::not_run(NOT_YET)))
-            }
-        };
-        outcomes.push(outcome);
-    }
-    outcomes
-}
 
 /// # Errors
 /// If the suite was never collected, or what was collected or drawn cannot be read.
@@ -169,7 +131,7 @@ fn options_of(action: &Action) -> Vec<Fact> {
 }
 
 fn environment(finished: &Finished) -> Vec<Fact> {
-    let Program { version, rustc, commit } = Program::look(Some(&finished.project.root));
+    let Build { version, rustc, commit } = Build::look(Some(&finished.project.root));
     let machine = &finished.engine.environment;
     vec![
         Fact::new("Seesaw", version),

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program, and the checkout that it works in.
 #[derive(Debug, Serialize)]
-pub struct Program {
+pub struct Build {
     pub version: &'static str,
     /// The compiler that built it.
     pub rustc: &'static str,
@@ -22,13 +22,13 @@ pub struct Program {
     pub commit: Option<String>,
 }
 
-impl Program {
+impl Build {
     pub fn look(project: Option<&Path>) -> Self {
         let describe = ["describe", "--always", "--dirty", "--exclude=*"];
         let commit = project
             .and_then(|root| answer(Command::new("git").arg("-C").arg(root).args(describe)))
             .and_then(|text| first_line(&text));
-        Program { version: env!("CARGO_PKG_VERSION"), rustc: env!("SEESAW_RUSTC_VERSION"), commit }
+        Build { version: env!("CARGO_PKG_VERSION"), rustc: env!("SEESAW_RUSTC_VERSION"), commit }
     }
 }
 

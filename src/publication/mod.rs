@@ -9,6 +9,7 @@
 pub mod claims;
 pub mod gather;
 pub mod machine;
+pub mod outcomes;
 pub mod outputs;
 pub mod provenance;
 pub mod publish;
@@ -25,6 +26,9 @@ use crate::engine::graph::NodeId;
 use crate::engine::run::NodeOutcome;
 use crate::planning::project::{Planned, Project};
 use crate::store::Action;
+
+/// File name and content.
+pub type Files = Vec<(String, Vec<u8>)>;
 
 /// A run that came to its end, or what an earlier one left in the store.
 pub struct Finished<'a> {

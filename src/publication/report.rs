@@ -1,7 +1,6 @@
 //! `report.html` and `report.tex`.
 
-use super::reports::Files;
-use super::{Finished, gather};
+use super::{Files, Finished, gather};
 use crate::report::{html, latex};
 
 /// The templates that the report is made of.

@@ -11,16 +11,13 @@ use std::time::{Instant, SystemTime};
 use anyhow::Context;
 
 use super::publish::{self, Copy};
-use super::{Finished, claims, provenance, report};
+use super::{Files, Finished, claims, provenance, report};
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
 use crate::engine::run::NodeOutcome;
 use crate::planning::project::Planned;
 use crate::steps::{Absence, Status};
 use crate::store::{Action, Ingredients, Store, Value};
-
-/// File name and content.
-pub type Files = Vec<(String, Vec<u8>)>;
 
 /// Later makers see the files of earlier ones in `out/SUITE/`.
 const MAKERS: [fn(&Finished) -> anyhow::Result<Files>; 3] = [claims::files, report::files, provenance::files];

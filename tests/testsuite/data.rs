@@ -1,6 +1,6 @@
 //! Datasets as a person meets them: looked at, expected to hold something, and trained on.
 
-use seesaw::mirror::serve::Server;
+use seesaw_mirror::serve::Server;
 
 use crate::project::{Project, told};
 
@@ -55,10 +55,10 @@ struct Place {
 }
 
 impl Place {
-    fn new(samples: &str) -> Self {
+    fn new(samples: u32) -> Self {
         let project = Project::new();
         project.write_suite(SUITE);
-        project.succeed(&["mirror", "make", "mirror", "--samples", samples]);
+        seesaw_mirror::make(&project.root.join("mirror"), samples, 0).unwrap();
         let server = Server::start(&project.root.join("mirror"), 0, Vec::new()).unwrap();
         Place { project, server }
     }
@@ -87,7 +87,7 @@ impl Place {
 
 #[test]
 fn memes_and_birds_are_shown() {
-    let place = Place::new("100");
+    let place = Place::new(100);
     let memes = place.show(&["memotion"]);
     assert_eq!((&memes["task"], &memes["metric"]), (&"multiclass".into(), &"f1-macro".into()));
     assert_eq!(memes["expected"], serde_json::json!({ "rows": 100, "image names": 100, "pictures": 99 }));
@@ -117,7 +117,7 @@ fn memes_and_birds_are_shown() {
 /// anything is encoded, even if it was prepared long ago.
 #[test]
 fn expectations_end_runs_and_prepare_nothing_anew() {
-    let place = Place::new("60");
+    let place = Place::new(60);
     let url = place.server.url();
     place.show(&["cub-200-2011"]);
     let recorded = place.recorded();

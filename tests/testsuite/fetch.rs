@@ -440,7 +440,7 @@ fn a_wheel_by_pip_is_verified() {
     let error = format!("{:#}", place.fetch(package()).unwrap_err());
     assert!(error.contains("expected SHA-256") && place.quarantined() == 1, "{error}");
     let error = format!("{:#}", with_pip("cp $wheel $folder/other.zip").fetch(package()).unwrap_err());
-    assert!(error.contains("should bring file.zip") && error.contains("other.zip"), "{error}");
+    assert!(error.contains("should download file.zip") && error.contains("other.zip"), "{error}");
     let error = format!("{:#}", with_pip("echo 'no such version' >&2; exit 7").fetch(package()).unwrap_err());
     assert!(error.contains("no such version") && error.contains("exit status: 7"), "{error}");
     let mut place = Place::new();

@@ -46,7 +46,7 @@ target = "figure4"
 "#;
 
 /// Files that tell when and how fast steps ran: they are not the same after another run.
-const TELL_TIMES: [&str; 4] = ["report.html", "provenance.json", "ro-crate-metadata.json", ".finished.json"];
+const TELL_TIMES: [&str; 3] = ["report.html", "provenance.json", "ro-crate-metadata.json"];
 
 pub struct Project {
     _folder: tempfile::TempDir,

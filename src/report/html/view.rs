@@ -38,7 +38,7 @@ fn serde(value: impl Serialize + Send + Sync + 'static) -> Value {
 
 /// Columns of a table: the title of each, and how it sorts: as text, or as numbers of which the high or the low are best.
 fn columns<'a>(columns: impl Iterator<Item = (&'a str, &'a str)>) -> Value {
-    columns.map(|(title, kind)| Value::from(vec![title, kind])).collect()
+    columns.map(|(title, kind)| Value::from(vec![title.to_owned(), kind.to_owned()])).collect()
 }
 
 /// What the page and the LaTeX document share.

@@ -1,0 +1,110 @@
+//! What the subcommands share: global options, the program that runs them, printing, signals, exit codes.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::engine::Engine;
+use crate::engine::display::Style;
+use crate::engine::run::Outcome;
+use crate::errors::Class;
+use crate::experiments::Suite;
+use crate::interrupt::Interrupt;
+use crate::planning::estimate::Calibration;
+use crate::planning::project::{self, Options};
+use crate::publication::machine::Libtorch;
+use crate::steps::{Execute, Status};
+
+/// Options of every subcommand.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Global {
+    #[command(flatten)]
+    pub options: Options,
+    /// Warnings and failures only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+impl Global {
+    /// How much of a run to show.
+    pub fn style(&self) -> Style {
+        if self.quiet { Style::Quiet } else { Style::Automatic }
+    }
+}
+
+/// What a command came to.
+pub enum Answer {
+    Done(ExitCode),
+    /// Only the program with libtorch can go on.
+    NeedsTensors,
+}
+
+/// What only the program with libtorch can do. `seesaw` does not link these functions, and so starts without it.
+#[derive(Clone, Copy)]
+pub struct Tensors {
+    pub device: fn(&str) -> anyhow::Result<tch::Device>,
+    pub execute: Execute,
+    pub calibrate: fn(&Engine, &Suite) -> anyhow::Result<Calibration>,
+    pub libtorch: fn() -> Libtorch,
+}
+
+/// The program that runs a command: `seesaw`, or `seesaw-full`, which has tensors.
+#[derive(Clone, Copy)]
+pub struct Program {
+    pub tensors: Option<Tensors>,
+}
+
+impl Program {
+    /// The device that the user asks for. None: only libtorch can tell.
+    ///
+    /// # Errors
+    /// A usage error if there is no such device.
+    pub fn device(self, global: &Global) -> anyhow::Result<Option<tch::Device>> {
+        match self.tensors {
+            Some(tensors) => (tensors.device)(&global.options.device).map(Some),
+            None => project::device_without_libtorch(&global.options.device),
+        }
+    }
+}
+
+/// Prints to standard output; a closed pipe is an error that `main` does not count as one.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints a value as JSON for scripts.
+pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Prints a result: for people, or as JSON for scripts.
+pub fn show(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    if json { print_json(value) } else { print(&text()) }
+}
+
+/// 1 if a step failed, else 3 if something is unavailable that only a person can get, else 0.
+pub fn exit_code(outcome: &Outcome) -> ExitCode {
+    let any = |status| outcome.absent(status).next().is_some();
+    let (failed, unavailable) = (any(Status::Failed), any(Status::Unavailable));
+    ExitCode::from(match (failed, unavailable) {
+        (true, _) => Class::Failed.exit_code(),
+        (false, true) => Class::Unavailable.exit_code(),
+        (false, false) => 0,
+    })
+}
+
+/// Raised by the first Ctrl-C; the second one ends the process at once.
+pub fn stop_on_signals() -> anyhow::Result<Interrupt> {
+    let interrupt = Interrupt::default();
+    let raised = interrupt.clone();
+    ctrlc::set_handler(move || {
+        if raised.raised() {
+            std::process::exit(i32::from(Class::Interrupted.exit_code()));
+        }
+        eprintln!("stopping: finished steps are kept; press Ctrl-C again to end at once");
+        raised.raise();
+    })?;
+    Ok(interrupt)
+}

@@ -1,0 +1,108 @@
+//! The keys of real steps: golden values, and what changes them.
+
+use std::collections::BTreeMap;
+
+use crate::datasets::{DatasetOptions, reader};
+use crate::digest::Digest;
+use crate::encoders::ImageEncoderOptions;
+use crate::engine::key::{Environment, Inputs, ingredients};
+use crate::methods::{BalGrad, KlScale, MethodOptions};
+use crate::pictures::Decoding;
+use crate::steps::Step;
+use crate::steps::encode::{Encode, Encoder};
+use crate::steps::prepare::Prepare;
+use crate::steps::train::Train;
+
+fn here() -> Environment {
+    Environment { device: "cpu".into(), architecture: "x86_64".into(), libtorch: "2.13.0".into() }
+}
+
+fn inputs(roles: &[&str]) -> Inputs {
+    roles.iter().map(|role| ((*role).to_owned(), Ok(Digest::of(role.as_bytes())))).collect()
+}
+
+fn train(seed: u64) -> Train {
+    let settings = r#"{"epochs": 20, "fusion": "concat", "optimizer": {"name": "adam", "learning-rate": 0.001}}"#;
+    Train {
+        dataset: "emoji-words".into(),
+        name: "balgrad".into(),
+        candidate: None,
+        method: MethodOptions::BalGrad(BalGrad::default()),
+        config: serde_json::from_str(settings).unwrap(),
+        seed,
+    }
+}
+
+/// The keys of three steps. If one of them changes, every user's store computes that step, and all that follow from
+/// it, again. Where the computation changed, that is right: raise the recipe version that belongs to it, and pin the
+/// new key here. Where it did not (a field was renamed or reordered, a label got in), undo the change.
+#[test]
+fn keys_of_steps_never_change() {
+    let keys = [
+        ingredients(
+            &Step::from(Prepare {
+                name: "emoji-words".into(),
+                reader: reader("emoji-words").unwrap(),
+                options: DatasetOptions::None,
+                subset: None,
+                counts: BTreeMap::new(),
+                open: None,
+            }),
+            &inputs(&["archive emoji.whl"]),
+            &here(),
+        ),
+        ingredients(
+            &Step::from(Encode {
+                called: "all-minilm-l6-v2".into(),
+                dataset: "emoji-words".into(),
+                part: "test".into(),
+                encoder: Encoder::Image(ImageEncoderOptions {
+                    name: "efficientnet-lite0".into(),
+                    size: Some(128),
+                    ..ImageEncoderOptions::default()
+                }),
+                decoding: Decoding::OVER_WHITE,
+            }),
+            &inputs(&["archive weights.whl", "items"]),
+            &here(),
+        ),
+        ingredients(&train(1).into(), &inputs(&["about", "train image", "train samples"]), &here()),
+    ]
+    .map(|list| list.key().to_string());
+    assert_eq!(
+        keys,
+        [
+            "ee0b4f3154b5f6fb05df0cff45a6680724c169c04c2055abaee5c2f4365ad069",
+            "1abfa5e9c268ed7eedb2e1ee09599b058d4cf80f8b8a23cd4c91500e72516431",
+            "4d92f4b902a7ebbc5c3db4dc6631257ceb0ae9f856324197038cffcd05f953e0",
+        ]
+    );
+}
+
+/// What is in the table above changes the key; names, labels and the like do not.
+#[test]
+fn what_counts_is_in_the_key_and_nothing_else() {
+    let key = |step: &Train, roles: &[&str], environment: &Environment| {
+        ingredients(&step.clone().into(), &inputs(roles), environment).key()
+    };
+    let roles = ["about", "train image"];
+    let plain = key(&train(1), &roles, &here());
+    assert_ne!(plain, key(&train(2), &roles, &here()), "seed");
+    let mut step = train(1);
+    step.config.epochs = 21;
+    assert_ne!(plain, key(&step, &roles, &here()), "hyperparameter");
+    let mut step = train(1);
+    step.method = MethodOptions::BalGrad(BalGrad { kl_scale: KlScale::Factor(2.0), ..BalGrad::default() });
+    assert_ne!(plain, key(&step, &roles, &here()), "option of the method");
+    assert_ne!(plain, key(&train(1), &["about", "train text"], &here()), "input");
+    for environment in [
+        Environment { device: "cuda".into(), ..here() },
+        Environment { architecture: "aarch64".into(), ..here() },
+        Environment { libtorch: "2.14.0".into(), ..here() },
+    ] {
+        assert_ne!(plain, key(&train(1), &roles, &environment), "{environment:?}");
+    }
+    let mut step = train(1);
+    (step.dataset, step.name) = ("another name for the same features".into(), "another name".into());
+    assert_eq!(plain, key(&step, &roles, &here()), "names are no part of it");
+}
