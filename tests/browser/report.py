@@ -118,7 +118,7 @@ def panel(browser):
         for part in [browser.run(f"{PANEL}.querySelector('h3').textContent"), "95 % interval", "evaluate full",
                      "seesaw run tiny", "seesaw explain --suite tiny train"]:
             check(part in text, f"the panel does not contain {part!r}: {text}")
-        seeds = browser.run(f"[...{PANEL}.querySelectorAll('tbody tr')].map(row => [...row.cells].map(c => c.textContent))")
+        seeds = browser.run(f"[...{PANEL}.querySelector('table').tBodies[0].rows].map(row => [...row.cells].map(c => c.textContent))")
         check(len(seeds) == 3 and all(len(row) == 4 and all(row) for row in seeds), f"the seeds of a number: {seeds}")
         check("null" not in text and "undefined" not in text and "NaN" not in text, f"the panel has a hole: {text}")
         inside = browser.run(f"(() => {{ const b = {PANEL}.getBoundingClientRect();"

@@ -153,7 +153,7 @@ fn names_and_causes_are_text() {
     report.tables[0].table = layout(target::Table::One, "table1", &report.results);
     let page = page(&report, &folder()).unwrap();
     assert_eq!(page.matches("</script>").count(), 1, "the page's own");
-    for part in ["<img", "<b>\"", "<script>alert"] {
+    for part in ["<img src=x", "<b>\"", "<script>alert"] {
         assert!(!page.contains(part), "{part}");
     }
     assert!(page.contains("{{ title }}"), "a name is not a template");

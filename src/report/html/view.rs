@@ -211,7 +211,8 @@ fn figure(results: &Results, entry: &FigureEntry) -> Value {
         name,
         title => titled(name),
         meaning,
-        image => format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg)),
+        // Nothing in it needs escaping.
+        image => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))),
         command => results.suite.command("run"),
         files => files.clone(),
     }
