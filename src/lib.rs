@@ -22,10 +22,10 @@
 //! | [`steps`] | one `enum Step`, a file per kind: parameters, inputs, recipe version, computation | [`report`], [`evaluation`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
 //! | [`experiments`] | `experiments/*.toml` → a checked suite | [`report`], [`training`], [`methods`], [`encoders`], [`impairments`], [`datasets`] |
 //! | [`report`] | results, comparisons, claims, tables, figures, page, LaTeX | [`evaluation`], [`pictures`] |
-//! | [`evaluation`] | metrics and statistics | [`model`], [`training`] |
 //! | [`training`] | the loop, optimisers, diagnostics | [`methods`], [`model`] |
 //! | [`methods`] | one file per method; a step reads like the paper's equations | [`model`] |
 //! | [`model`] | embedding layers, fusion, heads, tasks and their losses, gradients as vectors, initial weights | |
+//! | [`evaluation`] | metrics and statistics | |
 //! | [`encoders`] | frozen networks, one file per architecture, and the preprocessing that belongs to each | [`pictures`], [`archives`] |
 //! | [`impairments`] | missing and noisy modalities | |
 //! | [`datasets`] | archive → samples, one reader per dataset | [`pictures`], [`archives`] |

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::machine::Build;
-use super::{Files, Finished, claims, outputs};
+use super::{Files, Finished, claims, outputs, record};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::report::html::{self, Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
@@ -40,7 +40,7 @@ fn gather(finished: &Finished) -> anyhow::Result<Report> {
     Ok(Report {
         tables,
         figures,
-        claims: claims::judge_if_any(finished)?.as_ref().map(html::Claims::from),
+        claims: claims::judge_if_any(finished)?,
         datasets: datasets(finished, &results)?,
         methods: methods(finished, &results),
         questions: open_questions()?,
@@ -149,7 +149,7 @@ fn steps(finished: &Finished) -> Vec<StepTime> {
             label: node.step.label(),
             key: key.to_string(),
             seconds: action.seconds,
-            finished: action.finished,
+            finished: record::rfc3339(action.finished),
         }),
         _ => None,
     };

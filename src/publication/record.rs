@@ -260,7 +260,7 @@ fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome])
 }
 
 /// Formats seconds since 1970 (UTC) as in RFC 3339: `2025-04-29T08:15:00Z`.
-fn rfc3339(seconds: u64) -> String {
+pub fn rfc3339(seconds: u64) -> String {
     Timestamp::from_second(seconds as i64).unwrap_or(Timestamp::MAX).to_string()
 }
 

@@ -16,6 +16,7 @@ pub mod open_questions;
 pub mod quantity;
 pub mod reference;
 pub mod render;
+pub mod replicates;
 pub mod results;
 #[cfg(test)]
 mod samples;
@@ -24,6 +25,7 @@ pub mod table;
 pub mod target;
 pub mod templates;
 pub(crate) mod trace;
+pub mod words;
 
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::comparison::replicates::Level;
-use super::results::CellScores;
+use super::replicates::Level;
 use crate::evaluation::robustness::{average, gap};
 
 /// What is measured.
@@ -99,25 +98,6 @@ impl Quantity {
             Quantity::MissingGapGrowth => "percentage points per 1 of the missing ratio",
             _ => "percent",
         }
-    }
-
-    /// The value of one cell, at a missing ratio where there is one.
-    pub(super) fn of(self, scores: &CellScores, ratio: f64) -> Option<f64> {
-        if self == Quantity::Conflict {
-            return scores.trace.as_ref().and_then(|trace| trace.conflict);
-        }
-        let ratios: Vec<f64> = scores.missing.iter().map(|level| level.ratio).collect();
-        let missing = |modality: &str, ratio: f64| {
-            let level = scores.missing.iter().find(|level| level.ratio == ratio)?;
-            Some(if modality == "image" { level.image } else { level.text })
-        };
-        let score = |level: &Level| match *level {
-            Level::Full => Some(scores.full),
-            Level::Missing(modality, ratio) => missing(modality, ratio),
-            Level::Noisy(modality) => Some(if modality == "image" { scores.noisy.image } else { scores.noisy.text }),
-        };
-        let scores: Vec<f64> = self.levels(ratio, &ratios)?.iter().map(score).collect::<Option<_>>()?;
-        Some(self.from(&scores, &ratios))
     }
 
     /// The scores that it follows from, at a missing ratio of these where there is one. None if it does not follow from

@@ -6,9 +6,9 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::SuiteKind;
-use super::comparison::replicates::Replicates;
-use super::comparison::{self, Comparisons};
+use super::comparison::{self, Comparisons, Known, Values};
 pub use super::quantity::{Quantity, QuantityDescription};
+use super::replicates::{Level, Replicates};
 use super::summary::TraceSummary;
 use crate::evaluation::robustness::is_negative_transfer;
 use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
@@ -88,6 +88,26 @@ pub struct CellScores {
     /// What became of its training, step by step; none if the trace is not there.
     pub trace: Option<TraceSummary>,
     pub provenance: Provenance,
+}
+
+impl CellScores {
+    /// The value of a quantity, at a missing ratio where it has one.
+    fn quantity(&self, quantity: Quantity, ratio: f64) -> Option<f64> {
+        if quantity == Quantity::Conflict {
+            return self.trace.as_ref().and_then(|trace| trace.conflict);
+        }
+        let ratios: Vec<f64> = self.missing.iter().map(|level| level.ratio).collect();
+        let score = |level: &Level| match *level {
+            Level::Full => Some(self.full),
+            Level::Missing(modality, ratio) => {
+                let level = self.missing.iter().find(|level| level.ratio == ratio)?;
+                Some(if modality == "image" { level.image } else { level.text })
+            }
+            Level::Noisy(modality) => Some(if modality == "image" { self.noisy.image } else { self.noisy.text }),
+        };
+        let scores: Vec<f64> = quantity.levels(ratio, &ratios)?.iter().map(score).collect::<Option<_>>()?;
+        Some(quantity.from(&scores, &ratios))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -231,8 +251,9 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
     // Whether a method has KL gradients that can conflict is seen by any of its traces.
     let has_conflicts = |method: &str| {
         let mut outcomes = cells.iter().filter(|cell| cell.method == method).map(|cell| &cell.outcome);
-        outcomes
-            .any(|outcome| matches!(outcome, Outcome::Scored(scores) if Quantity::Conflict.of(scores, 1.0).is_some()))
+        outcomes.any(
+            |outcome| matches!(outcome, Outcome::Scored(scores) if scores.quantity(Quantity::Conflict, 1.0).is_some()),
+        )
     };
     for dataset in &suite.datasets {
         for method in suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
@@ -281,8 +302,17 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         }),
         _ => None,
     };
-    for number in &mut numbers {
-        let estimate = comparison::estimate(&comparison::values(number, &suite.ratios, replicates)?);
+    let mut known: Vec<Known<'_>> = Vec::new();
+    let mut estimates = Vec::with_capacity(numbers.len());
+    for number in &numbers {
+        let values = values(number, &suite.ratios, replicates)?;
+        estimates.push(comparison::estimate(&values));
+        if number.ratio.is_none_or(|ratio| ratio == 1.0) {
+            known.push((&number.dataset, (&number.method, number.quantity), values));
+        }
+    }
+    let comparisons = Comparisons::of(&known);
+    for (number, estimate) in numbers.iter_mut().zip(estimates) {
         let Some(estimate) = estimate else { continue };
         // A percentage ends where it ends, however wide few seeds make the interval.
         let bounded = |interval: Interval| match number.quantity {
@@ -292,17 +322,50 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         number.interval = estimate.interval.map(bounded);
         (number.error, number.df, number.sample_error) = (estimate.error, estimate.df, estimate.sample_error);
     }
-    let mut results = Results {
+    Ok(Results {
         schema: SCHEMA,
         suite,
         estimator: "mean ± sample standard deviation over seeds; Avg and ΔGap are formed per seed".into(),
         quantities: Quantity::ALL.map(QuantityDescription::from).to_vec(),
         numbers,
-        comparisons: Comparisons::default(),
+        comparisons,
         cells: cells.iter().filter_map(record).collect(),
-    };
-    results.comparisons = comparison::compare(&results, replicates)?;
-    Ok(results)
+    })
+}
+
+/// The values of a number, with its resamples if every one of its seeds has them.
+///
+/// # Errors
+/// If a resampled score differs from the score of the evaluation: the predictions do not belong to the scores.
+fn values(number: &Number, ratios: &[f64], replicates: &Replicates) -> anyhow::Result<Values> {
+    let scored = number.seeds.iter().filter_map(|seed| match seed.value {
+        Status::Value { value } => Some((seed.seed, value)),
+        _ => None,
+    });
+    let plain: Values = scored.map(|(seed, value)| (seed, vec![value])).collect();
+    let Some(levels) = number.quantity.levels(number.ratio.unwrap_or(1.0), ratios) else { return Ok(plain) };
+    let names: Vec<String> = levels.iter().map(ToString::to_string).collect();
+    let mut resampled = Values::new();
+    for (seed, value) in &plain {
+        let Some(cell) = replicates.cell(&number.dataset, &number.method, *seed) else { return Ok(plain) };
+        let scores = names.iter().map(|name| cell.get(name)).collect::<Option<Vec<_>>>();
+        let Some(scores) = scores else { return Ok(plain) };
+        let at = |resample: usize| {
+            let scores: Vec<f64> = scores.iter().map(|scores| scores[resample]).collect();
+            number.quantity.from(&scores, ratios)
+        };
+        let all: Vec<f64> = (0..scores[0].len()).map(at).collect();
+        let Number { dataset, method, quantity, .. } = number;
+        anyhow::ensure!(
+            (all[0] - value[0]).abs() < 1e-9,
+            "{dataset} × {method} × seed {seed}: the predictions give {} for {}, the scores say {}",
+            all[0],
+            quantity.name(),
+            value[0]
+        );
+        resampled.push((*seed, all));
+    }
+    Ok(resampled)
 }
 
 fn check(suite: &SuiteDescription, cells: &[Cell]) -> anyhow::Result<()> {
@@ -329,7 +392,7 @@ fn number(
         None => Status::NotRun { cause: "the suite has no such cell".into() },
         Some(Outcome::Failed { cause }) => Status::Failed { cause: cause.clone() },
         Some(Outcome::NotRun { cause }) => Status::NotRun { cause: cause.clone() },
-        Some(Outcome::Scored(scores)) => match quantity.of(scores, ratio.unwrap_or(1.0)) {
+        Some(Outcome::Scored(scores)) => match scores.quantity(quantity, ratio.unwrap_or(1.0)) {
             Some(value) if value.is_finite() => Status::Value { value },
             Some(_) => Status::NotANumber,
             None => Status::NotRun { cause: quantity.absence().into() },

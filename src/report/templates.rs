@@ -62,8 +62,8 @@ impl Templates {
     /// If a template is missing or malformed, or uses a name that is not there; with its file and line.
     pub fn fill(&self, name: &str, imported: &[&str], language: Language, context: &Value) -> anyhow::Result<String> {
         let mut environment = environment(language)?;
-        let told = |error: minijinja::Error| {
-            // What goes wrong in a macro is told where it went wrong.
+        let in_file = |error: minijinja::Error| {
+            // An error in a macro names the place in the macro.
             let at = innermost(&error);
             let path = self.path(at.name().unwrap_or(name));
             let line = at.line().map_or(String::new(), |line| format!(" line {line}"));
@@ -74,9 +74,9 @@ impl Templates {
             )
         };
         for name in imported.iter().chain([&name]) {
-            environment.add_template_owned((*name).to_owned(), self.read(name)?).map_err(told)?;
+            environment.add_template_owned((*name).to_owned(), self.read(name)?).map_err(in_file)?;
         }
-        environment.get_template(name).and_then(|template| template.render(context)).map_err(told)
+        environment.get_template(name).and_then(|template| template.render(context)).map_err(in_file)
     }
 }
 

@@ -8,7 +8,7 @@ use super::evaluate::Scores;
 use super::train::Summary;
 use super::{Absence, Describe, InputFile, Job, Kind, Origin, Outputs, Status};
 use crate::report;
-use crate::report::comparison::replicates::{self, CellReplicates, Replicates};
+use crate::report::replicates::{self, CellReplicates, Replicates};
 use crate::report::results::{
     Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, Quantity, SuiteDescription, collect_with,
 };

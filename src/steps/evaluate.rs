@@ -10,16 +10,17 @@ use super::encode::read_features;
 use super::prepare::About;
 use super::train::feature_set;
 use super::{Describe, Job, Outputs};
-use crate::evaluation::{impaired, metrics};
+use crate::evaluation::metrics;
 use crate::impairments::missing;
 use crate::model::task::Task;
 use crate::model::{Model, Shape};
-use crate::report::comparison::replicates::Level as Named;
+use crate::report::replicates::Level as Named;
 use crate::store::Ingredients;
 use crate::tensors;
 use crate::terms::{Modality, Split};
 use crate::training::config::TrainConfig;
 use crate::training::fit::{self, FeatureSet};
+use crate::training::impaired;
 
 /// Under what the test split is evaluated.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,7 +133,7 @@ impl Evaluate {
         for (name, modality, ratio, impaired, features) in self.versions(job, &test)? {
             job.interrupt.check()?;
             let predicted = task.predict(&fit::logits(&model, &features)?);
-            let score = metrics::score_of_predictions(&task, &predicted, &features.y);
+            let score = metrics::score(task.metric, task.classes(), &predicted, &features.y);
             levels.push(Level { modality, ratio, impaired, score });
             // The smallest kind that holds every class number.
             let kind = if task.logits <= 256 { TensorKind::Uint8 } else { TensorKind::Int };

@@ -10,7 +10,7 @@ use super::prepare::About;
 use super::{Cost, Describe, Job, Outputs};
 use crate::datasets::{Sample, Unit};
 use crate::evaluation::statistics::tally::{Tally, Truth};
-use crate::report::comparison::replicates::{self, CellReplicates, Level};
+use crate::report::replicates::{self, CellReplicates, Level};
 use crate::store::Ingredients;
 use crate::terms::TaskKind;
 

@@ -80,8 +80,10 @@ impl Train {
         let task = Task::new(about.task, about.classes.len(), self.config.binary_head).scored_by(about.metric());
         let (train, val) = (feature_set(job, &task, Split::Train)?, feature_set(job, &task, Split::Val)?);
         let method = self.method.options();
-        let cell =
-            Cell { task, config: &self.config, name: &self.name, method, seed: self.seed, score: metrics::score };
+        let score = |task: &Task, logits: &Tensor, labels: &Tensor| {
+            metrics::score(task.metric, task.classes(), &task.predict(logits), labels)
+        };
+        let cell = Cell { task, config: &self.config, name: &self.name, method, seed: self.seed, score };
         let trained = fit::train(&cell, &train, &val, &job.interrupt, job.progress.as_ref())?;
 
         let parameters = &trained.model.parameters;

@@ -1,4 +1,4 @@
-//! Scores of resampled test samples, as the resampling steps write them.
+//! Scores of resampled test samples, as resampling steps write them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-/// What a training is scored on.
+/// A version of the test split that a training is scored on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Level {
     Full,
@@ -17,7 +17,7 @@ pub enum Level {
 }
 
 impl fmt::Display for Level {
-    /// As evaluations call it.
+    /// As evaluations name it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Level::Full => f.write_str("full"),
@@ -28,7 +28,7 @@ impl fmt::Display for Level {
 }
 
 impl Level {
-    /// The condition that it belongs to.
+    /// The condition that it is evaluated under.
     pub fn condition(self) -> &'static str {
         match self {
             Level::Full => "full",
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_called_as_evaluations_call_them() {
+    fn levels_have_the_names_of_evaluations() {
         let names: Vec<String> = Level::all(&[0.5, 1.0]).iter().map(ToString::to_string).collect();
         let [image, text] =
             ["image", "text"].map(|it| [format!("missing {it} 0.5"), format!("missing {it} 1"), format!("noisy {it}")]);
@@ -134,23 +134,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_file_is_told() {
-        let told = |name: &str, dtype, shape: Vec<usize>, bytes: &[u8]| {
+    fn malformed_files_are_refused() {
+        let error = |name: &str, dtype, shape: Vec<usize>, bytes: &[u8]| {
             let view = TensorView::new(dtype, shape, bytes).unwrap();
             format!("{:#}", read(&safetensors::serialize([(name, view)], None).unwrap()).unwrap_err())
         };
         assert_eq!(
-            told("one", Dtype::F64, vec![1], &[0; 8]),
+            error("one", Dtype::F64, vec![1], &[0; 8]),
             "expected vectors called `SEED LEVEL`, found one called `one`"
         );
         assert_eq!(
-            told("1 full", Dtype::F64, vec![5, 1], &[0; 40]),
+            error("1 full", Dtype::F64, vec![5, 1], &[0; 40]),
             "`1 full`: expected 5 numbers of float64, found [5, 1] of F64"
         );
         assert!(
-            told("1 full", Dtype::F32, vec![2], &[0; 8]).contains("expected 1 numbers of float64, found [2] of F32")
+            error("1 full", Dtype::F32, vec![2], &[0; 8]).contains("expected 1 numbers of float64, found [2] of F32")
         );
-        assert_eq!(told("1 full", Dtype::F64, vec![1], &[255; 8]), "`1 full`: a score is not a number");
+        assert_eq!(error("1 full", Dtype::F64, vec![1], &[255; 8]), "`1 full`: a score is not a number");
         assert!(read(b"nothing").is_err());
     }
 }

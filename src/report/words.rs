@@ -1,4 +1,4 @@
-//! Times, dates, counts and differences as people read them.
+//! Durations, counts and differences as people read them.
 
 use crate::evaluation::statistics::bootstrap::{How, Interval};
 use crate::evaluation::statistics::paired::LEAST_SEEDS;
@@ -18,7 +18,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A number of things, with commas between thousands.
+/// A count, with commas between thousands.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -36,16 +36,24 @@ pub fn several(n: u64, one: &str) -> String {
     format!("{} {one}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// Seconds since 1970 (UTC) as `2025-03-17 10:05 UTC`.
-pub fn moment(seconds: u64) -> String {
-    let timestamp = jiff::Timestamp::from_second(seconds as i64).unwrap_or(jiff::Timestamp::MAX);
-    timestamp.strftime("%Y-%m-%d %H:%M UTC").to_string()
+/// With a capital letter in front.
+pub fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// How a number was formed from so many of its seeds.
+/// With a capital letter in front and a full stop behind.
+pub fn sentence(text: &str) -> String {
+    match text.trim_end_matches('.') {
+        "" => String::new(),
+        text => format!("{}.", capitalized(text)),
+    }
+}
+
+/// How a number was formed from `n` of its seeds.
 pub fn estimator(n: usize, seeds: usize) -> String {
     match (n, seeds) {
-        (0, _) => "no seed gave a number".to_owned(),
+        (0, _) => "no seed has a value".to_owned(),
         (1, 1) => "one seed, no spread".to_owned(),
         (1, seeds) => format!("1 of {seeds} seeds"),
         (n, seeds) if n == seeds => format!("mean ± sample standard deviation over {n} seeds"),
@@ -84,7 +92,7 @@ pub fn comparison(pair: &Comparison) -> String {
         }
         (Some(p), None) => text += &format!(", p {}", probability(p)),
         (None, _) if pair.n < LEAST_SEEDS => text += ", too few seeds for a test",
-        (None, _) => text += ", no test, since nothing varies",
+        (None, _) => text += ", no test without variation",
     }
     text
 }
@@ -119,13 +127,13 @@ mod tests {
         (pair.p, pair.n) = (None, 2);
         assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), too few seeds for a test");
         pair.n = 3;
-        assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), no test, since nothing varies");
+        assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), no test without variation");
     }
 
     #[test]
     fn durations_have_two_units_at_most() {
-        let told = [0.0, 0.3, 59.94, 59.96, 61.0, 3599.6, 7384.0].map(duration);
-        assert_eq!(told, ["under 0.1 s", "0.3 s", "59.9 s", "1 min 0 s", "1 min 1 s", "1 h 0 min", "2 h 3 min"]);
+        let shown = [0.0, 0.3, 59.94, 59.96, 61.0, 3599.6, 7384.0].map(duration);
+        assert_eq!(shown, ["under 0.1 s", "0.3 s", "59.9 s", "1 min 0 s", "1 min 1 s", "1 h 0 min", "2 h 3 min"]);
     }
 
     #[test]
@@ -135,17 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_follow_the_calendar() {
-        let told = [0, 951_782_399, 951_782_400, 1_742_205_900, 4_107_542_399].map(moment);
-        assert_eq!(
-            told,
-            [
-                "1970-01-01 00:00 UTC",
-                "2000-02-28 23:59 UTC",
-                "2000-02-29 00:00 UTC",
-                "2025-03-17 10:05 UTC",
-                "2100-02-28 23:59 UTC"
-            ]
-        );
+    fn sentences_have_a_capital_and_a_full_stop() {
+        assert_eq!(["all hold", "École.", ""].map(sentence), ["All hold.", "École.", ""]);
     }
 }

@@ -1,9 +1,9 @@
-//! Test features of which one modality is missing for some samples, or disturbed for all.
+//! Test features in which one modality is missing for some samples, or noisy for all.
 
 use tch::{Device, Kind, Tensor};
 
+use super::fit::FeatureSet;
 use crate::terms::Modality;
-use crate::training::fit::FeatureSet;
 
 /// The features as they are (the tensors are shared, not copied).
 pub fn unchanged(features: &FeatureSet) -> FeatureSet {

@@ -5,31 +5,26 @@
 //! its impaired ones. A difference is formed per seed. Its error is that over seeds and test samples where predictions
 //! were resampled ([`crate::evaluation::statistics::bootstrap`]), else that over seeds.
 //!
-//! Holm's correction is over the comparisons of the proposed method with each other one in the results, all datasets and
-//! quantities together. A table holds the results of its own methods, datasets and quantities, so its family is what it
-//! shows.
-
-pub mod replicates;
+//! Holm's correction covers the comparisons of the proposed method with each other one in the results, all datasets and
+//! quantities together. A table has results of its own methods, datasets and quantities, so its family is what it shows.
 
 use serde::{Deserialize, Serialize};
 
 use super::quantity::Quantity;
-use super::results::{Number, Results, Status};
 use crate::evaluation::statistics::bootstrap::{Estimate, Interval, over_seeds, two_levels};
 use crate::evaluation::statistics::holm::holm;
 use crate::evaluation::statistics::paired::{effect_size, p_value};
-use replicates::Replicates;
 
 /// The paper's method, which the others are compared with.
 pub const PROPOSED: &str = "balgrad";
 
-/// What is significant.
+/// The level of significance.
 pub const ALPHA: f64 = 0.05;
 
-/// All comparisons of some results.
+/// All comparisons of the results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Comparisons {
-    /// Over which comparisons `p-corrected` is corrected, in words; none if the proposed method is not there.
+    /// The comparisons that `p_corrected` is corrected over, in words; none without the proposed method.
     pub family: Option<String>,
     pub pairs: Vec<Comparison>,
 }
@@ -45,14 +40,14 @@ pub struct Comparison {
     /// In which quantity, where that is another one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub other_quantity: Option<Quantity>,
-    /// Over so many seeds, those that both sides have.
+    /// The number of seeds that both sides have.
     pub n: usize,
     /// The mean of the differences, in percentage points.
     pub difference: f64,
     /// Their sample standard deviation over the seeds.
     pub std: Option<f64>,
     pub interval: Option<Interval>,
-    /// The standard error that p is made of.
+    /// The standard error that p is computed from.
     pub error: Option<f64>,
     /// Its degrees of freedom.
     #[serde(default)]
@@ -84,7 +79,7 @@ impl Comparison {
         }
     }
 
-    /// What was estimated.
+    /// The estimate behind the comparison.
     pub fn estimate(&self) -> Estimate {
         Estimate {
             n: self.n,
@@ -119,45 +114,10 @@ impl Comparison {
 }
 
 /// A method and a quantity.
-type Side<'a> = (&'a str, Quantity);
+pub(super) type Side<'a> = (&'a str, Quantity);
 
 /// The values of a quantity: per seed, first as it is, then of each resample, if there are any.
 pub(super) type Values = Vec<(u64, Vec<f64>)>;
-
-/// The values of a number, with its resamples if every one of its seeds has them.
-///
-/// # Errors
-/// If a resampled score is not what the evaluation scored: the predictions do not belong to the scores.
-pub(super) fn values(number: &Number, ratios: &[f64], replicates: &Replicates) -> anyhow::Result<Values> {
-    let scored = number.seeds.iter().filter_map(|seed| match seed.value {
-        Status::Value { value } => Some((seed.seed, value)),
-        _ => None,
-    });
-    let plain: Values = scored.map(|(seed, value)| (seed, vec![value])).collect();
-    let Some(levels) = number.quantity.levels(number.ratio.unwrap_or(1.0), ratios) else { return Ok(plain) };
-    let names: Vec<String> = levels.iter().map(ToString::to_string).collect();
-    let mut resampled = Values::new();
-    for (seed, value) in &plain {
-        let Some(cell) = replicates.cell(&number.dataset, &number.method, *seed) else { return Ok(plain) };
-        let scores = names.iter().map(|name| cell.get(name)).collect::<Option<Vec<_>>>();
-        let Some(scores) = scores else { return Ok(plain) };
-        let at = |resample: usize| {
-            let scores: Vec<f64> = scores.iter().map(|scores| scores[resample]).collect();
-            number.quantity.from(&scores, ratios)
-        };
-        let all: Vec<f64> = (0..scores[0].len()).map(at).collect();
-        let Number { dataset, method, quantity, .. } = number;
-        anyhow::ensure!(
-            (all[0] - value[0]).abs() < 1e-9,
-            "{dataset} × {method} × seed {seed}: the predictions give {} for {}, the scores say {}",
-            all[0],
-            quantity.name(),
-            value[0]
-        );
-        resampled.push((*seed, all));
-    }
-    Ok(resampled)
-}
 
 /// The mean of values over their seeds.
 pub(super) fn estimate(values: &Values) -> Option<Estimate> {
@@ -178,39 +138,28 @@ pub(super) fn differences(one: &Values, other: &Values) -> Values {
     one.iter().filter_map(pair).collect()
 }
 
-/// Compares everything in the results that can be compared.
-///
-/// # Errors
-/// See [`values`].
-pub fn compare(results: &Results, replicates: &Replicates) -> anyhow::Result<Comparisons> {
-    let mut pairs = Vec::new();
-    for dataset in &results.suite.datasets {
-        let mut known: Vec<(Side<'_>, Values)> = Vec::new();
-        for method in results.suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
-            for quantity in Quantity::ALL {
-                if let Some(number) = results.number(&dataset.name, &method.name, quantity, None) {
-                    known.push(((method.name.as_str(), quantity), values(number, &results.suite.ratios, replicates)?));
-                }
-            }
-        }
-        for (at, (one, minuend)) in known.iter().enumerate() {
-            for (other, subtrahend) in &known[at + 1..] {
+/// What is compared: a dataset, a side on it, and the side's values.
+pub(super) type Known<'a> = (&'a str, Side<'a>, Values);
+
+impl Comparisons {
+    /// Compares any two methods on a dataset in the same quantity, and a method's full score with its impaired ones. Those
+    /// on one dataset stand together.
+    pub(super) fn of(known: &[Known<'_>]) -> Self {
+        let mut pairs = Vec::new();
+        for (at, (dataset, one, minuend)) in known.iter().enumerate() {
+            for (_, other, subtrahend) in known[at + 1..].iter().take_while(|(there, ..)| there == dataset) {
                 let impaired = one.0 == other.0 && one.1 == Quantity::Full && other.1.can_be_negative_transfer();
                 if one.1 == other.1 || impaired {
                     let difference = estimate(&differences(minuend, subtrahend));
-                    pairs.extend(
-                        difference.map(|difference| Comparison::of(&dataset.name, [*one, *other], &difference)),
-                    );
+                    pairs.extend(difference.map(|difference| Comparison::of(dataset, [*one, *other], &difference)));
                 }
             }
         }
+        let mut comparisons = Comparisons { family: None, pairs };
+        comparisons.correct();
+        comparisons
     }
-    let mut comparisons = Comparisons { family: None, pairs };
-    comparisons.correct();
-    Ok(comparisons)
-}
 
-impl Comparisons {
     /// Corrects the comparisons of the proposed method with the others, all together.
     pub fn correct(&mut self) {
         let is_of = |one: &Comparison| {
@@ -226,7 +175,7 @@ impl Comparisons {
         });
     }
 
-    /// Leaves the comparisons in these quantities, and corrects them anew.
+    /// Keeps the comparisons in these quantities, and corrects them again.
     pub fn restrict(&mut self, quantities: &[Quantity]) {
         let shown = |one: &Comparison| {
             quantities.contains(&one.quantity) && one.other_quantity.is_none_or(|other| quantities.contains(&other))
@@ -235,7 +184,7 @@ impl Comparisons {
         self.correct();
     }
 
-    /// The comparison of two sides, whichever way round it is kept.
+    /// The comparison of two sides, in either direction.
     pub fn find(&self, dataset: &str, one: (&str, Quantity), other: (&str, Quantity)) -> Option<Comparison> {
         self.pairs.iter().filter(|pair| pair.dataset == dataset).find_map(|pair| {
             let of = |side: (&str, Quantity), method: &str, quantity| side.0 == method && side.1 == quantity;

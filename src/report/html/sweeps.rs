@@ -19,11 +19,10 @@ pub struct Sweep {
 struct Tried {
     /// Those in which the candidates differ.
     options: Vec<String>,
-    /// In percent.
-    score: Option<f64>,
-    shown: String,
-    /// Why there is no score; else empty.
-    cause: String,
+    /// In percent, rounded.
+    score: Option<String>,
+    /// Why there is no score.
+    cause: Option<String>,
     chosen: bool,
 }
 
@@ -45,11 +44,10 @@ struct Candidate {
     cause: Option<String>,
 }
 
-/// Every sweep of the suite, by dataset and method. The choice is made over all seeds, so that each seed's record holds
-/// the same one.
+/// Every sweep of the suite, by dataset and method. One choice is made for all seeds, so every seed's record holds it.
 ///
 /// # Errors
-/// If a record is not as the choosing step writes it.
+/// If a record does not have the format of the choosing step.
 pub fn of(results: &Results) -> anyhow::Result<Vec<Sweep>> {
     let suite = &results.suite;
     let mut sweeps = Vec::new();
@@ -79,9 +77,8 @@ fn tried(choice: &Choice) -> Vec<Tried> {
                 value => format!("{name} = {value}"),
             })
             .collect(),
-        score: candidate.validation,
-        shown: candidate.validation.map_or_else(|| "—".to_owned(), |score| format!("{score:.2}")),
-        cause: candidate.cause.clone().unwrap_or_default(),
+        score: candidate.validation.map(|score| format!("{score:.2}")),
+        cause: candidate.cause.clone(),
         chosen: candidate.options == choice.chosen,
     };
     choice.candidates.iter().map(row).collect()
@@ -114,20 +111,19 @@ mod tests {
             cell.provenance.choice = Some(Box::new(choice.clone()));
         }
         let sweeps = of(&results).unwrap();
-        let tried = |scale: &str, shown: &str, score, cause: &str, chosen| Tried {
+        let tried = |scale: &str, score: Option<&str>, cause: Option<&str>, chosen| Tried {
             options: vec![format!("kl-scale = {scale}")],
-            score,
-            shown: shown.into(),
-            cause: cause.into(),
+            score: score.map(str::to_owned),
+            cause: cause.map(str::to_owned),
             chosen,
         };
         let expected = Sweep {
             title: "BalGrad on food_101 & more: chosen by the mean accuracy on the validation split over 2 seeds"
                 .into(),
             candidates: vec![
-                tried("0.5", "61.24", Some(61.238), "", true),
-                tried("50.0", "60.00", Some(60.0), "", false),
-                tried("1000000000.0", "—", None, "seed 2: loss_T is NaN", false),
+                tried("0.5", Some("61.24"), None, true),
+                tried("50.0", Some("60.00"), None, false),
+                tried("1000000000.0", None, Some("seed 2: loss_T is NaN"), false),
             ],
         };
         assert_eq!(sweeps, [expected]);
