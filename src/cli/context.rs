@@ -9,7 +9,7 @@ use crate::engine::run::Outcome;
 use crate::errors::Class;
 use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
-use crate::planning::estimate::Calibration;
+use crate::planning::calibration::Calibration;
 use crate::planning::project::{self, Options};
 use crate::publication::machine::Libtorch;
 use crate::steps::{Execute, Status};

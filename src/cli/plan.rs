@@ -11,7 +11,8 @@ use crate::engine::display::seconds;
 use crate::engine::survey::State;
 use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
-use crate::planning::estimate::{Calibration, Estimate};
+use crate::planning::calibration::Calibration;
+use crate::planning::estimate::Estimate;
 use crate::planning::project::{Planned, Project};
 use crate::steps::Kind;
 

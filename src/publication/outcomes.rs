@@ -24,7 +24,7 @@ pub fn outcomes(engine: &Engine, planned: &Planned) -> Vec<NodeOutcome> {
         let unavailable = || {
             let Step::Fetch(fetch) = &node.step else { return None };
             let cause = unavailable.get(&fetch.archive.name)?;
-            Some(Absence::of(&node.step, Status::Unavailable, cause.clone(), None))
+            Some(node.step.absence(Status::Unavailable, cause.clone(), None))
         };
         let blocked = || {
             node.inputs.values().find_map(|source| match &outcomes[source.node.0] {

@@ -18,7 +18,7 @@ pub mod reference;
 pub mod render;
 pub mod results;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod summary;
 pub mod table;
 pub mod target;

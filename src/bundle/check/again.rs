@@ -11,7 +11,6 @@ use super::Check;
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
 use crate::interrupt::Interrupt;
-use crate::manifests::fetch::FetchPlaces;
 use crate::publication::record::{self, Provenance, Status};
 use crate::steps::{InputFile, Job, Kind};
 
@@ -163,17 +162,7 @@ fn job(
         let path = bundle.store.object_path(output.sha256);
         inputs.insert(role.clone(), InputFile { path, sha256: output.sha256.to_string(), key: key.to_string() });
     }
-    let nowhere = folder.to_owned();
-    Some(Job {
-        inputs,
-        absent,
-        folder: nowhere.clone(),
-        interrupt: interrupt.clone(),
-        progress: std::sync::Arc::new(crate::progress::Silent),
-        threads: 1,
-        device: tch::Device::Cpu,
-        downloads: FetchPlaces::new(nowhere.clone(), nowhere, Vec::new()),
-    })
+    Some(Job { inputs, absent, interrupt: interrupt.clone(), ..Job::detached(folder) })
 }
 
 /// Scores follow from predictions and labels, where labels are included.
