@@ -165,15 +165,15 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// However many ask at once, an archive is brought once; a damaged one is brought again.
+    /// Concurrent requests download an archive once; a damaged one is downloaded again.
     #[test]
-    fn archives_are_brought_once_and_verified() {
+    fn archives_are_downloaded_once_and_verified() {
         let root = tempfile::tempdir().unwrap();
         let sha256 = Digest::of(b"wheel").to_string();
-        let brought = AtomicUsize::new(0);
+        let downloaded = AtomicUsize::new(0);
         let ask = || {
             wheel(root.path(), "a.whl", &sha256, |file, _, folder| {
-                brought.fetch_add(1, Ordering::SeqCst);
+                downloaded.fetch_add(1, Ordering::SeqCst);
                 Ok(fs::write(folder.join(file), b"wheel")?)
             })
         };
@@ -183,10 +183,10 @@ mod tests {
                 .into_iter()
                 .for_each(|thread| assert_eq!(fs::read(thread.join().unwrap().unwrap()).unwrap(), b"wheel"));
         });
-        assert_eq!(brought.load(Ordering::SeqCst), 1);
+        assert_eq!(downloaded.load(Ordering::SeqCst), 1);
         fs::write(ask().unwrap(), b"whale").unwrap();
         assert_eq!(fs::read(ask().unwrap()).unwrap(), b"wheel");
-        assert_eq!(brought.load(Ordering::SeqCst), 2);
+        assert_eq!(downloaded.load(Ordering::SeqCst), 2);
     }
 
     #[test]

@@ -68,22 +68,20 @@ impl Engine {
     pub fn estimate(&self, suite: &Suite, manifests: &[Manifest], graph: &Graph, machine: &Calibration) -> Estimate {
         let states = self.survey(graph);
         let mut estimate = Estimate::default();
-        let mut sizes = BTreeMap::new();
+        let mut prediction = Prediction { machine, threads: self.threads, datasets: BTreeMap::new() };
         for dataset in &suite.datasets {
-            let (found, prepared) = self.sizes(dataset, suite, manifests, graph, &states);
+            let (sizes, prepared) = self.sizes(dataset, suite, manifests, graph, &states);
             estimate.from_manifests |= !prepared;
-            sizes.insert(dataset.samples.clone(), found);
-            sizes.insert(dataset.name.clone(), found);
+            for name in [&dataset.samples, &dataset.name] {
+                prediction.datasets.entry(name).or_insert((dataset, sizes));
+            }
         }
-        let planned =
-            |name: &str| suite.datasets.iter().find(|dataset| dataset.name == name || dataset.samples == name);
         // Kind → (predicted, measured) seconds of the steps that are done.
         let mut experience: BTreeMap<&'static str, (f64, f64)> = BTreeMap::new();
         for id in graph.ids() {
             let step = &graph.node(id).step;
             let kind = step.kind();
-            let of = Of { machine, threads: self.threads, sizes: &sizes, planned: &planned };
-            let (seconds, bytes) = of.step(step);
+            let (seconds, bytes) = prediction.step(step).unwrap_or_default();
             match &states[id.0] {
                 State::Blocked(_) => {}
                 State::Done(_, action) | State::Refused(_, action, _) => {
@@ -162,11 +160,11 @@ fn from_counts(counts: &BTreeMap<String, u64>) -> Sizes {
 }
 
 /// What the prediction of a step depends on.
-struct Of<'a> {
+struct Prediction<'a> {
     machine: &'a Calibration,
     threads: usize,
-    sizes: &'a BTreeMap<String, Sizes>,
-    planned: &'a dyn Fn(&str) -> Option<&'a DatasetPlan>,
+    /// By the dataset's name, and by the name of its samples.
+    datasets: BTreeMap<&'a str, (&'a DatasetPlan, Sizes)>,
 }
 
 /// An upper bound of at most this many bytes is used as the size.
@@ -178,21 +176,21 @@ const FLOAT: f64 = 4.0;
 /// The approximate number of quantities in a trace.
 const SCALARS: f64 = 24.0;
 
-impl Of<'_> {
-    /// The seconds of a step, with all cores busy, and the bytes of its results.
-    fn step(&self, step: &Step) -> (f64, u64) {
+impl Prediction<'_> {
+    /// The seconds of a step, with all cores busy, and the bytes of its results; none if both are negligible.
+    fn step(&self, step: &Step) -> Option<(f64, u64)> {
         match step {
             Step::Prepare(prepare) => {
-                let sizes = self.sizes.get(&prepare.name).copied().unwrap_or_default();
+                let (_, sizes) = self.datasets.get(prepare.name.as_str())?;
                 let all = sizes.train + sizes.val + sizes.test;
                 let decoded = self.machine.decoded / work::of_decoding(prepare.reader.name);
                 let seconds = if prepare.reader.pictures == Pictures::InTheWild { all / decoded } else { 0.0 };
-                (seconds, (all * 500.0) as u64)
+                Some((seconds, (all * 500.0) as u64))
             }
             Step::Encode(encode) => self.encode(encode),
             Step::Train(train) => self.train(train),
             Step::Evaluate(evaluate) => {
-                let test = self.sizes.get(&evaluate.dataset).map_or(0.0, |sizes| sizes.test);
+                let (_, Sizes { test, .. }) = self.datasets.get(evaluate.dataset.as_str())?;
                 let levels = match evaluate.condition {
                     Condition::Full => 1.0,
                     Condition::Missing => 2.0 * evaluate.ratios.len() as f64,
@@ -201,15 +199,15 @@ impl Of<'_> {
                 // A forward pass takes about a third of a baseline's training step.
                 let step = self.machine.steps.values().copied().fold(f64::MAX, f64::min) / 3.0;
                 let batches = test * levels / f64::from(STEP.3);
-                (batches * step / self.threads as f64, (test * levels * 4.0) as u64)
+                Some((batches * step / self.threads as f64, (test * levels * 4.0) as u64))
             }
-            _ => (0.0, 0),
+            _ => None,
         }
     }
 
-    fn encode(&self, encode: &Encode) -> (f64, u64) {
-        let items = self.sizes.get(&encode.dataset).copied().unwrap_or_default().of(encode.part);
-        let dataset = (self.planned)(&encode.dataset).map_or("", |plan| plan.reader.name);
+    fn encode(&self, encode: &Encode) -> Option<(f64, u64)> {
+        let (plan, sizes) = self.datasets.get(encode.dataset.as_str())?;
+        let (items, dataset) = (sizes.of(encode.part), plan.reader.name);
         let (work, scale) = match &encode.encoder {
             Encoder::Image(options) => (work::of_picture(&options.name, options.size), 1.0),
             Encoder::Text(options) => (work::of_token(&options.name), work::tokens(dataset)),
@@ -219,12 +217,11 @@ impl Of<'_> {
             Encoder::Image(_) => items * work::of_decoding(dataset) / self.machine.decoded,
             Encoder::Text(_) => 0.0,
         };
-        (items * scale * work.giga / rate + decoding, (items * work.width as f64 * FLOAT) as u64)
+        Some((items * scale * work.giga / rate + decoding, (items * work.width as f64 * FLOAT) as u64))
     }
 
-    fn train(&self, train: &Train) -> (f64, u64) {
-        let Some(plan) = (self.planned)(&train.dataset) else { return (0.0, 0) };
-        let sizes = self.sizes.get(&train.dataset).copied().unwrap_or_default();
+    fn train(&self, train: &Train) -> Option<(f64, u64)> {
+        let (plan, sizes) = self.datasets.get(train.dataset.as_str())?;
         let width = |work: work::Work| work.width as f64;
         let inputs =
             width(work::of_picture(&plan.image.name, plan.image.size)) + width(work::of_token(&plan.text.name));
@@ -236,7 +233,7 @@ impl Of<'_> {
             / f64::from(batch);
         let step = self.machine.steps.get(&train.name).copied().unwrap_or_default();
         let weights = inputs * f64::from(config.embedding) * FLOAT;
-        (steps * step * share / self.threads as f64, (weights + steps * SCALARS * FLOAT) as u64)
+        Some((steps * step * share / self.threads as f64, (weights + steps * SCALARS * FLOAT) as u64))
     }
 }
 
