@@ -112,7 +112,7 @@ fn tallies_of(job: &Job, truth: &Truth, task: TaskKind, levels: &[Level], seed: 
     levels.iter().map(tally).collect()
 }
 
-/// The predicted class or labels of each sample, from class indices [samples] or from 0 and 1 [samples, labels].
+/// The predicted class or labels of each sample, from class indices `[samples]` or from 0 and 1 `[samples, labels]`.
 fn predictions(file: &SafeTensors<'_>, level: &str, task: TaskKind) -> anyhow::Result<Vec<Vec<u32>>> {
     let view = file.tensor(level).with_context(|| format!("there are no predictions `{level}`"))?;
     let numbers: Vec<u32> = match view.dtype() {

@@ -23,7 +23,7 @@ use crate::training::fit::{self, Cell, FeatureSet};
 /// | output | content |
 /// |---|---|
 /// | `weights` | safetensors: the trainable parameters of the selected epoch |
-/// | `trace` | safetensors: a float32 [steps] tensor for each quantity traced |
+/// | `trace` | safetensors: a float32 `[steps]` tensor for each quantity traced |
 /// | `summary` | [`Summary`] |
 #[derive(Clone, Debug)]
 pub struct Train {
