@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Brings libtorch into the clone: `.libtorch` is a link to `.libtorch-cpu` or to the inside of `.libtorch-cuda`.
+"""Gets libtorch: `.libtorch` becomes a link to `.libtorch-cpu` or to a folder in `.libtorch-cuda`.
 
-Which flavour: TORCH=cpu or TORCH=cuda if set; else the one that is there already; else CUDA where `nvidia-smi` answers
-and CPU elsewhere. The files come out of the wheels of the Python package `torch`, pinned in `locks/`; nothing is
-installed into any Python. What is half-made never carries the final name: files are unpacked into a folder beside it,
-which is renamed when everything lies on the disk.
+The flavour is TORCH=cpu or TORCH=cuda if set, else the present one, else CUDA if `nvidia-smi` works, else CPU. The files come
+from the wheels of the Python package `torch`, pinned in `locks/`; nothing is installed into any Python. Files are unpacked into a
+temporary folder, which gets its final name when it is complete and on disk.
 """
 
 import fcntl
@@ -22,11 +21,11 @@ import wheels
 from lock import Lock
 from problems import Problem, report, run_quietly, say
 
-# Room for the build itself: crates, their objects, the program.
+# Disk space for the build itself.
 BUILD_BYTES = 3_000_000_000
 
-# What linking needs from the package `torch`, and nothing else; on Linux also two small CUDA libraries that
-# `libtorch_cpu.so` of this build names among what it needs, though it never calls them without a GPU.
+# The libraries that linking needs from the package `torch`. On Linux, `libtorch_cpu.so` also lists two small CUDA libraries
+# as needed, although it does not call them without a GPU.
 TORCH_LIBRARIES = {
     "linux-x86_64": ["libc10.so", "libtorch_cpu.so", "libgomp.so.1"],
     "linux-aarch64": [
@@ -41,7 +40,7 @@ NOT_FOR_LINKING = ["torch/lib/libtorch_python.so", "torch/lib/libshm.so"]
 
 
 def machine():
-    """The name of this machine's kind in `locks/`: linux-x86_64, linux-aarch64 or macos-arm64.
+    """The name of this platform in `locks/`: linux-x86_64, linux-aarch64 or macos-arm64.
 
     Raises Problem for any other one.
     """
@@ -51,16 +50,16 @@ def machine():
         processor = "aarch64"
     name = "%s-%s" % (system, processor)
     if name not in TORCH_LIBRARIES:
-        raise Problem("no libtorch is pinned for %s (there are: %s)" % (name, ", ".join(sorted(TORCH_LIBRARIES))),
-                      "install libtorch by hand and name its folder in LIBTORCH")
+        raise Problem("there is no libtorch for %s, only for %s" % (name, ", ".join(sorted(TORCH_LIBRARIES))),
+                      "install libtorch 2.13.0 by hand, and set LIBTORCH to its folder")
     return name
 
 
 def choose_flavour(project):
-    """`cpu` or `cuda`; see the module's head."""
+    """`cpu` or `cuda`, as described at the head of the module."""
     asked = os.environ.get("TORCH", "").strip().lower()
     if asked not in ("", "cpu", "cuda"):
-        raise Problem("TORCH should be cpu or cuda, is `%s`" % asked, "say TORCH=cpu or TORCH=cuda, or unset it")
+        raise Problem("TORCH should be cpu or cuda, found `%s`" % asked, "set TORCH=cpu or TORCH=cuda, or unset it")
     link = project / ".libtorch"
     if asked:
         return asked
@@ -70,8 +69,8 @@ def choose_flavour(project):
 
 
 def members(name, flavour, wheel):
-    """Picks what is unpacked: a function from a file's name in the wheel to its name in the flavour's folder, or None
-    if it is left out."""
+    """Chooses what is unpacked: returns a function from a name in the wheel to a name in the folder of the flavour, or to
+    None if the file is not needed."""
     libraries = ["torch/lib/" + library for library in TORCH_LIBRARIES[name]]
 
     def of_cpu(file):
@@ -90,7 +89,7 @@ def members(name, flavour, wheel):
 
 
 def unpack(name, flavour, lock, paths, folder):
-    """Unpacks the chosen files of all wheels into `folder`. Raises Problem if a library is not among them."""
+    """Unpacks what is needed from all wheels into `folder`. Raises Problem if a library is missing."""
     for wheel in lock.wheels:
         pick = members(name, flavour, wheel)
         with zipfile.ZipFile(paths[wheel.name]) as archive:
@@ -99,15 +98,15 @@ def unpack(name, flavour, lock, paths, folder):
                 if target is None:
                     continue
                 path = folder / target
-                # The wheel's bytes are pinned, yet a name that leads out of the folder is refused all the same.
+                # The wheel is pinned, but refuse names that lead out of the folder all the same.
                 if ".." in path.parts or path.is_absolute() and folder not in path.parents:
-                    raise Problem("%s holds a file with the name %s" % (wheel.file, entry.filename), "do not use it")
+                    raise Problem("%s contains a file with the name %s" % (wheel.file, entry.filename), "do not use this wheel")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as source, open(path, "wb") as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
     root = folder if flavour == "cpu" else folder / "torch"
     if flavour == "cpu" and name.startswith("linux-"):
-        # The wheel's own libtorch.so needs libtorch_cuda.so, which needs gigabytes of further packages.
+        # The wheel's own libtorch.so needs libtorch_cuda.so, which needs gigabytes of other packages.
         os.symlink("libtorch_cpu.so", root / "lib" / "libtorch.so")
     expected = list(TORCH_LIBRARIES[name])
     if flavour == "cuda":
@@ -116,13 +115,13 @@ def unpack(name, flavour, lock, paths, folder):
         expected += [library.rsplit("/", 1)[1] for library in CUDA_LIBRARIES_OF_THE_CPU_FLAVOUR]
     absent = [library for library in expected if not (root / "lib" / library).is_file()]
     if absent or not (root / "include" / "torch").is_dir():
-        raise Problem("the wheels of %s do not hold %s" % (lock.path.name, ", ".join(absent) or "include/torch"),
-                      "take the lock file from the repository again")
+        raise Problem("the wheels of %s do not contain %s" % (lock.path.name, ", ".join(absent) or "include/torch"),
+                      "restore the lock file from the repository")
     return root
 
 
 def check_room(project, cache, lock, free=lambda folder: shutil.disk_usage(str(folder)).free):
-    """Raises Problem unless there is room for the downloads, the unpacked files and the build."""
+    """Raises Problem unless there is space for the downloads, the unpacked files and the build."""
     download = sum(wheel.size for wheel in wheels.missing_from(cache, lock.wheels))
     near = cache
     while not near.exists():
@@ -135,7 +134,7 @@ def check_room(project, cache, lock, free=lambda folder: shutil.disk_usage(str(f
         if free(folder) < bytes_needed:
             raise Problem("not enough disk space: libtorch and the build need %.1f GB in %s, %.1f GB are free"
                           % (bytes_needed / 1e9, folder, free(folder) / 1e9),
-                          "free some, or name other folders in SEESAW_DOWNLOADS (downloads) and CARGO_TARGET_DIR (build)")
+                          "free some space, or set SEESAW_DOWNLOADS (downloads) and CARGO_TARGET_DIR (build) to other folders")
 
 
 def folder_of(project, flavour):
@@ -143,15 +142,15 @@ def folder_of(project, flavour):
 
 
 def is_ready(project, flavour, lock):
-    """Whether the flavour's folder was made, whole, from this very lock."""
+    """Whether the folder of the flavour is complete and was made from this lock."""
     made_from = folder_of(project, flavour) / "lock.txt"
     return made_from.is_file() and made_from.read_text(encoding="utf-8") == lock.text
 
 
 def install(project, name, flavour, lock, cache):
-    """Makes the flavour's folder out of the lock's wheels."""
+    """Makes the folder of the flavour from the wheels of the lock."""
     check_room(project, cache, lock)
-    say("libtorch %s (%s, %s) comes into %s" % (lock.version, flavour, name, folder_of(project, flavour)))
+    say("getting libtorch %s (%s, %s) into %s" % (lock.version, flavour, name, folder_of(project, flavour)))
     paths = wheels.obtain(lock, cache)
     for left in project.glob(".libtorch-new-*"):
         shutil.rmtree(left)
@@ -168,20 +167,20 @@ def install(project, name, flavour, lock, cache):
             shutil.rmtree(final)
         os.rename(fresh, final)
     except OSError as error:
-        raise Problem("libtorch cannot be unpacked: %s" % error, "see to disk space and permissions, then try again") \
+        raise Problem("cannot unpack libtorch: %s" % error, "check disk space and permissions, then try again") \
             from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
 def point_to(project, flavour):
-    """Lets `.libtorch` mean this flavour. Returns whether it meant another one before."""
+    """Makes `.libtorch` a link to this flavour. Returns whether it was a link to another one."""
     link, target = project / ".libtorch", ".libtorch-cpu" if flavour == "cpu" else ".libtorch-cuda/torch"
     before = os.readlink(link) if link.is_symlink() else None
     if before == target:
         return False
     if before is None and link.exists():
-        raise Problem("%s is there and was not made by this set-up" % link, "move it away, then try again")
+        raise Problem("%s exists, but was not made by this set-up" % link, "move it away, then try again")
     fresh = project / (".libtorch-new-link-%d" % os.getpid())
     if fresh.is_symlink():
         fresh.unlink()
@@ -191,11 +190,11 @@ def point_to(project, flavour):
 
 
 def forget_build_for_other_flavour(project):
-    """cargo does not see that another libtorch lies under the same name; what was linked with it is built again."""
-    say("another flavour of libtorch than before: torch-sys will be built again")
-    code, told = run_quietly(["cargo", "clean", "--manifest-path", str(project / "Cargo.toml"), "-p", "torch-sys"])
+    """cargo does not notice another libtorch under the same name, so what was linked with it is removed."""
+    say("switched to another flavour of libtorch: torch-sys will be rebuilt")
+    code, output = run_quietly(["cargo", "clean", "--manifest-path", str(project / "Cargo.toml"), "-p", "torch-sys"])
     if code != 0:
-        say("warning: `cargo clean -p torch-sys` failed (%s); run it by hand" % told.strip())
+        say("warning: `cargo clean -p torch-sys` failed (%s); run it by hand" % output.strip())
 
 
 def set_up(project):
@@ -203,13 +202,13 @@ def set_up(project):
     name, flavour = machine(), choose_flavour(project)
     path = Path(__file__).resolve().parent / "locks" / ("%s-%s.txt" % (name, flavour))
     if not path.is_file():
-        raise Problem("there is no CUDA flavour of libtorch for %s" % name, "say TORCH=cpu, or unset TORCH")
+        raise Problem("there is no CUDA flavour of libtorch for %s" % name, "set TORCH=cpu, or unset TORCH")
     lock = Lock(path)
     with open(project / ".libtorch-lock", "w") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            say("another set-up is at work in this folder: waiting for it")
+            say("waiting for another set-up in this folder")
             fcntl.flock(guard, fcntl.LOCK_EX)
         began, made = time.monotonic(), False
         if not is_ready(project, flavour, lock):
@@ -218,7 +217,7 @@ def set_up(project):
         if point_to(project, flavour):
             forget_build_for_other_flavour(project)
         if made:
-            say("libtorch is there (%.0f s)" % (time.monotonic() - began))
+            say("libtorch is ready (%.0f s)" % (time.monotonic() - began))
 
 
 def main():
@@ -231,7 +230,7 @@ def main():
         report(problem)
         return 1
     except KeyboardInterrupt:
-        say("interrupted: what was downloaded is kept, and the next run goes on from there")
+        say("interrupted: downloads are kept, and the next run continues there")
         return 130
     return 0
 

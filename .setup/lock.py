@@ -1,16 +1,16 @@
-"""Lock files: which wheels hold libtorch for one platform and flavour, pinned by SHA-256.
+"""Lock files: the wheels that contain libtorch for one platform and flavour, pinned by SHA-256.
 
 A lock is a requirements file, so that pip's own `--require-hashes` checks it too. Each line is
 
     NAME==VERSION --hash=sha256:HEX  # FILE SIZE bytes
 
-and one comment line `# unpacked: N bytes` says how much room the unpacked files take.
+and a comment line `# unpacked: N bytes` states the size of the unpacked files.
 """
 
 import re
 from pathlib import Path
 
-# The wheels' Python version. libtorch inside does not depend on it, so every machine takes the same wheel.
+# The Python version of the wheels. libtorch itself does not depend on it, so every machine takes the same wheel.
 PYTHON_VERSION, PYTHON_ABI = "3.11", "cp311"
 
 _LINE = re.compile(
@@ -47,13 +47,13 @@ class Lock:
                 continue
             match = _LINE.fullmatch(line)
             if match is None:
-                raise ValueError("%s, line %d: not `NAME==VERSION --hash=sha256:HEX  # FILE SIZE bytes`: %s"
+                raise ValueError("%s, line %d: expected `NAME==VERSION --hash=sha256:HEX  # FILE SIZE bytes`, found %s"
                                  % (self.path, number, line))
             fields = match.groupdict()
             self.wheels.append(Wheel(**dict(fields, size=int(fields["size"]))))
         if not self.wheels or self.unpacked is None:
-            raise ValueError("%s: names no wheel, or has no line `# unpacked: N bytes`" % self.path)
+            raise ValueError("%s: expected at least one wheel and a line `# unpacked: N bytes`" % self.path)
         torch = [wheel for wheel in self.wheels if wheel.name == "torch"]
         if len(torch) != 1:
-            raise ValueError("%s: `torch` should be named once, is named %d times" % (self.path, len(torch)))
+            raise ValueError("%s: `torch` should occur once, found it %d times" % (self.path, len(torch)))
         self.version = torch[0].version

@@ -1,4 +1,4 @@
-"""One sentence about what went wrong and one about the remedy: what every failure of the set-up ends in."""
+"""Failures of the set-up: a sentence on what went wrong, and one on what to do."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 
 class Problem(Exception):
-    """A failure that a person can act on."""
+    """A failure that the user can act on."""
 
     def __init__(self, message, hint):
         super().__init__(message)
@@ -15,7 +15,7 @@ class Problem(Exception):
 
 
 def say(text):
-    """Tells on standard error what is going on."""
+    """Prints a line to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -24,7 +24,7 @@ def report(problem):
 
 
 def run_quietly(command, timeout=None):
-    """Runs a command; returns (exit code or None if it could not start or took too long, what it printed)."""
+    """Runs a command. Returns its exit code, or None if it did not start or took too long, and what it printed."""
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Looks whether this machine has what a build needs, and brings libtorch. Each thing that is missing ends in one
-# sentence and its remedy. Answers in milliseconds when everything is there.
+# Checks what a build needs, and gets libtorch. If something is missing, the script says what, and how to get it. Takes
+# milliseconds if everything is present.
 set -u
 project=$(cd "$(dirname "$0")/.." && pwd)
 setup="$project/.setup"
@@ -10,7 +10,7 @@ fail() {
   exit 1
 }
 
-# Whether `.libtorch` was made from today's lock and is the flavour that is asked for, if one is.
+# Whether `.libtorch` was made from the current lock, and is the requested flavour if there is one.
 libtorch_is_ready() {
   [ -f "$project/.libtorch/build-version" ] || return 1
   case "$(uname -s)-$(uname -m)" in
@@ -36,40 +36,40 @@ at_least() {
 check_rust() {
   wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$project/Cargo.toml")
   command -v cargo >/dev/null 2>&1 ||
-    fail "cargo is missing: Seesaw is a Rust program" "install Rust $wanted or later with rustup, and see that cargo is on the PATH"
+    fail "cargo is missing" "install Rust $wanted or later with rustup, and make sure that cargo is on the PATH"
   found=$(cargo --version 2>/dev/null | sed 's/^cargo \([0-9.]*\).*/\1/')
-  [ -n "$found" ] || fail "cargo does not start: $(cargo --version 2>&1 | head -n 1)" "see that \`cargo --version\` works in a shell"
+  [ -n "$found" ] || fail "cargo does not start: $(cargo --version 2>&1 | head -n 1)" "make sure that \`cargo --version\` works in a shell"
   at_least "$found" "$wanted" ||
-    fail "Rust is too old: $wanted or later is needed, cargo is $found" "run \`rustup update stable\`"
+    fail "Rust is too old: $wanted or later is required, cargo is $found" "run \`rustup update stable\`"
 }
 
 check_compiler() {
-  work=$(mktemp -d) || fail "no folder for temporary files can be made" "see to disk space, or set TMPDIR"
+  work=$(mktemp -d) || fail "cannot create a temporary folder" "free some disk space, or set TMPDIR"
   printf '#include <string>\nint main() { return std::string("x").size() == 1 ? 0 : 1; }\n' >"$work/probe.cpp"
   # shellcheck disable=SC2086  # CXX may hold options
-  told=$(${CXX:-c++} -std=c++17 -o "$work/probe" "$work/probe.cpp" 2>&1 && "$work/probe" 2>&1)
+  output=$(${CXX:-c++} -std=c++17 -o "$work/probe" "$work/probe.cpp" 2>&1 && "$work/probe" 2>&1)
   code=$?
   rm -rf "$work"
   [ "$code" -eq 0 ] || fail \
-    "a C++ compiler is missing: \`${CXX:-c++}\` cannot build a one-line C++17 program ($(printf '%s' "$told" | tail -n 1))" \
-    "install one (Debian and Ubuntu: \`apt-get install g++\`; macOS: \`xcode-select --install\`), or name yours in CXX"
+    "a C++ compiler is missing: \`${CXX:-c++}\` cannot build a one-line C++17 program ($(printf '%s' "$output" | tail -n 1))" \
+    "install one (Debian and Ubuntu: \`apt-get install g++\`; macOS: \`xcode-select --install\`), or set CXX to yours"
 }
 
 check_python() {
   command -v python3 >/dev/null 2>&1 ||
-    fail "python3 is missing: its pip brings libtorch" "install Python 3.8 or later with pip (Debian and Ubuntu: \`apt-get install python3-pip\`), or name a libtorch 2.13.0 of yours in LIBTORCH"
+    fail "python3 is missing: its pip downloads libtorch" "install Python 3.8 or later with pip (Debian and Ubuntu: \`apt-get install python3-pip\`), or set LIBTORCH to your own libtorch 2.13.0"
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null ||
-    fail "python3 is too old: 3.8 or later is needed, it is $(python3 --version 2>&1 | sed 's/^Python //')" "install a newer Python 3 and put it first on the PATH"
+    fail "python3 is too old: 3.8 or later is required, found $(python3 --version 2>&1 | sed 's/^Python //')" "install a newer Python 3 and put it first on the PATH"
 }
 
 if [ -n "${LIBTORCH:-}" ] || [ -n "${LIBTORCH_USE_PYTORCH:-}" ]; then
-  # The user's own libtorch: nothing is downloaded.
+  # The user's own libtorch. Nothing is downloaded.
   case "${LIBTORCH:-/}" in
     /*) ;;
-    *) fail "LIBTORCH should be an absolute path, is $LIBTORCH" "put the folder's whole path into LIBTORCH" ;;
+    *) fail "LIBTORCH should be an absolute path, found $LIBTORCH" "set LIBTORCH to the absolute path of the folder" ;;
   esac
   [ -n "${LIBTORCH_USE_PYTORCH:-}" ] || [ -e "$LIBTORCH/lib" ] ||
-    fail "LIBTORCH names $LIBTORCH, which holds no folder \`lib\`" "correct LIBTORCH, or unset it to have libtorch downloaded"
+    fail "LIBTORCH is $LIBTORCH, which has no folder \`lib\`" "correct LIBTORCH, or unset it to download libtorch"
   [ "${1:-}" = built ] && exit 0
   check_rust
   check_compiler

@@ -21,8 +21,8 @@ import libtorch
 import lock as locks
 import problems
 
-# A pip that answers `--version`, writes reports with addresses on FAKE_SERVER for `install --dry-run`, copies wheels
-# out of FAKE_WHEELS for `download`, and notes its calls.
+# A pip that supports `--version`, reports addresses on FAKE_SERVER for `install --dry-run`, copies wheels from FAKE_WHEELS
+# for `download`, and records its calls.
 FAKE_PIP = r'''
 import json, os, pathlib, shutil, sys
 args = sys.argv[1:]
@@ -44,8 +44,8 @@ elif args[0] != "--version":
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder. `cut_after`: bytes after which the next answers break off, one number per answer;
-    `ranges`: whether Range is understood; `answered`: the Range headers that came, in order."""
+    """Serves a folder. `cut_after`: bytes after which the next answers are cut, one number per answer; `ranges`: whether
+    Range is supported; `answered`: the Range headers received, in order."""
 
     daemon_threads = True
 
@@ -162,8 +162,8 @@ class SetUp(unittest.TestCase):
     def torch_wheel(self):
         return next(self.remote.glob("torch-*.whl"))
 
-    def assert_told(self, done, message, hint):
-        """One sentence and its remedy, nothing of a traceback, exit code 1."""
+    def assert_fails_with(self, done, message, hint):
+        """A message and a hint, no traceback, exit code 1."""
         self.assertEqual(done.returncode, 1, done.stdout)
         lines = done.stdout.splitlines()
         self.assertEqual([line.split(":")[0] for line in lines[-2:]], ["error", "hint"], done.stdout)
@@ -173,7 +173,7 @@ class SetUp(unittest.TestCase):
 
 
 class Download(SetUp):
-    # The CPU flavour has what linking needs and leaves out the rest; a second run asks pip nothing.
+    # The CPU flavour holds only what linking needs; a second run does not call pip.
     def test_fresh_then_nothing_to_do(self):
         done = self.run_script()
         self.assertEqual(done.returncode, 0, done.stdout)
@@ -188,7 +188,7 @@ class Download(SetUp):
         self.assertEqual(self.run_script().stdout, "")
         self.assertEqual(self.calls.read_text(), "")
 
-    # A connection that breaks twice is taken up where it broke.
+    # A download that is cut twice continues where it was cut.
     def test_goes_on_after_a_cut(self):
         self.server.cut_after = [10**9, 100_000, 50_000] if self.machine.startswith("linux") else [100_000, 50_000]
         done = self.run_script()
@@ -197,7 +197,7 @@ class Download(SetUp):
         self.assertEqual([asked for asked in self.server.answered if asked], ["bytes=100000-", "bytes=150000-"])
         self.assertNotIn("download", self.calls.read_text())
 
-    # What an earlier run left is used, and a server that ignores Range starts anew without harm.
+    # A partial file of an earlier run is used, and a server that ignores Range does no harm.
     def test_server_without_ranges(self):
         wheel = self.torch_wheel()
         sha = hashlib.sha256(wheel.read_bytes()).hexdigest()
@@ -210,7 +210,7 @@ class Download(SetUp):
         self.assertIn("bytes=1234-", self.server.answered)
         self.assert_complete()
 
-    # Server errors are tried again; an address that is refused is left to pip.
+    # Server errors are retried; an address that is refused is left to pip.
     def test_server_errors(self):
         self.server.statuses = [503, 502]
         self.assertEqual(self.run_script().returncode, 0)
@@ -223,20 +223,20 @@ class Download(SetUp):
         self.assertIn("download", self.calls.read_text())
         self.assert_complete()
 
-    # A wrong hash: expected, found, where it lies now; nothing is made of it, and the next run starts clean.
+    # A wrong hash: the message has both hashes and the file; nothing is unpacked, and the next run starts clean.
     def test_wrong_hash(self):
         wheel, good = self.torch_wheel(), self.torch_wheel().read_bytes()
         wheel.write_bytes(good[:1000] + b"?" + good[1001:])
         done = self.run_script()
         expected, found = hashlib.sha256(good).hexdigest(), hashlib.sha256(wheel.read_bytes()).hexdigest()
-        self.assert_told(done, "expected %s, found %s" % (expected, found), "try again")
+        self.assert_fails_with(done, "expected %s, found %s" % (expected, found), "try again")
         self.assertFalse((self.project / ".libtorch").exists())
         self.assertEqual(len(list((self.base / "downloads" / "wheels" / "quarantine").iterdir())), 1)
         wheel.write_bytes(good)
         self.assertEqual(self.run_script().returncode, 0)
         self.assert_complete()
 
-    # A file of the cache that was damaged later is noticed, set aside and downloaded again.
+    # A file of the cache that was damaged later is detected, set aside and downloaded again.
     def test_damaged_cache(self):
         self.assertEqual(self.run_script().returncode, 0)
         cached = next((self.base / "downloads").rglob("torch-*.whl"))
@@ -251,13 +251,13 @@ class Download(SetUp):
 
     def test_no_network(self):
         done = self.run_script(FAKE_SERVER="")
-        self.assert_told(done, "no network", "what was downloaded is kept")
+        self.assert_fails_with(done, "no network", "downloads are kept")
         self.assertFalse((self.project / ".libtorch").exists())
 
     def test_no_pip(self):
-        self.assert_told(self.run_script(SEESAW_PIP="/nowhere/pip"), "SEESAW_PIP names `/nowhere/pip`", "unset it")
+        self.assert_fails_with(self.run_script(SEESAW_PIP="/nowhere/pip"), "SEESAW_PIP is `/nowhere/pip`", "unset it")
 
-    # Killed at many moments: either `.libtorch` is complete or it is not there, and the next run makes it.
+    # Killed at any moment: `.libtorch` is either complete or absent, and the next run makes it.
     def test_killed_at_any_moment(self):
         command = [sys.executable, "-B", str(self.project / ".setup" / "libtorch.py")]
         began = time.monotonic()
@@ -282,8 +282,8 @@ class Download(SetUp):
 
 
 class Flavours(SetUp):
-    # The whole package comes with CUDA; `.libtorch` turns to the flavour asked for, and stays there if none is.
-    @unittest.skipUnless(sys.platform == "linux", "there is no CUDA flavour elsewhere")
+    # CUDA takes the whole package; `.libtorch` switches to the requested flavour, and stays there if none is requested.
+    @unittest.skipUnless(sys.platform == "linux", "only Linux has a CUDA flavour")
     def test_switching(self):
         self.assertEqual(self.run_script().returncode, 0)
         done = self.run_script(TORCH="cuda")
@@ -296,8 +296,8 @@ class Flavours(SetUp):
         self.assertEqual(self.run_script(TORCH="").stdout, "")
         self.assertIn("cuda", os.readlink(root))
 
-    # Without a word from the user, nvidia-smi decides.
-    @unittest.skipUnless(sys.platform == "linux", "there is no CUDA flavour elsewhere")
+    # Without TORCH, nvidia-smi decides.
+    @unittest.skipUnless(sys.platform == "linux", "only Linux has a CUDA flavour")
     def test_nvidia_smi(self):
         tools = self.base / "tools"
         tools.mkdir()
@@ -308,9 +308,9 @@ class Flavours(SetUp):
         self.assertIn("cuda", os.readlink(self.project / ".libtorch"))
 
     def test_unknown_flavour(self):
-        self.assert_told(self.run_script(TORCH="rocm"), "TORCH should be cpu or cuda, is `rocm`", "TORCH=cpu")
+        self.assert_fails_with(self.run_script(TORCH="rocm"), "TORCH should be cpu or cuda, found `rocm`", "TORCH=cpu")
 
-    # A libtorch of the user's own: nothing is downloaded.
+    # The user's own libtorch: nothing is downloaded.
     def test_own_libtorch_wins(self):
         own = self.base / "own" / "lib"
         own.mkdir(parents=True)
@@ -319,15 +319,15 @@ class Flavours(SetUp):
             self.assertEqual((done.returncode, done.stdout), (0, ""))
         self.assertFalse((self.project / ".libtorch").exists())
         self.assertEqual(self.calls.read_text(), "")
-        self.assert_told(self.run_shell(LIBTORCH="/nowhere"), "LIBTORCH names /nowhere", "unset it")
-        self.assert_told(self.run_shell(LIBTORCH="own"), "absolute path", "whole path")
+        self.assert_fails_with(self.run_shell(LIBTORCH="/nowhere"), "LIBTORCH is /nowhere", "unset it")
+        self.assert_fails_with(self.run_shell(LIBTORCH="own"), "should be an absolute path", "set LIBTORCH")
 
 
 class Prerequisites(SetUp):
-    """What is missing is told in one sentence, with the remedy, before anything is downloaded."""
+    """What is missing is reported with a remedy, before anything is downloaded."""
 
     def path_with(self, **scripts):
-        """A PATH with the shell's usual tools, and of python3, cargo and c++ only what is given: a script's text."""
+        """A PATH with the usual tools of the shell. python3, cargo and c++ are there only if given, as scripts."""
         tools = self.base / "tools"
         tools.mkdir()
         for name in ("sh", "env", "dirname", "sed", "sort", "head", "tail", "mktemp", "rm", "cmp", "uname", "readlink"):
@@ -338,13 +338,13 @@ class Prerequisites(SetUp):
         return str(tools)
 
     CARGO = "echo 'cargo 9.99.0 (0000000 2099-01-01)'"
-    # Compiles to a program that does nothing: the option after `-o` names it.
+    # "Compiles" to a program that does nothing, under the name after `-o`.
     COMPILER = 'while [ "$1" != -o ]; do shift; done; printf "#!/bin/sh\\n" > "$2"; /bin/chmod +x "$2"'
 
     def missing(self, message, hint, **scripts):
         scripts = {("c++" if name == "compiler" else name): text for name, text in scripts.items()}
         done = self.run_shell(PATH=self.path_with(**scripts), CXX="")
-        self.assert_told(done, message, hint)
+        self.assert_fails_with(done, message, hint)
         self.assertEqual(self.calls.read_text(), "")
 
     def test_no_cargo(self):
@@ -364,7 +364,7 @@ class Prerequisites(SetUp):
 
     def test_python_too_old(self):
         old = 'case "$1" in --version) echo Python 3.5.1 ;; *) exit 1 ;; esac'
-        self.missing("it is 3.5.1", "newer", cargo=self.CARGO, compiler=self.COMPILER, python3=old)
+        self.missing("found 3.5.1", "newer", cargo=self.CARGO, compiler=self.COMPILER, python3=old)
 
     def test_disk_space(self):
         lock = locks.Lock(self.project / ".setup" / "locks" / (self.machine + "-cpu.txt"))
@@ -373,7 +373,7 @@ class Prerequisites(SetUp):
         self.assertRegex(raised.exception.message, r"need 3\.0 GB in .*, 2\.0 GB are free")
         libtorch.check_room(self.project, self.base / "downloads", lock, free=lambda _: 10**11)
 
-    # The whole way through the shell, then the fast way: under a tenth of a second of work, and no word.
+    # The complete set-up, then the fast path: quick and silent.
     def test_fast_when_ready(self):
         self.assertEqual(self.run_shell().returncode, 0)
         self.assert_complete()
@@ -389,7 +389,7 @@ class Prerequisites(SetUp):
 
 
 class Locks(unittest.TestCase):
-    # Every committed lock can be read, pins one version of torch, and names wheels for its own machine.
+    # Every committed lock is valid, pins one version of torch, and names wheels for its own platform.
     def test_committed_locks(self):
         files = sorted((SETUP / "locks").glob("*.txt"))
         self.assertEqual(len(files), 5)
@@ -401,7 +401,7 @@ class Locks(unittest.TestCase):
                 self.assertTrue(all(platform.endswith(tag[file.stem.rsplit("-", 1)[0]])
                                     for platform in wheel.platforms()), wheel.file)
 
-    def test_a_line_that_is_no_pin_is_refused(self):
+    def test_invalid_line_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "lock.txt"
             path.write_text("# unpacked: 1 bytes\ntorch==2.13.0\n")

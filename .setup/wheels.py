@@ -1,8 +1,8 @@
-"""Brings pinned wheels into a cache outside the clone, so that a second clone downloads nothing.
+"""Downloads pinned wheels into a cache outside the clone, so that a second clone downloads nothing.
 
-pip is asked where a wheel lies, and the file is then streamed with resumption; where pip tells no address that can be
-streamed, or streaming fails for good, pip downloads the file itself. Either way a wheel is used only after its SHA-256
-was found to be the pinned one.
+pip resolves the address of a wheel, and the file is then streamed, continuing after interruptions. If pip gives no usable
+address, or streaming fails for good, pip downloads the file itself. Either way, a wheel is used only if its SHA-256 is the
+pinned one.
 """
 
 import fcntl
@@ -28,9 +28,9 @@ from problems import Problem, last_lines, run_quietly, say
 CHUNK = 1 << 20
 TRIES = 6
 STALL_SECONDS = 60
-# Without a terminal, a smaller wheel is told of once, when it is there.
+# Without a terminal, smaller wheels get one line, when they are complete.
 SMALL = 50_000_000
-# A first pause of a second, doubled from try to try, gives a server about a minute to come back.
+# A first pause of a second, doubled with each try, gives a server about a minute to recover.
 FIRST_PAUSE_SECONDS = float(os.environ.get("SEESAW_RETRY_PAUSE", "1"))
 
 
@@ -43,18 +43,18 @@ def cache_folder():
 
 
 def find_pip():
-    """The words that call pip: $SEESAW_PIP, this Python's pip, or the first one on the PATH."""
+    """The command that runs pip: $SEESAW_PIP, this Python's pip, or the first one on the PATH."""
     named = shlex.split(os.environ.get("SEESAW_PIP", ""))
     candidates = [named] if named else [[sys.executable, "-m", "pip"], ["pip3"], ["pip"]]
     for words in candidates:
         if run_quietly(words + ["--version"])[0] == 0:
             return words
     if named:
-        raise Problem("SEESAW_PIP names `%s`, which does not answer `--version`" % " ".join(named),
+        raise Problem("SEESAW_PIP is `%s`, but `%s --version` fails" % ((" ".join(named),) * 2),
                       "correct SEESAW_PIP, or unset it")
     raise Problem("pip is missing: `python3 -m pip --version` fails",
                   "install it (Debian and Ubuntu: `apt-get install python3-pip`; elsewhere: `python3 -m ensurepip`), "
-                  "or name another pip in SEESAW_PIP")
+                  "or set SEESAW_PIP to another pip")
 
 
 def path_in(cache, wheel):
@@ -62,7 +62,7 @@ def path_in(cache, wheel):
 
 
 def missing_from(cache, wheels):
-    """The wheels that are not in the cache, judged by size alone: `obtain` hashes."""
+    """The wheels that are not in the cache. This compares sizes only; `obtain` compares hashes."""
     def there(wheel):
         path = path_in(cache, wheel)
         return path.is_file() and path.stat().st_size == wheel.size
@@ -70,21 +70,21 @@ def missing_from(cache, wheels):
 
 
 def obtain(lock, cache):
-    """Returns the verified path of each wheel of the lock, by name; downloads what is not there.
+    """Returns the verified path of each wheel of the lock, by name. Downloads what is missing.
 
-    Raises Problem when a wheel cannot be had or has the wrong hash.
+    Raises Problem if a wheel cannot be downloaded or has a wrong hash.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
         guard = open(cache / "lock", "w")
     except OSError as error:
-        raise Problem("the folder for downloads cannot be written: %s" % error,
-                      "name another one in SEESAW_DOWNLOADS") from error
+        raise Problem("cannot write to the download folder: %s" % error,
+                      "set SEESAW_DOWNLOADS to another folder") from error
     with guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            say("another set-up uses %s: waiting for it" % cache)
+            say("waiting for another set-up that uses %s" % cache)
             fcntl.flock(guard, fcntl.LOCK_EX)
         _discard_damaged(cache, lock.wheels)
         wanted = missing_from(cache, lock.wheels)
@@ -94,12 +94,12 @@ def obtain(lock, cache):
 
 
 def _discard_damaged(cache, wheels):
-    """Sets files aside that lie in the cache and are not what their folder's name says."""
+    """Sets aside files of the cache whose content is not what the name of their folder says."""
     for wheel in wheels:
         path = path_in(cache, wheel)
         if path.is_file() and sha256(path) != wheel.sha256:
             aside = _set_aside(cache, path)
-            say("warning: %s was damaged; it lies in %s now and is downloaded again" % (wheel.file, aside))
+            say("warning: %s was damaged: moved it to %s, downloading it again" % (wheel.file, aside))
 
 
 def _download(wheels, cache):
@@ -115,9 +115,9 @@ def _download(wheels, cache):
         found = sha256(part)
         if found != wheel.sha256:
             aside = _set_aside(cache, part)
-            raise Problem("wrong SHA-256 of %s: expected %s, found %s; the file lies in %s"
+            raise Problem("wrong SHA-256 of %s: expected %s, found %s; the file was moved to %s"
                           % (wheel.file, wheel.sha256, found, aside),
-                          "try again; if it stays so, the package index in use serves another file under this name")
+                          "try again; if that does not help, your package index serves another file under this name")
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, target)
@@ -132,7 +132,7 @@ def _pip_options(wheels):
 
 
 def _addresses(pip, wheels):
-    """Where pip would take each wheel from, by SHA-256; empty if this pip does not tell (before 22.2) or fails."""
+    """The address of each wheel by SHA-256, from pip; empty if pip fails or is older than 22.2."""
     with tempfile.TemporaryDirectory(prefix="seesaw-pip-") as folder:
         report = Path(folder) / "report.json"
         command = pip + ["install", "--quiet", "--dry-run", "--ignore-installed", "--target", folder,
@@ -149,7 +149,7 @@ def _addresses(pip, wheels):
 
 
 def _stream(address, part, wheel):
-    """Downloads into `part`, going on where an earlier try ended; False if pip should try instead."""
+    """Downloads into `part`, continuing where an earlier try ended. Returns False if pip should try instead."""
     if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
         return False
     meter = _Meter(wheel)
@@ -157,7 +157,7 @@ def _stream(address, part, wheel):
     for attempt in range(TRIES):
         if attempt:
             time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
-            meter.note("went on after: %s" % why)
+            meter.note("retrying after: %s" % why)
         try:
             _stream_once(address, part, wheel, meter)
             meter.end()
@@ -170,7 +170,7 @@ def _stream(address, part, wheel):
             why = str(error) or type(error).__name__
             if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
                 break
-    meter.note("%s: %s; asking pip for the whole file" % (wheel.file, why))
+    meter.note("%s: %s; pip downloads the whole file instead" % (wheel.file, why))
     return False
 
 
@@ -197,7 +197,7 @@ def _stream_once(address, part, wheel, meter):
             have = 0
             if answer.status != 200:
                 part.unlink()
-                raise OSError("the server answered another part than the one asked for")
+                raise OSError("the server sent another part than requested")
         with open(part, "ab" if goes_on else "wb") as file:
             meter.at(have)
             while True:
@@ -214,28 +214,27 @@ def _stream_once(address, part, wheel, meter):
 
 
 def _tls():
-    """Trusts what pip was told to trust, if it was told."""
+    """Trusts the certificates that pip is configured to trust."""
     named = os.environ.get("PIP_CERT") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
     return ssl.create_default_context(cafile=named if named and os.path.isfile(named) else None)
 
 
 def _let_pip_download(pip, wheel, part):
-    """Has pip download one wheel, whole; pip checks the hash as well."""
+    """Lets pip download one wheel. pip checks the hash too."""
     with tempfile.TemporaryDirectory(prefix="pip-", dir=str(part.parent)) as folder:
         requirements = Path(folder) / "requirements.txt"
         requirements.write_text("%s --hash=sha256:%s\n" % (wheel.requirement(), wheel.sha256), encoding="utf-8")
         command = pip + ["download", "--quiet", "--require-hashes", "--dest", folder]
         command += _pip_options([wheel]) + ["-r", str(requirements)]
-        say("%s: pip downloads it (%.0f MB)" % (wheel.file, wheel.size / 1e6))
-        code, told = run_quietly(command)
+        say("%s: downloading with pip (%.0f MB)" % (wheel.file, wheel.size / 1e6))
+        code, output = run_quietly(command)
         file = Path(folder) / wheel.file
         if code == 0 and file.is_file():
             shutil.move(str(file), str(part))
             return
-    raise Problem("%s cannot be downloaded: `%s download %s` failed: %s"
-                  % (wheel.file, " ".join(pip), wheel.requirement(), last_lines(told) or "it brought another file"),
-                  "see that the network is there and that this pip reaches its package index, then try again: "
-                  "what was downloaded is kept")
+    raise Problem("cannot download %s: `%s download %s` failed: %s"
+                  % (wheel.file, " ".join(pip), wheel.requirement(), last_lines(output) or "it downloaded another file"),
+                  "check the network and the package index of this pip, then try again: downloads are kept")
 
 
 def _set_aside(cache, path):
@@ -256,7 +255,7 @@ def sha256(path):
 
 
 class _Meter:
-    """Tells how far a download is: a line that renews itself on a terminal, else one line for each quarter."""
+    """Shows the progress of a download: one updated line on a terminal, else a line per quarter."""
 
     def __init__(self, wheel):
         self.wheel, self.live = wheel, sys.stderr.isatty()
@@ -267,7 +266,7 @@ class _Meter:
         if self.start is None:
             self.start, self.began = have, now
             if have:
-                self.note("%s: going on at %.0f of %.0f MB" % (self.wheel.file, have / 1e6, self.wheel.size / 1e6))
+                self.note("%s: continuing at %.0f of %.0f MB" % (self.wheel.file, have / 1e6, self.wheel.size / 1e6))
         quarter = 4 * have // self.wheel.size
         if self.live and now - self.shown_at > 0.2:
             self.shown_at = now

@@ -1,9 +1,10 @@
 //! How many steps a method makes per second, on one thread: `cargo bench --bench methods`.
 //!
-//! Methods take turns, and of each part of a step the fastest of many counts, so that what else the machine does
-//! matters little. A step is what the training loop does: gather a batch, form the gradient, update the parameters; and,
-//! measured apart, what the trace asks for beside it. Where a Python with torch is there (`SEESAW_PYTHON`, else
-//! `python3`), PyTorch eager does the same in the plain way in the same run.
+//! Methods take turns, and the fastest of many measurements of each part of a step counts, so that other load on the
+//! machine matters little. A step is what the training loop does: gather a batch, form the gradient, update the parameters;
+//! and, measured apart, compute the trace's diagnostics. The baseline's update is also measured as a chain of tensor
+//! operations, which is what the one-pass Adam of `src/training/adam.rs` replaces. If there is a Python with torch
+//! (`SEESAW_PYTHON`, else `python3`), the same run measures the plain step in PyTorch eager.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -58,6 +59,13 @@ fn main() {
                 1e-4 * trace / whole(run),
             );
         }
+        let ([gather, gradient, update, _], by_tensors) = (runs[0].best, adam_by_tensors(&mut runs[0], &features));
+        println!(
+            "  Adam by tensor operations: {:.0} µs an update, {:.2} times the one-pass update, {:.2} times the baseline's step",
+            1e6 * by_tensors,
+            by_tensors / update,
+            (gather + gradient + by_tensors) / (gather + gradient + update),
+        );
         if fusion == Fusion::Concat && kind == TaskKind::Multiclass {
             seeds_at_once(d_v, d_l, d, classes as i64);
             eager(&[d_v, d_l, d, classes as i64, BATCH], |name| {
@@ -65,6 +73,31 @@ fn main() {
             });
         }
     }
+}
+
+/// Seconds of Adam's update as a chain of tensor operations, the fewest of many.
+fn adam_by_tensors(run: &mut Run, features: &FeatureSet) -> f64 {
+    let order = Tensor::arange(features.len(), (Kind::Int64, Device::Cpu));
+    let step = run.method.step(&run.model, &features.batch(&order.narrow(0, 0, BATCH)));
+    let mut parameters: Vec<[Tensor; 4]> = step
+        .gradients
+        .into_iter()
+        .map(|(id, g)| [run.model.parameters[&id].copy(), g.zeros_like(), g.zeros_like(), g])
+        .collect();
+    let mut best = f64::MAX;
+    for _ in 0..ROUNDS as i64 * BATCHES {
+        let begun = Instant::now();
+        for [value, first, second, gradient] in &mut parameters {
+            // The trace needs the norm of the gradient too.
+            let _ = black_box(gradient.reshape([-1]).dot(&gradient.reshape([-1])));
+            let _ = first.lerp_(gradient, 0.1);
+            let _ = second.lerp_(&gradient.square(), 0.001);
+            let denominator = second.sqrt().g_add_scalar_(1e-8);
+            let _ = value.addcdiv_(&(&*first * -1e-3), &denominator);
+        }
+        best = best.min(begun.elapsed().as_secs_f64());
+    }
+    best
 }
 
 /// The same step by PyTorch eager, if there is a Python with torch.
@@ -91,7 +124,11 @@ fn eager(sizes: &[i64], ours: impl Fn(&str) -> Option<f64>) {
 /// one seed after the other and with a leading dimension of seeds.
 fn seeds_at_once(d_v: i64, d_l: i64, d: i64, classes: i64) {
     const SEEDS: i64 = 5;
-    let random = |size: [i64; 3]| Tensor::randn(size, (Kind::Float, Device::Cpu));
+    let random = |size: [i64; 3]| {
+        let mut values = vec![0.0; size.iter().product::<i64>() as usize];
+        Stream::new(0, &["bench", "seeds at once"]).fill_normal_f32(&mut values);
+        Tensor::from_slice(&values).view(size)
+    };
     let x = [d_v, d_l].map(|d_m| random([SEEDS, BATCH, d_m]));
     let w = [d_v, d_l].map(|d_m| random([SEEDS, d_m, d]));
     let head = random([SEEDS, 2 * d, classes]);
@@ -147,7 +184,7 @@ impl Run {
         let model = Model::new(Shape { heads: options.needs_heads(), ..shape }, 0, Kind::Float, Device::Cpu);
         let adam =
             OptimizerOptions::Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
-        Run { name: options.name(), method, optimizer: Optimizer::new(adam, &model), model, best: [f64::MAX; 4] }
+        Run { name: options.name(), method, optimizer: Optimizer::new(adam), model, best: [f64::MAX; 4] }
     }
 
     fn round(&mut self, features: &FeatureSet) {
@@ -162,7 +199,7 @@ impl Run {
             let squares =
                 self.optimizer.step(&mut self.model, &step.gradients, |role| method.learning_rate_factor(role));
             let updated = Instant::now();
-            black_box(diagnostics::of(&self.model, &step.gradients, &squares, &step.d_z));
+            black_box(diagnostics::scalars(&self.model, &step.gradients, &squares, &step.d_z));
             let watched = updated.elapsed();
             drop(black_box(step));
             let parts = [gathered - begun, formed - gathered, updated - formed, watched];

@@ -97,24 +97,8 @@ pub fn is_of_the_system(error: &anyhow::Error) -> bool {
 
 /// The known name that a mistyped one probably means, if it is few edits away for its length.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let (edits, near) = known.into_iter().map(|other| (edit_distance(name, other), other)).min()?;
+    let (edits, near) = known.into_iter().map(|other| (strsim::levenshtein(name, other), other)).min()?;
     (edits <= 1 + name.chars().count() / 4).then_some(near)
-}
-
-/// Levenshtein distance in characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 fn problem_of(error: &anyhow::Error) -> Option<&Problem> {
@@ -142,6 +126,5 @@ mod tests {
         assert_eq!(nearest("balgrd", known), Some("balgrad"));
         assert_eq!(nearest("basline", known), Some("baseline"));
         assert_eq!(nearest("agm", known), None);
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
     }
 }

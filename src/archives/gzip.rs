@@ -6,9 +6,9 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::{BUFFER, MOST_RATIO, MOST_TOTAL, SMALL};
 
-/// Unpacks a gzip stream, all its members one after the other as `gzip -d` does, and ends with an error as soon as it
-/// has given more than 200 times what it took. Anything behind its last member is an error too. Its errors name no place:
-/// whoever reads knows which member it was at.
+/// Unpacks a gzip stream, all its members one after the other like `gzip -d`, and fails as soon as it has unpacked more
+/// than 200 times what it has read. Data after its last member is an error too. Errors name no place: the reader knows
+/// which member it reads.
 pub(super) struct Gunzip<R: Read> {
     decoder: MultiGzDecoder<Counted<R>>,
     unpacked: u64,
@@ -36,7 +36,7 @@ impl<R: Read> Read for Gunzip<R> {
     }
 }
 
-/// Counts the bytes that were taken from a buffer.
+/// Counts the bytes that are consumed.
 struct Counted<R> {
     input: BufReader<R>,
     taken: u64,

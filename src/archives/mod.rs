@@ -1,23 +1,24 @@
-//! Archives as they are found: zips, tars and gzipped tars, read member by member and never unpacked to disk.
+//! Zips, tars and gzipped tars, read member by member and never unpacked to disk.
 //!
-//! An archive is hostile until proven otherwise, even if its hash is the expected one. What is refused, always with the
-//! member's name:
+//! An archive is hostile until proven otherwise, even if its hash is the expected one. These are refused, with an error
+//! that names the member:
 //!
 //! | what | where |
 //! |---|---|
-//! | names that are absolute, lead out, name a drive, hold `\` or control characters, or are not UTF-8 | `names` |
+//! | names that are absolute, lead out, name a drive, contain `\` or control characters, or are not UTF-8 | `names` |
 //! | links, devices, pipes, sparse files | `tar`, [`zip`] |
-//! | two members of one name: readers differ in which of them they take | this file, [`zip`] |
+//! | two members of one name: readers differ in which of them they use | this file, [`zip`] |
 //! | bombs: a member, a stream or a whole archive that grows beyond reason; too many members | this file, `gzip`, [`zip`] |
-//! | members that are not as long as declared, archives that are cut short or followed by something else | `content`, `tar`, `gzip` |
+//! | members of another length than declared, archives that are truncated or followed by other data | `content`, `tar`, `gzip` |
 //!
-//! Names that differ in case alone are two names: members are never written to a file system that might fold them.
+//! Names that differ only in case are two names, since members are never written to a file system that might fold them.
 
 mod content;
 mod directory;
 mod gzip;
 mod names;
 mod pack;
+mod set;
 mod sniff;
 mod tar;
 pub mod zip;
@@ -33,6 +34,7 @@ use sha2::{Digest, Sha256};
 pub use self::zip::ZipReader;
 pub use content::Content;
 pub use pack::{PackWriter, pack_folder};
+pub use set::Archives;
 
 use crate::errors;
 use crate::interrupt::Interrupt;
@@ -43,30 +45,30 @@ use sniff::Kind;
 /// deflate reaches 1032 on zeros, text and pictures stay below 20.
 const MOST_RATIO: u64 = 200;
 const SMALL: u64 = 1 << 20;
-/// What all members of an archive may come to, in bytes: 20 times the largest dataset of this project.
+/// The most bytes that all members of an archive may have: 20 times the largest dataset of this project.
 const MOST_TOTAL: u64 = 200 << 30;
-/// How many members an archive may have: 20 times as many as the largest dataset of this project.
+/// The most members that an archive may have: 20 times as many as the largest dataset of this project.
 const MOST_MEMBERS: u64 = 2_000_000;
 const BUFFER: usize = 256 << 10;
 
-/// What to do with an archive that no honest person made.
+/// The hint for an archive that is damaged or malicious.
 const AGAIN: &str = "do not use this archive; fetch it again from its source";
 
 fn refused(place: impl std::fmt::Display, why: impl std::fmt::Display) -> anyhow::Error {
     errors::failed(format!("{place} {why}"), AGAIN)
 }
 
-/// Whether an error of reading a member is the fault of the archive's bytes: not of the disk, which may do better
-/// another time, and nothing that a person can set right, such as a password.
+/// Whether the bytes of the archive are the cause of an error of reading. They are not if the disk fails, or if a person
+/// can fix it, as with a password.
 pub fn is_damage(error: &anyhow::Error) -> bool {
     let by_us = errors::hint_of(error).is_some_and(|hint| hint != AGAIN);
     !errors::is_of_the_system(error) && !by_us && errors::class_of(error) == errors::Class::Failed
 }
 
-/// A file of members: a zip, a tar or a gzipped tar, told apart by its first bytes and never by its name.
+/// A zip, a tar or a gzipped tar. Its first bytes decide which, never its name.
 pub struct Archive {
     path: PathBuf,
-    /// What messages call it.
+    /// Its name in messages.
     called: String,
     format: Format,
 }
@@ -86,19 +88,19 @@ pub struct Entry {
     pub size: u64,
 }
 
-/// What [`Archive::walk`] calls for every member.
+/// The visitor that [`Archive::walk`] calls for every member.
 pub type Visit<'a> = dyn FnMut(&Entry, &mut Content<'_>) -> anyhow::Result<()> + 'a;
 
 impl Archive {
-    /// Opens an archive. The directory of a zip is checked as a whole, that of a tar as it is walked.
+    /// Opens an archive. The directory of a zip is checked now, the headers of a tar are checked as it is walked.
     ///
     /// # Errors
-    /// If it is no such archive (the error says what it looks like), or a zip that [`ZipReader::open`] refuses.
+    /// If the file is not an archive (the error says what it looks like), or is a zip that [`ZipReader::open`] refuses.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         Archive::open_as(path, path.display().to_string())
     }
 
-    /// As [`Archive::open`], for a file whose own name would tell a person nothing: messages call it by this one.
+    /// Like [`Archive::open`], with another name for messages, for a file that is named after its hash.
     ///
     /// # Errors
     /// See [`Archive::open`].
@@ -116,13 +118,13 @@ impl Archive {
         Ok(Archive { path: path.to_owned(), called, format })
     }
 
-    /// Visits every regular member once, in the archive's order: a zip's is that of its directory. Members that are
-    /// tars or gzipped tars by their names (`.tar`, `.tar.gz`, `.tgz`) are walked too, one level deep, and their members
-    /// are named `OUTER/INNER`, where OUTER is the name of the archive inside. What the visitor leaves unread is skipped.
+    /// Visits every regular member once, in the order of the archive (for a zip, that of its directory). Members named
+    /// `.tar`, `.tar.gz` or `.tgz` are walked too, one level deep, and their members are named `OUTER/INNER`, where OUTER
+    /// is the name of the inner archive. What the visitor does not read is skipped.
     ///
     /// # Errors
-    /// The visitor's own; a stop that was asked for; anything that this module's table lists, as soon as it is met, so
-    /// that a result may be used only once the whole walk has succeeded.
+    /// Those of the visitor; on an interrupt; anything in the table of this module, as soon as the walk reaches it. Use
+    /// results only after the whole walk has succeeded.
     pub fn walk(&self, interrupt: &Interrupt, visit: &mut Visit<'_>) -> anyhow::Result<()> {
         let mut walk = Walk::new(&self.called, interrupt, visit);
         let open = || File::open(&self.path).with_context(|| format!("cannot open {}", self.path.display()));
@@ -133,16 +135,14 @@ impl Archive {
         }
     }
 
-    /// Walks over all of it, keeps nothing, and so finds out whether a reader will get through: every name, every byte and
-    /// every checksum.
+    /// Reads the whole archive to check every name, every byte and every checksum.
     ///
     /// # Errors
     /// Those of [`Archive::walk`].
     pub fn inspect(&self, interrupt: &Interrupt, progress: &dyn Progress) -> anyhow::Result<()> {
-        // How much there is to unpack is seen at the end.
+        // The unpacked size is known only at the end.
         progress.begin(None, Unit::Bytes);
-        let mut piece = vec![0; BUFFER];
-        self.walk(interrupt, &mut |_, content| content.skim(&mut piece, progress))
+        self.walk(interrupt, &mut |_, content| content.skip(progress))
     }
 
     /// Random access to the members of a zip, without unpacking; archives inside it are plain members there.
@@ -159,28 +159,27 @@ struct Walk<'a> {
     called: &'a str,
     interrupt: &'a Interrupt,
     visit: &'a mut Visit<'a>,
-    /// Halves of the names' SHA-256: two million long names need not fit into memory.
+    /// Half of the SHA-256 of each name, since two million long names may not fit into memory.
     seen: HashSet<[u8; 16]>,
     bytes: u64,
 }
 
 impl<'a> Walk<'a> {
     fn new(called: &'a str, interrupt: &'a Interrupt, visit: &'a mut Visit<'_>) -> Self {
-        // The visitor outlives the walk; its lifetime is shortened to that of the borrow.
         Walk { called, interrupt, visit, seen: HashSet::new(), bytes: 0 }
     }
 
-    /// Where a member lies, for messages.
+    /// A member, for messages.
     fn place(&self, name: &str) -> String {
         format!("`{name}` in {}", self.called)
     }
 
-    /// The archive that is being walked, for messages.
+    /// The archive that is walked, for messages.
     fn whole(&self, outer: Option<&str>) -> String {
         outer.map_or_else(|| self.called.to_owned(), |outer| self.place(outer))
     }
 
-    /// Visits a member whose bytes `input` gives, or walks it if it is an archive itself.
+    /// Visits a member whose bytes are `input`, or walks it if it is an archive itself.
     fn member(&mut self, outer: Option<&str>, name: &str, size: u64, input: &mut dyn Read) -> anyhow::Result<()> {
         self.interrupt.check()?;
         let name = outer.map_or_else(|| name.to_owned(), |outer| format!("{outer}/{name}"));
@@ -199,12 +198,12 @@ impl<'a> Walk<'a> {
         let digest = Sha256::digest(name.as_bytes());
         let half = digest.first_chunk().expect("a SHA-256 has 32 bytes");
         if !self.seen.insert(*half) {
-            return Err(refused(place, "is there twice; which of the two is meant differs from reader to reader"));
+            return Err(refused(place, "occurs twice, and readers differ in which of the two they use"));
         }
         if self.seen.len() as u64 > MOST_MEMBERS {
             return Err(refused(
                 place,
-                format_args!("is member {} of the archive, more than any honest one has", self.seen.len()),
+                format_args!("is member {} of the archive, more than any honest archive has", self.seen.len()),
             ));
         }
         self.bytes = self.bytes.saturating_add(size);
@@ -212,7 +211,7 @@ impl<'a> Walk<'a> {
             return Err(refused(
                 place,
                 format_args!(
-                    "is {size} bytes long, so that all members are more than {MOST_TOTAL}, as in no honest archive"
+                    "is {size} bytes long, which makes all members longer than the {MOST_TOTAL} bytes of any honest archive"
                 ),
             ));
         }
@@ -223,7 +222,7 @@ impl<'a> Walk<'a> {
     fn nested(&mut self, name: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
         let place = self.place(name);
         let mut head = Vec::new();
-        content.by_ref().take(sniff::HEAD).read_to_end(&mut head).map_err(|error| content::told(error, &place))?;
+        content.by_ref().take(sniff::HEAD).read_to_end(&mut head).map_err(|error| content::explained(error, &place))?;
         let kind = sniff::kind(&head);
         let mut whole = head.as_slice().chain(content);
         match kind {

@@ -1,22 +1,22 @@
-//! Names of members that mean the same on every system.
+//! Names of members, restricted to those that mean the same on every system.
 
-/// The longest name, in bytes: as long as a path can be where these archives are made.
+/// The longest name in bytes, which is the longest path on Linux.
 pub(super) const LONGEST: usize = 4096;
 
-/// A member's name with `/` between its parts and without `.` and empty parts, as in `./a//b`.
+/// The name of a member with `/` between its parts and without `.` and empty parts: `a/b` for `./a//b`.
 ///
 /// # Errors
-/// What is wrong with it, to stand behind "has a member named … that".
+/// What is wrong with it, to follow "has a member named … that".
 pub(super) fn normalised(raw: &[u8]) -> Result<String, &'static str> {
     if raw.len() > LONGEST {
         return Err("is longer than 4096 bytes");
     }
     let name = std::str::from_utf8(raw).map_err(|_| "is not UTF-8")?;
     if name.contains(char::is_control) {
-        return Err("holds a control character");
+        return Err("contains a control character");
     }
     if name.contains('\\') {
-        return Err("holds a backslash, which is a separator on some systems alone");
+        return Err("contains a backslash, which separates folders on some systems");
     }
     if name.starts_with('/') {
         return Err("is absolute");
@@ -24,7 +24,7 @@ pub(super) fn normalised(raw: &[u8]) -> Result<String, &'static str> {
     let mut parts = name.split('/').filter(|part| !matches!(*part, "" | ".")).peekable();
     let has_drive = |part: &str| part.as_bytes().get(1) == Some(&b':') && part.as_bytes()[0].is_ascii_alphabetic();
     if parts.peek().is_some_and(|part| has_drive(part)) {
-        return Err("begins with a drive");
+        return Err("begins with the name of a drive");
     }
     let mut name = String::with_capacity(name.len());
     for part in parts {
@@ -39,7 +39,7 @@ pub(super) fn normalised(raw: &[u8]) -> Result<String, &'static str> {
     if name.is_empty() { Err("is empty") } else { Ok(name) }
 }
 
-/// A raw name for messages: cut to a length that a person reads, with control characters escaped.
+/// A raw name for messages: on one line, escaped, and not too long.
 pub(super) fn shown(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(raw);
     let cut: String = text.chars().take(200).collect();

@@ -1,4 +1,4 @@
-//! Writing zips that depend on their members alone.
+//! Writes zips whose bytes depend on nothing but their members.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,28 +11,24 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 use zip::{CompressionMethod, DateTime, System};
 
 use super::names;
-use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Unit};
+use crate::{errors, files};
 
 /// Writes a zip of stored members with fixed times and attributes, so that the same members in the same order give the
-/// same bytes (Zip64 where it is needed); [`super::ZipReader`] reads it. The file appears under its name when it is
-/// finished, and not before.
+/// same bytes. Uses Zip64 where needed. The file appears under its name only when it is finished.
 pub struct PackWriter {
     path: PathBuf,
     zip: ZipWriter<BufWriter<NamedTempFile>>,
 }
 
 impl PackWriter {
-    /// Begins a zip beside the place where it will appear.
+    /// Begins a zip in the folder where it will appear.
     ///
     /// # Errors
-    /// If nothing can be written there.
+    /// If the folder cannot be written to.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
+        let folder = files::folder_of(path);
         let file = tempfile::Builder::new().prefix(".pack-").tempfile_in(folder);
         let file = file.with_context(|| format!("cannot write in {}", folder.display()))?;
         Ok(PackWriter { path: path.to_owned(), zip: ZipWriter::new(BufWriter::with_capacity(super::BUFFER, file)) })
@@ -41,13 +37,13 @@ impl PackWriter {
     /// Adds a member.
     ///
     /// # Errors
-    /// If [`super::ZipReader`] would refuse the name, it is there already, or it cannot be written.
+    /// If [`super::ZipReader`] would refuse the name, if the name was added before, or if the zip cannot be written.
     pub fn append(&mut self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         self.start(name, bytes.len() as u64)?;
         self.zip.write_all(bytes).with_context(|| self.cannot_write())
     }
 
-    /// Adds a member whose bytes are read piece by piece; gives how many there were.
+    /// Adds a member whose bytes are read piece by piece. Returns how many there were.
     fn append_from(
         &mut self,
         name: &str,
@@ -88,39 +84,24 @@ impl PackWriter {
         format!("cannot write {}", self.path.display())
     }
 
-    /// Writes the directory, makes everything durable, and lets the file appear under its name.
+    /// Writes the directory, syncs the file, and moves it to its name.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn finish(self) -> anyhow::Result<()> {
-        let told = format!("cannot write {}", self.path.display());
-        let buffer = self.zip.finish().with_context(|| told.clone())?;
-        let file = buffer.into_inner().map_err(io::IntoInnerError::into_error).with_context(|| told.clone())?;
-        finish_file(file, &self.path).context(told)
+        let cannot_write = self.cannot_write();
+        let buffer = self.zip.finish().with_context(|| cannot_write.clone())?;
+        let file = buffer.into_inner().map_err(io::IntoInnerError::into_error).with_context(|| cannot_write.clone())?;
+        files::persist(file, &self.path).context(cannot_write)
     }
 }
 
-fn finish_file(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    file.as_file().sync_all()?;
-    let persisted = file.persist(path).map_err(|error| error.error)?;
-    // The rename is durable once the folder is.
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
-        _ => persisted.sync_all(),
-    }
-}
-
-/// Packs a folder that a person unpacked: its regular files, sorted by name, each read piece by piece. Hidden files and
-/// folders (`.DS_Store`) and `__MACOSX` are left out.
+/// Packs a folder that a person unpacked: its regular files, sorted by name. Leaves out hidden files and folders
+/// (`.DS_Store`) and `__MACOSX`.
 ///
 /// # Errors
-/// If the folder holds a link, a device or a name that is not UTF-8, holds no file at all, changes while it is read, or
-/// if something cannot be read or written; or a stop was asked for.
+/// If the folder contains a link, a device, a name that is not UTF-8, or no file at all; if it changes while it is read;
+/// if something cannot be read or written; on an interrupt.
 pub fn pack_folder(
     folder: &Path,
     destination: &Path,
@@ -131,7 +112,7 @@ pub fn pack_folder(
     list(folder, "", interrupt, &mut files)?;
     if files.is_empty() {
         return Err(errors::failed(
-            format!("{} holds no files", folder.display()),
+            format!("{} contains no files", folder.display()),
             "unpack the archive into it, or put the archive itself in its place",
         ));
     }
@@ -145,7 +126,7 @@ pub fn pack_folder(
         if found != size {
             return Err(errors::failed(
                 format!("{} was {size} bytes long and is {found} now", path.display()),
-                "wait until whatever writes into the folder is done, and run this again",
+                "wait until the program that writes to the folder is done, then try again",
             ));
         }
         progress.advance(size);
@@ -153,15 +134,14 @@ pub fn pack_folder(
     pack.finish()
 }
 
-/// The regular files of a folder and their sizes, by their names below the folder that is packed.
+/// Adds the regular files of a folder and their sizes, by their names relative to the packed folder.
 fn list(folder: &Path, below: &str, interrupt: &Interrupt, files: &mut BTreeMap<String, u64>) -> anyhow::Result<()> {
     interrupt.check()?;
     let place = || format!("cannot list {}", folder.display());
     for entry in fs::read_dir(folder).with_context(place)? {
         let path = entry.with_context(place)?.path();
         let refuse = |why: &str| {
-            let hint =
-                "the folder should hold what the archive holds and nothing else; unpack it again, or remove this";
+            let hint = "the folder should contain only what the archive contains: unpack it again, or remove this";
             errors::failed(format!("{} {why}", path.display()), hint)
         };
         let name = path.file_name().unwrap_or_default();
@@ -190,8 +170,8 @@ mod tests {
     use crate::digest::Digest;
     use crate::progress::Silent;
 
-    /// The bytes depend on the members alone. They are what later runs are compared with: if this fails because a
-    /// library writes zips otherwise, every folder that a person packed will be packed and read again.
+    /// The bytes depend on the members alone, and later runs compare them. If this fails because a library writes zips in
+    /// another way, every folder that a person unpacked is packed and read again.
     #[test]
     fn same_members_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
@@ -282,15 +262,15 @@ mod tests {
             let error = pack_folder(folder.path(), &out.path().join("x.zip"), &Interrupt::default(), &Silent);
             error.unwrap_err().to_string()
         };
-        let told = refused(&|folder| std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap());
-        assert!(told.ends_with("link is a link"), "{told}");
-        let told = refused(&|folder| {
+        let message = refused(&|folder| std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap());
+        assert!(message.ends_with("link is a link"), "{message}");
+        let message = refused(&|folder| {
             let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
         });
-        assert!(told.ends_with("socket is neither a file nor a folder"), "{told}");
-        let told = refused(&|folder| fs::write(folder.join(std::ffi::OsStr::from_bytes(b"caf\xE9")), "").unwrap());
-        assert!(told.contains("not UTF-8"), "{told}");
-        let told = refused(&|folder| fs::remove_file(folder.join("fine")).unwrap());
-        assert!(told.ends_with("holds no files"), "{told}");
+        assert!(message.ends_with("socket is neither a file nor a folder"), "{message}");
+        let message = refused(&|folder| fs::write(folder.join(std::ffi::OsStr::from_bytes(b"caf\xE9")), "").unwrap());
+        assert!(message.contains("not UTF-8"), "{message}");
+        let message = refused(&|folder| fs::remove_file(folder.join("fine")).unwrap());
+        assert!(message.ends_with("contains no files"), "{message}");
     }
 }

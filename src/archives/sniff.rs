@@ -1,10 +1,10 @@
-//! What a file is by its first bytes; and what it may be, and what to do, when it is no archive.
+//! What a file is, by its first bytes; and if it is not an archive, what it looks like and what to do.
 
 use std::fmt::Display;
 
 use crate::errors;
 
-/// How many first bytes tell.
+/// The number of first bytes that decide.
 pub(super) const HEAD: u64 = 512;
 
 /// What a file is.
@@ -16,15 +16,12 @@ pub(super) enum Kind {
     Other(Other),
 }
 
-/// What a file looks like that is none of the archives that are read here.
+/// A file that is not a supported archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Other {
-    Empty,
-    /// An archive of another kind.
-    Foreign(&'static str),
-    /// A file that stands for another one, or a server's answer.
-    Instead(&'static str, &'static str),
-    Unknown,
+pub(super) struct Other {
+    /// What it looks like, if that is known.
+    looks_like: Option<&'static str>,
+    hint: &'static str,
 }
 
 const FOREIGN: &[(&[u8], &str)] = &[
@@ -36,8 +33,9 @@ const FOREIGN: &[(&[u8], &str)] = &[
     (b"\x89HDF\r\n\x1A\n", "an HDF5 file"),
 ];
 
-const LOGIN: &str = "the download may need a login or an accepted licence first; open its address in a browser, and fetch \
-                     the file itself again";
+const AGAIN: &str = "check that it is the right file, or get it again from its source";
+const LOGIN: &str = "the download may need a login or an accepted licence: open its address in a browser, then fetch the \
+                     file again";
 
 pub(super) fn kind(head: &[u8]) -> Kind {
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
@@ -46,7 +44,7 @@ pub(super) fn kind(head: &[u8]) -> Kind {
     if head.starts_with(b"\x1F\x8B") {
         return Kind::Gzip;
     }
-    // POSIX and GNU tar alike; what older ones wrote has no mark.
+    // Both POSIX and GNU tar; older formats have no magic number.
     if head.get(257..262) == Some(b"ustar") {
         return Kind::Tar;
     }
@@ -54,45 +52,34 @@ pub(super) fn kind(head: &[u8]) -> Kind {
 }
 
 fn other(head: &[u8]) -> Other {
-    if head.is_empty() {
-        return Other::Empty;
-    }
     if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
-        return Other::Foreign(what);
+        let hint =
+            "unpack it with a program that supports this format, and put the folder into `downloads/` in its place";
+        return Other { looks_like: Some(what), hint };
     }
     let text = String::from_utf8_lossy(head);
     let text = text.trim_start_matches(['\u{FEFF}', ' ', '\t', '\r', '\n']).to_ascii_lowercase();
-    if text.starts_with("version https://git-lfs") {
-        return Other::Instead(
-            "a Git LFS pointer, which names the archive but is not it",
-            "run `git lfs pull` where it came from, or download the file itself",
-        );
-    }
-    if ["<!doctype", "<html", "<head", "<body", "<?xml", "<script"].iter().any(|tag| text.starts_with(tag)) {
-        return Other::Instead("a web page", LOGIN);
-    }
-    if text.starts_with('{') {
-        return Other::Instead("a server's message in JSON", LOGIN);
-    }
-    Other::Unknown
+    let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
+    let (looks_like, hint) = if head.is_empty() {
+        (Some("an empty file"), AGAIN)
+    } else if begins(&["version https://git-lfs"]) {
+        let hint = "run `git lfs pull` where it came from, or download the file itself";
+        (Some("a Git LFS pointer"), hint)
+    } else if begins(&["<!doctype", "<html", "<head", "<body", "<?xml", "<script"]) {
+        (Some("a web page"), LOGIN)
+    } else if begins(&["{"]) {
+        (Some("a JSON message from a server"), LOGIN)
+    } else {
+        (None, AGAIN)
+    };
+    Other { looks_like, hint }
 }
 
 impl Other {
-    /// The error that says what was found at `place` and what to do.
+    /// The error that says what is at `place` and what to do.
     pub(super) fn refused(self, place: &dyn Display) -> anyhow::Error {
-        const WANTED: &str = "neither a zip nor a tar nor a gzipped tar";
-        match self {
-            Other::Empty => errors::failed(format!("{place} is empty"), "get it again from its source"),
-            Other::Foreign(what) => errors::failed(
-                format!("{place} is {WANTED}: it looks like {what}"),
-                "unpack it with a program that knows this kind, and put the folder into `downloads/` in its place",
-            ),
-            Other::Instead(what, hint) => errors::failed(format!("{place} is {WANTED}: it looks like {what}"), hint),
-            Other::Unknown => errors::failed(
-                format!("{place} is {WANTED}"),
-                "see whether it is the right file, and get it again from its source",
-            ),
-        }
+        let what = self.looks_like.map_or_else(String::new, |what| format!(": it looks like {what}"));
+        errors::failed(format!("{place} is neither a zip nor a tar nor a gzipped tar{what}"), self.hint)
     }
 }
 
@@ -101,27 +88,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_bytes_tell() {
+    fn first_bytes_decide() {
         let mut tar = [0; 512];
         tar[257..262].copy_from_slice(b"ustar");
         assert_eq!(kind(&tar), Kind::Tar);
         assert_eq!(kind(b"PK\x03\x04..."), Kind::Zip);
         assert_eq!(kind(b"\x1F\x8B\x08"), Kind::Gzip);
-        let told = |head: &[u8]| match kind(head) {
+        let message = |head: &[u8]| match kind(head) {
             Kind::Other(other) => other.refused(&"x.zip").to_string(),
             kind => panic!("{kind:?}"),
         };
-        assert_eq!(told(b""), "x.zip is empty");
         for (head, what) in [
-            (&b"\n <!DOCTYPE html>"[..], "a web page"),
+            (&b""[..], "an empty file"),
+            (b"\n <!DOCTYPE html>", "a web page"),
             (b"\xEF\xBB\xBF<html>", "a web page"),
             (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
-            (b"{\"error\": 403}", "a server's message"),
+            (b"{\"error\": 403}", "a JSON message"),
             (b"Rar!\x1A\x07\x01\0", "a RAR archive"),
             (b"7z\xBC\xAF\x27\x1C", "a 7z archive"),
         ] {
-            assert!(told(head).contains(what), "{}", told(head));
+            assert!(message(head).contains(what), "{}", message(head));
         }
-        assert!(told(b"PK is not enough").ends_with("gzipped tar"));
+        assert!(message(b"PK is not enough").ends_with("gzipped tar"));
     }
 }

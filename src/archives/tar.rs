@@ -1,26 +1,27 @@
-//! Tars, read as a stream: POSIX (ustar, pax) and GNU, with names and sizes of any length that makes sense.
+//! Tars, read as a stream: POSIX (ustar, pax) and GNU, with names and sizes up to a sensible length.
 //!
-//! Headers are taken apart by the `tar` crate. The order of blocks is followed here: its own iterator keeps extensions
-//! of any length in memory, cannot be asked to stop, and takes an archive that was cut between two members as whole.
+//! The `tar` crate parses the headers. Its iterator over members is not used: it keeps extensions of any length in memory,
+//! cannot be interrupted, and accepts an archive that is truncated between two members.
 
 use std::io::{self, Read};
 
 use ::tar::{EntryType, Header};
 
 use super::{Walk, content, names, refused};
+use crate::progress::Silent;
 
 const BLOCK: usize = 512;
 /// The longest extension of a header, in bytes: names are bounded by 4096, and extended attributes by 64 KiB on Linux.
 const LONGEST_EXTENSION: u64 = 1 << 20;
 
-/// What the headers before a member said about it.
+/// What the headers before a member say about it.
 #[derive(Default)]
 struct Extension {
     name: Option<Vec<u8>>,
     size: Option<u64>,
 }
 
-/// Walks a tar whose name in the archive is `outer`, if it lies in one.
+/// Walks a tar. `outer` is its name in the archive that contains it, if any.
 pub(super) fn walk(walk: &mut Walk<'_>, outer: Option<&str>, input: &mut dyn Read) -> anyhow::Result<()> {
     let whole = walk.whole(outer);
     let mut extension = Extension::default();
@@ -47,21 +48,21 @@ pub(super) fn walk(walk: &mut Walk<'_>, outer: Option<&str>, input: &mut dyn Rea
             name.map_err(|why| refused(&whole, format_args!("has a member named {} that {why}", names::shown(&raw))))?;
         let place = walk.place(&outer.map_or_else(|| name.clone(), |outer| format!("{outer}/{name}")));
         if long_size.is_some_and(|long| long != size) {
-            return Err(refused(place, "has two sizes, and which of them is meant differs from reader to reader"));
+            return Err(refused(place, "has two sizes, and readers differ in which of them they use"));
         }
-        // Before POSIX a folder was a file whose name ends so.
+        // Before POSIX, a folder was a file whose name ends in a slash.
         let is_folder = kind.is_dir() || (kind.is_file() && raw.ends_with(b"/"));
         if is_folder && size == 0 {
             last = Some(name);
             continue;
         }
         if is_folder || !kind.is_file() {
-            return Err(refused(place, format_args!("is {}, no regular file", described(kind))));
+            return Err(refused(place, format_args!("is {}, not a regular file", described(kind))));
         }
         let mut member = input.take(size);
         walk.member(outer, &name, size, &mut member)?;
         if member.limit() > 0 {
-            content::drain(&mut member, &place, walk.interrupt)?;
+            content::skip(&mut member, &place, walk.interrupt, &Silent)?;
         }
         if member.limit() > 0 {
             return Err(refused(place, "is cut short"));
@@ -75,18 +76,18 @@ pub(super) fn walk(walk: &mut Walk<'_>, outer: Option<&str>, input: &mut dyn Rea
     nothing_follows(walk, &behind(&whole, last.as_deref()), input)
 }
 
-/// A place between members, for messages: where nothing has a name, the last one that had tells where it is.
+/// A place between members, for messages: nothing there has a name, so they name the last member.
 fn behind(whole: &str, last: Option<&str>) -> String {
     last.map_or_else(|| whole.to_owned(), |last| format!("{whole}, after its member `{last}`,"))
 }
 
-/// The next header, or nothing at the block of zeros that ends a tar.
+/// The next header, or None at the block of zeros that ends a tar.
 fn next_header(input: &mut dyn Read, whole: &str, last: Option<&str>) -> anyhow::Result<Option<Box<Header>>> {
     let mut header = Box::new(Header::new_old());
     let after = || last.map_or_else(|| "at its beginning".to_owned(), |last| format!("after its member `{last}`"));
     input.read_exact(header.as_mut_bytes()).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => refused(whole, format_args!("is cut short {}", after())),
-        _ => content::told(error, &behind(whole, last)),
+        _ => content::explained(error, &behind(whole, last)),
     })?;
     let bytes = header.as_bytes();
     if bytes.iter().all(|&byte| byte == 0) {
@@ -95,7 +96,7 @@ fn next_header(input: &mut dyn Read, whole: &str, last: Option<&str>) -> anyhow:
     // The checksum counts its own field as blanks.
     let sum: u32 = bytes[..148].iter().chain(&bytes[156..]).map(|&byte| u32::from(byte)).sum::<u32>() + 8 * 32;
     if header.cksum().ok() != Some(sum) {
-        return Err(refused(whole, format_args!("is no tar, or a damaged one: there is no valid header {}", after())));
+        return Err(refused(whole, format_args!("is not a tar, or is damaged: there is no valid header {}", after())));
     }
     Ok(Some(header))
 }
@@ -105,16 +106,16 @@ fn read_extension(input: &mut dyn Read, size: u64, whole: &str) -> anyhow::Resul
         return Err(refused(whole, format_args!("has an extended header of {size} bytes, more than any honest one")));
     }
     let mut text = vec![0; size as usize];
-    input.read_exact(&mut text).map_err(|error| content::told(error, whole))?;
+    input.read_exact(&mut text).map_err(|error| content::explained(error, whole))?;
     skip_padding(input, size, whole)?;
     Ok(text)
 }
 
-/// Takes over what an extended header says about the member behind it.
+/// Stores what an extended header says about the member that follows.
 fn extend(extension: &mut Extension, kind: EntryType, mut text: Vec<u8>) -> Result<(), String> {
     match kind {
         EntryType::GNULongName => {
-            // Terminated by a zero, as GNU tar writes it, or not.
+            // GNU tar ends it with a zero; others may not.
             text.truncate(text.iter().position(|&byte| byte == 0).unwrap_or(text.len()));
             extension.name = Some(text);
         }
@@ -131,7 +132,7 @@ fn extend(extension: &mut Extension, kind: EntryType, mut text: Vec<u8>) -> Resu
                         return Err("gives one name or size to all its members".to_owned());
                     }
                     b"path" => extension.name = Some(value.to_owned()),
-                    b"size" => extension.size = Some(number(value).ok_or("has a size that is no number")?),
+                    b"size" => extension.size = Some(number(value).ok_or("has a size that is not a number")?),
                     _ => {}
                 }
             }
@@ -140,7 +141,7 @@ fn extend(extension: &mut Extension, kind: EntryType, mut text: Vec<u8>) -> Resu
     Ok(())
 }
 
-/// The records `LENGTH KEY=VALUE\n` of a pax header; values may hold anything, a line's end too.
+/// The records `LENGTH KEY=VALUE\n` of a pax header. Values may contain anything, newlines too.
 fn records(mut text: &[u8]) -> impl Iterator<Item = Result<(&[u8], &[u8]), &'static str>> {
     std::iter::from_fn(move || {
         if text.is_empty() {
@@ -181,18 +182,18 @@ fn described(kind: EntryType) -> &'static str {
 fn skip_padding(input: &mut dyn Read, size: u64, place: &str) -> anyhow::Result<()> {
     let mut padding = [0; BLOCK];
     let length = (size.next_multiple_of(BLOCK as u64) - size) as usize;
-    input.read_exact(&mut padding[..length]).map_err(|error| content::told(error, place))
+    input.read_exact(&mut padding[..length]).map_err(|error| content::explained(error, place))
 }
 
-/// Behind its end a tar has zeros alone. Reading on also verifies the checksum of a gzip stream.
+/// After its end, a tar contains only zeros. Reading on also verifies the checksum of a gzip stream.
 fn nothing_follows(walk: &Walk<'_>, whole: &str, input: &mut dyn Read) -> anyhow::Result<()> {
     let mut piece = [0; 8 << 10];
     loop {
         walk.interrupt.check()?;
-        match input.read(&mut piece).map_err(|error| content::told(error, whole))? {
+        match input.read(&mut piece).map_err(|error| content::explained(error, whole))? {
             0 => return Ok(()),
             n if piece[..n].iter().all(|&byte| byte == 0) => {}
-            _ => return Err(refused(whole, "has more behind its end, which readers skip or read as they please")),
+            _ => return Err(refused(whole, "has data after its end, which some readers skip and others read")),
         }
     }
 }

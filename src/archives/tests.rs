@@ -6,7 +6,7 @@ use tempfile::NamedTempFile;
 
 use ::tar::{EntryType, Header};
 
-/// A tar, written block by block, so that it may hold what no library writes.
+/// A tar, written block by block, so that it may contain what no library writes.
 #[derive(Default)]
 struct Tar(Vec<u8>);
 
@@ -76,14 +76,14 @@ fn members(bytes: &[u8]) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     Ok(members)
 }
 
-/// Why an archive is refused; the reason has to name the entry where there is one.
+/// The error for a refused archive. It must name the entry.
 #[track_caller]
 fn refusal(bytes: &[u8], entry: &str) -> String {
     let error = members(bytes).expect_err("the archive should be refused");
-    let told = format!("{error:#}");
-    assert!(told.contains(entry), "{told}");
-    assert!(errors::hint_of(&error).is_some(), "no hint: {told}");
-    told
+    let message = format!("{error:#}");
+    assert!(message.contains(entry), "{message}");
+    assert!(errors::hint_of(&error).is_some(), "no hint: {message}");
+    message
 }
 
 fn noise(length: u32) -> Vec<u8> {
@@ -103,7 +103,7 @@ fn tars_are_walked_in_their_order() {
         .file("./b/two", &noise(3000))
         .file("a", b"1")
         .file("empty", b"")
-        // Before POSIX a folder was a file whose name ends so.
+        // Before POSIX, a folder was a file whose name ends in a slash.
         .entry(EntryType::Regular, b"old/", 0, b"")
         .entry(EntryType::GNULongName, b"././@LongLink", long.len() as u64 + 1, format!("{long}\0").as_bytes())
         .file("cut off", b"gnu")
@@ -156,14 +156,14 @@ fn archives_inside_are_walked_one_level_deep() {
     assert_eq!(members(&pack(&all)).unwrap(), wanted);
     let tar = all.iter().fold(Tar::default(), |tar, (name, content)| tar.file(name, content)).end();
     assert_eq!(members(&tar).unwrap(), wanted);
-    for (content, why) in [(&b""[..], "is empty"), (b"PK\x03\x04", "is a zip"), (b"<html>", "a web page")] {
+    for (content, why) in [(&b""[..], "an empty file"), (b"PK\x03\x04", "is a zip"), (b"<html>", "a web page")] {
         assert!(refusal(&pack(&[("img.tar.gz", content)]), "`img.tar.gz`").contains(why), "{why}");
     }
     let cut = gzip(&inner);
     assert!(refusal(&pack(&[("img.tgz", &cut[..cut.len() - 9])]), "`img.tgz").contains("is cut short"));
 }
 
-/// Visitors need not read; what they leave is skipped, and still checked in a tar.
+/// Visitors need not read. What they skip is still checked in a tar.
 #[test]
 fn members_may_be_left_unread() {
     let inner = Tar::default().file("x", &noise(100_000)).file("y", b"").end();
@@ -208,7 +208,7 @@ fn names_that_could_mean_something_else_are_refused() {
         (&b"../up"[..], "leads out"),
         (b"a/../up", "leads out"),
         (b"/etc/passwd", "is absolute"),
-        (b"C:/up", "begins with a drive"),
+        (b"C:/up", "begins with the name of a drive"),
         (b"a\\b", "backslash"),
         (b"a\x1Bb", "control character"),
         (b"caf\xE9", "not UTF-8"),
@@ -257,18 +257,17 @@ fn whatever_is_no_regular_file_is_refused() {
 #[test]
 fn two_members_of_one_name_are_refused() {
     let tar = Tar::default().file("a/b", b"1").file("A/b", b"2").file("./a//b", b"3").end();
-    assert!(refusal(&tar, "`a/b` in ").contains("is there twice"));
+    assert!(refusal(&tar, "`a/b` in ").contains("occurs twice"));
     // A member's name may not stand for one inside an archive, either.
     let inner = Tar::default().file("x", b"1").end();
     let mixed = Tar::default().file("in.tar/x", b"2").file("in.tar", &inner).end();
-    assert!(refusal(&mixed, "`in.tar/x` in ").contains("is there twice"));
+    assert!(refusal(&mixed, "`in.tar/x` in ").contains("occurs twice"));
     let zip = replaced(&pack(&[("c", b"0"), ("a/b", b"1"), ("axb", b"2"), ("d", b"3")]), b"axb", b"a/b");
     refusal(&zip, "two members of one name, `a/b`");
     let zip = replaced(&pack(&[("a/b", b"1"), ("a/x/b", b"2")]), b"a/x/b", b"a/./b");
     refusal(&zip, "two members of one name, `a/b`");
 }
 
-/// Names are told apart as they are; nothing is ever written to a file system that might fold them.
 #[test]
 fn names_that_differ_in_case_are_two() {
     assert_eq!(members(&Tar::default().file("A", b"1").file("a", b"2").end()).unwrap().len(), 2);
@@ -291,8 +290,8 @@ fn bombs_are_refused_while_they_unpack() {
             seen += if entry.name == "zeros" { n } else { 0 };
         }
     });
-    let told = format!("{:#}", error.unwrap_err());
-    assert!(told.contains("`zeros` in ") && told.contains("more than any honest archive"), "{told}");
+    let message = format!("{:#}", error.unwrap_err());
+    assert!(message.contains("`zeros` in ") && message.contains("more than any honest archive"), "{message}");
     assert!(seen < 3 << 20, "{seen} bytes were unpacked");
     // Behind the end, too.
     let tail = gzip(&[Tar::default().file("a", b"1").end(), zeros.clone()].concat());
@@ -301,12 +300,12 @@ fn bombs_are_refused_while_they_unpack() {
     assert!(refusal(&inside, "`in.tgz/zeros` in ").contains("more than any honest archive"));
     // Sizes that are only declared count as well.
     let claims = Tar::default().entry(EntryType::Regular, b"much", 201 << 30, b"").end();
-    assert!(refusal(&claims, "`much` in ").contains("no honest archive"));
+    assert!(refusal(&claims, "`much` in ").contains("any honest archive"));
     let extension = Tar::default().entry(EntryType::XHeader, b"pax", 2 << 20, b"").end();
     assert!(refusal(&extension, "").contains("extended header of 2097152 bytes"));
 }
 
-/// Each member is honest, but all of them are the same few bytes.
+/// Each member is small, but all of them share the same bytes.
 #[test]
 fn members_that_share_their_bytes_are_a_bomb_together() {
     let content = noise(8 << 10).repeat(128);
@@ -352,7 +351,7 @@ fn what_is_cut_short_is_never_a_shorter_archive() {
     }
 }
 
-/// An inspection finds what readers would meet later, and calls the archive by the name that it is given.
+/// An inspection finds what readers would find later, under the given name.
 #[test]
 fn an_inspection_reads_all_of_it() {
     let looked = |bytes: &[u8]| {
@@ -372,8 +371,8 @@ fn an_inspection_reads_all_of_it() {
             text => damaged.windows(2).position(|window| window == text.as_bytes()).unwrap(),
         };
         damaged[at] ^= 1;
-        let told = format!("{:#}", looked(&damaged).unwrap_err());
-        assert!(told.contains(member), "{told}");
+        let message = format!("{:#}", looked(&damaged).unwrap_err());
+        assert!(message.contains(member), "{message}");
     }
     let interrupt = Interrupt::default();
     interrupt.raise();
@@ -386,7 +385,7 @@ fn an_inspection_reads_all_of_it() {
 fn what_follows_the_end_is_refused() {
     let tar = Tar::default().file("a", b"1").end();
     let more = [tar.clone(), Tar::default().file("b", b"2").end()].concat();
-    assert!(refusal(&more, "").contains("more behind its end"));
+    assert!(refusal(&more, "").contains("data after its end"));
     let garbage = [gzip(&tar), b"garbage behind it".to_vec()].concat();
     assert!(refusal(&garbage, "cannot be read").contains("invalid gzip header"));
     // Whole blocks of zeros are padding.
@@ -405,12 +404,12 @@ fn damage_is_refused() {
     wrong_content[last] ^= 1;
     refusal(&wrong_content, "cannot be read");
     assert!(refusal(&gzip(b"no tar at all, but text"), "").contains("is cut short at its beginning"));
-    assert!(refusal(&gzip(&noise(4096)), "").contains("is no tar"));
+    assert!(refusal(&gzip(&noise(4096)), "").contains("is not a tar"));
     for (records, why) in [
         (&b"12 path=a"[..], "damaged extended header"),
         (b"x path=a\n", "damaged extended header"),
         (b"10 size=-1\n", "damaged extended header"),
-        (b"11 size=-1\n", "no number"),
+        (b"11 size=-1\n", "not a number"),
         (b"9 path=a\n9 path", "damaged extended header"),
     ] {
         let tar = Tar::default().entry(EntryType::XHeader, b"pax", records.len() as u64, records).file("a", b"").end();
@@ -425,7 +424,7 @@ fn damage_is_refused() {
     assert!(refusal(&dangling, "").contains("does not follow"));
 }
 
-/// The first distribution of Hateful Memes is locked; the password comes with the licence and is nobody else's business.
+/// The first distribution of Hateful Memes has a password, which comes with the licence.
 #[test]
 fn locked_members_say_what_to_do() {
     let mut zip = pack(&[("data/train.jsonl", b"{}")]);
@@ -442,28 +441,14 @@ fn locked_members_say_what_to_do() {
 
 #[test]
 fn unknown_methods_of_packing_are_named() {
-    for (method, name) in [(9, "Deflate64 (method 9)"), (14, "LZMA"), (93, "Zstandard"), (77, "unknown method 77")] {
+    for (method, name) in [(9, "Deflate64"), (14, "LZMA"), (93, "Zstandard"), (77, "unknown method 77")] {
         let mut zip = pack(&[("a", b"12345")]);
         let directory = zip.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
         zip[8] = method;
         zip[directory + 10] = method;
-        let told = refusal(&zip, "`a` in ");
-        assert!(told.contains(name), "{name}: {told}");
+        let message = refusal(&zip, "`a` in ");
+        assert!(message.contains(name), "{name}: {message}");
     }
-}
-
-#[test]
-fn what_is_no_archive_says_what_it_looks_like() {
-    for (bytes, what) in [
-        (&b""[..], "is empty"),
-        (b"Rar!\x1A\x07\x01\0", "a RAR archive"),
-        (b"<!DOCTYPE html>", "a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
-        (b"some text", "neither a zip nor a tar"),
-    ] {
-        assert!(refusal(bytes, "").contains(what), "{what}");
-    }
-    refusal(b"PK\x03\x04 and no more", "not a readable zip archive");
 }
 
 fn pack(members: &[(&str, &[u8])]) -> Vec<u8> {

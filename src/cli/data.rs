@@ -15,7 +15,7 @@ use crate::engine::graph::{Graph, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::errors::{self, Class, Problem};
 use crate::experiments::Suite;
-use crate::impairments::PictureItem;
+use crate::pictures::PictureItem;
 use crate::planning::plan::{self, Preparation};
 use crate::planning::project::Project;
 use crate::report::figure::sheet::{self, Tile};

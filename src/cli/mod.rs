@@ -9,7 +9,6 @@ mod explain;
 mod export;
 mod fetch;
 mod methods;
-mod mirror;
 mod output;
 mod plan;
 mod report;
@@ -67,8 +66,6 @@ enum Command {
     Export(export::Args),
     /// Check a file that `export` wrote: every hash, every key, every number; and train some of it again
     Verify(verify::Args),
-    /// Make and serve a small imitation of the datasets and weights, to try everything without them
-    Mirror(mirror::Args),
     /// Hold the paper's claims against a suite's results: a verdict for each, with its numbers
     Claims(claims::Args),
     /// Check the paper's own arithmetic: what its tables print against what follows from them
@@ -99,7 +96,6 @@ impl Cli {
             Command::Data(args) => on_device(&|device| done(data::run(global, args, device))),
             Command::Export(args) => done(export::run(global, args)),
             Command::Verify(args) => verify::run(global, args, program),
-            Command::Mirror(args) => done(mirror::run(global, args)),
             Command::Claims(args) => on_device(&|device| done(claims::run(global, args, device))),
             Command::Audit(args) => done(audit::run(global, args)),
             Command::Doctor(args) => doctor::run(global, args, program),

@@ -1,4 +1,4 @@
-//! A child process that does not outlive us, and neither do its own children, however we end.
+//! Child processes that end with this process, with all their own children, however it ends.
 
 use std::io::Read;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -9,22 +9,22 @@ use anyhow::Context;
 
 use crate::interrupt::Interrupt;
 
-/// How long what a child started may keep its standard error open after it.
+/// How long the children of a child may keep its standard error open after it has ended.
 const GRACE: Duration = Duration::from_secs(1);
-/// What is kept of standard error, in bytes.
+/// The most bytes of standard error that are kept.
 const MOST_STDERR: u64 = 1 << 20;
 
 /// How a child ended.
 pub(super) struct Ending {
     pub status: ExitStatus,
-    /// The last lines that it wrote to standard error.
+    /// The last lines of its standard error.
     pub last_words: String,
 }
 
-/// Runs a command to its end, or kills it and what it started when a stop is asked for.
+/// Runs a command to its end. Kills it and its children on an interrupt.
 ///
 /// # Errors
-/// If it cannot be started ([`std::io::Error`] in the chain), or a stop was asked for.
+/// If it cannot be started ([`std::io::Error`] in the chain); on an interrupt.
 pub(super) fn run(mut command: Command, interrupt: &Interrupt) -> anyhow::Result<Ending> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut group = Group::start(command)?;
@@ -41,8 +41,8 @@ pub(super) fn run(mut command: Command, interrupt: &Interrupt) -> anyhow::Result
     Ok(Ending { status, last_words })
 }
 
-/// Waits for the end of standard error. Whatever the child left behind with it open is killed after a moment; what left
-/// the group as well is not waited for.
+/// Waits for the end of standard error. Processes of the group that keep it open are killed after [`GRACE`]; those that
+/// left the group are not waited for.
 fn await_end(reader: JoinHandle<String>, group: &Group, interrupt: &Interrupt) -> anyhow::Result<String> {
     let begun = Instant::now();
     while !reader.is_finished() {
@@ -58,10 +58,10 @@ fn await_end(reader: JoinHandle<String>, group: &Group, interrupt: &Interrupt) -
     Ok(reader.join().unwrap_or_default())
 }
 
-/// Read on a thread of its own, so that a talkative child does not wait for us while we wait for it.
+/// Reads standard error to its end, on a thread of its own, so that the child never blocks on a full pipe.
 fn last_words(mut stderr: ChildStderr) -> String {
     let mut said = Vec::new();
-    // What cannot be read is not told; the exit status decides.
+    // An error here loses lines of a message; the exit status decides.
     let _ = stderr.by_ref().take(MOST_STDERR).read_to_end(&mut said);
     let _ = std::io::copy(&mut stderr, &mut std::io::sink());
     let said = String::from_utf8_lossy(&said);
@@ -71,9 +71,8 @@ fn last_words(mut stderr: ChildStderr) -> String {
 
 /// A child in a process group of its own, with a watcher that kills the group when this process ends.
 ///
-/// The kernel's own means (on Linux) ends the child, but not what the child started, and a `pip` is often a script that
-/// starts another one. The watcher is a shell that waits for a line on a pipe from us: if the pipe closes without one,
-/// we are gone.
+/// A `pip` is often a script that starts another one, so it is not enough to end the child alone. The watcher is a shell
+/// that waits for a line on a pipe from this process: if the pipe closes without one, this process is gone.
 struct Group {
     child: Child,
     watcher: Child,
@@ -83,7 +82,6 @@ impl Group {
     fn start(mut command: Command) -> anyhow::Result<Self> {
         use std::os::unix::process::CommandExt;
         command.process_group(0);
-        end_with_parent(&mut command);
         let mut child = command.spawn()?;
         let watcher = Command::new("/bin/sh")
             .args(["-c", r#"read -r ended || kill -s KILL -- "-$0""#])
@@ -98,14 +96,14 @@ impl Group {
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                Err(anyhow::anyhow!("cannot start /bin/sh, which watches over child processes: {error}"))
+                Err(anyhow::anyhow!("cannot start /bin/sh, which watches child processes: {error}"))
             }
         }
     }
 
     fn kill(&self) {
-        // SAFETY: sends a signal and touches no memory. The group's number is not another's: it is that of our child,
-        // who has not been waited for or has left others in the group.
+        // SAFETY: sends a signal and touches no memory. The number still belongs to this group: either the child was not
+        // waited for, or others are left in the group.
         unsafe {
             libc::kill(-(self.child.id() as i32), libc::SIGKILL);
         }
@@ -113,7 +111,7 @@ impl Group {
 }
 
 impl Drop for Group {
-    /// Ends what still runs, and then the watch.
+    /// Kills what still runs, and ends the watcher.
     fn drop(&mut self) {
         use std::io::Write;
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -125,30 +123,6 @@ impl Drop for Group {
         }
         let _ = self.watcher.wait();
     }
-}
-
-/// On Linux the kernel ends the child when the thread that started it ends.
-fn end_with_parent(command: &mut Command) {
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::unix::process::CommandExt;
-        let parent = std::process::id();
-        // SAFETY: between fork and exec the closure calls prctl and getppid alone, which are async-signal-safe.
-        unsafe {
-            command.pre_exec(move || {
-                if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-                // The parent may have ended before the request was made.
-                if libc::getppid() as u32 != parent {
-                    return Err(std::io::ErrorKind::BrokenPipe.into());
-                }
-                Ok(())
-            });
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = command;
 }
 
 #[cfg(test)]
@@ -171,14 +145,14 @@ mod tests {
 
     /// More than a pipe holds, and more than is kept.
     #[test]
-    fn a_talkative_child_is_not_waited_for_in_vain() {
+    fn much_output_does_not_block_a_child() {
         let ending = run(shell("head -c 3000000 /dev/zero >&2"), &Interrupt::default()).unwrap();
         assert!(ending.status.success());
     }
 
-    /// What a child leaves running with its standard error open does not hold us up, and does not live on.
+    /// A process that a child leaves with its standard error open is killed and does not block.
     #[test]
-    fn what_a_child_leaves_behind_is_ended() {
+    fn processes_that_a_child_leaves_are_killed() {
         let begun = Instant::now();
         let ending = run(shell("sleep 300 & echo $! >&2"), &Interrupt::default()).unwrap();
         assert!(ending.status.success() && begun.elapsed() < Duration::from_secs(10));
@@ -186,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_is_not_there_is_an_error() {
+    fn a_missing_command_is_an_error() {
         let error = run(Command::new("/no/such/command"), &Interrupt::default()).err().unwrap();
         assert!(error.downcast_ref::<std::io::Error>().is_some());
     }

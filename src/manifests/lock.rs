@@ -1,10 +1,9 @@
-//! Lock files: what the first download of a file without a public checksum was.
+//! Lock files: the hashes of files without a public checksum, as they were first downloaded.
 //!
-//! `data-manifests/NAME.lock.json` stands beside `data-manifests/NAME.json`. It is written after a first download, can be
-//! committed, and is what later runs and other machines verify against.
+//! `data-manifests/NAME.lock.json` belongs to `data-manifests/NAME.json`. Commit it, so that later runs and other machines
+//! verify against it.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Manifest;
 use crate::digest::Digest;
-use crate::errors;
+use crate::{errors, files};
 
-/// What a file was when it was first brought.
+/// A file as it was first downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Locked {
@@ -29,11 +28,11 @@ pub struct Locked {
 struct LockFile {
     /// The version of this format: 1.
     schema: u32,
-    /// By the archives' names.
+    /// By the names of the archives.
     archives: BTreeMap<String, Locked>,
 }
 
-/// The lock file of a manifest.
+/// The path of the lock file of a manifest.
 pub fn path(manifests: &Path, manifest: &str) -> PathBuf {
     manifests.join(format!("{manifest}.lock.json"))
 }
@@ -43,10 +42,10 @@ pub(super) fn is_lock(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(".lock.json"))
 }
 
-/// Tells a manifest's archives what its lock file says, if there is one.
+/// Adds the entries of the lock file, if there is one, to the archives of a manifest.
 ///
 /// # Errors
-/// If the lock file is malformed, or names an archive that the manifest does not leave open.
+/// If the lock file is malformed, or lists an archive for which the manifest states a SHA-256, or none at all.
 pub(super) fn apply(folder: &Path, manifest: &mut Manifest) -> anyhow::Result<()> {
     let path = path(folder, &manifest.name);
     let Some(file) = read(&path)? else { return Ok(()) };
@@ -54,7 +53,7 @@ pub(super) fn apply(folder: &Path, manifest: &mut Manifest) -> anyhow::Result<()
         let archive = manifest.archives.iter_mut().find(|archive| archive.name == name && archive.needs_lock());
         let archive = archive.ok_or_else(|| {
             errors::usage(
-                format!("{}: {} leaves no archive {name} without a SHA-256", path.display(), manifest.name),
+                format!("{}: {} has no archive {name} without a SHA-256", path.display(), manifest.name),
                 "remove the entry",
             )
         })?;
@@ -72,7 +71,7 @@ fn read(path: &Path) -> anyhow::Result<Option<LockFile>> {
     let wrong = |what: String| {
         errors::usage(
             format!("{}: {what}", path.display()),
-            "restore it from version control, or remove it: what is downloaded next is recorded anew",
+            "restore it from version control, or remove it to record the next downloads",
         )
     };
     let file: LockFile = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
@@ -82,10 +81,7 @@ fn read(path: &Path) -> anyhow::Result<Option<LockFile>> {
     Ok(Some(file))
 }
 
-/// Records what files were, beside what is recorded already.
-///
-/// # Returns
-/// The lock file.
+/// Adds or replaces entries of the lock file of a manifest. Returns its path.
 ///
 /// # Errors
 /// If it cannot be read or written.
@@ -95,14 +91,7 @@ pub fn record(folder: &Path, manifest: &str, found: &BTreeMap<String, Locked>) -
     file.archives.extend(found.iter().map(|(name, locked)| (name.clone(), *locked)));
     let mut text = serde_json::to_vec_pretty(&file).context("the lock file cannot be written as JSON")?;
     text.push(b'\n');
-    let write = || -> anyhow::Result<()> {
-        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-        temporary.write_all(&text)?;
-        temporary.as_file().sync_all()?;
-        temporary.persist(&path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))?;
+    files::write_atomically(&path, folder, &text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
 
@@ -137,18 +126,18 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_that_says_nonsense_is_named() {
+    fn a_wrong_lock_file_is_a_usage_error() {
         let folder = tempfile::tempdir().unwrap();
-        let told = |text: &str| {
+        let error = |text: &str| {
             std::fs::write(path(folder.path(), "open"), text).unwrap();
             let error = apply(folder.path(), &mut open("open")).unwrap_err();
             assert_eq!(errors::class_of(&error), errors::Class::Usage);
             error.to_string()
         };
-        assert!(told("{").contains("open.lock.json: EOF"));
-        assert!(told(r#"{"schema": 2, "archives": {}}"#).contains("`schema` should be 1, found 2"));
+        assert!(error("{").contains("open.lock.json: EOF"));
+        assert!(error(r#"{"schema": 2, "archives": {}}"#).contains("`schema` should be 1, found 2"));
         let digest = Digest::of(b"x");
         let entry = format!(r#"{{"schema": 1, "archives": {{"other.bin": {{"sha256": "{digest}", "size": 1}}}}}}"#);
-        assert!(told(&entry).contains("no archive other.bin without a SHA-256"));
+        assert!(error(&entry).contains("no archive other.bin without a SHA-256"));
     }
 }

@@ -1,4 +1,4 @@
-//! Files and folders that a person put there.
+//! Files and folders that a person puts into `downloads/`.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,22 +13,19 @@ use crate::digest::Digest;
 use crate::progress::Unit;
 use crate::{archives, errors};
 
-/// What a person has to do.
+/// What the person has to do.
 pub(super) struct Place<'a> {
-    /// What to accept.
+    /// What to do, as in "Accept the licence".
     pub accept: &'a str,
-    /// Where.
+    /// Where to do it.
     pub url: &'a str,
     pub file: &'a str,
-    /// May be there in place of the file, unpacked.
+    /// The unpacked folder that may be there in place of the file.
     pub folder: Option<&'a str>,
 }
 
-/// Looks for the file, and copies it, or for the folder, and packs it: what a person put there stays as it is, and what
-/// is computed does not depend on whether it stays.
-///
-/// # Returns
-/// What it found, for messages: `downloads/memes.zip`.
+/// Copies the file, or packs the folder, whichever is there. The original stays and is not needed any more. Returns its name
+/// for messages, `downloads/memes.zip`.
 pub(super) fn fetch(
     archive: &Archive,
     place: &Place<'_>,
@@ -41,9 +38,9 @@ pub(super) fn fetch(
     let Some(found) = found else {
         let downloads = context.manual.first().map_or_else(|| PathBuf::from("downloads"), Clone::clone);
         let or_folder = folder.map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
-        // What tables tell beneath a dash: what to do, without a path of this machine.
+        // Footnotes of tables show this, so it has no path of this machine.
         let what = match archive.sources.len() {
-            1 => format!("{} has to be fetched by hand", archive.name),
+            1 => format!("{} has to be downloaded by hand", archive.name),
             _ => format!("{file} is not in downloads/"),
         };
         return Err(errors::unavailable(
@@ -68,22 +65,22 @@ pub(super) fn fetch(
     Err(errors::failed(difference(archive, sha256, size, &found.display().to_string()), remedy(archive, place, &found)))
 }
 
-/// A file or folder with the folder that it lies in: enough for a person, and no path of this machine.
+/// The last two parts of a path, which name no folder of this machine.
 fn short(found: &Path) -> String {
     let mut parts: Vec<_> = found.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
     parts.reverse();
     parts.join("/")
 }
 
-/// What to do about a file that is not the expected one.
+/// The hint for a file that is not the expected one.
 fn remedy(archive: &Archive, Place { accept, url, .. }: &Place<'_>, found: &Path) -> String {
     match archive.needs_lock() && archive.locked.is_some() {
         true => another_version(archive).to_owned(),
-        false => format!("get the file again: {accept} at {url}, then put it in place of {}", found.display()),
+        false => format!("get the file again: {accept} at {url}, then replace {} with it", found.display()),
     }
 }
 
-/// Copies a file, which may be large: hashes it on the way, tells how far it is, and stops when asked to.
+/// Copies and hashes a file, with progress and interrupts, since it may be large.
 fn copy(
     archive: &Archive,
     place: &Place<'_>,
@@ -97,8 +94,8 @@ fn copy(
     let length = source.metadata().with_context(reading)?.len();
     if length > archive.most() {
         let (from_, most, name) = (from.display(), archive.most(), &archive.name);
-        let told = format!("{from_} has {length} bytes, more than the {most} that {name} may have");
-        return Err(errors::failed(told, remedy(archive, place, from)));
+        let message = format!("{from_} has {length} bytes, more than the {most} that {name} may have");
+        return Err(errors::failed(message, remedy(archive, place, from)));
     }
     context.progress.begin(Some(length), Unit::Bytes);
     let mut target = File::create(to).with_context(writing)?;

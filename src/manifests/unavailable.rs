@@ -1,12 +1,12 @@
-//! What only a person can get, told before anything is tried.
+//! Archives that only a person can get, found before anything is tried.
 
 use std::path::PathBuf;
 
 use super::kaggle::Kaggle;
 use super::{Archive, Source};
 
-/// What a person has to do before an archive can be fetched; none if some source may have it as things are. Whether a
-/// server really has it, and takes the key, is seen when it is asked.
+/// What a person has to do before an archive can be fetched. None if some source may have it already; whether a server has
+/// it and accepts the key is not checked.
 pub fn unavailable(archive: &Archive, manual: &[PathBuf]) -> Option<String> {
     unavailable_for(archive, manual, &Kaggle::of_this_user())
 }
@@ -16,7 +16,7 @@ fn unavailable_for(archive: &Archive, manual: &[PathBuf], kaggle: &Kaggle) -> Op
     for source in &archive.sources {
         ways.push(match source {
             Source::Kaggle { dataset, .. } if !kaggle.has_key() => {
-                format!("make a key for Kaggle, which has it as {dataset} (data-manifests/README.md)")
+                format!("create a key for Kaggle, which has it as {dataset} (see data-manifests/README.md)")
             }
             Source::Manual { accept, url, file, folder } => {
                 let names = [Some(file), folder.as_ref()];
@@ -47,17 +47,17 @@ mod tests {
     const OPEN: &str = r#"{"type": "https", "urls": ["https://example.org/memes.zip"]}"#;
 
     #[test]
-    fn an_archive_is_lacking_if_every_way_needs_a_person() {
+    fn an_archive_is_unavailable_if_every_source_needs_a_person() {
         let folder = tempfile::tempdir().unwrap();
         let manual = [folder.path().to_owned()];
         let user = |environment| Kaggle { address: String::new(), settings: None, environment };
         let (nobody, somebody) = (user(|_| None), user(|name| (name == "KAGGLE_API_TOKEN").then(|| "key".into())));
         let both = archive(&format!("{KAGGLE}, {MANUAL}"));
-        let told = unavailable_for(&both, &manual, &nobody).unwrap();
+        let message = unavailable_for(&both, &manual, &nobody).unwrap();
         assert!(
-            told.contains("a key for Kaggle")
-                && told.ends_with("put the file memes.zip, or the unpacked folder memes, into downloads/"),
-            "{told}"
+            message.contains("a key for Kaggle")
+                && message.ends_with("put the file memes.zip, or the unpacked folder memes, into downloads/"),
+            "{message}"
         );
         assert_eq!(unavailable_for(&both, &manual, &somebody), None);
         assert_eq!(unavailable_for(&archive(&format!("{MANUAL}, {OPEN}")), &manual, &nobody), None);

@@ -1,5 +1,6 @@
-//! AGM (Li et al., "Boosting Multi-modal Model Performance with Adaptive Gradient Modulation", ICCV 2023): scales the
-//! gradient that enters each modality's response, by how far ahead the modality is now and was on average.
+//! AGM (Li et al., "Boosting Multi-modal Model Performance with Adaptive Gradient Modulation", ICCV 2023;
+//! lihong2303/AGM_ICCV2023): scales the gradient that enters each modality's response, by how far ahead the modality is now
+//! and was on average.
 //!
 //! ```text
 //! u_v = ½ (F − F_l + F_v),  u_l = ½ (F − F_v + F_l),  blank at the features, with gradients through every term
@@ -12,19 +13,23 @@
 //! if any |∂/∂f_T.weight| > 1:  g ← g · min(1, 1/(‖g‖ + 10⁻⁶))
 //! ```
 //!
-//! With G = ∂L/∂o, F receives ½(κ_v + κ_l) G, F_v ½(κ_v − κ_l) G and F_l −½(κ_v − κ_l) G. Source:
-//! lihong2303/AGM_ICCV2023, the two-modality case (CREMA-D), which clamps, floors and clips as written here. In Bernoulli
-//! tasks s_m is the mean over samples and labels.
+//! With G = ∂L/∂o, F receives ½(κ_v + κ_l) G, F_v ½(κ_v − κ_l) G and F_l −½(κ_v − κ_l) G. We follow the repository's
+//! two-modality case (CREMA-D), which clamps, floors and clips as written here, with these differences:
+//!
+//! - it blanks the raw input; we blank the features, which is the same statement about the trainable part (`zero-at`);
+//! - it keeps the last κ when modulation ends; we return to 1;
+//! - in Bernoulli tasks s_m is the mean over samples and labels (our choice).
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{Method, Options, Step, probes, within};
 use crate::model::fusion::shares;
-use crate::model::{Activations, Batch, FusedGradient, Gradients, Model, through_relu};
+use crate::model::gradient::{inner, through_relu};
+use crate::model::{Activations, Batch, FusedGradient, Gradients, Layer, Model, ParameterId};
 use crate::terms::Modality;
 
-/// Where a modality is left out.
+/// Where a modality is blanked for the other's response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ZeroAt {
@@ -35,14 +40,14 @@ pub enum ZeroAt {
     Embedding,
 }
 
-/// What is scaled.
+/// What κ_m scales.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// The gradient that enters each response.
     #[default]
     Response,
-    /// The gradient of h_m, by κ_m; f_T is left alone.
+    /// The gradient of h_m; f_T is not modulated.
     Embedding,
 }
 
@@ -54,17 +59,17 @@ pub struct Agm {
     pub alpha: f64,
     pub zero_at: ZeroAt,
     pub scope: Scope,
-    /// The most that τ − r counts.
+    /// The upper limit of τ − r.
     pub clamp: f64,
-    /// The least probability that a score sees.
+    /// The lower limit of a probability in a score.
     pub floor: f64,
-    /// Both the threshold of f_T.weight's entries and the norm that is clipped to; 0: no clipping.
+    /// The limit of f_T.weight's entries, and the norm to which a gradient beyond it is clipped; 0: no clipping.
     pub clip: f64,
-    /// The first epoch that is modulated, counted from 1.
+    /// The first modulated epoch, counted from 1.
     pub modulation_start: u32,
-    /// The last one; none: to the end. Outside, κ = 1.
+    /// The last modulated epoch; none: to the end. Outside, κ = 1.
     pub modulation_end: Option<u32>,
-    /// Train unimodal heads on the side.
+    /// Whether to train unimodal heads beside the method.
     pub probe: bool,
 }
 
@@ -106,12 +111,12 @@ impl Options for Agm {
     }
 }
 
-/// AGM under way.
+/// AGM with its state.
 #[derive(Debug)]
 pub struct Adaptive {
     options: Agm,
     epoch: u32,
-    /// ŝ_v and ŝ_l, once there is a step to average over.
+    /// ŝ_v and ŝ_l after the first step.
     running: Option<[Tensor; 2]>,
     /// t
     steps: u32,
@@ -144,7 +149,7 @@ impl Adaptive {
         running
     }
 
-    /// The gradient with κ_m on what enters u_m.
+    /// The combined gradient when κ_m multiplies the gradient that enters u_m, and ∂L_T/∂z up to a positive factor.
     fn modulated(
         &self,
         model: &Model,
@@ -161,19 +166,24 @@ impl Adaptive {
             return (gradients, g_t.d_z);
         }
         let half_difference = (κ_v - κ_l) * 0.5;
-        let FusedGradient { d_z, theta, head } = model.pull_back_fused(a, &(d_o_t * ((κ_v + κ_l) * 0.5)));
+        let FusedGradient { d_z, mut theta, head: mut gradients } =
+            model.pull_back_fused(a, &(d_o_t * ((κ_v + κ_l) * 0.5)));
         let of_v = model.pull_back_fused(a_v, &(d_o_t * &half_difference));
         let of_l = model.pull_back_fused(a_l, &(d_o_t * -half_difference));
-        let mut theta = theta;
         theta.v += &of_v.theta.v;
         theta.l += &of_l.theta.l;
-        let embedding = model.embedding_gradient(batch, &theta);
-        let blanks = [(Modality::Image, &of_l.d_z[0]), (Modality::Text, &of_v.d_z[1])];
-        let mut gradients = sum(head, [of_v.head, of_l.head]);
-        gradients.extend(match self.options.zero_at {
-            ZeroAt::Embedding => embedding,
-            ZeroAt::Features => blanks.into_iter().fold(embedding, |sum, (m, d_z)| through_blank(model, sum, m, d_z)),
-        });
+        gradients.extend(model.embedding_gradient(batch, &theta));
+        for (id, gradient) in of_v.head.into_iter().chain(of_l.head) {
+            add(&mut gradients, id, &gradient);
+        }
+        if self.options.zero_at == ZeroAt::Features {
+            for (modality, d_z) in [(Modality::Image, &of_l.d_z[0]), (Modality::Text, &of_v.d_z[1])] {
+                // z_m⁰ = relu(b_m) is one row for the whole batch.
+                let row = d_z.sum_dim_intlist([0].as_slice(), true, None);
+                let d_bias = through_relu(&model.blank_embedding(modality), &row).squeeze_dim(0);
+                add(&mut gradients, Layer::Embedding(modality).bias(), &d_bias);
+            }
+        }
         (gradients, d_z)
     }
 }
@@ -229,37 +239,19 @@ impl Method for Adaptive {
     }
 }
 
-/// The sum of gradients on the same parameters, in the same order.
-fn sum(mut gradients: Gradients, others: [Gradients; 2]) -> Gradients {
-    for other in others {
-        for ((name, sum), (other_name, gradient)) in gradients.iter_mut().zip(other) {
-            debug_assert_eq!(*name, other_name);
-            *sum += gradient;
-        }
-    }
-    gradients
+/// Adds to the gradient of a parameter.
+fn add(gradients: &mut Gradients, id: ParameterId, more: &Tensor) {
+    gradients.entry(id).and_modify(|gradient| *gradient += more);
 }
 
-/// Adds what flows through z_m⁰ = relu(b_m), one row for the whole batch, into b_m.
-fn through_blank(model: &Model, gradients: Gradients, modality: Modality, d_z: &Tensor) -> Gradients {
-    let row = d_z.sum_dim_intlist([0].as_slice(), true, None);
-    let d_bias = through_relu(&model.blank_embedding(modality), &row).squeeze_dim(0);
-    let bias = format!("h_{}.bias", modality.letter());
-    let added = |(name, gradient): (String, Tensor)| {
-        let gradient = if name == bias { gradient + &d_bias } else { gradient };
-        (name, gradient)
-    };
-    gradients.into_iter().map(added).collect()
-}
-
-/// Clips the norm of the whole gradient if an entry of f_T.weight's exceeds the limit; the norm before, and whether.
+/// Clips the norm of the whole gradient if an entry of f_T.weight's exceeds the limit. Returns the norm before, and whether
+/// it was clipped, as 0 or 1.
 fn clip(gradients: &mut Gradients, limit: f64) -> (Tensor, Tensor) {
-    let squares: Vec<Tensor> = gradients.iter().map(|(_, g)| g.reshape([-1]).dot(&g.reshape([-1]))).collect();
+    let squares: Vec<Tensor> = gradients.values().map(|g| inner(g, g)).collect();
     let norm = Tensor::stack(&squares, 0).sum(None).sqrt();
-    let (_, of_classifier) = gradients.iter().find(|(name, _)| name == "f_T.weight").expect("every fusion has one");
-    let clipped = of_classifier.abs().max().gt(limit);
+    let clipped = gradients[&Layer::Fused.weight()].abs().max().gt(limit);
     let factor = (limit / (&norm + 1e-6)).clamp_max(1.0).where_self(&clipped, &norm.ones_like());
-    gradients.iter_mut().for_each(|(_, g)| drop(g.g_mul_(&factor)));
+    gradients.values_mut().for_each(|g| drop(g.g_mul_(&factor)));
     let clipped = clipped.to_kind(norm.kind());
     (norm, clipped)
 }

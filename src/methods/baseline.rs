@@ -1,7 +1,7 @@
-//! The joint baseline: the gradient of the fused loss L_T, and nothing else.
+//! The joint baseline of Kwon et al., "See-Saw Modality Balance", NAACL 2025 (no code published): g = ∇L_T, nothing else.
 //!
-//! With `probe`, unimodal heads f_v and f_l are trained beside it on embeddings that pass no gradient back, so that
-//! unimodal loss curves exist (Figures 2b and 6 of Kwon et al., NAACL 2025) and the training itself is unchanged.
+//! With `probe`, unimodal heads f_v and f_l are trained beside it. Their losses do not reach the embeddings, so there are
+//! unimodal loss curves (Figures 2b and 6) and the training itself is unchanged.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::model::{Batch, Model};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Baseline {
-    /// Train unimodal heads on the side.
+    /// Whether to train unimodal heads beside the method.
     pub probe: bool,
 }
 

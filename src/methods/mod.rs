@@ -1,10 +1,10 @@
 //! Training methods: one file each, whose step reads like the paper's equations.
 //!
 //! A method turns a batch into one combined gradient per parameter. It knows tensors, its own options and its own small
-//! state; the optimiser, the schedule, logging and files belong to the loop in [`crate::training::fit`].
+//! state. The optimiser, the schedule, logging and files belong to the training loop.
 //!
-//! To add one: a file with its options ([`Options`]) and its step ([`Method`]), and a line in the list below. README.md
-//! walks through an example.
+//! To add a method, write a file with its options ([`Options`]) and its step ([`Method`]), and list it in `registry.rs`.
+//! docs/extending.md walks through an example.
 
 mod agm;
 mod balgrad;
@@ -25,37 +25,38 @@ pub use mslr::{Accumulation, Application, Mslr, Strategy};
 pub use ogm_ge::{Argument, Draw, Modulated, Modulation, MultilabelScore, Noise, OgmGe};
 pub use registry::{MethodOptions, NAMES, Named, OptionDescription, named};
 
-/// What a method makes of one batch.
+/// The result of a method's step.
 #[derive(Debug)]
 pub struct Step {
-    /// The combined gradient. A parameter that is not in it is not updated.
+    /// The combined gradient. A parameter without an entry is not updated.
     pub gradients: Gradients,
-    /// ∂L_T/∂z_v and ∂L_T/∂z_l, both [B, d], up to one positive factor: what the loop compares the modalities by.
+    /// ∂L_T/∂z_v and ∂L_T/∂z_l, both [B, d], up to one positive factor. The loop takes their cosine.
     pub d_z: [Tensor; 2],
-    /// What happened, by the names of the trace; tensors without dimensions, so that nothing has to leave the device.
+    /// What the trace records, by name: tensors without dimensions, so that nothing has to leave the device. All must be
+    /// finite, except that a cosine, whose name starts with `cos_`, may be NaN.
     pub scalars: Vec<(&'static str, Tensor)>,
 }
 
-/// A training method under way.
+/// A training method with its state.
 pub trait Method: Send {
-    /// The combined gradient of one batch at the model's present parameters.
+    /// The combined gradient of one batch at the model's current parameters.
     fn step(&mut self, model: &Model, batch: &Batch) -> Step;
 
-    /// A factor on the learning rate of parameters of this role.
+    /// The factor on the learning rate of parameters with this role.
     fn learning_rate_factor(&self, _role: Role) -> f64 {
         1.0
     }
 
-    /// Comes before the first step of each epoch, counted from 1.
+    /// Called before the first step of each epoch, counted from 1.
     fn begin_epoch(&mut self, _epoch: u32) {}
 
-    /// Whether [`Method::end_epoch`] wants scores.
+    /// Whether [`Method::end_epoch`] needs unimodal scores.
     fn wants_unimodal_scores(&self) -> bool {
         false
     }
 
-    /// Comes after the last step of each epoch; for a method that wants them, with the validation scores in percent of
-    /// the mono-modal responses u_v and u_l, blank at the embedding.
+    /// Called after the last step of each epoch, with the validation scores, in percent, of the mono-modal responses u_v
+    /// and u_l (blank at the embedding) if the method needs them.
     fn end_epoch(&mut self, _unimodal_scores: Option<[f64; 2]>) {}
 }
 
@@ -65,17 +66,17 @@ pub trait Options: std::fmt::Debug {
     fn needs_heads(&self) -> bool;
 
     /// # Errors
-    /// Names the option that cannot be used.
+    /// If an option is out of range; the message names it.
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// A fresh method with these options. Whatever it draws follows from the seed.
+    /// A new method with these options. All its random numbers depend on the seed alone.
     fn build(&self, seed: u64) -> Box<dyn Method>;
 }
 
-/// Trains the unimodal heads on the side, on embeddings that pass no gradient back: unimodal loss curves exist (Figures
-/// 2b and 6 of Kwon et al., NAACL 2025), and the training itself is unchanged.
+/// Adds the gradients of unimodal heads whose losses do not reach the embeddings. This gives unimodal loss curves (Kwon et
+/// al., NAACL 2025, Figures 2b and 6) and leaves the training itself unchanged.
 fn probes(model: &Model, a: &Activations, batch: &Batch, mut step: Step) -> Step {
     for (name, modality, z) in [("loss_v", Modality::Image, &a.z_v), ("loss_l", Modality::Text, &a.z_l)] {
         let (loss, d_o) = model.shape.task.loss(&model.head(modality, z), &batch.y);
@@ -85,7 +86,7 @@ fn probes(model: &Model, a: &Activations, batch: &Batch, mut step: Step) -> Step
     step
 }
 
-/// Whether an epoch lies in a window whose ends belong to it; no last one: to the end.
+/// Whether an epoch lies in first..=last; without a last epoch, in first and later.
 fn within(epoch: u32, first: u32, last: Option<u32>) -> bool {
     epoch >= first && last.is_none_or(|last| epoch <= last)
 }

@@ -6,13 +6,15 @@
 //! ```
 //!
 //! - `keep`: φ_m as given, ρ = 1;
-//! - `smooth`: log φ_m ← (1 − s) log φ_m + s · mean_k log φ_k, ρ = 1 (the paper's own formula could not be read);
-//! - `dynamic`: φ_m as given; ρ_m follows how the modality's validation score moves against its recent mean.
+//! - `smooth`: log φ_m ← (1 − s) log φ_m + s · mean_k log φ_k, ρ = 1 (our formula: we could not read the paper's);
+//! - `dynamic`: φ_m as given; ρ_m is the modality's validation score relative to the mean of its last H scores.
 //!
-//! The authors published no code. The factors are the only published ones of an image and a text, those of UR-Funny in
-//! the AGM repository (lihong2303/AGM_ICCV2023), which multiplies gradients before the optimiser instead
-//! (`application = "gradient"`: the same for plain SGD, nearly void under Adam) and scores on the test split; here
-//! scores are of the validation split.
+//! The authors published no code. The default factors are the only published ones of an image and a text, those of
+//! UR-Funny in the AGM repository (lihong2303/AGM_ICCV2023). That code differs in two points:
+//!
+//! - it multiplies gradients before the optimiser (`application = "gradient"`), which is the same for plain SGD and has
+//!   nearly no effect under Adam;
+//! - it scores on the test split, which must not steer a training. We score on the validation split.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +22,7 @@ use super::{Method, Options, Step, probes};
 use crate::model::{Batch, Model, Role};
 use crate::terms::Modality;
 
-/// How a modality's learning rate follows.
+/// How the factor on a modality's learning rate is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
@@ -33,18 +35,18 @@ pub enum Strategy {
     Dynamic,
 }
 
-/// What a new ratio does to the one in force.
+/// How a new ratio changes the current one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Accumulation {
     /// ρ_m ← a_m / mean.
     #[default]
     Replace,
-    /// ρ_m ← ρ_m · a_m / mean; a score of 0 then stops a modality for good.
+    /// ρ_m ← ρ_m · a_m / mean; a score of 0 then stops a modality forever.
     Multiply,
 }
 
-/// What is multiplied.
+/// What φ_m ρ_m multiplies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Application {
@@ -62,13 +64,13 @@ pub struct Mslr {
     pub factor_v: f64,
     /// φ_l
     pub factor_l: f64,
-    /// s of `smooth`: 0 is `keep`, 1 one rate for both.
+    /// s of `smooth`: 0 is `keep`, 1 gives both modalities the same rate.
     pub smoothing: f64,
-    /// H of `dynamic`: how many scores the mean is over.
+    /// H of `dynamic`: the number of scores in the mean.
     pub history: u32,
     pub accumulation: Accumulation,
     pub application: Application,
-    /// Train unimodal heads on the side.
+    /// Whether to train unimodal heads beside the method.
     pub probe: bool,
 }
 
@@ -126,13 +128,13 @@ impl Mslr {
     }
 }
 
-/// MSLR under way.
+/// MSLR with its state.
 #[derive(Debug)]
 pub struct Rates {
     options: Mslr,
-    /// ρ_v and ρ_l, in force during the present epoch.
+    /// ρ_v and ρ_l of the current epoch.
     ratios: [f64; 2],
-    /// The last scores of v and l, oldest first.
+    /// The last H scores of v and l, oldest first.
     memory: Vec<[f64; 2]>,
 }
 
@@ -186,8 +188,8 @@ impl Method for Rates {
         self.options.strategy == Strategy::Dynamic
     }
 
-    /// After epoch e, once the memory is full: ρ_m ← a_m(e) / mean(memory), 1 if that mean is 0; then a_m(e) takes the
-    /// place of the oldest.
+    /// After epoch e, once the memory is full: ρ_m ← a_m(e) / mean(memory), or 1 if that mean is 0; then a_m(e) replaces the
+    /// oldest score.
     fn end_epoch(&mut self, unimodal_scores: Option<[f64; 2]>) {
         let Some(scores) = unimodal_scores.filter(|_| self.options.strategy == Strategy::Dynamic) else { return };
         let history = self.options.history as usize;
@@ -210,7 +212,7 @@ impl Method for Rates {
 mod tests {
     use super::*;
 
-    /// The ratios in force during twelve epochs, from a recording; one score is 0 on purpose.
+    /// The ratios of twelve epochs, from a recording; one score is 0 on purpose.
     #[test]
     fn the_schedule_is_the_recorded_one() {
         let path = crate::testing::fixtures("methods").join("mslr-schedule.json");

@@ -1,5 +1,6 @@
-//! OGM-GE (Peng et al., "Balanced Multimodal Learning via On-the-fly Gradient Modulation", CVPR 2022): slows the modality
-//! that is ahead, and adds noise to both (GE, "generalisation enhancement").
+//! OGM-GE (Peng et al., "Balanced Multimodal Learning via On-the-fly Gradient Modulation", CVPR 2022, equation
+//! (10); GeWu-Lab/OGM-GE_CVPR2022, main.py): slows the modality that is ahead, and adds noise to both (GE, "generalisation
+//! enhancement").
 //!
 //! ```text
 //! s_m = Σ_i p_m,i        p_m,i = softmax(u_m,i)[y_i], the other modality's embedding 0, no gradient
@@ -9,21 +10,23 @@
 //!     g ← k_m · g + ε,   ε ~ N(0, (std(g) + 10⁻⁸)²), independent entries
 //! ```
 //!
-//! f_T is not modulated. Source: GeWu-Lab/OGM-GE_CVPR2022, main.py; equation (10) of the paper. Where the code departs
-//! from the equation at a tie (ρ = 1), the equation holds here: nobody is slowed. The authors change convolutions
-//! alone, and there are none here: `parameters = "all"` takes the equation's θ^u, all of h_m. In multilabel tasks
-//! p_m,i is the mean probability of the labels that sample i has (0 if none).
+//! f_T is not modulated. The differences from the repository:
+//!
+//! - at a tie (ρ = 1) its code slows one modality; the equation, and we, slow none;
+//! - it changes the gradients of convolutions alone, and there are none here: `parameters = "all"` takes the equation's
+//!   θ^u, all of h_m;
+//! - in multilabel tasks p_m,i is the mean probability of the labels that sample i has, 0 if none (our choice).
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::{Method, Options, Step, probes, within};
 use crate::model::task::Task;
-use crate::model::{Batch, Gradients, Model};
+use crate::model::{Batch, Gradients, Layer, Model, ParameterId, Part};
 use crate::random::NormalLanes;
-use crate::terms::TaskKind;
+use crate::terms::{Modality, TaskKind};
 
-/// What tanh is taken of, times α.
+/// What α multiplies inside tanh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Argument {
@@ -34,14 +37,14 @@ pub enum Argument {
     RatioMinusOne,
 }
 
-/// What is modulated.
+/// Which parameters of h_m are modulated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Modulated {
-    /// h_m's weight and bias.
+    /// Weight and bias.
     #[default]
     All,
-    /// Its weight.
+    /// The weight alone; the bias gets no noise either.
     Weights,
 }
 
@@ -61,7 +64,7 @@ pub enum MultilabelScore {
     /// The mean probability of the labels that the sample has.
     #[default]
     Positives,
-    /// The mean over all labels of the probability that each is as it is; with rare labels ρ stays near 1.
+    /// The mean over all labels of the probability of the truth; with rare labels ρ stays near 1.
     Likelihood,
 }
 
@@ -75,11 +78,11 @@ pub struct OgmGe {
     pub parameters: Modulated,
     pub noise: Noise,
     pub multilabel_score: MultilabelScore,
-    /// The first epoch that is modulated, counted from 1.
+    /// The first modulated epoch, counted from 1.
     pub modulation_start: u32,
-    /// The last one; none: to the end.
+    /// The last modulated epoch; none: to the end.
     pub modulation_end: Option<u32>,
-    /// Train unimodal heads on the side.
+    /// Whether to train unimodal heads beside the method.
     pub probe: bool,
 }
 
@@ -141,16 +144,15 @@ impl OgmGe {
     }
 }
 
-/// Standard normal numbers in the size and kind of a tensor, for the parameter with this name.
-pub type Draw = Box<dyn FnMut(&str, &Tensor) -> Tensor + Send>;
+/// Draws standard normal numbers of the size and kind of this parameter's gradient.
+pub type Draw = Box<dyn FnMut(ParameterId, &Tensor) -> Tensor + Send>;
 
-/// Where noise comes from: the seed, or somebody who gives it.
 enum Source {
     Seed(Box<NormalLanes>),
     Given(Draw),
 }
 
-/// OGM-GE under way.
+/// OGM-GE with its state.
 pub struct Modulation {
     options: OgmGe,
     epoch: u32,
@@ -158,41 +160,41 @@ pub struct Modulation {
 }
 
 impl Modulation {
-    /// Noise comes from the training's seed.
+    /// With noise from the training's seed.
     pub fn new(options: OgmGe, seed: u64) -> Self {
         Modulation { options, epoch: 1, source: Source::Seed(Box::new(NormalLanes::new(seed, &["ogm-ge noise"]))) }
     }
 
-    /// Noise comes from `draw`, which is asked for h_v.weight, h_v.bias, h_l.weight, h_l.bias in each step.
+    /// With noise from `draw`, called for h_v.weight, h_v.bias, h_l.weight and h_l.bias in each step.
     pub fn with_noise(options: OgmGe, draw: Draw) -> Self {
         Modulation { options, epoch: 1, source: Source::Given(draw) }
     }
 
-    /// k · g + ε for the tensors of an embedding layer.
+    /// k_m · g + ε for the gradients of the embedding layers.
     fn modulate(&mut self, gradients: Gradients, [k_v, k_l]: [&Tensor; 2]) -> Gradients {
-        let modulated = |(name, mut g): (String, Tensor)| {
-            if self.options.parameters == Modulated::Weights && name.ends_with(".bias") {
-                return (name, g);
+        let modulated = |(id, mut g): (ParameterId, Tensor)| {
+            if self.options.parameters == Modulated::Weights && id.part == Part::Bias {
+                return (id, g);
             }
-            let k = if name.starts_with("h_v") { k_v } else { k_l };
+            let k = if id.layer == Layer::Embedding(Modality::Image) { k_v } else { k_l };
             if self.options.noise == Noise::Off {
-                return (name, g.g_mul_(k));
+                return (id, g.g_mul_(k));
             }
             let std = standard_deviation(&g) + 1e-8;
             let g = match &mut self.source {
-                Source::Given(draw) => g.g_mul_(k).g_add_(&(draw(&name, &g) * std)),
-                Source::Seed(normal) => disturbed(normal, g, k, &std),
+                Source::Given(draw) => g.g_mul_(k).g_add_(&(draw(id, &g) * std)),
+                Source::Seed(normal) => with_noise(normal, g, k, &std),
             };
-            (name, g)
+            (id, g)
         };
         gradients.into_iter().map(modulated).collect()
     }
 }
 
-/// k · g + std · ξ. Drawn on the CPU, so that all devices see the same noise.
-fn disturbed(normal: &mut NormalLanes, g: Tensor, k: &Tensor, std: &Tensor) -> Tensor {
+/// k · g + std · ξ, ξ ~ N(0, 1) drawn on the CPU, so that all devices see the same noise.
+fn with_noise(normal: &mut NormalLanes, g: Tensor, k: &Tensor, std: &Tensor) -> Tensor {
     if g.device() == Device::Cpu && g.kind() == Kind::Float && g.is_contiguous() && g.numel() > 0 {
-        // Safety: a contiguous tensor of float32 on the CPU, not empty, which nobody else sees: it was made in this step.
+        // Safety: a contiguous float32 tensor on the CPU, not empty, that was made in this step and has no other owner.
         let values = unsafe { std::slice::from_raw_parts_mut(g.data_ptr().cast::<f32>(), g.numel()) };
         normal.disturb(values, k.double_value(&[]) as f32, std.double_value(&[]) as f32);
         return g;
@@ -210,7 +212,7 @@ impl Method for Modulation {
         let (loss_t, d_o_t) = task.loss(&a.fused.logits, &batch.y);
         let g_t = model.pull_back_fused(&a, &d_o_t);
 
-        let [u_v, u_l] = model.shape.fusion.responses(model, &a);
+        let [u_v, u_l] = model.responses(&a);
         let [score_v, score_l] = [u_v, u_l].map(|u| self.options.score(task, &u, &batch.y));
         let (ratio_v, ratio_l) = (&score_v / &score_l, &score_l / &score_v);
         let active = within(self.epoch, self.options.modulation_start, self.options.modulation_end);
@@ -222,13 +224,13 @@ impl Method for Modulation {
         let mut gradients = g_t.head;
         let embedding = model.embedding_gradient(batch, &g_t.theta);
         gradients.extend(if active { self.modulate(embedding, [&k_v, &k_l]) } else { embedding });
-        let told = |ratio: Tensor| ratio.nan_to_num(1.0, f64::from(f32::MAX), 0.0);
+        let finite = |ratio: Tensor| ratio.nan_to_num(1.0, f64::from(f32::MAX), 0.0);
         let scalars = vec![
             ("loss_T", loss_t),
             ("score_v", score_v),
             ("score_l", score_l),
-            ("ratio_v", told(ratio_v)),
-            ("ratio_l", told(ratio_l)),
+            ("ratio_v", finite(ratio_v)),
+            ("ratio_l", finite(ratio_l)),
             ("coefficient_v", k_v),
             ("coefficient_l", k_l),
         ];
@@ -247,7 +249,7 @@ fn standard_deviation(g: &Tensor) -> Tensor {
     if n < 2.0 {
         return g.sum(None).zeros_like();
     }
-    // Two products instead of the library's running moments, which take many times as long.
+    // Two products take a fraction of the time of `Tensor::std`, which keeps running moments.
     let flat = g.reshape([-1]);
     let mean = flat.mean(None);
     ((flat.dot(&flat) - &mean * &mean * n).clamp_min(0.0) / (n - 1.0)).sqrt()

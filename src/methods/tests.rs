@@ -1,23 +1,32 @@
-//! What holds for every method.
+//! Properties of every method.
 
-use proptest::prelude::{Just, Strategy as _, prop_assert, prop_oneof, proptest};
+use proptest::prelude::{Just, ProptestConfig, Strategy as _, prop_assert, prop_oneof, proptest};
 use tch::{Kind, Tensor};
 
 use super::*;
-use crate::model::autograd::{self, FUSED, FUSIONS, assert_close, batch, forward, model, tasks};
+use crate::model::autograd::{self, FUSIONS, assert_close, batch, forward, fused_or_embedding, model, tasks};
 use crate::model::fusion::{Fusion, shares};
+use crate::model::{Layer, ParameterId, Parameters, Part};
 
-pub(super) fn exchanged_name(name: &str) -> String {
-    match name.split_at(3.min(name.len())) {
-        ("h_v", rest) => format!("h_l{rest}"),
-        ("h_l", rest) => format!("h_v{rest}"),
-        ("f_v", rest) => format!("f_l{rest}"),
-        ("f_l", rest) => format!("f_v{rest}"),
-        _ => name.to_owned(),
-    }
+/// Each entry under the parameter of the other modality. With concatenation, the columns of f_T belong to one modality each.
+fn exchanged_parameters(model: &Model, parameters: &Parameters) -> Parameters {
+    let other = |modality| if modality == Modality::Image { Modality::Text } else { Modality::Image };
+    let exchange = |(&id, value): (&ParameterId, &Tensor)| {
+        let layer = match id.layer {
+            Layer::Embedding(modality) => Layer::Embedding(other(modality)),
+            Layer::Head(modality) => Layer::Head(other(modality)),
+            layer => layer,
+        };
+        let value = match model.shape.fusion {
+            Fusion::Concat if id == Layer::Fused.weight() => value.roll(model.shape.embedding, 1),
+            _ => value.shallow_clone(),
+        };
+        (ParameterId { layer, ..id }, value)
+    };
+    parameters.iter().map(exchange).collect()
 }
 
-pub(super) fn exchanged_scalar(name: &str) -> String {
+fn exchanged_scalar(name: &str) -> String {
     match (name.strip_suffix("_v"), name.strip_suffix("_l")) {
         (Some(stem), _) => format!("{stem}_l"),
         (_, Some(stem)) => format!("{stem}_v"),
@@ -25,40 +34,14 @@ pub(super) fn exchanged_scalar(name: &str) -> String {
     }
 }
 
-/// With concatenation, the columns of f_T belong to one modality each.
-pub(super) fn exchanged_value(model: &Model, name: &str, value: &Tensor) -> Tensor {
-    match (name, model.shape.fusion) {
-        ("f_T.weight", Fusion::Concat) => value.roll(model.shape.embedding, 1),
-        _ => value.shallow_clone(),
-    }
-}
-
-pub(super) fn exchanged(model: &Model) -> Model {
-    let mut shape = model.shape;
-    std::mem::swap(&mut shape.image_features, &mut shape.text_features);
-    let weights = model
-        .parameters
-        .iter()
-        .map(|parameter| {
-            let value = exchanged_value(model, &parameter.name, &parameter.value);
-            (exchanged_name(&parameter.name), value)
-        })
-        .collect();
-    Model::with(shape, weights).unwrap()
-}
-
-pub(super) fn exchanged_batch(batch: &Batch) -> Batch {
-    Batch { x_v: batch.x_l.shallow_clone(), x_l: batch.x_v.shallow_clone(), y: batch.y.shallow_clone() }
-}
-
-fn scalar(step: &Step, name: &str) -> f64 {
+pub(super) fn scalar(step: &Step, name: &str) -> f64 {
     let found = step.scalars.iter().find(|(other, _)| *other == name);
     found.unwrap_or_else(|| panic!("no scalar {name}")).1.double_value(&[])
 }
 
-/// Methods without anything that tells the modalities apart: no factors of their own, no noise.
+/// Methods that treat both modalities alike: without factors of their own and without noise.
 fn even_handed() -> Vec<MethodOptions> {
-    vec![
+    let others = vec![
         MethodOptions::Baseline(Baseline { probe: true }),
         MethodOptions::Mslr(Mslr {
             factor_v: 1.3,
@@ -69,11 +52,24 @@ fn even_handed() -> Vec<MethodOptions> {
         MethodOptions::OgmGe(OgmGe { alpha: 0.8, noise: Noise::Off, ..OgmGe::default() }),
         MethodOptions::Agm(Agm::default()),
         MethodOptions::Agm(Agm { zero_at: ZeroAt::Embedding, scope: Scope::Embedding, ..Agm::default() }),
-        MethodOptions::BalGrad(BalGrad::default()),
-    ]
+    ];
+    [others, balgrad_of_every_scope()].concat()
+}
+
+fn balgrad_of_every_scope() -> Vec<MethodOptions> {
+    let scopes = balgrad::tests::SCOPES.into_iter();
+    scopes.map(|scope| MethodOptions::BalGrad(BalGrad { projection_scope: scope, ..BalGrad::default() })).collect()
+}
+
+fn default_options() -> Vec<MethodOptions> {
+    let others = NAMES.iter().filter(|named| named.method != "balgrad");
+    let others = others.filter_map(|named| MethodOptions::default_of(named.method)).collect();
+    [others, balgrad_of_every_scope()].concat()
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
     /// With the modalities exchanged everywhere, so are gradients and scalars.
     #[test]
     fn exchanged_modalities_exchange_the_result(
@@ -85,12 +81,12 @@ proptest! {
         let model = model(task, fusion, seed, Kind::Double);
         let given = batch(&task, 6, 2.0, seed, Kind::Double);
         let step = options.build(0).step(&model, &given);
-        let step_of_other = options.build(0).step(&exchanged(&model), &exchanged_batch(&given));
-        let back: Gradients = step_of_other
-            .gradients
-            .iter()
-            .map(|(name, gradient)| (exchanged_name(name), exchanged_value(&model, name, gradient)))
-            .collect();
+        let mut shape = model.shape;
+        std::mem::swap(&mut shape.image_features, &mut shape.text_features);
+        let other = Model { shape, parameters: exchanged_parameters(&model, &model.parameters) };
+        let exchanged = Batch { x_v: given.x_l, x_l: given.x_v, y: given.y };
+        let step_of_other = options.build(0).step(&other, &exchanged);
+        let back = exchanged_parameters(&model, &step_of_other.gradients);
         assert_close("exchanged", &back, &step.gradients, 1e-11);
         for (name, value) in &step.scalars {
             let found = scalar(&step_of_other, &exchanged_scalar(name));
@@ -103,18 +99,20 @@ proptest! {
     #[test]
     fn extremes_stay_finite(
         seed in 0u64..1000,
-        kind in proptest::sample::select(vec![Kind::Float, Kind::Double]),
-        features in prop_oneof![Just(0.0), (-30i32..=8).prop_map(|power| 10f64.powi(power))],
+        (kind, features) in prop_oneof![
+            (Just(Kind::Float), prop_oneof![Just(0.0), (-40i32..=12).prop_map(|power| 10f64.powi(power))]),
+            (Just(Kind::Double), prop_oneof![Just(0.0), (-300i32..=30).prop_map(|power| 10f64.powi(power))]),
+        ],
         weights in prop_oneof![Just(0.0), Just(1e-30), Just(1e-6), Just(1.0), Just(30.0)],
         task in proptest::sample::select(tasks().to_vec()),
         fusion in proptest::sample::select(FUSIONS.to_vec()),
-        name in proptest::sample::select(NAMES.iter().map(|named| named.method).collect::<Vec<_>>()),
+        options in proptest::sample::select(default_options()),
     ) {
         let (mut model, batch) = (model(task, fusion, seed, kind), batch(&task, 4, features, seed, kind));
-        for parameter in &mut model.parameters {
-            let _ = parameter.value.g_mul_scalar_(weights);
+        for value in model.parameters.values_mut() {
+            let _ = value.g_mul_scalar_(weights);
         }
-        let mut method = MethodOptions::default_of(name).unwrap().build(seed);
+        let mut method = options.build(seed);
         for _ in 0..2 {
             let step = method.step(&model, &batch);
             let finite = |tensor: &Tensor| bool::try_from(tensor.isfinite().all()).unwrap();
@@ -128,13 +126,13 @@ proptest! {
     }
 }
 
-/// AGM's step is the gradient of the loss of Σ_m κ_m u_m + (1 − κ_m) sg(u_m), for every fusion.
+/// AGM's step is autograd's gradient of the loss of Σ_m κ_m u_m + (1 − κ_m) sg(u_m), for every fusion.
 #[test]
-fn agm_is_what_autograd_makes_of_its_definition() {
+fn agm_agrees_with_autograd() {
     for (fusion, task) in FUSIONS.into_iter().flat_map(|fusion| tasks().map(|task| (fusion, task))) {
         let (model, batch) = (model(task, fusion, 5, Kind::Double), batch(&task, 7, 2.0, 5, Kind::Double));
         let step = Agm { clip: 0.0, ..Agm::default() }.build(0).step(&model, &batch);
-        autograd::follow(&model);
+        autograd::track(&model);
         let blank = |x: &Tensor| x.zeros_like();
         let f = forward(&model, &batch).o_t;
         let no_text = Batch { x_v: batch.x_v.copy(), x_l: blank(&batch.x_l), y: batch.y.copy() };
@@ -145,28 +143,28 @@ fn agm_is_what_autograd_makes_of_its_definition() {
         let o = part(&u_v, scalar(&step, "coefficient_v")) + part(&u_l, scalar(&step, "coefficient_l"));
         assert!((&o - &f).abs().max().double_value(&[]) < 1e-12);
         let loss = task.loss(&o, &batch.y).0;
-        let expected = autograd::gradient(&model, &loss, &[&FUSED[..], &["h_"]].concat());
+        let expected = autograd::gradient(&model, &loss, fused_or_embedding);
         assert_close(&format!("{fusion:?}, {task:?}"), &step.gradients, &expected, 1e-11);
     }
 }
 
-/// Half a linear classifier with half its bias is what the general formula of the responses gives.
+/// For a linear fusion, half of the classifier with half of its bias equals the general formula of the responses.
 #[test]
 fn linear_responses_are_the_general_ones() {
     for fusion in FUSIONS {
         let (model, batch) = (model(tasks()[0], fusion, 6, Kind::Double), batch(&tasks()[0], 5, 2.0, 6, Kind::Double));
         let a = model.forward(&batch);
-        let alone = |z_v: &Tensor, z_l: &Tensor| fusion.forward(&model, z_v, z_l).logits;
-        let (f_v, f_l) = (alone(&a.z_v, &a.z_l.zeros_like()), alone(&a.z_v.zeros_like(), &a.z_l));
+        let alone = |z_v: Tensor, z_l: Tensor| model.fuse(z_v, z_l).fused.logits;
+        let (f_v, f_l) = (alone(a.z_v.copy(), a.z_l.zeros_like()), alone(a.z_v.zeros_like(), a.z_l.copy()));
         let expected = shares(&a.fused.logits, &f_v, &f_l);
-        for (found, expected) in fusion.responses(&model, &a).iter().zip(expected) {
+        for (found, expected) in model.responses(&a).iter().zip(expected) {
             assert!((found - expected).abs().max().double_value(&[]) < 1e-13, "{fusion:?}");
         }
     }
 }
 
-/// Noise is drawn anew in each step, follows from the seed alone, has the spread of the gradient, and goes to the
-/// embedding layers alone.
+/// Noise is new in each step, depends on the seed alone, has the spread of the gradient, and goes to the embedding layers
+/// alone.
 #[test]
 fn ogm_noise_has_the_spread_of_the_gradient() {
     let task = tasks()[0];
@@ -190,22 +188,22 @@ fn ogm_noise_has_the_spread_of_the_gradient() {
     let mut noisy = OgmGe::default().build(1);
     let (first, second) = (noisy.step(&model, &batch), noisy.step(&model, &batch));
     let again = OgmGe::default().build(1).step(&model, &batch);
-    for ((name, quiet), (_, first)) in quiet.gradients.iter().zip(&first.gradients) {
+    for (id, quiet) in &quiet.gradients {
+        let first = &first.gradients[id];
         let noise = first - quiet;
-        if !name.starts_with("h_") {
-            assert_eq!(noise.abs().max().double_value(&[]), 0.0, "{name}");
+        let Layer::Embedding(modality) = id.layer else {
+            assert_eq!(noise.abs().max().double_value(&[]), 0.0, "{id}");
             continue;
-        }
-        let of = |step: &Step| step.gradients.iter().find(|(other, _)| other == name).unwrap().1.copy();
-        assert_eq!(of(&again), *first, "{name}: the same seed");
-        assert_ne!(of(&second), *first, "{name}: another step");
-        if name.ends_with(".weight") {
-            // k may have slowed one of them; the noise is of the spread before.
-            let modality = if name.starts_with("h_v") { "coefficient_v" } else { "coefficient_l" };
-            let spread = quiet.std(true).double_value(&[]) / scalar(&again, modality);
+        };
+        assert_eq!(again.gradients[id], *first, "{id}: the same seed");
+        assert_ne!(second.gradients[id], *first, "{id}: another step");
+        if id.part == Part::Weight {
+            // k may have slowed one of them; the noise has the spread before.
+            let k = scalar(&again, &format!("coefficient_{}", modality.letter()));
+            let spread = quiet.std(true).double_value(&[]) / k;
             let ratio = noise.std(true).double_value(&[]) / spread;
-            assert!((ratio - 1.0).abs() < 0.03, "{name}: {ratio}");
-            assert!((noise.mean(None).double_value(&[]) / spread).abs() < 0.03, "{name}");
+            assert!((ratio - 1.0).abs() < 0.03, "{id}: {ratio}");
+            assert!((noise.mean(None).double_value(&[]) / spread).abs() < 0.03, "{id}");
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What autograd makes of a model, for tests: the forward pass written out from the equations, and gradients by name.
+//! The reference for tests: the forward pass written out from the equations, and the gradients that autograd derives.
 
 use tch::{Kind, Tensor};
 
 use super::fusion::Fusion;
 use super::task::{BinaryHead, Task};
-use super::{Batch, Gradients, Model, Shape};
+use super::{Batch, Gradients, Layer, Model, ParameterId, Shape};
 use crate::random::Stream;
+use crate::terms::Modality::{Image, Text};
 use crate::terms::TaskKind;
 
 pub const FUSIONS: [Fusion; 4] = [Fusion::Concat, Fusion::Addition, Fusion::Attention, Fusion::ConcatMlp];
@@ -19,7 +20,7 @@ pub fn tasks() -> [Task; 4] {
     ]
 }
 
-/// A small model with both heads and different numbers of features, whose parameters follow from the seed.
+/// A small model with both heads and different numbers of features, whose parameters depend on the seed.
 pub fn model(task: Task, fusion: Fusion, seed: u64, kind: Kind) -> Model {
     let shape = Shape { task, fusion, image_features: 6, text_features: 3, embedding: 5, heads: true };
     Model::new(shape, seed, kind, tch::Device::Cpu)
@@ -43,7 +44,7 @@ pub fn batch(task: &Task, size: i64, scale: f64, seed: u64, kind: Kind) -> Batch
     Batch { x_v: random("x_v", 6), x_l: random("x_l", 3), y: task.labels(&labels, kind) }
 }
 
-/// Predictions that autograd can follow.
+/// Predictions that autograd can differentiate.
 pub struct Forward {
     pub o_t: Tensor,
     pub o_v: Tensor,
@@ -52,21 +53,20 @@ pub struct Forward {
 
 /// The equations of the model and its fusion, one by one.
 pub fn forward(model: &Model, batch: &Batch) -> Forward {
-    let p = |name: &str| model.get(name);
-    let linear =
-        |x: &Tensor, name: &str| x.matmul(&p(&format!("{name}.weight")).transpose(0, 1)) + p(&format!("{name}.bias"));
-    let z_v = linear(&batch.x_v, "h_v").relu();
-    let z_l = linear(&batch.x_l, "h_l").relu();
+    let p = |id: ParameterId| &model.parameters[&id];
+    let linear = |x: &Tensor, layer: Layer| x.matmul(&p(layer.weight()).transpose(0, 1)) + p(layer.bias());
+    let z_v = linear(&batch.x_v, Layer::Embedding(Image)).relu();
+    let z_l = linear(&batch.x_l, Layer::Embedding(Text)).relu();
     let o_t = match model.shape.fusion {
-        Fusion::Concat => linear(&Tensor::cat(&[&z_v, &z_l], 1), "f_T"),
-        Fusion::Addition => linear(&(&z_v + &z_l), "f_T"),
-        Fusion::ConcatMlp => linear(&linear(&Tensor::cat(&[&z_v, &z_l], 1), "f_T.hidden").relu(), "f_T"),
+        Fusion::Concat => linear(&Tensor::cat(&[&z_v, &z_l], 1), Layer::Fused),
+        Fusion::Addition => linear(&(&z_v + &z_l), Layer::Fused),
+        Fusion::ConcatMlp => linear(&linear(&Tensor::cat(&[&z_v, &z_l], 1), Layer::FusedHidden).relu(), Layer::Fused),
         Fusion::Attention => {
             let tokens = [&z_v, &z_l];
-            let k = tokens.map(|t| t.matmul(&p("attn.k.weight").transpose(0, 1)));
-            let u = tokens.map(|t| linear(t, "attn.v"));
+            let k = tokens.map(|t| t.matmul(&p(Layer::Key.weight()).transpose(0, 1)));
+            let u = tokens.map(|t| linear(t, Layer::Value));
             let attended = tokens.map(|t| {
-                let q = linear(t, "attn.q");
+                let q = linear(t, Layer::Query);
                 let score = |k: &Tensor| {
                     let dot = (&q * k).sum_dim_intlist([1].as_slice(), true, None);
                     (dot / (model.shape.embedding as f64).sqrt()).exp()
@@ -74,47 +74,38 @@ pub fn forward(model: &Model, batch: &Batch) -> Forward {
                 let [to_v, to_l] = [score(&k[0]), score(&k[1])];
                 (&to_v * &u[0] + &to_l * &u[1]) / (to_v + to_l)
             });
-            linear(&((&attended[0] + &attended[1]) / 2.0), "f_T")
+            linear(&((&attended[0] + &attended[1]) / 2.0), Layer::Fused)
         }
     };
-    Forward { o_t, o_v: linear(&z_v, "f_v"), o_l: linear(&z_l, "f_l") }
+    Forward { o_t, o_v: linear(&z_v, Layer::Head(Image)), o_l: linear(&z_l, Layer::Head(Text)) }
 }
 
-/// Lets autograd follow the model's parameters.
-pub fn follow(model: &Model) {
-    for parameter in &model.parameters {
-        let _ = parameter.value.set_requires_grad(true);
+/// Lets autograd track the model's parameters.
+pub fn track(model: &Model) {
+    for value in model.parameters.values() {
+        let _ = value.set_requires_grad(true);
     }
 }
 
-/// The loss's gradient on the parameters whose names begin with one of these.
-pub fn gradient(model: &Model, loss: &Tensor, prefixes: &[&str]) -> Gradients {
-    let chosen: Vec<_> = model
-        .parameters
-        .iter()
-        .filter(|parameter| prefixes.iter().any(|prefix| parameter.name.starts_with(prefix)))
-        .collect();
-    let values: Vec<&Tensor> = chosen.iter().map(|parameter| &parameter.value).collect();
-    let gradients = Tensor::run_backward(&[loss], &values, true, false);
-    chosen.iter().map(|parameter| parameter.name.clone()).zip(gradients).collect()
+/// The loss's gradient on the parameters that `over` accepts.
+pub fn gradient(model: &Model, loss: &Tensor, over: impl Fn(ParameterId) -> bool) -> Gradients {
+    let (ids, values): (Vec<ParameterId>, Vec<&Tensor>) = model.parameters.iter().filter(|(id, _)| over(**id)).unzip();
+    ids.into_iter().zip(Tensor::run_backward(&[loss], &values, true, false)).collect()
 }
 
-/// The prefixes of f_T's parameters.
-pub const FUSED: [&str; 2] = ["f_T", "attn"];
+/// Whether L_T depends on a parameter: not if it belongs to a unimodal head.
+pub fn fused_or_embedding(id: ParameterId) -> bool {
+    !matches!(id.layer, Layer::Head(_))
+}
 
-/// Both lists have the same parameters, and values within `tolerance` of max(1, largest magnitude).
+/// Both have the same parameters, and values within `tolerance` of max(1, largest magnitude).
 pub fn assert_close(what: &str, found: &Gradients, expected: &Gradients, tolerance: f64) {
-    let sorted = |list: &Gradients| {
-        let mut names: Vec<String> = list.iter().map(|(name, _)| name.clone()).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(sorted(found), sorted(expected), "{what}");
-    for (name, expected) in expected {
-        let found = &found.iter().find(|(other, _)| other == name).unwrap().1;
-        assert_eq!(found.size(), expected.size(), "{what}: {name}");
+    assert!(found.keys().eq(expected.keys()), "{what}: {:?}, expected {:?}", found.keys(), expected.keys());
+    for (id, expected) in expected {
+        let found = &found[id];
+        assert_eq!(found.size(), expected.size(), "{what}: {id}");
         let scale = expected.abs().max().double_value(&[]).max(1.0);
         let difference = (found - expected).abs().max().double_value(&[]);
-        assert!(difference <= tolerance * scale, "{what}: {name} differs by {difference:e}");
+        assert!(difference <= tolerance * scale, "{what}: {id} differs by {difference:e}");
     }
 }

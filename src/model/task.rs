@@ -16,11 +16,11 @@ use tch::{Kind, Tensor};
 
 use crate::terms::{Metric, TaskKind};
 
-/// How a binary task is put to the model.
+/// How the model represents a binary task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BinaryHead {
-    /// Two logits and a softmax, as any other multiclass task.
+    /// Two logits and a softmax, as in any other multiclass task.
     #[default]
     TwoLogits,
     /// One logit and a sigmoid. The same losses and gradients at the logits (0, o); one row of weights instead of two.
@@ -34,7 +34,7 @@ pub enum Likelihood {
     Bernoulli,
 }
 
-/// A task as the losses see it.
+/// A task: what the losses and the score need to know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
     pub kind: TaskKind,
@@ -46,7 +46,8 @@ pub struct Task {
 }
 
 impl Task {
-    /// The task with `classes` classes or labels, scored as its kind is; `binary_head` matters for binary tasks alone.
+    /// A task with `classes` classes or labels and the default metric of its kind; `binary_head` matters for binary tasks
+    /// alone.
     pub fn new(kind: TaskKind, classes: usize, binary_head: BinaryHead) -> Self {
         let (likelihood, logits) = match (kind, binary_head) {
             (TaskKind::Multiclass, _) | (TaskKind::Binary, BinaryHead::TwoLogits) => {
@@ -58,7 +59,7 @@ impl Task {
         Task { kind, likelihood, logits, metric: Metric::of(kind) }
     }
 
-    /// The same task under another score.
+    /// The same task with another metric.
     pub fn scored_by(self, metric: Metric) -> Self {
         Task { metric, ..self }
     }
@@ -68,7 +69,7 @@ impl Task {
         if self.kind == TaskKind::Binary { 2 } else { self.logits as usize }
     }
 
-    /// Labels as the losses take them: class indices, int64 [n], for a softmax; 0/1 of `kind`, [n, C], for Bernoulli.
+    /// Labels in the form that the losses take: class indices, int64 [n], for a softmax; 0/1 of `kind`, [n, C], for Bernoulli.
     pub fn labels(&self, labels: &[Vec<u32>], kind: Kind) -> Tensor {
         match (self.likelihood, self.kind) {
             (Likelihood::Softmax, _) => {
@@ -132,8 +133,8 @@ impl Task {
         }
     }
 
-    /// The probability that logits [B, C] give to the truth: of the true class, [B], for a softmax; of each label being
-    /// as it is, [B, C], for Bernoulli.
+    /// The probability of the truth under logits [B, C]: of the true class, [B], for a softmax; of each label's true value,
+    /// [B, C], for Bernoulli.
     pub fn probability_of_truth(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         match self.likelihood {
             Likelihood::Softmax => logits.softmax(-1, None).gather(1, &labels.unsqueeze(1), false).squeeze_dim(1),
@@ -155,16 +156,8 @@ impl Task {
 
 #[cfg(test)]
 mod tests {
+    use super::super::autograd::{batch, tasks};
     use super::*;
-
-    fn tasks() -> [Task; 4] {
-        [
-            Task::new(TaskKind::Multiclass, 5, BinaryHead::TwoLogits),
-            Task::new(TaskKind::Binary, 2, BinaryHead::TwoLogits),
-            Task::new(TaskKind::Binary, 2, BinaryHead::SingleLogit),
-            Task::new(TaskKind::Multilabel, 5, BinaryHead::TwoLogits),
-        ]
-    }
 
     fn logits(task: &Task, scale: f64, purpose: &str) -> Tensor {
         let mut stream = crate::random::Stream::new(1, &["task test", purpose]);
@@ -172,15 +165,8 @@ mod tests {
         Tensor::from_slice(&values).view([7, task.logits])
     }
 
-    fn labels(task: &Task) -> Tensor {
-        let sets: Vec<Vec<u32>> = (0..7)
-            .map(|i| match task.kind {
-                TaskKind::Multilabel => (0..5).filter(|label| (i + label) % 3 == 0).collect(),
-                TaskKind::Binary => vec![i % 2],
-                TaskKind::Multiclass => vec![i % 5],
-            })
-            .collect();
-        task.labels(&sets, Kind::Double)
+    fn labels(task: &Task, kind: Kind) -> Tensor {
+        batch(task, 7, 1.0, 1, kind).y
     }
 
     fn distance(a: &Tensor, b: &Tensor) -> f64 {
@@ -192,7 +178,7 @@ mod tests {
         for task in tasks() {
             let a = logits(&task, 3.0, "a").set_requires_grad(true);
             let b = logits(&task, 3.0, "b");
-            let (loss, gradient) = task.loss(&a, &labels(&task));
+            let (loss, gradient) = task.loss(&a, &labels(&task, Kind::Double));
             let expected = Tensor::run_backward(&[loss], &[&a], false, false).remove(0);
             assert!(distance(&gradient, &expected) < 1e-14, "loss of {task:?}");
             let (b_to_a, _, gradient) = task.mutual_kl(&a, &b);
@@ -205,14 +191,14 @@ mod tests {
         }
     }
 
-    /// One logit o says what two logits (0, o) say.
+    /// One logit o is equivalent to two logits (0, o).
     #[test]
     fn one_logit_is_two_logits_with_a_zero() {
         let [_, two, one, _] = tasks();
         let o = logits(&one, 2.0, "o");
         let pair = Tensor::cat(&[o.zeros_like(), o.shallow_clone()], 1);
-        let (loss_one, gradient_one) = one.loss(&o, &labels(&one));
-        let (loss_two, gradient_two) = two.loss(&pair, &labels(&two));
+        let (loss_one, gradient_one) = one.loss(&o, &labels(&one, Kind::Double));
+        let (loss_two, gradient_two) = two.loss(&pair, &labels(&two, Kind::Double));
         assert!(distance(&loss_one, &loss_two) < 1e-14);
         assert!(distance(&gradient_one, &gradient_two.narrow(1, 1, 1)) < 1e-14);
         assert_eq!(one.predict(&o), two.predict(&pair));
@@ -225,8 +211,7 @@ mod tests {
             for kind in [Kind::Float, Kind::Double] {
                 let a = logits(&task, 500.0, "a").to_kind(kind);
                 let b = logits(&task, 500.0, "b").to_kind(kind);
-                let y =
-                    if task.likelihood == Likelihood::Softmax { labels(&task) } else { labels(&task).to_kind(kind) };
+                let y = labels(&task, kind);
                 let (loss, gradient) = task.loss(&a, &y);
                 let (kl_a, kl_b, kl_gradient) = task.mutual_kl(&a, &b);
                 for tensor in [loss, gradient, kl_a, kl_b, kl_gradient] {

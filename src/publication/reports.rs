@@ -72,6 +72,7 @@ pub fn make(finished: &Finished) -> anyhow::Result<Vec<PathBuf>> {
         ingredients: ingredients(finished),
         outputs,
         seconds: began.elapsed().as_secs_f64(),
+        #[expect(clippy::disallowed_methods, reason = "the record of a run, which enters no result")]
         finished: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs()),
     })?;
     Ok(paths)

@@ -1,20 +1,10 @@
 //! Times as people and other programs write them.
 
-/// Seconds since 1970 (UTC) in the form of RFC 3339: `2025-04-29T08:15:00Z`. The calendar is that of H. Hinnant,
-/// "chrono-compatible low-level date algorithms": years that begin in March, eras of 400 years.
+use jiff::Timestamp;
+
+/// Seconds since 1970 (UTC) as RFC 3339 has them: `2025-04-29T08:15:00Z`.
 pub fn rfc3339(seconds: u64) -> String {
-    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-    // Days since 0000-03-01.
-    let day = days + 719_468;
-    let (era, day_of_era) = (day / 146_097, day % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = 400 * era + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    Timestamp::from_second(seconds as i64).unwrap_or(Timestamp::MAX).to_string()
 }
 
 #[cfg(test)]

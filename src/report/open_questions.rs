@@ -1,87 +1,82 @@
-//! What the paper leaves open, and what was chosen: the table of the README, read from there so that it stands once.
+//! What the paper leaves open, and what Seesaw does instead: `open_questions.toml`. The table in docs/method.md and the
+//! list in the report are made from it, and `experiments/schema.json` is compared with it.
 
-use anyhow::{Context, ensure};
-use serde::Serialize;
+use std::fmt;
 
-const README: &str = include_str!("../../README.md");
-const HEADING: &str = "## What the paper leaves open";
+use anyhow::Context;
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// A question that the paper does not answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+const FILE: &str = include_str!("open_questions.toml");
+
+/// A question that the paper does not answer. The head of `open_questions.toml` describes the fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OpenQuestion {
+    pub id: String,
+    pub area: String,
+    #[serde(deserialize_with = "spans")]
     pub question: Vec<Span>,
-    /// What is done unless an experiment says otherwise.
+    #[serde(deserialize_with = "spans")]
     pub default: Vec<Span>,
+    #[serde(deserialize_with = "spans")]
     pub alternatives: Vec<Span>,
+    #[serde(default)]
+    pub options: Vec<String>,
 }
 
-/// A piece of text, set as code or as prose.
+/// A piece of text, set as code or as prose. It displays as Markdown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Span {
     pub text: String,
     pub code: bool,
 }
 
-/// The questions in the order of the README that this program was built with.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.code { write!(f, "`{}`", self.text) } else { f.write_str(&self.text) }
+    }
+}
+
+/// All questions, in the order of the file.
 ///
 /// # Errors
-/// If the README has no such table, or a row of it has not three columns.
+/// If the file that the program was built with does not have the expected fields.
 pub fn open_questions() -> anyhow::Result<Vec<OpenQuestion>> {
-    parse(README)
-}
-
-fn parse(readme: &str) -> anyhow::Result<Vec<OpenQuestion>> {
-    let (_, section) = readme.split_once(HEADING).with_context(|| format!("the README has no `{HEADING}`"))?;
-    let is_row = |line: &&str| line.starts_with('|');
-    let rows = section.lines().skip_while(|line| !is_row(line)).take_while(is_row);
-    // The first two lines are the head and the rule below it.
-    let questions: Vec<OpenQuestion> = rows.skip(2).map(question).collect::<anyhow::Result<_>>()?;
-    ensure!(!questions.is_empty(), "the README has no table below `{HEADING}`");
-    Ok(questions)
-}
-
-fn question(row: &str) -> anyhow::Result<OpenQuestion> {
-    let cells: Vec<&str> = row.trim().trim_matches('|').split(" | ").map(str::trim).collect();
-    let &[question, default, alternatives] = &cells[..] else {
-        anyhow::bail!(
-            "a row of the README's table below `{HEADING}` should have 3 columns, found {}: {row}",
-            cells.len()
-        );
-    };
-    Ok(OpenQuestion { question: spans(question), default: spans(default), alternatives: spans(alternatives) })
+    #[derive(Deserialize)]
+    struct File {
+        question: Vec<OpenQuestion>,
+    }
+    let file: File = toml::from_str(FILE).context("src/report/open_questions.toml is invalid")?;
+    Ok(file.question)
 }
 
 /// Every other piece between backticks is code.
-fn spans(markdown: &str) -> Vec<Span> {
-    let pieces = markdown.split('`').enumerate();
-    let spans = pieces.map(|(at, text)| Span { text: text.replace("\\|", "|"), code: at % 2 == 1 });
-    spans.filter(|span| !span.text.is_empty()).collect()
+fn spans<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Span>, D::Error> {
+    let markdown = String::deserialize(deserializer)?;
+    let pieces = markdown.split('`').enumerate().filter(|(_, text)| !text.is_empty());
+    Ok(pieces.map(|(at, text)| Span { text: text.to_owned(), code: at % 2 == 1 }).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    /// Every row of the README's table is read whole.
+    /// The file is complete, and its Markdown survives a round trip.
     #[test]
-    fn the_readme_answers_each_question() {
+    fn every_question_has_an_answer() {
         let questions = open_questions().unwrap();
-        let rows = README.split_once(HEADING).unwrap().1.lines().skip_while(|line| !line.starts_with('|'));
-        assert_eq!(questions.len(), rows.take_while(|line| line.starts_with('|')).count() - 2);
-        for OpenQuestion { question, default, alternatives } in &questions {
-            assert!(!question.is_empty() && !default.is_empty() && !alternatives.is_empty(), "{question:?}");
+        let ids: BTreeSet<&str> = questions.iter().map(|question| question.id.as_str()).collect();
+        assert_eq!(ids.len(), questions.len(), "an id occurs twice");
+        for OpenQuestion { id, area, question, default, alternatives, .. } in &questions {
+            assert!(!area.is_empty(), "{id}");
+            assert!([question, default, alternatives].iter().all(|spans| !spans.is_empty()), "{id}");
         }
-        let ogm = questions.iter().find(|q| q.question[0].text.contains("argument of tanh")).unwrap();
+        let argument = questions.iter().find(|question| question.id == "ogm-ge-argument").unwrap();
         let code = |text: &str| Span { text: text.into(), code: true };
-        assert!(ogm.alternatives.contains(&code("ratio-minus-one")), "{ogm:?}");
-    }
-
-    #[test]
-    fn a_table_of_another_shape_is_told() {
-        let told = |text: &str| parse(text).unwrap_err().to_string();
-        assert!(told("# Nothing").contains("has no `## What the paper leaves open`"));
-        assert!(told(&format!("{HEADING}\n\nwords\n")).contains("no table"));
-        let row = told(&format!("{HEADING}\n\n| a | b |\n|---|---|\n| a | b |\n"));
-        assert!(row.contains("should have 3 columns, found 2: | a | b |"), "{row}");
+        assert!(argument.alternatives.contains(&code("ratio-minus-one")), "{argument:?}");
+        let markdown: String = argument.alternatives.iter().map(Span::to_string).collect();
+        assert_eq!(markdown, "ρ − 1 (`ratio-minus-one`)");
     }
 }

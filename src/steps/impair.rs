@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::job::{Job, Outputs};
 use super::kind::Describe;
 use crate::datasets::Sample;
+use crate::impairments::missing;
 use crate::impairments::noisy::{self, ImageNoise, TextNoise};
-use crate::impairments::{PictureItem, missing};
+use crate::pictures::{PictureItem, PictureNoise};
 use crate::store::Ingredients;
 use crate::terms::Modality;
 
@@ -86,10 +88,15 @@ impl Impair {
             Draw::NoisyPictures { noise, seed } => {
                 let samples: Vec<Sample> = job.read_json("samples")?;
                 let pictures: Vec<PictureItem> = job.read_json("pictures")?;
-                let clean = |sample: &Sample| pictures.get(sample.picture).and_then(|item| item.picture.as_ref());
-                let pairs = samples.iter().filter_map(|sample| Some((sample.id.as_str(), clean(sample)?)));
-                let noisy = noisy::pictures(noise, seed, pairs);
-                anyhow::ensure!(noisy.len() == samples.len(), "some samples have no picture");
+                let ImageNoise::Gaussian { sigma } = noise;
+                // Each sample has noise of its own, even if it shares its picture with others.
+                let noisy = |sample: &Sample| {
+                    let picture = pictures.get(sample.picture)?.picture.clone()?;
+                    let noise = PictureNoise { sigma, seed, sample: sample.id.clone() };
+                    Some(PictureItem { picture: Some(picture), noise: Some(noise) })
+                };
+                let noisy: Option<Vec<PictureItem>> = samples.iter().map(noisy).collect();
+                let noisy = noisy.context("some samples have no picture")?;
                 outputs.insert("items".into(), job.write_json("items", &noisy)?);
             }
             Draw::NoisyTexts { noise, seed } => {

@@ -10,7 +10,7 @@ use super::kind::{Cost, Describe, StepResult};
 use crate::datasets::check::{Looking, check_pictures};
 use crate::datasets::{Archives, Dataset, DatasetOptions, Pictures, Reader, Reading, SUBSET_RECIPE};
 use crate::errors::{self, Class};
-use crate::impairments::PictureItem;
+use crate::pictures::PictureItem;
 use crate::store::Ingredients;
 use crate::terms::{Metric, Split, TaskKind};
 
@@ -94,7 +94,9 @@ impl Describe for Prepare {
         } = reader;
         list.text("dataset", *name);
         list.natural("reader's recipe", *recipe);
-        options.ingredients(list);
+        if *options != DatasetOptions::None {
+            list.options("options", options);
+        }
         if *pictures == Pictures::InTheWild {
             // The decoding decides which pictures are readable.
             list.options("decoding", decoding);

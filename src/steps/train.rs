@@ -10,6 +10,7 @@ use super::job::{Job, Outputs};
 use super::kind::Describe;
 use super::prepare::About;
 use crate::datasets::Sample;
+use crate::evaluation::metrics;
 use crate::methods::MethodOptions;
 use crate::model::task::Task;
 use crate::store::Ingredients;
@@ -80,11 +81,13 @@ impl Train {
         let task = Task::new(about.task, about.classes.len(), self.config.binary_head).scored_by(about.metric());
         let (train, val) = (feature_set(job, &task, Split::Train)?, feature_set(job, &task, Split::Val)?);
         let method = self.method.options();
-        let cell = Cell { task, config: &self.config, name: &self.name, method, seed: self.seed };
+        let cell =
+            Cell { task, config: &self.config, name: &self.name, method, seed: self.seed, score: metrics::score };
         let trained = fit::train(&cell, &train, &val, &job.interrupt, job.progress.as_ref())?;
 
         let parameters = &trained.model.parameters;
-        let weights = tensors::to_safetensors(parameters.iter().map(|p| (p.name.as_str(), &p.value)))?;
+        let named: Vec<(String, &Tensor)> = parameters.iter().map(|(id, value)| (id.to_string(), value)).collect();
+        let weights = tensors::to_safetensors(named.iter().map(|(name, value)| (name.as_str(), *value)))?;
         let columns: Vec<(&str, Tensor)> =
             trained.trace.steps.iter().map(|(name, values)| (*name, Tensor::from_slice(values))).collect();
         let trace = tensors::to_safetensors(columns.iter().map(|(name, column)| (*name, column)))?;
@@ -93,7 +96,7 @@ impl Train {
             epochs: self.config.epochs,
             validation: trained.trace.validation,
             metric: about.metric().name().to_owned(),
-            parameters: parameters.iter().map(|p| p.value.numel() as u64).sum(),
+            parameters: parameters.values().map(|value| value.numel() as u64).sum(),
         };
         Ok(BTreeMap::from([
             ("weights".to_owned(), job.write("weights", &weights)?),

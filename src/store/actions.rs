@@ -1,4 +1,4 @@
-//! Actions: which outputs a step gave under which key.
+//! Actions: the outputs of a step under its key.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Ingredients, Store};
 use crate::digest::Digest;
 
-/// One file that a step gave.
+/// One output file of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     pub sha256: Digest,
@@ -16,22 +16,22 @@ pub struct Output {
     pub size: u64,
 }
 
-/// A step that was done.
+/// The record of a finished step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action {
-    /// The step's name for people, `train emoji-words balgrad seed 1`; not part of the key.
+    /// The name of the step for people: `train emoji-words balgrad seed 1`. Not part of the key.
     pub label: String,
-    /// Everything that the outputs depend on; the key is its hash.
+    /// Everything that the outputs depend on. The key is its hash.
     pub ingredients: Ingredients,
     /// Output name → object.
     pub outputs: BTreeMap<String, Output>,
-    /// How long the computation took, in seconds.
+    /// The time that the computation took, in seconds.
     pub seconds: f64,
-    /// When it ended, in seconds since 1970 (UTC).
+    /// The time at its end, in seconds since 1970 (UTC).
     pub finished: u64,
 }
 
-/// The file's content: the action, and a hash of it that tells a damaged file.
+/// The content of the file: the action, and a hash of it that reveals damage.
 #[derive(Serialize, Deserialize)]
 struct Sealed {
     key: Digest,
@@ -45,13 +45,13 @@ fn seal(key: Digest, action: &Action) -> Digest {
 }
 
 impl Store {
-    /// Where the record under this key lies, if it is there.
+    /// The path of the record under this key, whether it exists or not.
     pub fn action_path(&self, key: Digest) -> std::path::PathBuf {
         self.sharded("actions", &key.to_string(), ".json")
     }
 
-    /// The action recorded under `key`. A file that is not what was written (cut, edited, of another key) counts as
-    /// absent: the step is done again.
+    /// The action recorded under `key`. A file that is not what was written (truncated, edited, of another key) is ignored,
+    /// so that the step runs again.
     pub fn action(&self, key: Digest) -> Option<Action> {
         let path = self.action_path(key);
         let text = std::fs::read(&path).ok()?;
@@ -59,12 +59,12 @@ impl Store {
         let whole =
             sealed.filter(|s| s.key == key && s.seal == seal(key, &s.action) && s.action.ingredients.key() == key);
         if whole.is_none() {
-            tracing::warn!("the record {} is damaged; its step will be done again", path.display());
+            tracing::warn!("the record {} is damaged; its step will run again", path.display());
         }
         whole.map(|sealed| sealed.action)
     }
 
-    /// Records a finished step. Its outputs must be in the store already.
+    /// Records a finished step, whose outputs must be in the store already. Returns its key.
     ///
     /// # Errors
     /// If the record cannot be written.
@@ -81,10 +81,10 @@ impl Store {
         Ok(key)
     }
 
-    /// Removes a record, so that its step is done again; the objects stay.
+    /// Removes a record, so that its step runs again. The objects stay.
     ///
     /// # Errors
-    /// If it is there and cannot be removed.
+    /// If the record exists and cannot be removed.
     pub fn forget(&self, key: Digest) -> anyhow::Result<()> {
         let path = self.action_path(key);
         match std::fs::remove_file(&path) {
@@ -95,7 +95,7 @@ impl Store {
         }
     }
 
-    /// The last action that was recorded under a label, whatever its key.
+    /// The last action that was recorded under a label, with any key.
     pub fn latest(&self, label: &str) -> Option<Action> {
         let key = std::fs::read_to_string(self.latest_path(label)).ok()?;
         self.action(key.trim().parse().ok()?)
@@ -130,9 +130,9 @@ mod tests {
         assert_eq!(store.action(Digest::of(b"other")), None);
     }
 
-    /// No damaged record is believed, wherever the damage is.
+    /// A damaged record is ignored, wherever the damage is.
     #[test]
-    fn a_damaged_record_counts_as_absent() {
+    fn a_damaged_record_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let key = store.record(&action(1)).unwrap();
@@ -142,11 +142,11 @@ mod tests {
             let mut bad = good.clone();
             bad[at] = if bad[at] == b'1' { b'2' } else { b'1' };
             std::fs::write(&path, &bad).unwrap();
-            assert_eq!(store.action(key), None, "an edit at byte {at} was believed");
+            assert_eq!(store.action(key), None, "an edit at byte {at} was not noticed");
         }
         for length in 0..good.len() - 1 {
             std::fs::write(&path, &good[..length]).unwrap();
-            assert_eq!(store.action(key), None, "a file cut at {length} was believed");
+            assert_eq!(store.action(key), None, "a file cut at {length} was not noticed");
         }
     }
 }

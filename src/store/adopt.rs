@@ -1,4 +1,4 @@
-//! Taking over what another store has.
+//! Taking over steps from another store.
 
 use anyhow::Context;
 
@@ -6,13 +6,11 @@ use super::Store;
 use crate::digest::Digest;
 
 impl Store {
-    /// Takes over a finished step of another store with its outputs, each of which is verified on the way.
-    ///
-    /// # Returns
-    /// Whether it was there and whole.
+    /// Takes over a finished step of another store with its outputs, and verifies each of them. Returns false if the step
+    /// is not there or one of its outputs is damaged.
     ///
     /// # Errors
-    /// If this store cannot be written.
+    /// If this store cannot be written to.
     pub fn adopt(&self, from: &Store, key: Digest) -> anyhow::Result<bool> {
         let Some(action) = from.action(key) else { return Ok(false) };
         let workspace = self.workspace()?;
@@ -21,7 +19,7 @@ impl Store {
                 return Ok(false);
             }
             let (theirs, file) = (from.object_path(output.sha256), workspace.path().join(output.sha256.to_string()));
-            // Objects are read-only, so that both stores can have the same file; not across filesystems.
+            // Objects are read-only, so both stores can share a file, unless they are on different filesystems.
             if std::fs::hard_link(&theirs, &file).is_err() {
                 std::fs::copy(&theirs, &file).with_context(|| format!("cannot copy {}", theirs.display()))?;
             }
@@ -45,10 +43,7 @@ mod tests {
     fn a_whole_step_is_taken_over_and_a_damaged_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let theirs = Store::open(&folder.path().join("theirs")).unwrap();
-        let file = theirs.workspace().unwrap().path().join("file");
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(&file, "content").unwrap();
-        let output = theirs.put_file(&file).unwrap();
+        let output = theirs.put_bytes(b"content").unwrap();
         let mut ingredients = Ingredients::default();
         ingredients.text("step", "fetch");
         let outputs = BTreeMap::from([("archive".to_owned(), output)]);

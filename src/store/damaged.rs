@@ -1,5 +1,5 @@
-//! Outputs that were found damaged by someone who cannot make them again: a report, say. They are set aside, and whatever
-//! runs next makes them anew.
+//! Outputs that a reader found damaged and cannot compute again, such as a report. They are set aside, and the next run
+//! computes them again.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::{Action, Damage, Store};
 use crate::digest::Digest;
 use crate::errors::{Class, Problem};
 
-/// A recorded output that is not what was kept.
+/// A recorded output that is missing or damaged.
 #[derive(Debug, thiserror::Error)]
 #[error("the output `{name}` of `{label}` is damaged")]
 pub struct DamagedOutput {
@@ -20,34 +20,33 @@ pub struct DamagedOutput {
 }
 
 impl DamagedOutput {
-    /// The first one in an error's chain.
+    /// The first one in the chain of an error.
     pub fn of(error: &anyhow::Error) -> Option<&DamagedOutput> {
         error.chain().find_map(|cause| cause.downcast_ref())
     }
 }
 
 impl Store {
-    /// Reads a small output of a step whole, and verifies it.
+    /// Reads and verifies a small output of a step.
     ///
     /// # Errors
-    /// If the step has no such output; a [`DamagedOutput`] if it is not what was kept.
+    /// If the step has no such output; a [`DamagedOutput`] if it is missing or damaged.
     pub fn read_output(&self, action: &Action, name: &str) -> anyhow::Result<Vec<u8>> {
-        let output = action.outputs.get(name).with_context(|| format!("`{}` gave no `{name}`", action.label))?;
+        let output = action.outputs.get(name).with_context(|| format!("`{}` has no output `{name}`", action.label))?;
         self.read(output).map_err(|damage| {
-            // Where it cannot be set aside, it is told all the same.
             if let Err(error) = self.want(output.sha256, &damage) {
                 tracing::warn!("{error:#}");
             }
-            let hint = "`seesaw run` of a suite that needs it makes it again".to_owned();
+            let hint = "run `seesaw run` with a suite that needs it to compute it again".to_owned();
             let source = Problem { class: Class::Failed, message: damage.to_string(), hint: Some(hint) };
             DamagedOutput { label: action.label.clone(), name: name.to_owned(), object: output.sha256, source }.into()
         })
     }
 
-    /// Sets a damaged object aside; that one is missing is noted in its place.
+    /// Sets a damaged object aside, or leaves a note in the quarantine if it is missing.
     ///
     /// # Errors
-    /// If neither can be done.
+    /// If neither is possible.
     pub fn want(&self, object: Digest, damage: &Damage) -> anyhow::Result<()> {
         let aside = match damage {
             Damage::Missing => None,
@@ -60,7 +59,7 @@ impl Store {
         Ok(())
     }
 
-    /// The objects that were set aside and are not there again.
+    /// The objects that were set aside or missing, and have not been computed again.
     pub fn wanted(&self) -> BTreeSet<Digest> {
         let files = std::fs::read_dir(self.quarantine()).into_iter().flatten().flatten();
         let names = files.filter_map(|file| file.file_name().into_string().ok());
@@ -77,18 +76,12 @@ mod tests {
     use super::*;
     use crate::errors;
 
-    /// What is damaged or gone is told, set aside, and wanted until it is there again.
+    /// A damaged or missing output is an error, is set aside, and is wanted until it is there again.
     #[test]
     fn damaged_outputs_are_wanted() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let put = |content: &str| {
-            let workspace = store.workspace().unwrap();
-            let file = workspace.path().join("file");
-            std::fs::write(&file, content).unwrap();
-            store.put_file(&file).unwrap()
-        };
-        let output = put("whole");
+        let output = store.put_bytes(b"whole").unwrap();
         let outputs = BTreeMap::from([("text".to_owned(), output)]);
         let ingredients = Ingredients::default();
         let action = Action { label: "given".into(), ingredients, outputs, seconds: 0.0, finished: 0 };
@@ -105,9 +98,9 @@ mod tests {
                     || format!("{error:#}").ends_with("it is missing"),
                 "{error:#}"
             );
-            assert!(errors::hint_of(&error).unwrap().contains("makes it again"));
+            assert!(errors::hint_of(&error).unwrap().contains("compute it again"));
             assert_eq!(store.wanted(), BTreeSet::from([output.sha256]));
-            put("whole");
+            store.put_bytes(b"whole").unwrap();
             assert!(store.wanted().is_empty());
         }
     }

@@ -1,6 +1,6 @@
-//! The list of everything that a result depends on, and the key that is its hash.
+//! The list of everything that a result depends on, and its hash, the key.
 //!
-//! The bytes that are hashed, so that a second implementation can make the same key:
+//! The hashed bytes, so that a second implementation can compute the same key:
 //!
 //! ```text
 //! key      = SHA-256("seesaw key 1\n" list)
@@ -15,8 +15,8 @@
 //!          | 'z'                                nothing (an option that is not set)
 //! ```
 //!
-//! All integers are little-endian. Every variable-length part carries its length and every value its tag, so two
-//! different lists never give the same bytes.
+//! All integers are little-endian. Every part of variable length carries its length and every value its tag, so that two
+//! different lists never have the same bytes.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -106,7 +106,7 @@ pub struct Ingredients(pub Vec<Ingredient>);
 
 impl Ingredients {
     fn push(&mut self, name: &str, value: Value) {
-        debug_assert!(self.0.iter().all(|i| i.name != name), "the ingredient `{name}` was given twice");
+        debug_assert!(self.0.iter().all(|i| i.name != name), "the ingredient `{name}` occurs twice");
         self.0.push(Ingredient { name: name.to_owned(), value });
     }
 
@@ -119,7 +119,7 @@ impl Ingredients {
     }
 
     /// # Panics
-    /// In debug builds, if the number is NaN: options are checked to be finite before they get here.
+    /// In debug builds, if the number is NaN. Options are checked to be finite before.
     pub fn real(&mut self, name: &str, value: f64) {
         debug_assert!(!value.is_nan(), "the ingredient `{name}` is NaN");
         self.push(name, Value::Real(value));
@@ -137,8 +137,8 @@ impl Ingredients {
         self.push(name, Value::List(values));
     }
 
-    /// A checked options struct, by way of its serialised form: one ingredient per field, `prefix.field`, in the
-    /// order of declaration. Every field of such a struct is part of the key; a new field is so by itself.
+    /// Adds a checked options struct in its serialised form: one ingredient `prefix.field` per field, in the order of
+    /// declaration. Every field of such a struct is part of the key, so a new field is too.
     pub fn options(&mut self, prefix: &str, options: &impl Serialize) {
         let tree = serde_json::to_value(options).expect("options are plain data");
         self.tree(prefix, &tree);
@@ -165,7 +165,7 @@ impl Ingredients {
         Digest(hash.finalize().into())
     }
 
-    /// The first ingredient in which `self` differs from an `older` list, as a sentence.
+    /// Describes the first ingredient in which `self` differs from an `older` list.
     pub fn first_difference(&self, older: &Ingredients) -> Option<String> {
         let find = |list: &Ingredients, name: &str| list.0.iter().find(|i| i.name == name).map(|i| i.value.clone());
         for Ingredient { name, value } in &self.0 {
@@ -212,15 +212,15 @@ mod tests {
         list
     }
 
-    /// If this fails, the encoding of keys changed, and every user's store is worthless: all results are computed
-    /// anew. Undo the change, or raise the number in "seesaw key 1" and say so in the changelog.
+    /// If this fails, the encoding of keys changed, and all results of every user have to be computed again. Undo the
+    /// change, or raise the number in "seesaw key 1" and mention it in the changelog.
     #[test]
     fn keys_never_change() {
         let key = "593e1a3d45330e6eb2cb0820f84ed2315eeaa70a8a81f879ce4a00054567c8a3";
         assert_eq!(example().key().to_string(), key);
     }
 
-    /// The bytes as the module's documentation gives them, written out by hand.
+    /// The documented bytes, written out by hand.
     #[test]
     fn the_encoding_is_the_documented_one() {
         let mut list = Ingredients::default();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     proptest! {
-        /// Neighbouring texts never run together, whatever they hold.
+        /// Adjacent texts never run together, whatever they contain.
         #[test]
         fn different_lists_have_different_keys(a in ".{0,6}", b in ".{0,6}", c in ".{0,6}", d in ".{0,6}") {
             let list = |x: &str, y: &str| {

@@ -1,15 +1,13 @@
-//! One lock per key, so that two runs that share a store wait for each other rather than compute a step twice.
+//! One lock per key, so that of two runs that share a store only one computes a step.
 
-use std::fs::{File, TryLockError};
-use std::time::{Duration, Instant};
-
-use anyhow::Context;
+use std::fs::File;
 
 use super::Store;
 use crate::digest::Digest;
+use crate::files;
 use crate::interrupt::Interrupt;
 
-/// Held while a step is computed. The kernel lets go of it when the process ends, however it ends.
+/// A lock that is held while a step is computed. See [`files::lock`].
 #[derive(Debug)]
 pub struct KeyLock {
     _file: File,
@@ -18,50 +16,19 @@ pub struct KeyLock {
 
 impl Drop for KeyLock {
     fn drop(&mut self) {
-        // While the lock is held, so that nobody else's lock file is removed.
+        // Still locked, so this cannot be the lock file of another run.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
 impl Store {
-    /// Takes the lock of a key. Where another run holds it, `waiting` is called once, and this waits for as long as
-    /// that run needs.
+    /// Takes the lock of a key. If another run holds it, calls `waiting` once and waits.
     ///
     /// # Errors
-    /// If the lock file cannot be made, or a stop was asked for while waiting.
+    /// If the lock file cannot be created, or on an interrupt while waiting.
     pub fn lock(&self, key: Digest, interrupt: &Interrupt, waiting: impl FnOnce()) -> anyhow::Result<KeyLock> {
         let path = self.root().join("locks").join(key.to_string());
-        let context = || format!("cannot lock {}", path.display());
-        let mut waiting = Some(waiting);
-        let mut pause = Duration::from_millis(5);
-        let began = Instant::now();
-        loop {
-            let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(context)?;
-            match file.try_lock() {
-                Ok(()) if same_file(&file, &path) => return Ok(KeyLock { _file: file, path }),
-                // Its holder removed the file between our opening and locking it: try again with a new one.
-                Ok(()) => continue,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(error).with_context(context),
-            }
-            if began.elapsed() > Duration::from_millis(50)
-                && let Some(waiting) = waiting.take()
-            {
-                waiting();
-            }
-            interrupt.check()?;
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(200));
-        }
-    }
-}
-
-#[cfg(unix)]
-fn same_file(file: &File, path: &std::path::Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
+        Ok(KeyLock { _file: files::lock(&path, interrupt, waiting)?, path })
     }
 }
 
@@ -98,8 +65,8 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let _held = store.lock(Digest::of(b"key"), &Interrupt::default(), || {}).unwrap();
         let interrupt = Interrupt::default();
-        let told = interrupt.clone();
-        let error = store.lock(Digest::of(b"key"), &interrupt, move || told.raise()).unwrap_err();
+        let raised = interrupt.clone();
+        let error = store.lock(Digest::of(b"key"), &interrupt, move || raised.raise()).unwrap_err();
         assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Interrupted);
     }
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::files::{set_mode, sync_folder};
 use super::{Output, Store};
 use crate::digest::Digest;
+use crate::files::{set_mode, sync_folder};
 
 /// What is wrong with an object.
 #[derive(Debug, thiserror::Error)]
@@ -22,16 +22,16 @@ pub enum Damage {
 }
 
 impl Store {
-    /// Where the object with this digest lies, if it is there.
+    /// The path of the object with this digest, whether it exists or not.
     pub fn object_path(&self, digest: Digest) -> PathBuf {
         self.sharded("objects", &digest.to_string(), "")
     }
 
-    /// Moves a finished file into the store. The file must be on the store's filesystem (a [`super::Workspace`] is)
-    /// and is gone afterwards.
+    /// Moves a finished file into the store. The file must be on the filesystem of the store, as every
+    /// [`super::Workspace`] is.
     ///
     /// # Errors
-    /// If the file cannot be read, synced or moved (a full disk, say).
+    /// If the file cannot be read, synced or moved, for example because the disk is full.
     pub fn put_file(&self, file: &Path) -> anyhow::Result<Output> {
         let context = || format!("cannot keep {} in the store {}", file.display(), self.root().display());
         let (sha256, size) = Digest::of_file(file).with_context(context)?;
@@ -40,13 +40,13 @@ impl Store {
         std::fs::create_dir_all(folder).with_context(context)?;
         set_mode(file, 0o444).with_context(context)?;
         std::fs::File::open(file).and_then(|f| f.sync_all()).with_context(context)?;
-        // An object of this name that is already there may be damaged; the fresh one replaces it.
+        // Replaces an object of this name, which may be damaged.
         std::fs::rename(file, &path).with_context(context)?;
         sync_folder(folder).with_context(context)?;
         Ok(Output { sha256, size })
     }
 
-    /// Keeps some bytes as an object.
+    /// Stores bytes as an object.
     ///
     /// # Errors
     /// If the store cannot be written to.
@@ -57,12 +57,12 @@ impl Store {
         self.put_file(&file)
     }
 
-    /// Whether an object is there with the right size: a cheap look, for planning.
+    /// Whether an object exists with the right size: a cheap check, for planning.
     pub fn looks_whole(&self, output: &Output) -> bool {
         std::fs::metadata(self.object_path(output.sha256)).is_ok_and(|m| m.is_file() && m.len() == output.size)
     }
 
-    /// Reads the whole object and compares its hash.
+    /// Reads the object and compares its hash.
     pub fn verify(&self, output: &Output) -> Result<(), Damage> {
         let path = self.object_path(output.sha256);
         let found = match std::fs::metadata(&path) {
@@ -80,7 +80,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads a small object whole and verifies it in the same pass.
+    /// Reads a small object and verifies it in the same pass.
     pub fn read(&self, output: &Output) -> Result<Vec<u8>, Damage> {
         let bytes = match std::fs::read(self.object_path(output.sha256)) {
             Ok(bytes) => bytes,
@@ -94,7 +94,8 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Sets a damaged object aside, so that its maker makes it again. Returns where it lies now, if it was there.
+    /// Moves a damaged object to the quarantine, so that its step runs again. Returns its new path, or None if there is no
+    /// such object.
     ///
     /// # Errors
     /// If the file exists and cannot be moved.
@@ -119,10 +120,7 @@ mod tests {
     fn store_with(content: &[u8]) -> (tempfile::TempDir, Store, Output) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
-        let workspace = store.workspace().unwrap();
-        let file = workspace.path().join("file");
-        std::fs::write(&file, content).unwrap();
-        let output = store.put_file(&file).unwrap();
+        let output = store.put_bytes(content).unwrap();
         (folder, store, output)
     }
 
@@ -134,7 +132,7 @@ mod tests {
         assert_eq!(store.read(&output).unwrap(), b"content");
     }
 
-    /// An edit that keeps the size and puts the modification time back is noticed all the same.
+    /// An edit that keeps the size and the modification time is noticed.
     #[test]
     fn a_silent_edit_is_noticed_and_set_aside() {
         let (_folder, store, output) = store_with(b"content");

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::{Store, write_atomically};
+use super::Store;
+use crate::files::{folder_of, write_atomically};
 
-/// A temporary folder on the store's filesystem, removed when dropped. A lock on it tells a sweep that its owner is
+/// A temporary folder on the filesystem of the store, removed when dropped. A lock in it tells sweeps that its owner is
 /// alive.
 #[derive(Debug)]
 pub struct Workspace {
@@ -24,14 +25,14 @@ impl Workspace {
 }
 
 impl Store {
-    /// A fresh workspace.
+    /// Creates a workspace.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub fn workspace(&self) -> anyhow::Result<Workspace> {
         let tmp = self.root().join("tmp");
-        let context = || format!("cannot make a temporary folder in {}", tmp.display());
-        // No sweep runs between the making of a folder and its locking.
+        let context = || format!("cannot create a temporary folder in {}", tmp.display());
+        // Keeps sweeps out until the new folder has its lock.
         let door = self.door().with_context(context)?;
         door.lock_shared().with_context(context)?;
         let folder = tempfile::Builder::new().prefix("work-").tempdir_in(&tmp).with_context(context)?;
@@ -44,25 +45,25 @@ impl Store {
         File::options().create(true).truncate(false).write(true).open(self.root().join("locks/tmp"))
     }
 
-    /// Writes a file so that a crash leaves the old one or the new one, by way of `tmp/`; where that is on another
-    /// filesystem, by way of the file's own folder.
+    /// Writes a file so that a crash leaves either the old one or the new one, by way of `tmp/` or, if that is on another
+    /// filesystem, by way of the folder of the file.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn write_file(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-        // No sweep takes the temporary file away.
+        // Keeps sweeps from the temporary file.
         let door = self.door()?;
         door.lock_shared()?;
         match write_atomically(path, &self.root().join("tmp"), bytes) {
             Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
-                write_atomically(path, path.parent().unwrap_or(Path::new(".")), bytes)
+                write_atomically(path, folder_of(path), bytes)
             }
             written => written,
         }
     }
 
-    /// Removes what killed runs left in `tmp/`: folders whose lock nobody holds, and files, which are there only while
-    /// somebody holds the door. Does nothing while somebody does; the next run sweeps.
+    /// Removes what killed runs left in `tmp/`: folders whose lock nobody holds, and files, which exist only while somebody
+    /// holds the door. Does nothing if somebody does; the next run sweeps.
     pub(super) fn sweep(&self) -> anyhow::Result<()> {
         let tmp = self.root().join("tmp");
         let door = self.door().with_context(|| format!("cannot write to {}", self.root().display()))?;
@@ -71,7 +72,7 @@ impl Store {
         }
         let entries = std::fs::read_dir(&tmp).with_context(|| format!("cannot list {}", tmp.display()))?;
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            // What cannot be removed now is removed by a later sweep.
+            // A later sweep tries again.
             let _ = match path.is_dir() {
                 true if abandoned(&path) => std::fs::remove_dir_all(&path),
                 true => Ok(()),
@@ -82,12 +83,12 @@ impl Store {
     }
 }
 
-/// Whether the owner of a workspace is gone.
+/// Whether the owner of a workspace has ended.
 fn abandoned(folder: &Path) -> bool {
     let alive = folder.join(ALIVE);
     match File::open(&alive) {
         Ok(file) => file.try_lock().is_ok(),
-        // Its owner died before it made the file.
+        // Its owner ended before it created the file.
         Err(_) => true,
     }
 }
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_leaves_the_living_alone() {
+    fn a_sweep_keeps_workspaces_in_use() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let living = store.workspace().unwrap();

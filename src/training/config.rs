@@ -13,7 +13,7 @@ pub enum Selection {
     /// Those of the last epoch.
     #[default]
     Last,
-    /// Those of the epoch with the best metric on the validation split; of several, the earliest.
+    /// Those of the epoch with the best metric on the validation split; the earliest of several.
     BestValidation,
 }
 
@@ -42,7 +42,7 @@ pub struct TrainConfig {
     /// Samples per step; a short last batch is kept.
     #[serde(default = "batch_size")]
     pub batch_size: u32,
-    /// One state for the combined gradient.
+    /// The optimiser, which sees one combined gradient per parameter.
     pub optimizer: OptimizerOptions,
     /// For binary tasks.
     #[serde(default)]
@@ -50,7 +50,7 @@ pub struct TrainConfig {
     /// Which epoch is evaluated.
     #[serde(default)]
     pub selection: Selection,
-    /// Whether the trace holds norms and cosines too ([`super::diagnostics`]).
+    /// Whether the trace contains norms and cosines too ([`super::diagnostics`]).
     #[serde(default = "yes")]
     pub diagnostics: bool,
 }
@@ -69,7 +69,7 @@ fn batch_size() -> u32 {
 
 impl TrainConfig {
     /// # Errors
-    /// Names the setting that cannot be used.
+    /// If a setting is out of range; the message names it.
     pub fn check(&self) -> Result<(), String> {
         for (name, value) in [("embedding", self.embedding), ("epochs", self.epochs), ("batch-size", self.batch_size)] {
             if value == 0 {

@@ -7,16 +7,15 @@ use super::config::{Selection, TrainConfig};
 use super::diagnostics;
 use super::optimizer::Optimizer;
 use crate::errors;
-use crate::evaluation::metrics;
 use crate::interrupt::Interrupt;
 use crate::methods::Options;
 use crate::model::task::Task;
-use crate::model::{Activations, Batch, Model, Shape};
+use crate::model::{Activations, Batch, Model, Parameters, Shape};
 use crate::progress::{Progress, Unit};
 use crate::random::Stream;
 
-/// One split's features and labels. Samples share pictures and texts: features are kept once per distinct picture and
-/// text, and gathered batch by batch.
+/// One split's features and labels. Samples share pictures and texts, so features are stored once per distinct picture and
+/// text and gathered batch by batch.
 #[derive(Debug)]
 pub struct FeatureSet {
     /// [distinct pictures, d_v]
@@ -27,7 +26,7 @@ pub struct FeatureSet {
     pub picture: Tensor,
     /// [n], int64: each sample's row in `x_l`.
     pub text: Tensor,
-    /// As [`Task::labels`] gives them.
+    /// As [`Task::labels`] returns them.
     pub y: Tensor,
 }
 
@@ -51,7 +50,7 @@ impl FeatureSet {
     }
 }
 
-/// What happened in a training, step by step and epoch by epoch.
+/// The record of a training, step by step and epoch by epoch.
 #[derive(Debug, Default)]
 pub struct Trace {
     /// Scalar name → one value per step, in the order in which the method reports them.
@@ -75,16 +74,21 @@ pub struct Trained {
 pub struct Cell<'a> {
     pub task: Task,
     pub config: &'a TrainConfig,
-    /// As the suite calls it.
+    /// The method's name in the suite.
     pub name: &'a str,
     pub method: &'a dyn Options,
     pub seed: u64,
+    /// How validation predictions are scored.
+    pub score: Score,
 }
+
+/// The score in percent of logits [n, C] against labels as [`Task::labels`] returns them.
+pub type Score = fn(&Task, &Tensor, &Tensor) -> f64;
 
 /// Trains one cell in float32 on the features' device.
 ///
 /// # Errors
-/// A loss that is not finite (naming the epoch, the step and the scalar); an empty split; a request to stop.
+/// If a scalar is not finite (the message names it, the step and the epoch), if a split is empty, or on an interrupt.
 pub fn train(
     cell: &Cell<'_>,
     train: &FeatureSet,
@@ -93,7 +97,7 @@ pub fn train(
     progress: &dyn Progress,
 ) -> anyhow::Result<Trained> {
     let _no_grad = tch::no_grad_guard();
-    let Cell { task, config, name, method: options, seed } = cell;
+    let Cell { task, config, name, method: options, seed, score } = cell;
     anyhow::ensure!(!train.is_empty(), "the training split is empty");
     anyhow::ensure!(!val.is_empty(), "the validation split is empty");
     let device = train.x_v.device();
@@ -107,9 +111,9 @@ pub fn train(
         heads: options.needs_heads(),
     };
     let mut model = Model::new(shape, *seed, Kind::Float, device);
-    let mut optimizer = Optimizer::new(config.optimizer, &model);
+    let mut optimizer = Optimizer::new(config.optimizer);
     let mut trace = Trace::default();
-    let mut best: Option<(f64, u32, Vec<Tensor>)> = None;
+    let mut best: Option<(f64, u32, Parameters)> = None;
     progress.begin(Some(u64::from(config.epochs)), Unit::Epochs);
     for epoch in 1..=config.epochs {
         method.begin_epoch(epoch);
@@ -123,23 +127,23 @@ pub fn train(
             let squares = optimizer.step(&mut model, &step.gradients, |role| method.learning_rate_factor(role));
             let mut happened = step.scalars;
             if config.diagnostics {
-                happened.extend(diagnostics::of(&model, &step.gradients, &squares, &step.d_z));
+                happened.extend(diagnostics::scalars(&model, &step.gradients, &squares, &step.d_z));
             }
             scalars.push(happened);
         }
         record(&mut trace, scalars, epoch, name)?;
-        let (metric, unimodal) = validation(&model, val, method.wants_unimodal_scores())?;
+        let (metric, unimodal) = validation(&model, val, *score, method.wants_unimodal_scores())?;
         method.end_epoch(unimodal);
         trace.validation.push(metric);
         if config.selection == Selection::BestValidation && best.as_ref().is_none_or(|(most, ..)| metric > *most) {
-            best = Some((metric, epoch, model.parameters.iter().map(|p| p.value.copy()).collect()));
+            best = Some((metric, epoch, model.parameters.iter().map(|(id, value)| (*id, value.copy())).collect()));
         }
         progress.advance(1);
     }
     let selected_epoch = match best {
         None => config.epochs,
-        Some((_, epoch, values)) => {
-            model.parameters.iter_mut().zip(values).for_each(|(parameter, value)| parameter.value = value);
+        Some((_, epoch, parameters)) => {
+            model.parameters = parameters;
             epoch
         }
     };
@@ -153,7 +157,7 @@ fn shuffled(n: i64, seed: u64, epoch: u32, device: Device) -> Tensor {
     Tensor::from_slice(&order).to_device(device)
 }
 
-/// Moves an epoch's scalars off the device in one go, and looks for one that is not finite.
+/// Copies an epoch's scalars from the device in one transfer, and checks that they are finite.
 fn record(
     trace: &mut Trace,
     epoch_scalars: Vec<Vec<(&'static str, Tensor)>>,
@@ -168,15 +172,15 @@ fn record(
     let (steps, width) = (epoch_scalars.len(), names.len());
     let flat: Vec<Tensor> = epoch_scalars.into_iter().flatten().map(|(_, scalar)| scalar).collect();
     let table: Vec<f32> = Vec::try_from(Tensor::stack(&flat, 0).to_kind(Kind::Float).to_device(Device::Cpu).view(-1))
-        .context("the scalars of an epoch cannot be read")?;
+        .context("cannot read the scalars of an epoch")?;
     for step in 0..steps {
         for (column, (name, values)) in trace.steps.iter_mut().enumerate() {
             let value = table[step * width + column];
-            // A cosine with a zero vector is not defined, and no failure.
+            // The cosine with a zero vector is undefined, which is no failure.
             if !value.is_finite() && !name.starts_with("cos_") {
                 return Err(errors::failed(
                     format!("{method}: `{name}` is {value} at step {} (epoch {epoch})", before + step + 1),
-                    "a smaller learning rate usually helps; the other cells are not concerned",
+                    "a smaller learning rate usually helps; other cells are not affected",
                 ));
             }
             values.push(value);
@@ -185,15 +189,19 @@ fn record(
     Ok(())
 }
 
-/// The score in percent on the validation split, and if wanted those of the mono-modal responses u_v and u_l.
-fn validation(model: &Model, val: &FeatureSet, unimodal: bool) -> anyhow::Result<(f64, Option<[f64; 2]>)> {
-    let score = |logits: &Tensor| metrics::score(&model.shape.task, logits, &val.y);
+/// The score in percent on the validation split, and those of the mono-modal responses u_v and u_l if `unimodal`.
+fn validation(
+    model: &Model,
+    val: &FeatureSet,
+    score: Score,
+    unimodal: bool,
+) -> anyhow::Result<(f64, Option<[f64; 2]>)> {
+    let score = |logits: &Tensor| score(&model.shape.task, logits, &val.y);
     if !unimodal {
         return Ok((score(&logits(model, val)?), None));
     }
-    let fusion = model.shape.fusion;
     let parts = in_batches(model, val, |a| {
-        let [u_v, u_l] = fusion.responses(model, &a);
+        let [u_v, u_l] = model.responses(&a);
         Tensor::stack(&[a.fused.logits, u_v, u_l], 1)
     })?;
     let [fused, u_v, u_l] = [0, 1, 2].map(|which| score(&parts.select(1, which)));
@@ -208,14 +216,14 @@ pub fn logits(model: &Model, features: &FeatureSet) -> anyhow::Result<Tensor> {
     in_batches(model, features, |a| a.fused.logits)
 }
 
-/// What `of` makes of the forward pass of a whole split, batches of fixed size laid one behind the other.
+/// `of` the forward pass of a whole split, computed in batches of fixed size and concatenated.
 fn in_batches(model: &Model, features: &FeatureSet, of: impl Fn(Activations) -> Tensor) -> anyhow::Result<Tensor> {
     let _no_grad = tch::no_grad_guard();
     for (name, found, expected) in [
         ("picture", features.x_v.size()[1], model.shape.image_features),
         ("text", features.x_l.size()[1], model.shape.text_features),
     ] {
-        anyhow::ensure!(found == expected, "the model takes {expected} {name} features, found {found}");
+        anyhow::ensure!(found == expected, "the model should get {expected} {name} features, found {found}");
     }
     const ROWS: i64 = 512;
     let samples = Tensor::arange(features.len(), (Kind::Int64, features.x_v.device()));
@@ -237,7 +245,7 @@ mod tests {
     use crate::terms::TaskKind;
     use crate::training::optimizer::OptimizerOptions;
 
-    /// Classes that both modalities tell in part: picture and text features are class means plus noise.
+    /// Classes that both modalities predict in part: image and text features are class means plus noise.
     fn split(task: &Task, n: i64, purpose: &str) -> FeatureSet {
         let mut means = Stream::new(0, &["fit test", "means"]);
         let mut mean = |d: usize| -> Vec<f64> { (0..4 * d).map(|_| 2.0 * means.normal()).collect() };
@@ -261,34 +269,25 @@ mod tests {
     }
 
     fn config(learning_rate: f64) -> TrainConfig {
-        TrainConfig {
-            embedding: 16,
-            fusion: crate::model::fusion::Fusion::Concat,
-            epochs: 8,
-            batch_size: 7,
-            optimizer: OptimizerOptions::Adam {
-                learning_rate,
-                beta1: 0.9,
-                beta2: 0.999,
-                epsilon: 1e-8,
-                weight_decay: 0.0,
-            },
-            binary_head: BinaryHead::TwoLogits,
-            selection: Selection::Last,
-            diagnostics: true,
-        }
+        let optimizer = format!("optimizer = {{ name = \"adam\", learning-rate = {learning_rate:?} }}");
+        toml::from_str(&format!("embedding = 16\nepochs = 8\nbatch-size = 7\n{optimizer}")).unwrap()
+    }
+
+    /// In percent, of a multiclass task.
+    fn accuracy(task: &Task, logits: &Tensor, y: &Tensor) -> f64 {
+        100.0 * task.predict(logits).eq_tensor(y).to_kind(Kind::Double).mean(None).double_value(&[])
     }
 
     fn trained(method: MethodOptions, config: &TrainConfig, seed: u64) -> anyhow::Result<Trained> {
         tch::set_num_threads(1);
         let task = Task::new(TaskKind::Multiclass, 4, BinaryHead::TwoLogits);
-        let cell = Cell { task, config, name: method.name(), method: method.options(), seed };
+        let cell = Cell { task, config, name: method.name(), method: method.options(), seed, score: accuracy };
         train(&cell, &split(&task, 64, "train"), &split(&task, 24, "val"), &Interrupt::default(), &Silent)
     }
 
     fn bytes(model: &Model) -> Vec<Vec<u8>> {
         let bits = |value: &Tensor| Vec::<f32>::try_from(value.view(-1)).unwrap();
-        model.parameters.iter().map(|p| bits(&p.value).iter().flat_map(|x| x.to_le_bytes()).collect()).collect()
+        model.parameters.values().map(|value| bits(value).iter().flat_map(|x| x.to_le_bytes()).collect()).collect()
     }
 
     #[test]
@@ -319,13 +318,13 @@ mod tests {
         assert_ne!(together[1].0, alone.0);
     }
 
-    /// A head on the side changes nothing of the training it watches.
+    /// Probes do not change the training that they watch.
     #[test]
     fn probes_do_not_disturb() {
         let with = trained(MethodOptions::Baseline(Baseline { probe: true }), &config(1e-3), 2).unwrap();
         let without = trained(MethodOptions::Baseline(Baseline { probe: false }), &config(1e-3), 2).unwrap();
-        for parameter in &without.model.parameters {
-            assert_eq!(*with.model.get(&parameter.name), parameter.value, "{}", parameter.name);
+        for (id, value) in &without.model.parameters {
+            assert_eq!(with.model.parameters[id], *value, "{id}");
         }
     }
 
@@ -340,7 +339,7 @@ mod tests {
         assert!(message.contains("at step 2 (epoch 1)") || message.contains("at step 3 (epoch 1)"), "{message}");
     }
 
-    /// MSLR follows the validation scores of the two modalities, which only a training knows.
+    /// MSLR adapts to the validation scores of the two modalities, which only the training loop computes.
     #[test]
     fn mslr_adapts_during_a_training() {
         let trained = trained(MethodOptions::Mslr(Mslr { history: 1, ..Mslr::default() }), &config(1e-3), 1).unwrap();
@@ -349,9 +348,9 @@ mod tests {
         assert!(ratio[20..].iter().any(|&ratio| ratio != 1.0));
     }
 
-    /// The trace's diagnostics are there for every method, and watching changes nothing.
+    /// The trace has diagnostics for every method, and they do not change the training.
     #[test]
-    fn watching_changes_nothing() {
+    fn diagnostics_do_not_disturb() {
         for named in crate::methods::NAMES {
             let run = |diagnostics: bool| {
                 let config = TrainConfig { diagnostics, epochs: 2, ..config(1e-3) };
@@ -367,8 +366,8 @@ mod tests {
         }
     }
 
-    /// The epoch with the best validation metric is kept, of several the earliest, and its weights are the ones that
-    /// a training of that many epochs would have given.
+    /// The earliest epoch with the best validation metric is selected, and its weights equal those of a training of that
+    /// many epochs.
     #[test]
     fn the_best_validation_epoch_is_selected() {
         let best = TrainConfig { selection: Selection::BestValidation, ..config(1e-2) };

@@ -1,12 +1,14 @@
-//! SGD and Adam, as PyTorch's `torch.optim` defines them. Weight decay is added to the gradient here, after the method
-//! has formed it, and is not modulated by any method.
+//! SGD and Adam, as PyTorch's `torch.optim` defines them. The optimiser adds weight decay to the gradient after the method
+//! has formed it, so no method modulates it.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::adam;
 use crate::model::gradient::inner;
-use crate::model::{Gradients, Model, Role};
+use crate::model::{Gradients, Model, ParameterId, Role};
 
 /// The optimiser of a suite and its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,7 +67,7 @@ impl OptimizerOptions {
     }
 
     /// # Errors
-    /// Names the setting that no optimiser can use.
+    /// If a setting is out of range; the message names it.
     pub fn check(&self) -> Result<(), String> {
         let positive = |name: &str, x: f64| match x.is_finite() && x > 0.0 {
             true => Ok(()),
@@ -96,7 +98,7 @@ impl OptimizerOptions {
 #[derive(Debug)]
 pub struct Optimizer {
     options: OptimizerOptions,
-    state: Vec<Option<State>>,
+    state: BTreeMap<ParameterId, State>,
 }
 
 #[derive(Debug)]
@@ -109,39 +111,31 @@ struct State {
 }
 
 impl Optimizer {
-    pub fn new(options: OptimizerOptions, model: &Model) -> Self {
-        Optimizer { options, state: model.parameters.iter().map(|_| None).collect() }
+    pub fn new(options: OptimizerOptions) -> Self {
+        Optimizer { options, state: BTreeMap::new() }
     }
 
     /// One step with the combined gradient. A parameter without gradient does not move and gets no state. `factor`
-    /// multiplies the learning rate of parameters by role. Gives the sum of squares of each parameter's gradient, with
-    /// its role; weight decay is no part of it.
+    /// multiplies the learning rate of parameters by role. Returns ‖g‖² of each parameter's gradient, without weight
+    /// decay: tensors without dimensions.
     ///
     /// # Panics
-    /// If a gradient names no parameter: a mistake in a method.
-    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, factor: impl Fn(Role) -> f64) -> Squares {
-        let one = |(name, gradient): &(String, Tensor)| {
-            let at = model.parameters.iter().position(|parameter| parameter.name == *name);
-            let at = at.unwrap_or_else(|| panic!("a gradient for `{name}`, which the model does not have"));
-            let parameter = &mut model.parameters[at];
-            let factor = factor(parameter.role);
-            let square = update(&self.options, factor, &mut parameter.value, gradient, &mut self.state[at]);
-            (parameter.role, square)
+    /// If the model does not have a gradient's parameter.
+    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, factor: impl Fn(Role) -> f64) -> Gradients {
+        let update = |(&id, gradient): (&ParameterId, &Tensor)| {
+            let value = model.parameters.get_mut(&id).unwrap_or_else(|| panic!("a gradient for a missing `{id}`"));
+            let state = self.state.entry(id).or_insert_with(|| State {
+                first: value.zeros_like(),
+                second: value.zeros_like(),
+                steps: 0,
+            });
+            (id, update(&self.options, factor(id.role()), value, gradient, state))
         };
-        gradients.iter().map(one).collect()
+        gradients.iter().map(update).collect()
     }
 }
 
-/// The role of each parameter that was updated, and its gradient's sum of squares, without dimensions.
-pub type Squares = Vec<(Role, Tensor)>;
-
-fn update(
-    options: &OptimizerOptions,
-    factor: f64,
-    value: &mut Tensor,
-    gradient: &Tensor,
-    state: &mut Option<State>,
-) -> Tensor {
+fn update(options: &OptimizerOptions, factor: f64, value: &mut Tensor, gradient: &Tensor, state: &mut State) -> Tensor {
     match *options {
         OptimizerOptions::Sgd { learning_rate, momentum, weight_decay } => {
             let square = inner(gradient, gradient);
@@ -152,11 +146,6 @@ fn update(
             let direction = if momentum == 0.0 {
                 gradient
             } else {
-                let state = state.get_or_insert_with(|| State {
-                    first: gradient.zeros_like(),
-                    second: Tensor::new(),
-                    steps: 0,
-                });
                 let _ = state.first.g_mul_scalar_(momentum).g_add_(&gradient);
                 state.first.shallow_clone()
             };
@@ -164,8 +153,6 @@ fn update(
             square
         }
         OptimizerOptions::Adam { learning_rate, beta1, beta2, epsilon, weight_decay } => {
-            let state =
-                state.get_or_insert_with(|| State { first: value.zeros_like(), second: value.zeros_like(), steps: 0 });
             state.steps += 1;
             let (correction1, correction2) = (1.0 - beta1.powi(state.steps), 1.0 - beta2.powi(state.steps));
             let factors = adam::Factors {

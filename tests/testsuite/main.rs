@@ -1,10 +1,13 @@
 //! Tests of the whole program, and of whole rooms against recorded references.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod added_method;
 mod browser;
 mod bundle;
 mod claims;
 mod data;
+mod documents;
 mod fetch;
 mod fetch_open;
 mod house;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use seesaw::methods::{Draw, Method, MethodOptions, Modulation};
 use seesaw::model::fusion::Fusion;
 use seesaw::model::task::{BinaryHead, Task};
-use seesaw::model::{Batch, Model, Shape};
+use seesaw::model::{Batch, Layer, Model, ParameterId, Shape};
 use seesaw::terms::TaskKind;
 use seesaw::training::optimizer::{Optimizer, OptimizerOptions};
 use serde_json::Value;
@@ -82,7 +82,7 @@ fn replay(
     let steps = index["steps"].as_u64().unwrap() as i64;
 
     let mut own = model(shape, &inputs, fusion, |_| None);
-    let mut own_optimizer = Optimizer::new(optimizer_options, &own);
+    let mut own_optimizer = Optimizer::new(optimizer_options);
     // A method may carry something from step to step, so that each of the two ways has its own.
     let build = || match &options {
         MethodOptions::OgmGe(options) if draws_given => {
@@ -99,7 +99,7 @@ fn replay(
         let batch = Batch { x_v: at("x_v"), x_l: at("x_l"), y: at("y") };
         // A single step from the recorded parameters.
         let before =
-            |parameter: &str| (t > 0).then(|| recorded[&format!("{name}/params/{parameter}")].select(0, t - 1));
+            |parameter: ParameterId| (t > 0).then(|| recorded[&format!("{name}/params/{parameter}")].select(0, t - 1));
         let from_recorded = model(shape, &inputs, fusion, before);
         let step = method_on_recorded.step(&from_recorded, &batch);
         for (parameter, gradient) in &step.gradients {
@@ -118,9 +118,9 @@ fn replay(
         // A step on our own way.
         let step = own_method.step(&own, &batch);
         own_optimizer.step(&mut own, &step.gradients, |role| own_method.learning_rate_factor(role));
-        for parameter in &own.parameters {
-            let expected = recorded[&format!("{name}/params/{}", parameter.name)].select(0, t);
-            close(&format!("{method}: {name}, after step {t}, {}", parameter.name), &parameter.value, &expected);
+        for (parameter, value) in &own.parameters {
+            let expected = recorded[&format!("{name}/params/{parameter}")].select(0, t);
+            close(&format!("{method}: {name}, after step {t}, {parameter}"), value, &expected);
             compared.tensors += 1;
         }
         // Every step is an epoch here.
@@ -149,10 +149,10 @@ fn given_noise(inputs: &Tensors) -> Draw {
         .iter()
         .filter_map(|(key, noise)| Some((key.strip_prefix("ogm.noise.")?.to_owned(), noise.copy())))
         .collect();
-    let mut drawn: BTreeMap<String, i64> = BTreeMap::new();
+    let mut drawn: BTreeMap<ParameterId, i64> = BTreeMap::new();
     Box::new(move |parameter, _| {
-        let step = drawn.entry(parameter.to_owned()).or_default();
-        let (_, noise) = noises.iter().find(|(name, _)| name == parameter).expect("a recorded draw");
+        let step = drawn.entry(parameter).or_default();
+        let (_, noise) = noises.iter().find(|(name, _)| parameter.to_string() == *name).expect("a recorded draw");
         let noise = noise.select(0, *step);
         *step += 1;
         noise
@@ -198,18 +198,14 @@ fn optimizer_options(options: &Value, name: &str) -> OptimizerOptions {
 }
 
 /// A model with given parameters, else the initial ones of the inputs.
-fn model(shape: Shape, inputs: &Tensors, fusion: &str, given: impl Fn(&str) -> Option<Tensor>) -> Model {
-    let initial = |name: &str| {
-        let key = if name.starts_with("h_") || name.starts_with("f_v") || name.starts_with("f_l") {
-            format!("init/{name}")
-        } else {
-            format!("init/{fusion}/{name}")
-        };
-        inputs[&key].copy()
+fn model(shape: Shape, inputs: &Tensors, fusion: &str, given: impl Fn(ParameterId) -> Option<Tensor>) -> Model {
+    let initial = |id: ParameterId| match id.layer {
+        Layer::Embedding(_) | Layer::Head(_) => inputs[&format!("init/{id}")].copy(),
+        _ => inputs[&format!("init/{fusion}/{id}")].copy(),
     };
-    let weights = shape.parameters().into_iter().map(|(name, ..)| {
-        let value = given(&name).map_or_else(|| initial(&name), |value| value.copy());
-        (name, value)
+    let weights = shape.parameters().into_iter().map(|(id, ..)| {
+        let value = given(id).map_or_else(|| initial(id), |value| value.copy());
+        (id.to_string(), value)
     });
     Model::with(shape, weights.collect()).unwrap()
 }

@@ -1,13 +1,9 @@
 //! A mirror as a person meets it: made, served with faults, fetched from, and run on.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
 use seesaw::digest::Digest;
 use seesaw::manifests::fetch::fetch_archive;
 use seesaw::manifests::{Archive, Source};
-use seesaw::mirror::serve::Server;
+use seesaw_mirror::serve::Server;
 
 use crate::fetch::{Place, body, open};
 use crate::project::{Project, told};
@@ -93,33 +89,6 @@ fn standing_faults_meet_every_request() {
     site.fetch("", &Place::new()).unwrap();
 }
 
-/// `seesaw mirror serve` as a script starts it.
-struct Serving {
-    child: Child,
-    url: String,
-}
-
-impl Serving {
-    fn start(project: &Project, folder: &Path, faults: &[&str]) -> Self {
-        let mut command = project.command(&["mirror", "serve"]);
-        command.arg(folder).stdout(Stdio::piped()).stderr(Stdio::null());
-        for fault in faults {
-            command.args(["--faults", fault]);
-        }
-        let mut child = command.spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Serving { child, url: url.trim_end().to_owned() }
-    }
-
-    /// As Ctrl-C does; the exit code.
-    fn interrupt(mut self) -> Option<i32> {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
-        self.child.wait().unwrap().code()
-    }
-}
-
 /// The three benchmarks and the paper's encoders, with little training.
 const SUITE: &str = r#"
 version = 1
@@ -179,14 +148,12 @@ fn a_suite_runs_the_whole_way_on_a_mirror() {
     let project = Project::new();
     project.write_suite(SUITE);
     let folder = project.root.join("mirror");
-    let made = project.succeed(&["mirror", "make", "mirror", "--samples", "100", "--seed", "7"]);
-    assert!(made.contains("mirror serve"), "{made}");
+    seesaw_mirror::make(&folder, 100, 7).unwrap();
     let faults =
         ["archives/mmimdb.tar.gz=cut:100000:2", "archives/hateful_memes.zip=status:503:1", "manifests.json=slow:10"];
-    let serving = Serving::start(&project, &folder, &faults);
-    assert!(serving.url.starts_with("http://127.0.0.1:"), "{}", serving.url);
+    let server = Server::start(&folder, 0, faults.map(|fault| fault.parse().unwrap()).into()).unwrap();
 
-    let output = project.run(&["run", "tiny", "--mirror", &serving.url, "--subset", "24", "--json"]);
+    let output = project.run(&["run", "tiny", "--mirror", &server.url(), "--subset", "24", "--json"]);
     assert!(output.status.success(), "{}", told(&output));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["failed"], serde_json::json!([]));
@@ -196,22 +163,6 @@ fn a_suite_runs_the_whole_way_on_a_mirror() {
         assert!(table.contains(name), "{table}");
     }
 
-    assert_eq!(serving.interrupt(), Some(130));
     let output = project.run(&["fetch", "food101", "--mirror", "http://127.0.0.1:9"]);
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
-}
-
-/// What cannot be made or served is a mistake of the command line, and is told as one.
-#[test]
-fn mistakes_are_told() {
-    let project = Project::new();
-    for (arguments, expected) in [
-        (&["mirror", "make", "m", "--samples", "3"][..], "a mirror has 60 to 50000 samples, not 3"),
-        (&["mirror", "serve", "none"], "none should be a folder to serve"),
-        (&["mirror", "serve", "data-manifests", "--faults", "a.zip=fire"], "found `fire`"),
-    ] {
-        let output = project.run(arguments);
-        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
-        assert!(told(&output).contains(expected), "{}", told(&output));
-    }
 }

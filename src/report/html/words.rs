@@ -36,20 +36,10 @@ pub fn several(n: u64, one: &str) -> String {
     format!("{} {one}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// Seconds since 1970 as `2025-03-17 10:05 UTC`.
+/// Seconds since 1970 (UTC) as `2025-03-17 10:05 UTC`.
 pub fn moment(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days: years begin in March, so that the
-    // leap day is their last.
-    let z = days + 719_468;
-    let (era, of_era) = (z / 146_097, z % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", rest / 3_600, rest / 60 % 60)
+    let timestamp = jiff::Timestamp::from_second(seconds as i64).unwrap_or(jiff::Timestamp::MAX);
+    timestamp.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// How a number was formed from so many of its seeds.

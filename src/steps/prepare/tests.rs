@@ -1,5 +1,5 @@
 use super::*;
-use crate::datasets::reader;
+use crate::datasets::{mm_imdb, reader};
 
 fn counts(of: &[(&str, u64)]) -> BTreeMap<String, u64> {
     of.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect()
@@ -101,4 +101,16 @@ fn an_unusual_metric_is_written() {
     assert_eq!(serde_json::from_str::<About>(&text).unwrap().metric(), Metric::F1Macro);
     assert_eq!(reader("memotion").unwrap().metric, Metric::F1Macro);
     assert!(["food101", "cub-200-2011"].iter().all(|name| reader(name).unwrap().metric == Metric::Accuracy));
+}
+
+/// MM-IMDb's genres are the manifest's, in the order of their totals.
+#[test]
+fn genres_are_those_of_the_manifest() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests");
+    let manifest = crate::manifests::Manifest::load(&folder.join("mm-imdb.json")).unwrap();
+    let counts = &manifest.counts["mm-imdb"];
+    let total =
+        |genre: &str| ["train", "dev", "test"].map(|part| counts[&format!("{part} {genre}")]).iter().sum::<u64>();
+    assert!(mm_imdb::GENRES.is_sorted_by_key(|genre| std::cmp::Reverse(total(genre))));
+    assert_eq!(counts.len(), 3 + 3 * mm_imdb::GENRES.len());
 }
