@@ -3,7 +3,8 @@
 use anyhow::Context;
 use serde::Serialize;
 
-use super::estimate::{Calibration, Estimate};
+use super::calibration::Calibration;
+use super::estimate::Estimate;
 use super::project::Planned;
 use crate::engine::Engine;
 use crate::engine::survey::State;

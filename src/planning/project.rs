@@ -1,4 +1,4 @@
-//! Where things lie: the project, the store, the device.
+//! Finds the project, its store and the device, and plans its suites.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,6 @@ use anyhow::Context;
 use crate::engine::Engine;
 use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
-use crate::engine::run::Outcome;
 use crate::errors;
 use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
@@ -17,7 +16,7 @@ use crate::planning::plan;
 use crate::report::templates::Templates;
 use crate::store::Store;
 
-/// Options of every subcommand: the project, the store, and how suites run.
+/// Options of every subcommand: where the project is, and how its suites run.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Options {
     /// The project's folder, which has `experiments/` and `data-manifests/` [default: search upwards from here]
@@ -46,16 +45,16 @@ pub struct Options {
     pub templates: Option<PathBuf>,
 }
 
-/// A suite, and what has to be done for it.
+/// A suite and its plan.
 pub struct Planned {
     pub suite: Suite,
     pub manifests: Vec<Manifest>,
     pub graph: Graph,
-    /// Where its results go: trials have folders of their own.
+    /// The folder of its results; trials have their own.
     pub out: PathBuf,
 }
 
-/// A project's folder.
+/// A project: a folder with `experiments/`, `data-manifests/` and `templates/`.
 #[derive(Clone, Debug)]
 pub struct Project {
     pub root: PathBuf,
@@ -63,10 +62,10 @@ pub struct Project {
 }
 
 impl Project {
-    /// The folder that the user named, or the nearest one above the current one that looks like a project.
+    /// The folder that the user named, or the nearest one that looks like a project, from the current folder up.
     ///
     /// # Errors
-    /// If there is none.
+    /// A usage error if there is none.
     pub fn find(options: &Options) -> anyhow::Result<Self> {
         let looks_right = |folder: &Path| folder.join("experiments").is_dir() && folder.join("data-manifests").is_dir();
         if let Some(root) = &options.project {
@@ -78,12 +77,12 @@ impl Project {
                 "name the folder of a Seesaw checkout with --project",
             ));
         }
-        let here = std::env::current_dir().context("cannot tell the current folder")?;
+        let here = std::env::current_dir().context("cannot find the current folder")?;
         match here.ancestors().find(|folder| looks_right(folder)) {
             Some(root) => Ok(Project { root: root.to_owned(), options: options.clone() }),
             None => Err(errors::usage(
                 format!("neither {} nor a folder above it holds `experiments/` and `data-manifests/`", here.display()),
-                "run seesaw inside a checkout, or name one with --project",
+                "run seesaw inside a checkout, or name a checkout with --project",
             )),
         }
     }
@@ -104,12 +103,12 @@ impl Project {
         Suite::names(&self.experiments())
     }
 
-    /// The user's folder of templates, if there is one, and before all others; the project's.
+    /// The user's folder of templates, if there is one, and then the project's.
     pub fn templates(&self) -> Templates {
         Templates(self.options.templates.iter().cloned().chain([self.root.join("templates")]).collect())
     }
 
-    /// The manifests with their lock files, and those of the mirror if there is one.
+    /// The manifests with their lock files, or with those of the mirror.
     ///
     /// # Errors
     /// If one of them cannot be read.
@@ -121,18 +120,18 @@ impl Project {
         Ok(manifests)
     }
 
-    /// A suite with its plan.
+    /// Loads a suite and plans it.
     ///
     /// # Errors
-    /// If the suite, or a manifest or template that it needs, is missing or malformed.
+    /// If the suite, or a manifest or template that it needs, is not there or malformed.
     pub fn planned(&self, suite: &str, interrupt: &Interrupt) -> anyhow::Result<Planned> {
         let suite = Suite::load(&self.experiments(), suite)?;
         let suite =
             suite.on_trial(self.options.subset, self.options.mirror.is_some()).with_seeds(self.options.seeds.as_ref());
         if let Some(folder) = self.options.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(errors::usage(
-                format!("the folder of templates {} is not there", folder.display()),
-                "name one that holds files such as table1.tex.j2 (templates/README.md)",
+                format!("there is no folder of templates {}", folder.display()),
+                "name a folder with files such as table1.tex.j2; templates/README.md lists the templates",
             ));
         }
         if let Some(folder) = &self.options.templates {
@@ -144,8 +143,10 @@ impl Project {
         Ok(Planned { suite, manifests, graph, out })
     }
 
+    /// Checks that each template in the user's folder replaces one of the project.
+    ///
     /// # Errors
-    /// If a template in a folder of the user's has a name that no template of the project has.
+    /// A usage error that names a template that does not, with the nearest name.
     fn check_templates(&self, folder: &Path) -> anyhow::Result<()> {
         let names = |folder: &Path| -> anyhow::Result<Vec<String>> {
             let entries = std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
@@ -161,29 +162,12 @@ impl Project {
                     || "templates/README.md lists the templates".to_owned(),
                     |near| format!("did you mean `{near}`? templates/README.md lists the templates"),
                 );
-                Err(errors::usage(format!("{} takes the place of no template", folder.join(name).display()), hint))
+                Err(errors::usage(format!("{} replaces no template", folder.join(name).display()), hint))
             }
         }
     }
 
-    /// Records what came without a public checksum, and says so: it is to be committed.
-    ///
-    /// # Errors
-    /// If a lock file cannot be written.
-    pub fn record_locks(
-        &self,
-        engine: &Engine,
-        graph: &Graph,
-        manifests: &[Manifest],
-        outcome: &Outcome,
-    ) -> anyhow::Result<()> {
-        for lock in engine.record_locks(graph, &self.manifests(), manifests, |id| outcome.action(id))? {
-            eprintln!("recorded in {} what came without a public checksum; commit it", lock.display());
-        }
-        Ok(())
-    }
-
-    /// Where a suite's results go: trials, and other seeds than the suite's, have folders of their own.
+    /// The folder of a suite's results. Trials and other seeds have folders of their own.
     pub fn out(&self, suite: &str) -> PathBuf {
         let mirrored = if self.options.mirror.is_some() { ".mirror" } else { "" };
         let reduced = self.options.subset.map_or_else(String::new, |subset| format!(".subset-{subset}"));
@@ -196,7 +180,7 @@ impl Project {
         self.options.store.clone().unwrap_or_else(|| self.root.join(".seesaw"))
     }
 
-    /// Opens the store and settles threads.
+    /// Opens the store, and sets the number of threads and the places of downloads.
     ///
     /// # Errors
     /// If the store cannot be opened.
@@ -209,6 +193,7 @@ impl Project {
     }
 }
 
+/// The number of cores of this machine that the process may use.
 pub fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -216,10 +201,10 @@ pub fn available_cores() -> usize {
 /// Whether libtorch was built with CUDA.
 pub const BUILT_WITH_CUDA: bool = matches!(env!("SEESAW_LIBTORCH_CUDA").as_bytes(), b"yes");
 
-/// The device that the user means, where that is clear without asking libtorch.
+/// The device of an option, if it can be known without loading libtorch.
 ///
 /// # Errors
-/// If the word is unknown, or asks for CUDA and this build has none.
+/// A usage error if the word is unknown, or asks for CUDA in a build without it.
 pub fn device_without_libtorch(word: &str) -> anyhow::Result<Option<tch::Device>> {
     match word {
         "cpu" => Ok(Some(tch::Device::Cpu)),
@@ -229,16 +214,16 @@ pub fn device_without_libtorch(word: &str) -> anyhow::Result<Option<tch::Device>
         }
         _ if BUILT_WITH_CUDA => Ok(None),
         _ => Err(errors::usage(
-            format!("the device `{word}` is not there: this build of libtorch is for the CPU alone"),
-            "run `TORCH=cuda make` and try again, or use `--device cpu`",
+            format!("the device `{word}` is unavailable: this libtorch was built without CUDA"),
+            "run `TORCH=cuda make` to build with CUDA, or use `--device cpu`",
         )),
     }
 }
 
-/// The device that the user means.
+/// The device of an option.
 ///
 /// # Errors
-/// If the word is unknown (usage), or CUDA was asked for and is not there: says which part is missing.
+/// A usage error if the word is unknown, or there is no such GPU.
 pub fn device(word: &str) -> anyhow::Result<tch::Device> {
     if let Some(device) = device_without_libtorch(word)? {
         return Ok(device);
@@ -252,14 +237,14 @@ pub fn device(word: &str) -> anyhow::Result<tch::Device> {
     if tch::Cuda::is_available() && (wanted as i64) < there {
         return Ok(tch::Device::Cuda(wanted));
     }
-    let (missing, remedy) = match there {
-        0 => ("libtorch finds no GPU", "see that `nvidia-smi` answers, or use `--device cpu`"),
-        _ => ("there is no GPU with this number", "`seesaw doctor` lists the devices"),
+    let (cause, remedy) = match there {
+        0 => ("libtorch finds no GPU", "check that `nvidia-smi` lists one, or use `--device cpu`"),
+        _ => ("there is no GPU with this index", "`seesaw doctor` lists the devices"),
     };
-    Err(errors::usage(format!("the device `{word}` is not there: {missing}"), remedy))
+    Err(errors::usage(format!("the device `{word}` is unavailable: {cause}"), remedy))
 }
 
-/// The number of the GPU that a word names.
+/// The index of the GPU that a word names.
 fn gpu(word: &str) -> Option<usize> {
     match word {
         "cuda" => Some(0),
@@ -272,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_for_devices() {
+    fn devices_are_parsed() {
         assert_eq!(device("cpu").unwrap(), tch::Device::Cpu);
         assert_eq!((gpu("cuda"), gpu("cuda:3"), gpu("cuda:x"), gpu("auto")), (Some(0), Some(3), None, None));
         for word in ["gpu", "cuda:", "cuda:-1", ""] {
@@ -282,7 +267,7 @@ mod tests {
         }
         if !BUILT_WITH_CUDA {
             let error = device("cuda").unwrap_err();
-            assert!(error.to_string().contains("for the CPU alone"), "{error}");
+            assert!(error.to_string().contains("built without CUDA"), "{error}");
         }
     }
 }

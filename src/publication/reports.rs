@@ -114,7 +114,7 @@ pub fn outcomes(Run { planned, engine, .. }: &Run) -> Vec<NodeOutcome> {
         let unavailable = || {
             let Step::Fetch(fetch) = &node.step else { return None };
             let cause = unavailable.get(&fetch.archive.name)?;
-            Some(Absence::of(&node.step, Status::Unavailable, cause.clone(), None))
+            Some(node.step.absence(Status::Unavailable, cause.clone(), None))
         };
         let blocked = || {
             node.inputs.values().find_map(|source| match &outcomes[source.node.0] {
@@ -294,7 +294,7 @@ mod tests {
     fn absent_steps_are_remembered() {
         let mut fixture = Fixture::new();
         let step = &fixture.run.planned.graph.node(NodeId(0)).step;
-        let absence = Absence::of(step, Status::Unavailable, "accept the licence first", None);
+        let absence = step.absence(Status::Unavailable, "accept the licence first", None);
         let label = step.label();
         fixture.nodes[0] = NodeOutcome::Absent(absence.clone());
         fixture.nodes[1] = NodeOutcome::Absent(absence.of_dependent());

@@ -19,7 +19,7 @@ pub mod render;
 pub mod replicates;
 pub mod results;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod summary;
 pub mod table;
 pub mod target;

@@ -28,15 +28,6 @@ impl fmt::Display for Level {
 }
 
 impl Level {
-    /// The condition that it is evaluated under.
-    pub fn condition(self) -> &'static str {
-        match self {
-            Level::Full => "full",
-            Level::Missing(..) => "missing",
-            Level::Noisy(_) => "noisy",
-        }
-    }
-
     /// All that a suite with these missing ratios evaluates.
     pub fn all(ratios: &[f64]) -> Vec<Level> {
         let missing = |modality| ratios.iter().map(move |&ratio| Level::Missing(modality, ratio));

@@ -12,7 +12,6 @@ use super::finding::Check;
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
 use crate::interrupt::Interrupt;
-use crate::manifests::fetch::FetchPlaces;
 use crate::publication::record::{self, Provenance, Status};
 use crate::steps::{InputFile, Job, Kind};
 
@@ -150,17 +149,7 @@ fn job(bundle: &Bundle, recorded: &Recorded<'_>, id: NodeId, folder: &Path, inte
         let path = bundle.store.object_path(output.sha256);
         inputs.insert(role.clone(), InputFile { path, sha256: output.sha256.to_string(), key: key.to_string() });
     }
-    let nowhere = folder.to_owned();
-    Some(Job {
-        inputs,
-        absent,
-        folder: nowhere.clone(),
-        interrupt: interrupt.clone(),
-        progress: std::sync::Arc::new(crate::progress::Silent),
-        threads: 1,
-        device: tch::Device::Cpu,
-        downloads: FetchPlaces::new(nowhere.clone(), nowhere, Vec::new()),
-    })
+    Some(Job { inputs, absent, interrupt: interrupt.clone(), ..Job::detached(folder) })
 }
 
 /// Compares scores with predictions and labels, where the bundle has labels.
