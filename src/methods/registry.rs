@@ -1,26 +1,26 @@
-//! The list of all methods: their names, what they are called, where they come from, their options.
+//! The list of all methods: name, title, citation and options.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Agm, BalGrad, Baseline, Method, Mslr, OgmGe, Options};
 
-/// An option of a method, for people. Its default is what the options' `Default` says.
+/// The description of a method's option, for people. Its default value comes from the options' `Default`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct OptionDescription {
     pub name: &'static str,
-    /// What it may be.
+    /// The permitted values.
     pub values: &'static str,
     pub meaning: &'static str,
 }
 
-/// A name that experiment files may use: a method, or a method with some options set.
+/// A name for experiment files: a method, or a method with some options fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Named {
     pub name: &'static str,
-    /// As tables write it.
+    /// The name in tables.
     pub title: &'static str,
     pub citation: &'static str,
-    /// The method that it is, and the options that make it this one, in TOML.
+    /// The method behind the name, and the options that are fixed, in TOML.
     pub method: &'static str,
     pub fixed: &'static [(&'static str, &'static str)],
     pub options: &'static [OptionDescription],
@@ -28,7 +28,7 @@ pub struct Named {
 
 macro_rules! methods {
     ($($variant:ident($options:ty) = $tag:literal, recipe $recipe:literal;)*) => {
-        /// A method and its options, as an experiment file names them.
+        /// A method and its options, as in an experiment file.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "method")]
         pub enum MethodOptions {
@@ -42,7 +42,7 @@ macro_rules! methods {
             }
 
             /// The version of the method's computation, part of the key of every training with it. Raise it when the
-            /// same options and batches would give another gradient than before.
+            /// same options and batches give another gradient than before.
             pub fn recipe(&self) -> u64 {
                 match self { $(MethodOptions::$variant(_) => $recipe,)* }
             }
@@ -55,12 +55,12 @@ macro_rules! methods {
             /// See [`Options::check`].
             ///
             /// # Errors
-            /// Names the option that cannot be used.
+            /// If an option is out of range; the message names it.
             pub fn check(&self) -> Result<(), String> {
                 match self { $(MethodOptions::$variant(options) => options.check(),)* }
             }
 
-            /// The options alone. Whoever calls this carries methods out, and so needs libtorch.
+            /// The options alone. A caller of this links the methods' computations, and so needs libtorch.
             pub fn options(&self) -> &dyn Options {
                 match self { $(MethodOptions::$variant(options) => options,)* }
             }
@@ -78,7 +78,7 @@ macro_rules! methods {
     };
 }
 
-// Every method: a variant, the type of its options, its name, the version of its computation.
+// Each method: variant, type of its options, name, version of its computation.
 methods! {
     Baseline(Baseline) = "baseline", recipe 1;
     Mslr(Mslr) = "mslr", recipe 1;
@@ -107,16 +107,12 @@ pub const NAMES: &[Named] = &[
         method: "mslr",
         fixed: &[],
         options: &[
-            option("strategy", "dynamic, keep, smooth", "how a modality's learning rate follows"),
+            option("strategy", "dynamic, keep, smooth", "how the factor on a modality's learning rate is chosen"),
             option("factor-v", "> 0", "φ_v, the factor on the image's learning rate"),
             option("factor-l", "> 0", "φ_l, the factor on the text's learning rate"),
-            option("smoothing", "0 to 1", "s of `smooth`: 0 keeps the factors, 1 makes them one"),
-            option(
-                "history",
-                "≥ 1",
-                "H of `dynamic`: validation scores in the mean that the next one is compared with",
-            ),
-            option("accumulation", "replace, multiply", "what a new ratio does to the one in force"),
+            option("smoothing", "0 to 1", "s of `smooth`: 0 keeps the factors, 1 makes them equal"),
+            option("history", "≥ 1", "H of `dynamic`: the number of validation scores in the mean"),
+            option("accumulation", "replace, multiply", "how a new ratio changes the current one"),
             option("application", "learning-rate, gradient", "what the factors multiply"),
             PROBE,
         ],
@@ -129,10 +125,10 @@ pub const NAMES: &[Named] = &[
         fixed: &[],
         options: &[
             option("alpha", "≥ 0", "α, how strongly the modality that is ahead is slowed"),
-            option("argument", "ratio, ratio-minus-one", "what tanh is taken of, times α"),
+            option("argument", "ratio, ratio-minus-one", "what α multiplies inside tanh"),
             option("parameters", "all, weights", "which parameters of h_m are modulated"),
-            option("noise", "gaussian, off", "GE, the noise that is added to both modalities' gradients"),
-            option("multilabel-score", "positives, likelihood", "over which labels a multilabel score runs"),
+            option("noise", "gaussian, off", "GE, the noise on the gradients of both modalities"),
+            option("multilabel-score", "positives, likelihood", "the labels in a multilabel score"),
             START,
             END,
             PROBE,
@@ -146,11 +142,11 @@ pub const NAMES: &[Named] = &[
         fixed: &[],
         options: &[
             option("alpha", "≥ 0", "α, how strongly responses are modulated"),
-            option("zero-at", "features, embedding", "where a modality is left out for the other's response"),
+            option("zero-at", "features, embedding", "where a modality is blanked for the other's response"),
             option("scope", "response, embedding", "whether responses or gradients of h_m are scaled"),
-            option("clamp", "≥ 0", "the most that τ − r counts"),
-            option("floor", "> 0, ≤ 1", "the least probability that a score sees"),
-            option("clip", "≥ 0", "limit of f_T.weight's gradient and norm that is clipped to; 0: no clipping"),
+            option("clamp", "≥ 0", "the upper limit of τ − r"),
+            option("floor", "> 0, ≤ 1", "the lower limit of a probability in a score"),
+            option("clip", "≥ 0", "limit of f_T.weight's gradient, and the norm to clip to; 0: no clipping"),
             START,
             END,
             PROBE,
@@ -178,26 +174,30 @@ pub const NAMES: &[Named] = &[
 const BALGRAD: &[OptionDescription] = &[
     option("weights", "loss-ratio, uniform, inverse-loss", "the rule for the weights w_v and w_l of the KL gradients"),
     option("project", "true, false", "whether the task gradient is projected"),
-    option("projection-scope", "joint, per-modality, per-tensor, with-heads", "over what an inner product runs"),
-    option("kl-scale", "≥ 0, \"1/C\"", "λ, multiplies both weights; 1/C: one over the labels of a multilabel task"),
+    option(
+        "projection-scope",
+        "joint, per-modality, per-tensor, with-heads",
+        "the parameters that are projected together",
+    ),
+    option("kl-scale", "≥ 0, \"1/C\"", "λ, the factor on both weights; 1/C: one over the number of labels"),
     option("kl-heads", "true, false", "whether the KL gradients train the unimodal heads too"),
 ];
 
-const PROBE: OptionDescription = option("probe", "true, false", "train unimodal heads on the side");
-const START: OptionDescription = option("modulation-start", "epoch", "the first epoch that is modulated, from 1");
-const END: OptionDescription = option("modulation-end", "epoch", "the last one; not set: to the end");
+const PROBE: OptionDescription = option("probe", "true, false", "train unimodal heads beside the method");
+const START: OptionDescription = option("modulation-start", "epoch", "the first modulated epoch, counted from 1");
+const END: OptionDescription = option("modulation-end", "epoch", "the last modulated epoch; not set: to the end");
 
 const fn option(name: &'static str, values: &'static str, meaning: &'static str) -> OptionDescription {
     OptionDescription { name, values, meaning }
 }
 
-/// What has this name.
+/// The entry with this name.
 pub fn named(name: &str) -> Option<&'static Named> {
     NAMES.iter().find(|named| named.name == name)
 }
 
 impl Named {
-    /// The value of an option where an experiment file does not set it, in TOML; empty if it is not set.
+    /// The default of an option, in TOML; empty if the option is not set by default.
     pub fn default_value(&self, option: &str) -> String {
         if let Some((_, value)) = self.fixed.iter().find(|(fixed, _)| *fixed == option) {
             return (*value).to_owned();
@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    /// The list for people and the types say the same.
+    /// The descriptions and the types have the same options.
     #[test]
     fn every_option_is_described() {
         for named in NAMES {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_told_as_files_write_them() {
+    fn defaults_are_written_as_in_files() {
         let default = |name: &str, option: &str| named(name).unwrap().default_value(option);
         assert_eq!(default("ogm-ge", "alpha"), "0.1");
         assert_eq!(default("ogm-ge", "modulation-end"), "");
