@@ -14,6 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
 use crate::manifests::{self, Manifest, mirror};
 use crate::planning::plan;
+use crate::report::render;
 use crate::report::templates::Templates;
 use crate::store::Store;
 
@@ -124,7 +125,7 @@ impl Project {
         if let Some(folder) = self.options.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(errors::usage(
                 format!("the folder of templates {} is not there", folder.display()),
-                "name one that holds files such as table1.tex.j2 (templates/README.md)",
+                "name one that holds files such as table.tex.j2 (templates/README.md)",
             ));
         }
         if let Some(folder) = &self.options.templates {
@@ -137,14 +138,15 @@ impl Project {
     }
 
     /// # Errors
-    /// If a template in a folder of the user's has a name that no template of the project has.
+    /// If a template in the user's folder has a name that the program does not use.
     fn check_templates(&self, folder: &Path) -> anyhow::Result<()> {
         let names = |folder: &Path| -> anyhow::Result<Vec<String>> {
             let entries = std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
             let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
             Ok(names.filter(|name| name.ends_with(".j2")).collect())
         };
-        let known = names(&self.root.join("templates"))?;
+        let known: Vec<String> =
+            names(&self.root.join("templates"))?.into_iter().chain(render::own_templates()).collect();
         match names(folder)?.into_iter().find(|name| !known.contains(name)) {
             None => Ok(()),
             Some(name) => {
