@@ -13,6 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
 use crate::manifests::{self, Manifest, mirror};
 use crate::planning::plan;
+use crate::report::render;
 use crate::report::templates::Templates;
 use crate::store::Store;
 
@@ -131,7 +132,7 @@ impl Project {
         if let Some(folder) = self.options.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(errors::usage(
                 format!("there is no folder of templates {}", folder.display()),
-                "name a folder with files such as table1.tex.j2; templates/README.md lists the templates",
+                "name a folder with files such as table.tex.j2; templates/README.md lists the templates",
             ));
         }
         if let Some(folder) = &self.options.templates {
@@ -153,7 +154,8 @@ impl Project {
             let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
             Ok(names.filter(|name| name.ends_with(".j2")).collect())
         };
-        let known = names(&self.root.join("templates"))?;
+        let known: Vec<String> =
+            names(&self.root.join("templates"))?.into_iter().chain(render::own_templates()).collect();
         match names(folder)?.into_iter().find(|name| !known.contains(name)) {
             None => Ok(()),
             Some(name) => {

@@ -1,11 +1,11 @@
-//! What is missing from a figure, and why.
+//! Collects what is missing from a figure, by cause.
 
-use crate::report::results::SuiteDescription;
+use crate::report::results::{DatasetDescription, MethodDescription, Number, SeedValue, SuiteDescription};
+use crate::report::table::cell::cause;
 
-/// What is missing, collected by cause.
 pub struct Gaps<'a> {
     suite: &'a SuiteDescription,
-    told: Vec<(String, Vec<Place>)>,
+    causes: Vec<(String, Vec<Place>)>,
 }
 
 /// Where a cause left something out.
@@ -13,22 +13,27 @@ struct Place {
     /// `BalGrad on words`.
     of: String,
     seeds: Vec<u64>,
-    /// Of a figure over missing ratios; else empty.
+    /// Empty if the figure is not about missing ratios.
     ratios: Vec<f64>,
+}
+
+/// How notes name a cell.
+pub fn place(dataset: &DatasetDescription, method: &MethodDescription) -> String {
+    format!("{} on {}", method.title, dataset.title)
 }
 
 impl<'a> Gaps<'a> {
     pub fn new(suite: &'a SuiteDescription) -> Gaps<'a> {
-        Gaps { suite, told: Vec::new() }
+        Gaps { suite, causes: Vec::new() }
     }
 
-    /// Notes that one seed is missing at a place, at a ratio where the figure has several.
+    /// Notes that one seed is missing at a place, and at which ratio if the figure has several.
     pub fn add(&mut self, of: &str, seed: u64, ratio: Option<f64>, cause: &str) {
-        let at = self.told.iter().position(|(known, _)| known == cause).unwrap_or_else(|| {
-            self.told.push((cause.to_owned(), Vec::new()));
-            self.told.len() - 1
+        let at = self.causes.iter().position(|(known, _)| known == cause).unwrap_or_else(|| {
+            self.causes.push((cause.to_owned(), Vec::new()));
+            self.causes.len() - 1
         });
-        let places = &mut self.told[at].1;
+        let places = &mut self.causes[at].1;
         let at = places.iter().position(|place| place.of == of).unwrap_or_else(|| {
             places.push(Place { of: of.to_owned(), seeds: Vec::new(), ratios: Vec::new() });
             places.len() - 1
@@ -42,13 +47,29 @@ impl<'a> Gaps<'a> {
         }
     }
 
+    /// Notes the seeds that gave no value of a number; all of them if there is no number.
+    pub fn add_number(&mut self, of: &str, number: Option<&Number>, ratio: Option<f64>) {
+        let Some(number) = number else {
+            let suite = self.suite;
+            return suite.seeds.iter().for_each(|&seed| self.add(of, seed, ratio, "not run"));
+        };
+        number.seeds.iter().for_each(|seed| self.add_seed(of, seed, ratio));
+    }
+
+    /// Notes a seed if it gave no value.
+    pub fn add_seed(&mut self, of: &str, seed: &SeedValue, ratio: Option<f64>) {
+        if let Some(cause) = cause(&seed.value) {
+            self.add(of, seed.seed, ratio, &cause);
+        }
+    }
+
     /// A line per cause.
     pub fn lines(&self) -> Vec<String> {
         let line = |(cause, places): &(String, Vec<Place>)| {
             let places: Vec<String> = places.iter().map(|place| self.place(place)).collect();
             format!("Left out: {}: {cause}", places.join("; "))
         };
-        self.told.iter().map(line).collect()
+        self.causes.iter().map(line).collect()
     }
 
     fn place(&self, Place { of, seeds, ratios }: &Place) -> String {
