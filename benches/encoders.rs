@@ -10,17 +10,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use seesaw::datasets::{Archives, reader};
-use seesaw::encoders::bert::{self, Bert, Tokens};
-use seesaw::encoders::layers::Product;
-use seesaw::encoders::preprocess::{Layout, Preprocess};
+use seesaw::encoders::bert::{self, Bert};
+use seesaw::encoders::layers::Tokens;
+use seesaw::encoders::preprocess::Preprocess;
+use seesaw::encoders::transformer::Product;
 use seesaw::encoders::vit::{self, Vit};
 use seesaw::encoders::weights::Weights;
 use seesaw::encoders::{
     ImageEncoderOptions, Run, TextEncoderOptions, encode_pictures, encode_texts, load_image, load_text,
 };
-use seesaw::impairments::PictureItem;
 use seesaw::interrupt::Interrupt;
-use seesaw::pictures::{Decoding, Rgb, decode_over_white};
+use seesaw::pictures::{Decoding, PictureItem, Rgb, decode_over_white};
 use seesaw::progress::Silent;
 use seesaw::random::Stream;
 use seesaw::testing;
@@ -94,12 +94,12 @@ fn picture_stages(options: &ImageEncoderOptions, items: &[PictureItem], archives
     let (prepare, ()) = timed(|| {
         let mut worker = preprocess.worker();
         let slots = values.chunks_exact_mut(preprocess.values());
-        decoded.iter().zip(slots).try_for_each(|(rgb, slot)| worker.write(rgb, Layout::ChannelsLast, slot))
+        decoded.iter().zip(slots).try_for_each(|(rgb, slot)| worker.write(rgb, slot))
     })?;
     let (encode, ()) = timed(|| {
         values
             .chunks(8 * preprocess.values())
-            .try_for_each(|values| encoder.encode(&batch(values, &preprocess)).map(drop))
+            .try_for_each(|values| encoder.encode(&batch(values, preprocess)).map(drop))
     })?;
     let [decode, prepare, encode] = [decode, prepare, encode].map(|time| rate(decoded.len(), time));
     println!(
@@ -254,7 +254,7 @@ fn bert_base(product: Product) -> anyhow::Result<Bert> {
         ("embeddings.LayerNorm.bias", &[D]),
     ];
     sizes.extend(more.map(|(name, size)| (name.to_owned(), size.to_vec())));
-    Bert::load_with(drawn(&sizes), config, product)
+    Bert::load(drawn(&sizes), &config, product)
 }
 
 /// Shapes of the texts: how many share a batch, and their tokens.

@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use seesaw::datasets::emoji::PICTURES;
 use seesaw::datasets::{Archives, reader};
-use seesaw::encoders::preprocess::{Layout, Preprocess};
-use seesaw::impairments::{PictureNoise, noisy};
-use seesaw::pictures::{Decoding, Rgb, decode, decode_over_white};
+use seesaw::encoders::preprocess::Preprocess;
+use seesaw::pictures::{Decoding, PictureNoise, Rgb, decode, decode_over_white};
 use seesaw::testing;
 
 /// What an independent implementation decodes and lays over white, per second on one core.
@@ -35,19 +34,16 @@ fn emoji() -> anyhow::Result<()> {
 
     let preprocess = Preprocess::lite(128);
     let mut slot = vec![0.0; preprocess.values()];
-    for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
-        let mut worker = preprocess.worker();
-        let (_, done) = timed(&format!("resize 72 to 128, normalise, {layout:?}"), pictures.len(), || {
-            pictures.iter().try_for_each(|picture| worker.write(black_box(picture), layout, black_box(&mut slot)))
-        });
-        done?;
-        let noises: Vec<PictureNoise> =
-            (0..1000).map(|n| PictureNoise { sigma: 0.5, seed: 0, sample: format!("sample {n}") }).collect();
-        let (rate, ()) = timed(&format!("add noise, {layout:?}"), noises.len(), || {
-            noises.iter().for_each(|noise| noisy::add_in(layout, noise, black_box(&mut slot)));
-        });
-        println!("{:>66.2} ns a value", 1e9 / rate / slot.len() as f64);
-    }
+    let mut worker = preprocess.worker();
+    let (_, done) = timed("resize 72 to 128, normalize", pictures.len(), || {
+        pictures.iter().try_for_each(|picture| worker.write(black_box(picture), black_box(&mut slot)))
+    });
+    done?;
+    let noises: Vec<PictureNoise> =
+        (0..1000).map(|n| PictureNoise { sigma: 0.5, seed: 0, sample: format!("sample {n}") }).collect();
+    let (rate, ()) =
+        timed("add noise", noises.len(), || noises.iter().for_each(|noise| noise.add_to(black_box(&mut slot))));
+    println!("{:>66.2} ns a value", 1e9 / rate / slot.len() as f64);
     Ok(())
 }
 
@@ -64,9 +60,7 @@ fn jpegs() -> anyhow::Result<()> {
         let pictures = pictures?;
         let mut worker = preprocess.worker();
         let (_, done) = timed(&format!("preprocess {width} × {height} for ViT"), times, || {
-            pictures
-                .iter()
-                .try_for_each(|picture| worker.write(black_box(picture), Layout::ChannelsLast, black_box(&mut slot)))
+            pictures.iter().try_for_each(|picture| worker.write(black_box(picture), black_box(&mut slot)))
         });
         done?;
     }

@@ -1,4 +1,4 @@
-//! SHA-256 digests, the names of everything in the store.
+//! SHA-256 digests, by which the store names everything.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256 digest; written as 64 lower-case hexadecimal digits.
+/// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
@@ -18,7 +18,10 @@ impl Digest {
         Digest(Sha256::digest(bytes).into())
     }
 
-    /// The digest of a file's content and its length in bytes; the file is streamed.
+    /// The digest and the length in bytes of a file, which is streamed.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
     pub fn of_file(path: &Path) -> io::Result<(Self, u64)> {
         let mut file = std::fs::File::open(path)?;
         let mut hash = Sha256::new();
@@ -34,7 +37,7 @@ impl Digest {
         }
     }
 
-    /// The first twelve digits, for people.
+    /// The first twelve digits, for messages.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
     }
@@ -52,7 +55,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Not 64 lower-case hexadecimal digits.
+/// A text that is not 64 lower-case hexadecimal digits.
 #[derive(Debug, thiserror::Error)]
 #[error("a SHA-256 digest is 64 lower-case hexadecimal digits, found `{0}`")]
 pub struct NotADigest(String);

@@ -1,20 +1,20 @@
-//! Failures that a person can act on: what was expected, what was found, and what to do next.
+//! Errors that a user can act on: what was expected, what was found, and what to do next.
 //!
-//! Rooms define typed errors of their own where a caller has to tell cases apart, and use [`Problem`] where only a
-//! person reads the message. The class of an error alone chooses the exit code.
+//! Rooms define their own error types where callers have to distinguish cases, and use [`Problem`] where only a user reads
+//! the message. The class of an error alone decides the exit code.
 
 use std::fmt;
 
-/// Which kind of failure it was; each has an exit code of its own.
+/// The class of an error; each has its own exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The command line or an experiment file is wrong: nothing was started. Exit code 2.
+    /// The command line or an experiment file is wrong; nothing was started. Exit code 2.
     Usage,
-    /// A step failed; everything that was finished is kept. Exit code 1.
+    /// A step failed; all finished steps are kept. Exit code 1.
     Failed,
-    /// Something that only a person can get is not here; everything else was done. Exit code 3.
+    /// Data that only a person can get is not there; everything else was done. Exit code 3.
     Unavailable,
-    /// A person or a supervisor asked to stop; everything that was finished is kept. Exit code 130.
+    /// The user or a supervisor requested a stop; all finished steps are kept. Exit code 130.
     Interrupted,
 }
 
@@ -56,24 +56,31 @@ pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Er
     Problem { class: Class::Failed, message: message.into(), hint: Some(hint.into()) }.into()
 }
 
-/// Something is not here that only a person can get: what it is and how, and a hint.
+/// A usage error about a name that does not exist, with the nearest known name and all others as the hint.
+pub fn unknown<'a>(message: impl Into<String>, name: &str, known: impl IntoIterator<Item = &'a str>) -> anyhow::Error {
+    let known: Vec<&str> = known.into_iter().collect();
+    let near = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+    usage(message, format!("{}Known: {}", near.unwrap_or_default(), known.join(", ")))
+}
+
+/// An error about data that only a person can get: what it is, and how to get it.
 pub fn unavailable(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     of_class(Class::Unavailable, message, hint)
 }
 
-/// A failure of a class that is known from elsewhere.
+/// An error of a given class, with a hint.
 pub fn of_class(class: Class, message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     Problem { class, message: message.into(), hint: Some(hint.into()) }.into()
 }
 
-/// The class of a failure that has several causes: something is unavailable only if nothing else went wrong.
+/// The class of an error with several causes: unavailable only if all of them are.
 pub fn class_of_all(classes: impl IntoIterator<Item = Class>) -> Class {
     let mut classes = classes.into_iter().peekable();
     let unavailable = classes.peek().is_some() && classes.all(|class| class == Class::Unavailable);
     if unavailable { Class::Unavailable } else { Class::Failed }
 }
 
-/// The error that every long computation returns once it was asked to stop.
+/// The error that long computations return after a stop was requested.
 pub fn interrupted() -> anyhow::Error {
     Problem { class: Class::Interrupted, message: "interrupted".into(), hint: None }.into()
 }
@@ -83,19 +90,19 @@ pub fn class_of(error: &anyhow::Error) -> Class {
     problem_of(error).map_or(Class::Failed, |p| p.class)
 }
 
-/// The hint of the first [`Problem`] in an error's chain that has one.
+/// The first hint in an error's chain.
 pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     error.chain().filter_map(|e| e.downcast_ref::<Problem>()).find_map(|p| p.hint.as_deref())
 }
 
-/// Whether the operating system said no somewhere in an error's chain: a disk fails, a file may not be read. Whatever was
-/// read is not to blame.
+/// Whether an error comes from the operating system: the disk fails, or a file may not be read. Then the content of the file
+/// is not to blame.
 pub fn is_of_the_system(error: &anyhow::Error) -> bool {
     let causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
     causes.map(std::io::Error::raw_os_error).any(|code| code.is_some())
 }
 
-/// The known name that a mistyped one most likely means: few edits away, for its length.
+/// The known name that a mistyped one probably means, if it is few edits away for its length.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let (edits, near) = known.into_iter().map(|other| (strsim::levenshtein(name, other), other)).min()?;
     (edits <= 1 + name.chars().count() / 4).then_some(near)
@@ -110,7 +117,7 @@ mod tests {
     use super::*;
     use anyhow::Context;
 
-    /// Context that is added on the way up hides neither the class nor the hint.
+    /// Context hides neither the class nor the hint.
     #[test]
     fn class_and_hint_survive_context() {
         let error =
@@ -121,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typo_finds_its_word() {
+    fn a_typo_finds_the_name() {
         let known = ["baseline", "balgrad", "mslr"];
         assert_eq!(nearest("balgrd", known), Some("balgrad"));
         assert_eq!(nearest("basline", known), Some("baseline"));

@@ -1,4 +1,4 @@
-//! The request to stop, seen by every long loop.
+//! Requests to stop, which every long loop checks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,18 +8,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Asks everything that holds a clone to stop.
+    /// Requests a stop from everything that holds a clone.
     pub fn raise(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether a stop was asked for.
+    /// Whether a stop was requested.
     pub fn raised(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// An error of class [`crate::errors::Class::Interrupted`] once a stop was asked for. Loops call this at least
-    /// every few hundred milliseconds.
+    /// Long loops call this at least every few hundred milliseconds.
+    ///
+    /// # Errors
+    /// An error of class [`crate::errors::Class::Interrupted`] if a stop was requested.
     pub fn check(&self) -> anyhow::Result<()> {
         if self.raised() { Err(crate::errors::interrupted()) } else { Ok(()) }
     }

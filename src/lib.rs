@@ -14,28 +14,28 @@
 //!
 //! | room | what lives there | uses |
 //! |---|---|---|
-//! | [`cli`] | one file per subcommand: arguments → one call → what is printed | [`bundle`], [`publication`], [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`methods`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
+//! | [`cli`] | one file per subcommand: arguments → one call → what is printed | [`bundle`], [`publication`], [`planning`], [`engine`], [`steps`], [`methods`] |
 //! | [`bundle`] | export and verify: a run in one file, for other machines | [`publication`], [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`datasets`], [`manifests`], [`archives`], [`store`] |
-//! | [`publication`] | what a run leaves in `out/SUITE/`: tables and figures, claims, report, provenance | [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`methods`], [`datasets`], [`manifests`], [`store`] |
+//! | [`publication`] | what a run leaves in `out/SUITE/`: tables and figures, claims, report, provenance; what commands show of a suite | [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`methods`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
 //! | [`planning`] | suite → graph of steps; what is unavailable; estimates and the calibration behind them | [`engine`], [`steps`], [`experiments`], [`report`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
 //! | [`engine`] | keys, the graph, running steps, explanations; knows steps as data alone | [`steps`], [`store`] |
 //! | [`steps`] | one `enum Step`, a file per kind: parameters, inputs, recipe version, computation | [`report`], [`evaluation`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
 //! | [`experiments`] | `experiments/*.toml` → a checked suite | [`report`], [`training`], [`methods`], [`encoders`], [`impairments`], [`datasets`] |
 //! | [`report`] | results, comparisons, claims, tables, figures, page, LaTeX | [`evaluation`], [`pictures`] |
-//! | [`evaluation`] | metrics and statistics | [`model`], [`training`] |
 //! | [`training`] | the loop, optimisers, diagnostics | [`methods`], [`model`] |
 //! | [`methods`] | one file per method; a step reads like the paper's equations | [`model`] |
 //! | [`model`] | embedding layers, fusion, heads, tasks and their losses, gradients as vectors, initial weights | |
-//! | [`encoders`] | frozen networks, one file per architecture, and the preprocessing that belongs to each | [`impairments`], [`datasets`], [`pictures`], [`archives`] |
-//! | [`impairments`] | missing and noisy modalities | [`datasets`] |
+//! | [`evaluation`] | metrics and statistics | |
+//! | [`encoders`] | frozen networks, one file per architecture, and the preprocessing that belongs to each | [`pictures`], [`archives`] |
+//! | [`impairments`] | missing and noisy modalities | |
 //! | [`datasets`] | archive → samples, one reader per dataset | [`pictures`], [`archives`] |
-//! | [`pictures`] | decoding pictures as people's tools do, resizing | |
+//! | [`pictures`] | pictures by reference, decoding as people's tools do, resizing | |
 //! | [`manifests`] | `data-manifests/*.json`, downloads, lock files | [`archives`] |
 //! | [`archives`] | zips and tars, hostile until proven otherwise | |
 //! | [`store`] | objects by SHA-256, actions by key, locks | |
 //!
-//! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`interrupt`], [`progress`],
-//! [`random`], [`tensors`], and `testing` for tests.
+//! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`files`], [`interrupt`],
+//! [`progress`], [`random`], [`tensors`], and `testing` for tests.
 
 pub mod archives;
 pub mod bundle;

@@ -1,4 +1,4 @@
-//! `seesaw`: answers at once what needs no tensors, and hands the rest to `seesaw-full`.
+//! `seesaw`: runs commands that need no tensors, and starts `seesaw-full` for all others.
 
 fn main() -> std::process::ExitCode {
     seesaw::cli::light_main()

@@ -1,16 +1,16 @@
-//! What a long computation tells the person who waits for it.
+//! Progress of long computations.
 
-/// Where one step reports how far it is. Implementations draw a bar, write plain lines, or do nothing.
+/// Receives the progress of a step, to draw a bar or write lines.
 pub trait Progress: Send + Sync {
-    /// The work begins: `total` units in all, if known.
+    /// The work begins. `total` is the number of units, if known.
     fn begin(&self, total: Option<u64>, unit: Unit);
     /// `n` more units are done.
     fn advance(&self, n: u64);
-    /// A remark that a person should see now (a retry, another mirror, a wait).
+    /// A message that the user should see now, about a retry, another mirror or a wait.
     fn note(&self, message: &str);
 }
 
-/// What is counted.
+/// The unit of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Bytes,
@@ -19,7 +19,7 @@ pub enum Unit {
     Epochs,
 }
 
-/// Says nothing.
+/// Shows nothing.
 pub struct Silent;
 
 impl Progress for Silent {

@@ -1,8 +1,7 @@
 //! Random numbers: one independent stream per purpose, the same on every machine.
 //!
-//! A stream is ChaCha8, keyed by the SHA-256 of (seed, purpose). It depends on nothing else: not on the time, not on
-//! threads, not on what was drawn before for another purpose. All draws are made on the CPU, so that a CPU and a GPU
-//! start alike.
+//! A stream is ChaCha8, keyed by the SHA-256 of (seed, purpose). It does not depend on the time, on threads, or on draws for
+//! another purpose. All draws are made on the CPU, so that runs on a CPU and a GPU start alike.
 
 mod lanes;
 
@@ -77,8 +76,8 @@ impl Stream {
         inverse_normal(uniform_32(self.generator.next_u32())) as f32
     }
 
-    /// Fills a slice with the very numbers that as many calls of [`Stream::normal_f32`] would give, faster:
-    /// what is common to nearly all values is computed for many at once.
+    /// Fills a slice with the same numbers as repeated calls of [`Stream::normal_f32`], but faster: the central part of the
+    /// distribution is computed for many values at once.
     pub fn fill_normal_f32(&mut self, values: &mut [f32]) {
         const AT_ONCE: usize = 64;
         let mut bytes = [[0u8; 4]; AT_ONCE];

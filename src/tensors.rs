@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use anyhow::{Context, bail};
+use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
-use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 /// The longest header of a safetensors file that is read, in bytes: the format's own limit.
 const MOST_HEADER: u64 = 100_000_000;
 
-/// The bytes of a safetensors file; the same tensors give the same bytes, in whatever order they are listed.
+/// The bytes of a safetensors file. The same tensors give the same bytes, in any order.
 ///
 /// # Errors
-/// If a tensor has a kind that safetensors files do not have, or a name is given twice.
+/// If a tensor has a kind of elements that is not supported, or a name is given twice.
 pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> anyhow::Result<Vec<u8>> {
     let mut data: BTreeMap<&str, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
     for (name, tensor) in tensors {
@@ -24,7 +24,7 @@ pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor
             Kind::Int64 => Dtype::I64,
             Kind::Int => Dtype::I32,
             Kind::Uint8 => Dtype::U8,
-            other => bail!("the tensor `{name}` has the kind {other:?}, which is not kept in files"),
+            other => bail!("the tensor `{name}` has the kind {other:?}, which is not supported"),
         };
         let tensor = tensor.to_device(Device::Cpu).contiguous();
         let size: Vec<usize> = tensor.size().into_iter().map(|n| n as usize).collect();
@@ -39,17 +39,15 @@ pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor
     Ok(safetensors::serialize(views, None)?)
 }
 
-/// The tensors of a safetensors file by name, in fresh memory: results do not depend on where the file's bytes lie.
+/// The tensors of a safetensors file by name, in fresh memory, so that results do not depend on the alignment of `bytes`.
 ///
 /// # Errors
-/// If the file is malformed or holds a kind that no computation here uses.
+/// If the file is malformed or holds a kind of elements that is not supported.
 pub fn from_safetensors(bytes: &[u8]) -> anyhow::Result<BTreeMap<String, Tensor>> {
-    let file = SafeTensors::deserialize(bytes).context("not a well-formed safetensors file")?;
-    file.iter().map(|(name, view)| Ok((name.to_owned(), tensor(name, &view)?))).collect()
+    read_safetensors(bytes, bytes.len() as u64)
 }
 
-/// As [`from_safetensors`], from a file of `length` bytes, of which one tensor at a time is in memory beside those that
-/// were read.
+/// As [`from_safetensors`], from a file of `length` bytes. Beside the result, one tensor at a time is in memory.
 ///
 /// # Errors
 /// As [`from_safetensors`].

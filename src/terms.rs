@@ -1,8 +1,8 @@
-//! The terms of the field that every room uses: modalities, splits, kinds of tasks, metrics.
+//! Terms of the field: modalities, splits, kinds of tasks, metrics.
 
 use serde::{Deserialize, Serialize};
 
-/// What is predicted, and so which loss and which metric belong to it.
+/// What is predicted. It decides the loss and the usual metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
@@ -14,21 +14,20 @@ pub enum TaskKind {
     Multilabel,
 }
 
-/// Which score a dataset has, in percent; higher is better. Computed in [`crate::evaluation::metrics`].
+/// The score of a dataset, in percent; higher is better. [`crate::evaluation::metrics`] computes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
-    /// Share of samples whose class is predicted.
+    /// The share of samples whose class is predicted correctly.
     Accuracy,
-    /// Mean over labels, or over classes, of F1 = 2 TP / (2 TP + FP + FN). One that no sample has and none is predicted
-    /// to have counts 0, as in scikit-learn's `f1_score` with `average="macro"` and all of them in `labels` (which
-    /// otherwise leaves a class out that occurs in neither).
+    /// The mean over labels or classes of F1 = 2 TP / (2 TP + FP + FN). F1 is 0 for a label that is neither there nor
+    /// predicted, as in scikit-learn's `f1_score` with `average="macro"` and all labels in `labels`.
     F1Macro,
 }
 
 impl Metric {
-    /// What tasks of a kind have unless their reader says otherwise, the paper's choice for its three benchmarks: accuracy
-    /// for UPMC Food-101 and Hateful Memes, F1-macro for MM-IMDb.
+    /// The usual metric of a task, which a dataset's reader may replace. These are the paper's choices: accuracy for UPMC
+    /// Food-101 and Hateful Memes, F1-macro for MM-IMDb.
     pub const fn of(kind: TaskKind) -> Self {
         match kind {
             TaskKind::Multiclass | TaskKind::Binary => Metric::Accuracy,
@@ -83,7 +82,7 @@ impl Modality {
         }
     }
 
-    /// The letter that the paper gives to the modality: v for the image, l for the text.
+    /// The paper's letter for the modality: v for the image, l for the text.
     pub const fn letter(self) -> char {
         match self {
             Modality::Image => 'v',

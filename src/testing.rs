@@ -56,6 +56,17 @@ pub fn read_dataset(name: &str, options: &str, archives: &Archives) -> anyhow::R
     reader.read(&Reading { archives, options: &options, interrupt: &Interrupt::default() })
 }
 
+/// A dataset as its reader finds it in zips of these names and members.
+///
+/// # Errors
+/// As [`read_dataset`].
+pub fn read_zips(name: &str, options: &str, zips: &[(&str, &[(&str, &[u8])])]) -> anyhow::Result<Dataset> {
+    let folder = tempfile::tempdir()?;
+    let place = |file: &str| (file.to_owned(), folder.path().join(file));
+    zips.iter().for_each(|(file, members)| zip(&folder.path().join(file), members));
+    read_dataset(name, options, &Archives(zips.iter().map(|(file, _)| place(file)).collect()))
+}
+
 /// A zip of members, in their order.
 pub fn zip(path: &Path, members: &[(&str, &[u8])]) {
     let mut pack = PackWriter::create(path).expect("a temporary file can be written");

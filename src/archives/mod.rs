@@ -18,6 +18,7 @@ mod directory;
 mod gzip;
 mod names;
 mod pack;
+mod set;
 mod sniff;
 mod tar;
 pub mod zip;
@@ -33,6 +34,7 @@ use sha2::{Digest, Sha256};
 pub use self::zip::ZipReader;
 pub use content::Content;
 pub use pack::{PackWriter, pack_folder};
+pub use set::Archives;
 
 use crate::errors;
 use crate::interrupt::Interrupt;

@@ -16,15 +16,12 @@ pub(super) enum Kind {
     Other(Other),
 }
 
-/// What a file looks like that is not a supported archive.
+/// A file that is not a supported archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Other {
-    Empty,
-    /// An archive of another format.
-    Foreign(&'static str),
-    /// A pointer to the file, or an answer of a server: what it is, and what to do.
-    Instead(&'static str, &'static str),
-    Unknown,
+pub(super) struct Other {
+    /// What it looks like, if that is known.
+    looks_like: Option<&'static str>,
+    hint: &'static str,
 }
 
 const FOREIGN: &[(&[u8], &str)] = &[
@@ -36,6 +33,7 @@ const FOREIGN: &[(&[u8], &str)] = &[
     (b"\x89HDF\r\n\x1A\n", "an HDF5 file"),
 ];
 
+const AGAIN: &str = "check that it is the right file, or get it again from its source";
 const LOGIN: &str = "the download may need a login or an accepted licence: open its address in a browser, then fetch the \
                      file again";
 
@@ -54,45 +52,34 @@ pub(super) fn kind(head: &[u8]) -> Kind {
 }
 
 fn other(head: &[u8]) -> Other {
-    if head.is_empty() {
-        return Other::Empty;
-    }
     if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
-        return Other::Foreign(what);
+        let hint =
+            "unpack it with a program that supports this format, and put the folder into `downloads/` in its place";
+        return Other { looks_like: Some(what), hint };
     }
     let text = String::from_utf8_lossy(head);
     let text = text.trim_start_matches(['\u{FEFF}', ' ', '\t', '\r', '\n']).to_ascii_lowercase();
-    if text.starts_with("version https://git-lfs") {
-        return Other::Instead(
-            "a Git LFS pointer in place of the archive",
-            "run `git lfs pull` where it came from, or download the file itself",
-        );
-    }
-    if ["<!doctype", "<html", "<head", "<body", "<?xml", "<script"].iter().any(|tag| text.starts_with(tag)) {
-        return Other::Instead("a web page", LOGIN);
-    }
-    if text.starts_with('{') {
-        return Other::Instead("a JSON message from a server", LOGIN);
-    }
-    Other::Unknown
+    let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
+    let (looks_like, hint) = if head.is_empty() {
+        (Some("an empty file"), AGAIN)
+    } else if begins(&["version https://git-lfs"]) {
+        let hint = "run `git lfs pull` where it came from, or download the file itself";
+        (Some("a Git LFS pointer"), hint)
+    } else if begins(&["<!doctype", "<html", "<head", "<body", "<?xml", "<script"]) {
+        (Some("a web page"), LOGIN)
+    } else if begins(&["{"]) {
+        (Some("a JSON message from a server"), LOGIN)
+    } else {
+        (None, AGAIN)
+    };
+    Other { looks_like, hint }
 }
 
 impl Other {
     /// The error that says what is at `place` and what to do.
     pub(super) fn refused(self, place: &dyn Display) -> anyhow::Error {
-        const WANTED: &str = "neither a zip nor a tar nor a gzipped tar";
-        match self {
-            Other::Empty => errors::failed(format!("{place} is empty"), "get it again from its source"),
-            Other::Foreign(what) => errors::failed(
-                format!("{place} is {WANTED}: it looks like {what}"),
-                "unpack it with a program that supports this format, and put the folder into `downloads/` in its place",
-            ),
-            Other::Instead(what, hint) => errors::failed(format!("{place} is {WANTED}: it looks like {what}"), hint),
-            Other::Unknown => errors::failed(
-                format!("{place} is {WANTED}"),
-                "check that it is the right file, or get it again from its source",
-            ),
-        }
+        let what = self.looks_like.map_or_else(String::new, |what| format!(": it looks like {what}"));
+        errors::failed(format!("{place} is neither a zip nor a tar nor a gzipped tar{what}"), self.hint)
     }
 }
 
@@ -111,9 +98,9 @@ mod tests {
             Kind::Other(other) => other.refused(&"x.zip").to_string(),
             kind => panic!("{kind:?}"),
         };
-        assert_eq!(message(b""), "x.zip is empty");
         for (head, what) in [
-            (&b"\n <!DOCTYPE html>"[..], "a web page"),
+            (&b""[..], "an empty file"),
+            (b"\n <!DOCTYPE html>", "a web page"),
             (b"\xEF\xBB\xBF<html>", "a web page"),
             (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
             (b"{\"error\": 403}", "a JSON message"),

@@ -156,7 +156,7 @@ fn archives_inside_are_walked_one_level_deep() {
     assert_eq!(members(&pack(&all)).unwrap(), wanted);
     let tar = all.iter().fold(Tar::default(), |tar, (name, content)| tar.file(name, content)).end();
     assert_eq!(members(&tar).unwrap(), wanted);
-    for (content, why) in [(&b""[..], "is empty"), (b"PK\x03\x04", "is a zip"), (b"<html>", "a web page")] {
+    for (content, why) in [(&b""[..], "an empty file"), (b"PK\x03\x04", "is a zip"), (b"<html>", "a web page")] {
         assert!(refusal(&pack(&[("img.tar.gz", content)]), "`img.tar.gz`").contains(why), "{why}");
     }
     let cut = gzip(&inner);

@@ -1,18 +1,20 @@
-//! Which outputs of steps a bundle holds.
+//! Which outputs of steps a bundle contains.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::steps::Kind;
 
-/// What a bundle holds if asked to.
+/// Optional contents of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Extra {
-    /// Samples and classes of test splits: scores can be computed again; mind the datasets' licences.
+    /// Samples and classes of test splits, to compute scores again; mind the datasets' licences
     Labels,
-    /// Weights of all trainings: they can be compared as numbers, not by their hash alone.
+    /// Weights of all trainings, to compare them as numbers and not only by hash
     Weights,
-    /// Features of all samples: large, and can be made again.
+    /// Features of all samples; large, and can be computed again
     Features,
 }
 
@@ -30,21 +32,20 @@ impl Extra {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
-    /// It is, or holds, data of others.
+    /// It is, or contains, data of others.
     DataOfOthers,
-    /// It can be had by asking for it.
+    /// It is optional.
     NotAskedFor(Extra),
-    /// It is a file under `out/`.
+    /// It is a file in `out/`.
     IsPublished,
 }
 
-impl Why {
-    /// For people.
-    pub fn told(self) -> String {
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::DataOfOthers => "data of others, listed by hash".to_owned(),
-            Why::NotAskedFor(extra) => format!("use --with {} to include them", extra.name()),
-            Why::IsPublished => "they are files under out/".to_owned(),
+            Why::DataOfOthers => f.write_str("data of others, listed by hash"),
+            Why::NotAskedFor(extra) => write!(f, "use --with {} to include them", extra.name()),
+            Why::IsPublished => f.write_str("they are files under out/"),
         }
     }
 }
@@ -52,13 +53,13 @@ impl Why {
 /// Whether an output of a step belongs into a bundle with these extras.
 ///
 /// # Errors
-/// Why it does not.
+/// The reason why it does not.
 pub fn belongs(kind: Kind, output: &str, with: &[Extra]) -> Result<(), Why> {
     let wants = |extra| if with.contains(&extra) { Ok(()) } else { Err(Why::NotAskedFor(extra)) };
     match (kind, output) {
         (Kind::Prepare, "about" | "samples.test") => wants(Extra::Labels),
         (Kind::Fetch | Kind::Prepare, _) => Err(Why::DataOfOthers),
-        // Noisy texts and lists of pictures are made of the dataset; ranks are numbers.
+        // Noisy texts and lists of pictures are derived from the dataset; ranks are mere numbers.
         (Kind::Impair, "ranks" | "rate") => Ok(()),
         (Kind::Impair, _) => Err(Why::DataOfOthers),
         (Kind::Encode, _) => wants(Extra::Features),
@@ -72,7 +73,7 @@ pub fn belongs(kind: Kind, output: &str, with: &[Extra]) -> Result<(), Why> {
 mod tests {
     use super::*;
 
-    /// Nothing that holds pictures, texts or archives of a dataset is ever packed, whatever is asked for.
+    /// Pictures, texts and archives of a dataset are never packed, whatever the options.
     #[test]
     fn data_of_others_stay_where_they_are() {
         let all = [Extra::Labels, Extra::Weights, Extra::Features];

@@ -1,4 +1,4 @@
-//! Packs a finished run.
+//! Packs a finished run into a bundle.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,33 +16,51 @@ use super::{LeftOut, MANIFEST, Manifest, SCHEMA, action_member, object_member};
 use crate::digest::Digest;
 use crate::errors;
 use crate::interrupt::Interrupt;
+use crate::planning::project::Project;
 use crate::publication::record::{self, Provenance, Status, Step};
-use crate::report::templates::Templates;
 use crate::steps::Kind;
 use crate::store::{Damage, Output, Store};
 
-/// What to pack.
-pub struct Export<'a> {
-    /// The project's folder.
-    pub project: &'a Path,
-    /// Where the suite's templates are.
-    pub templates: &'a Templates,
-    /// The suite's folder under `out/`.
-    pub out: &'a Path,
-    pub store: &'a Store,
-    pub with: &'a [Extra],
-    pub interrupt: &'a Interrupt,
-}
-
-/// What became of it.
+/// A bundle that was written.
 #[derive(Clone, Debug, Serialize)]
-pub struct Packed {
+pub struct Exported {
     pub file: PathBuf,
     /// In bytes.
     pub size: u64,
     pub sha256: Digest,
     pub members: usize,
     pub left_out: Vec<LeftOut>,
+}
+
+/// Packs the files and records of a finished run.
+struct Export<'a> {
+    project: &'a Project,
+    /// The suite's folder in `out/`.
+    out: &'a Path,
+    store: &'a Store,
+    with: &'a [Extra],
+    interrupt: &'a Interrupt,
+}
+
+/// Exports the run in a suite's folder of `out/`. The file appears when it is complete.
+///
+/// # Arguments
+/// `destination` defaults to the folder's name with `.tar.gz`, in the current folder.
+///
+/// # Errors
+/// If there is no finished run; if a file is no longer what the run wrote or was planned from; if a record or an object is
+/// missing or damaged; if the bundle cannot be written.
+pub fn export(
+    project: &Project,
+    suite: &str,
+    destination: Option<&Path>,
+    with: &[Extra],
+    interrupt: &Interrupt,
+) -> anyhow::Result<Exported> {
+    let (out, store) = (project.out(suite), Store::open(&project.store_path())?);
+    let name = out.file_name().map_or_else(|| suite.into(), |name| name.to_string_lossy());
+    let destination = destination.map_or_else(|| PathBuf::from(format!("{name}.tar.gz")), Path::to_owned);
+    Export { project, out: &out, store: &store, with, interrupt }.write(&destination)
 }
 
 /// A member before it is packed.
@@ -58,12 +76,7 @@ struct Members {
 }
 
 impl Export<'_> {
-    /// Writes the bundle; the file appears when it is whole.
-    ///
-    /// # Errors
-    /// If the run left no provenance, if a file is no longer what the run wrote or was planned from, if a record or an
-    /// object is missing or damaged, or if the bundle cannot be written.
-    pub fn write(&self, destination: &Path) -> anyhow::Result<Packed> {
+    fn write(&self, destination: &Path) -> anyhow::Result<Exported> {
         let provenance = self.provenance()?;
         let mut members = Members::default();
         self.add_out(&provenance, &mut members)?;
@@ -87,11 +100,7 @@ impl Export<'_> {
         let (sha256, size) =
             Digest::of_file(destination).with_context(|| format!("cannot read {}", destination.display()))?;
         let members = manifest.members.len() + 1;
-        Ok(Packed { file: destination.to_owned(), size, sha256, members, left_out: manifest.left_out })
-    }
-
-    fn again(&self, what: impl std::fmt::Display) -> anyhow::Error {
-        errors::failed(what.to_string(), "run the suite again with `seesaw run`, which puts it right, and export then")
+        Ok(Exported { file: destination.to_owned(), size, sha256, members, left_out: manifest.left_out })
     }
 
     fn provenance(&self) -> anyhow::Result<Provenance> {
@@ -99,22 +108,17 @@ impl Export<'_> {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(
-                    self.again(format_args!("there is no finished run to export: {} is missing", path.display()))
-                );
+                return Err(outdated(format_args!(
+                    "there is no finished run to export: {} is missing",
+                    path.display()
+                )));
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
-        let provenance: Provenance = serde_json::from_slice(&bytes)
-            .map_err(|error| self.again(format_args!("{} is malformed: {error}", path.display())))?;
-        if provenance.schema != record::SCHEMA {
-            let (found, path) = (provenance.schema, path.display());
-            return Err(self.again(format_args!("{path} has the layout {found}, expected {}", record::SCHEMA)));
-        }
-        Ok(provenance)
+        Provenance::parse(&bytes).map_err(|error| outdated(format_args!("{}: {error:#}", path.display())))
     }
 
-    /// Everything in the suite's folder; what steps published must be what they gave.
+    /// Adds the suite's folder. Published files must equal the outputs of their steps.
     fn add_out(&self, provenance: &Provenance, members: &mut Members) -> anyhow::Result<()> {
         for path in regular_files(self.out)? {
             self.interrupt.check()?;
@@ -123,18 +127,17 @@ impl Export<'_> {
             if let Some(published) = provenance.files.iter().find(|file| file.file == name)
                 && published.sha256 != sha256
             {
-                return Err(self.again(format_args!("{} is not what `{}` gave", path.display(), published.step)));
+                return Err(outdated(format_args!("{} is not the output of `{}`", path.display(), published.step)));
             }
             if provenance.reports.iter().any(|report| report.file == name && report.sha256 != sha256) {
-                let told = record::FILE;
-                return Err(self.again(format_args!("{} is not the one that {told} tells of", path.display())));
+                return Err(outdated(format_args!("{} is not the file that {} lists", path.display(), record::FILE)));
             }
             members.content.insert(format!("out/{name}"), (Member::File(path), Output { sha256, size }));
         }
         let files = provenance.files.iter().map(|file| &file.file);
         let mut files = files.chain(provenance.reports.iter().map(|report| &report.file));
         match files.find(|file| !members.content.contains_key(&format!("out/{file}"))) {
-            Some(file) => Err(self.again(format_args!("{} is missing", self.out.join(file).display()))),
+            Some(file) => Err(outdated(format_args!("{} is missing", self.out.join(file).display()))),
             None => Ok(()),
         }
     }
@@ -142,15 +145,13 @@ impl Export<'_> {
     fn add_sources(&self, provenance: &Provenance, members: &mut Members) -> anyhow::Result<()> {
         for source in &provenance.sources {
             let path = match source.file.strip_prefix("templates/") {
-                Some(name) => self.templates.path(name),
-                None => self.project.join(&source.file),
+                Some(name) => self.project.templates().path(name),
+                None => self.project.root.join(&source.file),
             };
             let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let output = Output { sha256: Digest::of(&bytes), size: bytes.len() as u64 };
             if source.sha256 != Some(output.sha256) {
-                return Err(
-                    self.again(format_args!("{} was changed since the run was planned from it", path.display()))
-                );
+                return Err(outdated(format_args!("{} has changed since the run was planned from it", path.display())));
             }
             members.content.insert(format!("project/{}", source.file), (Member::Bytes(bytes), output));
         }
@@ -161,7 +162,7 @@ impl Export<'_> {
         self.interrupt.check()?;
         let action = step.key.and_then(|key| Some((key, self.store.action(key)?)));
         let Some((key, action)) = action else {
-            return Err(self.again(format_args!("the store has no record of `{}`", step.step)));
+            return Err(outdated(format_args!("the store has no record of `{}`", step.step)));
         };
         let path = self.store.action_path(key);
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -177,7 +178,7 @@ impl Export<'_> {
             }
             if !self.store.looks_whole(output) {
                 self.store.want(output.sha256, &self.store.verify(output).err().unwrap_or(Damage::Missing))?;
-                return Err(self.again(format_args!("the store has no whole `{name}` of `{}`", step.step)));
+                return Err(outdated(format_args!("the store has no intact `{name}` of `{}`", step.step)));
             }
             let object = Member::File(self.store.object_path(output.sha256));
             members.content.insert(object_member(output.sha256), (object, *output));
@@ -202,15 +203,15 @@ impl Export<'_> {
         for (name, (member, output)) in content {
             self.interrupt.check()?;
             match member {
-                Member::Bytes(bytes) => append(&mut tar, name, output.size, bytes.as_slice()).with_context(cannot)?,
+                Member::Bytes(bytes) => {
+                    append(&mut tar, name, output.size, bytes.as_slice()).with_context(cannot)?;
+                }
                 Member::File(path) => {
                     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-                    let mut hashed = Hashed { input: file.take(output.size), hash: sha2::Sha256::new() };
-                    append(&mut tar, name, output.size, &mut hashed).with_context(cannot)?;
-                    let found = Digest(hashed.hash.finalize().into());
+                    let found = append(&mut tar, name, output.size, file.take(output.size)).with_context(cannot)?;
                     if found != output.sha256 {
                         self.store.want(output.sha256, &Damage::Content { expected: output.sha256, found })?;
-                        return Err(self.again(format_args!("{} is damaged", path.display())));
+                        return Err(outdated(format_args!("{} is damaged", path.display())));
                     }
                 }
             }
@@ -228,8 +229,8 @@ impl Export<'_> {
     }
 }
 
-/// A regular file without anything of this machine in its header.
-fn append(tar: &mut tar::Builder<impl Write>, name: &str, size: u64, input: impl Read) -> io::Result<()> {
+/// Appends a regular file, with nothing about this machine in its header. Returns the SHA-256 of the content.
+fn append(tar: &mut tar::Builder<impl Write>, name: &str, size: u64, input: impl Read) -> io::Result<Digest> {
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
     header.set_size(size);
@@ -237,42 +238,37 @@ fn append(tar: &mut tar::Builder<impl Write>, name: &str, size: u64, input: impl
     header.set_mtime(0);
     header.set_uid(0);
     header.set_gid(0);
-    let mut counted = Counted { input, bytes: 0 };
-    tar.append_data(&mut header, name, &mut counted)?;
-    // A file that became shorter meanwhile would leave a member that is not as long as its header says.
-    if counted.bytes != size {
-        return Err(io::Error::other(format!("{name} should have {size} bytes, has {}", counted.bytes)));
+    let mut input = Hashed { input, hash: sha2::Sha256::new(), bytes: 0 };
+    tar.append_data(&mut header, name, &mut input)?;
+    // If the file has become shorter, the member would be shorter than its header says.
+    if input.bytes != size {
+        return Err(io::Error::other(format!("{name} should have {size} bytes, has {}", input.bytes)));
     }
-    Ok(())
+    Ok(Digest(input.hash.finalize().into()))
 }
 
-struct Counted<R> {
-    input: R,
-    bytes: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let n = self.input.read(out)?;
-        self.bytes += n as u64;
-        Ok(n)
-    }
-}
-
+/// Hashes and counts what is read.
 struct Hashed<R> {
     input: R,
     hash: sha2::Sha256,
+    bytes: u64,
 }
 
 impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let n = self.input.read(out)?;
         self.hash.update(&out[..n]);
+        self.bytes += n as u64;
         Ok(n)
     }
 }
 
-/// The regular files of a folder and those below it, sorted; hidden ones are the program's own notes.
+/// An error about a run that is no longer complete.
+fn outdated(what: impl std::fmt::Display) -> anyhow::Error {
+    errors::failed(what.to_string(), "run the suite again with `seesaw run`, then export it")
+}
+
+/// All regular files in a folder and its subfolders, sorted; hidden ones are left out.
 fn regular_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let place = || format!("cannot list {}", folder.display());
     let mut files = Vec::new();

@@ -1,13 +1,13 @@
 //! Bundles: a finished run in one archive, which another machine can check and partly repeat.
 //!
-//! A gzipped tar of regular files, in the order of their names behind the manifest, without times, owners and other traces
-//! of a machine, so that the same run gives the same bytes:
+//! A bundle is a gzipped tar of regular files: the manifest, then the members sorted by name, without times, owners and
+//! other traces of a machine, so that the same run gives the same bytes:
 //!
 //! ```text
-//! bundle.json                     the manifest: what this is, SHA-256 and size of every member, what was left out and why
-//! out/…                           the suite's folder under out/: results, tables, figures, report, provenance
-//! project/experiments/SUITE.toml  the suite, the manifests and templates that it was planned from; the claims and the
-//!                                 paper's numbers that it was judged by
+//! bundle.json                     the manifest: SHA-256 and size of every member, what was left out and why
+//! out/…                           the suite's folder in out/: results, tables, figures, report, provenance
+//! project/experiments/SUITE.toml  the suite, the manifests and templates that it was planned from, the claims and the
+//!                                 paper's numbers
 //! project/data-manifests/…
 //! project/templates/…
 //! store/actions/3f/3f9a….json     the record of every step: ingredients of its key, outputs by digest
@@ -17,14 +17,14 @@
 //! | objects | in a bundle |
 //! |---|---|
 //! | scores, predictions, traces, summaries, choices, masks, collected results | always |
-//! | `weights` of trainings | if asked for; without them only their hash can be compared |
-//! | `features` of encoders | if asked for; they are large, and can be made again |
-//! | `labels`: samples and classes of test splits | if asked for; they let scores be computed again from predictions, and are part of datasets that may not be passed on |
-//! | archives, pictures, texts | never: they belong to others, and are listed by their hash |
-//! | rendered tables and figures | as files under `out/` |
+//! | `weights` of trainings | optional; without them only their hash can be compared |
+//! | `features` of encoders | optional; they are large, and can be computed again |
+//! | `labels`: samples and classes of test splits | optional; they allow to compute scores again from predictions, but belong to datasets that you may not be allowed to share |
+//! | archives, pictures, texts | never: they belong to others, and are listed by hash |
+//! | rendered tables and figures | as files in `out/` |
 //!
-//! [`export`] packs, [`unpack`] takes apart without trusting anything, [`check`] compares everything with everything, and
-//! [`rerun`] trains some cells again.
+//! [`export`] packs a run; [`verify`] unpacks it without trusting anything ([`unpack`]), compares everything with everything
+//! ([`check`]) and trains some cells again ([`rerun`]).
 
 pub mod check;
 pub mod contents;
@@ -33,6 +33,7 @@ mod plan;
 pub mod rerun;
 mod scores;
 pub mod unpack;
+pub mod verify;
 
 use std::collections::BTreeMap;
 
@@ -47,10 +48,10 @@ pub const SCHEMA: u32 = 1;
 /// The manifest's name; it is the first member.
 pub const MANIFEST: &str = "bundle.json";
 
-/// The longest manifest that is read, in bytes: some 200 bytes for each of a million members.
+/// The longest manifest that is read, in bytes: about 200 bytes for each of a million members.
 const MOST_MANIFEST: u64 = 200 << 20;
 
-/// What a bundle is and holds.
+/// The content of a bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -58,7 +59,7 @@ pub struct Manifest {
     /// The version of the program that packed it.
     pub program: String,
     pub suite: String,
-    /// What was asked for beside what is always there.
+    /// The optional contents that were included.
     pub with: Vec<contents::Extra>,
     /// Every other member.
     pub members: BTreeMap<String, Output>,
@@ -77,13 +78,13 @@ pub struct LeftOut {
     pub why: contents::Why,
 }
 
-/// Where an object lies in a bundle.
+/// The member that holds an object.
 fn object_member(digest: Digest) -> String {
     let name = digest.to_string();
     format!("store/objects/{}/{name}", &name[..2])
 }
 
-/// Where the record of a step lies in a bundle.
+/// The member that holds the record of a step.
 fn action_member(key: Digest) -> String {
     let name = key.to_string();
     format!("store/actions/{}/{name}.json", &name[..2])

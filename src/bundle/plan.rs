@@ -1,24 +1,24 @@
-//! The plan of a bundle's suite, made again from the files that it carries.
+//! The plan of a bundle's suite, made from the files in the bundle.
 
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
-use crate::engine::graph::{Graph, NodeId};
-use crate::engine::key::{self, Inputs};
+use crate::engine::graph::{Graph, NodeId, Source};
+use crate::engine::key::{self, Environment, Inputs};
 use crate::experiments::{Seeds, Suite};
 use crate::manifests::{self, Manifest};
 use crate::planning::plan;
-use crate::publication::record::{Environment, Provenance, Status};
+use crate::publication::record::{Provenance, Status};
 use crate::report::templates::Templates;
 use crate::steps::Absence;
 use crate::store::{Action, Ingredients, Value};
 
 use super::unpack::Bundle;
 
-/// Makes the plan. `overlay` changes the manifests as a mirror does.
+/// Makes the plan; `overlay` changes the manifests as a mirror does.
 ///
 /// # Errors
-/// If a file of the project is missing in the bundle or malformed.
+/// If a file of the project is malformed or not in the bundle.
 pub fn build(
     bundle: &Bundle,
     provenance: &Provenance,
@@ -34,14 +34,14 @@ pub fn build(
     plan::build(&suite, &manifests, &Templates(vec![project.join("templates")]))
 }
 
-/// What the bundle knows of the steps of its plan.
+/// The bundle's records of the steps of its plan.
 pub struct Recorded<'a> {
     pub graph: &'a Graph,
     by_node: BTreeMap<NodeId, (Digest, Action)>,
 }
 
 impl<'a> Recorded<'a> {
-    /// Finds the records of the steps that were done, by the keys that the provenance states.
+    /// Finds the records of finished steps, by the keys in the provenance.
     pub fn of(graph: &'a Graph, bundle: &Bundle, provenance: &Provenance) -> Self {
         let mut by_node = BTreeMap::new();
         for step in provenance.steps.iter().filter(|step| step.status == Status::Done) {
@@ -57,11 +57,11 @@ impl<'a> Recorded<'a> {
         self.by_node.get(&id)
     }
 
-    /// The inputs that a step was done with: digests from the records of the steps before it, and the causes of those
-    /// that are absent from its own. None: a record before it is missing.
+    /// The inputs that a step was computed with: digests come from the records of the steps before it, causes of absent
+    /// inputs from its own. `None`: one of these records is not in the bundle.
     pub fn inputs(&self, id: NodeId) -> Option<Inputs> {
         let (_, action) = self.action(id)?;
-        let input = |(role, source): (&String, &crate::engine::graph::Source)| {
+        let input = |(role, source): (&String, &Source)| {
             if let Some(absence) = absence(&action.ingredients, role) {
                 return Some((role.clone(), Err(absence)));
             }
@@ -71,21 +71,15 @@ impl<'a> Recorded<'a> {
         self.graph.node(id).inputs.iter().map(input).collect()
     }
 
-    /// What the key of a step is made of by this plan, on the machine that it was done on.
+    /// The ingredients of a step's key by this plan, on the machine that computed it.
     pub fn ingredients(&self, id: NodeId, inputs: &Inputs) -> Option<Ingredients> {
         let (_, action) = self.action(id)?;
-        let here = Environment::of(&action.ingredients).unwrap_or(Environment {
-            device: String::new(),
-            architecture: String::new(),
-            libtorch: String::new(),
-        });
-        let Environment { device, architecture, libtorch } = here;
-        let environment = key::Environment { device, architecture, libtorch };
+        let environment = Environment::of(&action.ingredients).unwrap_or_default();
         Some(key::ingredients(&self.graph.node(id).step, inputs, &environment))
     }
 }
 
-/// Why an input was absent, as the key of the step that did without it tells.
+/// Why an input was absent, according to the key of the step that went on without it.
 pub fn absence(ingredients: &Ingredients, role: &str) -> Option<Absence> {
     let name = key::absent_input(role);
     match &ingredients.0.iter().find(|ingredient| ingredient.name == name)?.value {

@@ -1,7 +1,7 @@
-//! Trains some cells of a bundle again, on this machine and from the archives on, and compares what comes out.
+//! Trains some cells of a bundle again on this machine, starting from the archives, and compares the outputs.
 //!
-//! On the same kind of device, with the same architecture, vector instructions and libtorch, every output has to be the
-//! same to the byte. Elsewhere sums round differently, and training lets that grow; then numbers are compared:
+//! On the same kind of device, with the same architecture, vector instructions and libtorch, all bytes have to be equal.
+//! Elsewhere sums are rounded differently, and training amplifies the differences; then numbers are compared:
 //!
 //! | output | distance | tolerance |
 //! |---|---|---|
@@ -10,8 +10,10 @@
 //! | trace | of the mean of loss_T, relative | [`LOSS`] |
 //! | scores, validation scores | the largest difference, in percentage points | [`POINTS`] |
 //!
-//! The tolerances are a judgement, about what another seed moves at most; they tell a wrong computation, not a wrong last
-//! digit. What is made without tensors (samples, masks, texts) is the same everywhere.
+//! The tolerances are a judgement: about as much as another seed changes. They reveal a wrong computation, not a wrong last
+//! digit. Outputs of steps without tensors (samples, masks, texts) are equal on all machines.
+
+use std::collections::BTreeSet;
 
 use anyhow::Context;
 use safetensors::{Dtype, SafeTensors};
@@ -22,9 +24,9 @@ use super::plan::Recorded;
 use super::unpack::Bundle;
 use crate::engine::Engine;
 use crate::engine::graph::{Graph, NodeId};
+use crate::engine::key::Environment;
 use crate::engine::run::{NodeOutcome, Observer};
-use crate::manifests::Manifest;
-use crate::publication::record::{Environment, Provenance};
+use crate::publication::record::Provenance;
 use crate::random::Stream;
 use crate::report::trace;
 use crate::steps::evaluate::Scores;
@@ -46,7 +48,7 @@ pub const POINTS: f64 = 3.0;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Verdict {
-    /// To the byte.
+    /// All bytes are equal.
     Equal,
     Within {
         distance: f64,
@@ -67,14 +69,14 @@ pub struct Compared {
     pub verdict: Verdict,
 }
 
-/// What came of it.
+/// The result of training cells again.
 #[derive(Clone, Debug, Serialize)]
 pub struct Repetition {
     pub cells: Vec<String>,
     /// Whether bytes had to be equal, and why or why not.
     pub demanded: String,
     pub compared: Vec<Compared>,
-    /// Steps that could not be done again.
+    /// Steps that could not be computed again.
     pub failed: Vec<String>,
 }
 
@@ -86,19 +88,7 @@ impl Repetition {
     }
 }
 
-/// The bundle's plan, for the machine at hand; `overlay` changes the manifests as a mirror does.
-///
-/// # Errors
-/// If it cannot be made from the files that the bundle carries.
-pub fn plan(
-    bundle: &Bundle,
-    provenance: &Provenance,
-    overlay: impl FnOnce(&mut Vec<Manifest>) -> anyhow::Result<()>,
-) -> anyhow::Result<Graph> {
-    super::plan::build(bundle, provenance, overlay)
-}
-
-/// Chooses cells at random: as many as asked for, or all. The same seed chooses the same cells of the same bundle.
+/// Chooses at most `count` cells at random. The same seed chooses the same cells of the same bundle.
 pub fn choose(graph: &Graph, provenance: &Provenance, count: usize, seed: u64) -> Vec<NodeId> {
     let evaluated = graph.ids().filter(|id| graph.node(*id).step.kind() == Kind::Evaluate);
     let mut cells: Vec<NodeId> = evaluated
@@ -113,7 +103,7 @@ pub fn choose(graph: &Graph, provenance: &Provenance, count: usize, seed: u64) -
     cells
 }
 
-/// What is repeated of cells: their trainings and evaluations.
+/// The steps that are repeated: the trainings and evaluations of cells.
 pub fn wanted(graph: &Graph, cells: &[NodeId]) -> Vec<NodeId> {
     let evaluations = cells.iter().flat_map(|cell| graph.users(*cell));
     let mut wanted: Vec<NodeId> = evaluations.filter(|id| graph.node(*id).step.kind() == Kind::Evaluate).collect();
@@ -121,15 +111,15 @@ pub fn wanted(graph: &Graph, cells: &[NodeId]) -> Vec<NodeId> {
     wanted
 }
 
-/// What is repeated, and with what.
+/// A bundle, and what to train its cells with.
 pub struct Rerun<'a> {
     pub bundle: &'a Bundle,
     pub provenance: &'a Provenance,
     /// The bundle's plan on this machine.
     pub graph: &'a Graph,
-    /// With a store of its own.
+    /// With an empty store.
     pub engine: &'a Engine,
-    /// Those of this machine that make a difference to tensors.
+    /// The vector instructions of this machine that can change results on tensors.
     pub vector_instructions: &'a [&'a str],
     pub observer: &'a dyn Observer,
     pub execute: Execute,
@@ -139,7 +129,7 @@ impl Rerun<'_> {
     /// Trains and evaluates cells.
     ///
     /// # Errors
-    /// If something is unavailable that only a person can get, or a stop was asked for.
+    /// If data is unavailable, or on interruption.
     pub fn run(&self, cells: &[NodeId]) -> anyhow::Result<Repetition> {
         let label = |id: NodeId| self.graph.node(id).step.label();
         let wanted = wanted(self.graph, cells);
@@ -149,10 +139,7 @@ impl Rerun<'_> {
         }
         if let Some((id, absence)) = outcome.absent(step::Status::Unavailable).next() {
             let hint = absence.hint.as_deref().unwrap_or("see data-manifests/README.md");
-            return Err(errors::unavailable(
-                format!("cells cannot be trained again: `{}`: {absence}", label(id)),
-                hint,
-            ));
+            return Err(errors::unavailable(format!("cannot train cells again: `{}`: {absence}", label(id)), hint));
         }
         let recorded = Recorded::of(self.graph, self.bundle, self.provenance);
         let (mut compared, mut failed) = (Vec::new(), Vec::new());
@@ -178,21 +165,16 @@ impl Rerun<'_> {
         self.provenance.machine.vector_instructions == self.vector_instructions
     }
 
-    fn here(&self) -> Environment {
-        let crate::engine::key::Environment { device, architecture, libtorch } = self.engine.environment.clone();
-        Environment { device, architecture, libtorch }
-    }
-
     fn demanded(&self) -> String {
-        let there: std::collections::BTreeSet<String> =
-            self.provenance.steps.iter().filter_map(|step| step.computed_on.as_ref()).map(in_words).collect();
+        let environments = self.provenance.steps.iter().filter_map(|step| step.computed_on.as_ref());
+        let there: BTreeSet<String> = environments.map(in_words).collect();
         let there = there.into_iter().collect::<Vec<_>>().join(" and on ");
-        let here = in_words(&self.here());
+        let here = in_words(&self.engine.environment);
         match there == here && self.same_vectors() {
             true => format!("equal bytes: it was computed on {there}, as here"),
             false => format!(
-                "equal bytes of everything that was computed on the same kind of machine and without tensors, near \
-                 numbers of the rest: it was computed on {there} ({}), here is {here} ({})",
+                "equal bytes where a step needs no tensors or ran on the same kind of machine, similar numbers elsewhere: \
+                 it was computed on {there} ({}), this machine is {here} ({})",
                 self.provenance.machine.vector_instructions.join(", "),
                 self.vector_instructions.join(", ")
             ),
@@ -202,10 +184,10 @@ impl Rerun<'_> {
     fn compare(&self, id: NodeId, there: &Action, here: &Action) -> Vec<Compared> {
         let step = &self.graph.node(id).step;
         let on = Environment::of(&there.ingredients);
-        let exact = on.is_none_or(|on| on == self.here() && self.same_vectors());
+        let exact = on.is_none_or(|on| on == self.engine.environment && self.same_vectors());
         let compare = |(name, expected): (&String, &Output)| {
             let verdict = match here.outputs.get(name) {
-                None => Verdict::Differs { how: "it was not made here".to_owned() },
+                None => Verdict::Differs { how: "it was not computed here".to_owned() },
                 Some(found) if found.sha256 == expected.sha256 => Verdict::Equal,
                 Some(found) => self
                     .near(step.kind(), name, (expected, found), exact)
@@ -233,7 +215,7 @@ impl Rerun<'_> {
             _ => None,
         };
         let Some((measure, tolerance)) = measure else {
-            return if exact { different() } else { not_compared("what it comes to is compared by scores") };
+            return if exact { different() } else { not_compared("its effect is compared by scores") };
         };
         let Some(object) = self.bundle.object(expected.sha256) else {
             return if exact { different() } else { not_compared("it is not in the bundle, and its bytes differ") };
@@ -243,15 +225,17 @@ impl Rerun<'_> {
     }
 }
 
-/// What a distance between outputs whose bytes differ means.
+/// The verdict on outputs whose bytes differ.
 fn judged(exact: bool, distance: f64, tolerance: f64) -> Verdict {
     match (exact, distance <= tolerance) {
         (false, true) => Verdict::Within { distance, tolerance },
         (true, _) => {
-            Verdict::Differs { how: format!("bytes differ, by {distance:.3e} where {tolerance} would be near") }
+            Verdict::Differs { how: format!("bytes differ, by {distance:.3e} with a tolerance of {tolerance}") }
         }
-        // Not a number is no near number.
-        (false, false) => Verdict::Differs { how: format!("by {distance:.3e}, more than {tolerance}") },
+        // NaN is outside of every tolerance.
+        (false, false) => {
+            Verdict::Differs { how: format!("by {distance:.3e}, more than the tolerance of {tolerance}") }
+        }
     }
 }
 
@@ -344,9 +328,9 @@ mod tests {
         assert!(loss_distance(&a, &a).is_err());
     }
 
-    /// Where bytes have to be equal, near is not enough.
+    /// Where bytes have to be equal, a small distance is not enough.
     #[test]
-    fn near_counts_on_other_machines_alone() {
+    fn tolerances_apply_on_other_machines_only() {
         assert_eq!(judged(false, 0.5, 1.0), Verdict::Within { distance: 0.5, tolerance: 1.0 });
         for (exact, distance) in [(true, 0.5), (true, 0.0), (false, 1.5), (false, f64::NAN)] {
             assert!(matches!(judged(exact, distance, 1.0), Verdict::Differs { .. }), "{exact} {distance}");

@@ -1,4 +1,4 @@
-//! Scores from predictions and labels, without tensors: a second way to the numbers of an evaluation.
+//! Scores from predictions and labels, without tensors: an independent check of an evaluation.
 
 use anyhow::{Context, ensure};
 use safetensors::{Dtype, SafeTensors};
@@ -9,29 +9,29 @@ use crate::steps::evaluate::{Level, Scores};
 use crate::steps::prepare::About;
 use crate::terms::{Metric, TaskKind};
 
-/// Compares the score of each level with the one that its predictions give.
+/// Compares the score of each level with the one that follows from its predictions.
 ///
 /// # Returns
-/// The levels whose score is another, in words.
+/// A message for each level whose score differs.
 ///
 /// # Errors
-/// If a file is malformed or they do not fit each other.
+/// If a file is malformed, or scores, predictions and samples do not belong together.
 pub fn differing(
     scores: &Scores,
     predictions: &[u8],
     about: &About,
     samples: &[Sample],
 ) -> anyhow::Result<Vec<String>> {
-    let file = SafeTensors::deserialize(predictions).context("the predictions are no safetensors file")?;
+    let file = SafeTensors::deserialize(predictions).context("the predictions should be a safetensors file")?;
     ensure!(scores.samples == samples.len(), "{} scores for {} samples", scores.samples, samples.len());
     let mut differing = Vec::new();
     for level in &scores.levels {
         let name = name(level);
         let numbers = numbers(&file, &name)?;
         let found = score(about, samples, &numbers).with_context(|| format!("the predictions `{name}`"))?;
-        // The same sums in the same order: anything else is another number.
+        // Sums have the same order as in the evaluation, so the numbers are equal to the bit.
         if found != level.score {
-            differing.push(format!("`{name}` is {} and its predictions give {found}", level.score));
+            differing.push(format!("`{name}` is {}, but its predictions give {found}", level.score));
         }
     }
     Ok(differing)
@@ -79,7 +79,7 @@ fn score(about: &About, samples: &[Sample], predictions: &[i64]) -> anyhow::Resu
             let truth = samples.iter().map(|sample| sample.labels.first().map(|&label| i64::from(label)));
             let truth: Vec<i64> = truth.collect::<Option<_>>().context("a sample has no class")?;
             let is_class = |number: &i64| (0..classes as i64).contains(number);
-            ensure!(predictions.iter().chain(&truth).all(is_class), "a class that is none of {classes}");
+            ensure!(predictions.iter().chain(&truth).all(is_class), "a class should be below {classes}");
             ensure!(!truth.is_empty(), "there are no samples");
             Ok(f1_macro_of_classes(classes, predictions, &truth))
         }
@@ -139,8 +139,8 @@ mod tests {
         let samples = [sample(&[0]), sample(&[1]), sample(&[2]), sample(&[1])];
         let predictions = file("full", Dtype::U8, &[4], &[0, 1, 2, 0]);
         assert_eq!(differing(&scores(None, None, 4, 75.0), &predictions, &about, &samples).unwrap(), [""; 0]);
-        let told = differing(&scores(None, None, 4, 76.0), &predictions, &about, &samples).unwrap();
-        assert_eq!(told, ["`full` is 76 and its predictions give 75"]);
+        let found = differing(&scores(None, None, 4, 76.0), &predictions, &about, &samples).unwrap();
+        assert_eq!(found, ["`full` is 76, but its predictions give 75"]);
         assert!(differing(&scores(None, None, 3, 75.0), &predictions, &about, &samples[..3]).is_err());
         assert!(differing(&scores(Some(Modality::Text), None, 4, 75.0), &predictions, &about, &samples).is_err());
     }
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(differing(&scores, &predictions, &about, &samples).unwrap(), [""; 0]);
     }
 
-    /// The other example of the metric's test, of classes; a class that there is not is told.
+    /// The second example of the metric's own test, with classes; an unknown class is an error.
     #[test]
     fn f1_macro_of_classes_is_counted_again() {
         let about = About { metric: Some(Metric::F1Macro), ..about(TaskKind::Multiclass, 4) };

@@ -1,5 +1,6 @@
-//! Takes a bundle apart, and holds every member against the manifest.
+//! Unpacks a bundle and compares every member with the manifest.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,73 +15,73 @@ use crate::interrupt::Interrupt;
 use crate::report::reference;
 use crate::store::{Output, Store};
 
-/// A bundle in a folder of this machine: the members that are what the manifest says, under their names.
+/// An unpacked bundle: the members that agree with the manifest, under their names.
 pub struct Bundle {
     pub folder: PathBuf,
     pub manifest: Manifest,
     pub store: Store,
-    /// Members that differ, are missing, or should not be there.
+    /// Members that differ, are missing, or do not belong into a bundle.
     pub problems: Vec<String>,
 }
 
 impl Bundle {
-    /// Where a member lies, if it came and is whole.
+    /// The path of a member, if it is intact.
     pub fn member(&self, name: &str) -> Option<PathBuf> {
         let path = self.folder.join(name);
         (self.manifest.members.contains_key(name) && path.is_file()).then_some(path)
     }
 
-    /// The object with this digest, if it came and is whole.
+    /// The object with this digest, if it is intact.
     pub fn object(&self, digest: Digest) -> Option<Output> {
         let name = super::object_member(digest);
         self.member(&name)?;
         self.manifest.members.get(&name).copied()
     }
 
-    /// The project's folder as the bundle has it.
+    /// The project's folder in the bundle.
     pub fn project(&self) -> PathBuf {
         self.folder.join("project")
     }
 }
 
-/// Unpacks a bundle into an empty folder. Only what the manifest lists and what has a place in a bundle is written, member
-/// by member as it is verified.
+/// Unpacks a bundle into an empty folder. Writes only members that the manifest lists and that belong into a bundle, and
+/// verifies each one.
 ///
 /// # Errors
-/// If it is no bundle or one of another layout, if the archive is one that no honest person made (see [`Archive`]), or if
-/// the folder cannot be written.
+/// If the file is no bundle or has another layout, if the archive is hostile (see [`Archive`]), or if the folder cannot be
+/// written.
 pub fn unpack(bundle: &Path, folder: &Path, interrupt: &Interrupt) -> anyhow::Result<Bundle> {
     let mut manifest: Option<Manifest> = None;
     let mut problems = Vec::new();
-    let mut came = std::collections::BTreeSet::new();
+    let mut found = BTreeSet::new();
     Archive::open(bundle)?.walk(interrupt, &mut |entry, content| {
         let Some(manifest) = &manifest else {
             manifest = Some(read_manifest(bundle, &entry.name, content)?);
             return Ok(());
         };
-        came.insert(entry.name.clone());
+        found.insert(entry.name.clone());
         let Some(expected) = manifest.members.get(&entry.name) else {
             problems.push(format!("`{}` is not in the manifest", entry.name));
             return Ok(());
         };
-        if !has_place(&entry.name) {
-            problems.push(format!("`{}` has no place in a bundle", entry.name));
+        if !belongs(&entry.name) {
+            problems.push(format!("`{}` does not belong into a bundle", entry.name));
             return Ok(());
         }
         if entry.size != expected.size {
             problems.push(format!("`{}` has {} bytes instead of {}", entry.name, entry.size, expected.size));
             return Ok(());
         }
-        let found = write(content, &folder.join(&entry.name))?;
-        if found != expected.sha256 {
+        let sha256 = write(content, &folder.join(&entry.name))?;
+        if sha256 != expected.sha256 {
             std::fs::remove_file(folder.join(&entry.name)).context("cannot remove a damaged member")?;
             let expected = expected.sha256;
-            problems.push(format!("`{}` has the SHA-256 {found} instead of {expected}", entry.name));
+            problems.push(format!("`{}` has the SHA-256 {sha256} instead of {expected}", entry.name));
         }
         Ok(())
     })?;
     let manifest = manifest.ok_or_else(|| no_bundle(bundle, "it has no members"))?;
-    let missing = manifest.members.keys().filter(|name| !came.contains(*name));
+    let missing = manifest.members.keys().filter(|name| !found.contains(*name));
     problems.extend(missing.map(|name| format!("`{name}` is missing")));
     problems.sort();
     let store = Store::open(&folder.join("store"))?;
@@ -89,8 +90,8 @@ pub fn unpack(bundle: &Path, folder: &Path, interrupt: &Interrupt) -> anyhow::Re
 
 fn no_bundle(bundle: &Path, why: impl std::fmt::Display) -> anyhow::Error {
     errors::failed(
-        format!("{} is no bundle: {why}", bundle.display()),
-        "name a file that `seesaw export` wrote; if it was sent, send it again",
+        format!("{} is not a bundle: {why}", bundle.display()),
+        "name a file from `seesaw export`; if it was downloaded, download it again",
     )
 }
 
@@ -104,14 +105,14 @@ fn read_manifest(bundle: &Path, name: &str, content: &mut Content<'_>) -> anyhow
     if value["schema"] != SCHEMA {
         return Err(errors::failed(
             format!("{} has the layout {}, expected {SCHEMA}", bundle.display(), value["schema"]),
-            "verify it with the version of the program that packed it",
+            "verify it with the version of Seesaw that packed it",
         ));
     }
     serde_json::from_value(value).map_err(|error| no_bundle(bundle, format_args!("`{MANIFEST}`: {error}")))
 }
 
-/// Whether a member of this name belongs into a bundle. Names are relative and stay inside; [`Archive`] sees to that.
-fn has_place(name: &str) -> bool {
+/// Whether a member with this name belongs into a bundle. [`Archive`] has made sure that names stay inside the folder.
+fn belongs(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     let hex = |text: &str| text.parse::<Digest>().is_ok();
     match parts.as_slice() {
@@ -127,18 +128,18 @@ fn has_place(name: &str) -> bool {
     }
 }
 
-/// Writes a member, and gives the SHA-256 of its bytes.
+/// Writes a member, and returns the SHA-256 of its content.
 fn write(content: &mut Content<'_>, path: &Path) -> anyhow::Result<Digest> {
     let cannot = || format!("cannot write {}", path.display());
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(cannot)?;
     }
-    // Never over something that is there: two members whose names a file system takes for one.
+    // Never overwrite: some file systems take two different names for the same file.
     let mut file = std::fs::File::create_new(path).with_context(cannot)?;
     let mut hash = sha2::Sha256::new();
     let mut piece = vec![0; 256 << 10];
     loop {
-        match content.read(&mut piece).map_err(told)? {
+        match content.read(&mut piece).map_err(unwrap_problem)? {
             0 => return Ok(Digest(hash.finalize().into())),
             n => {
                 hash.update(&piece[..n]);
@@ -148,8 +149,8 @@ fn write(content: &mut Content<'_>, path: &Path) -> anyhow::Result<Digest> {
     }
 }
 
-/// What reading a member says, with its hint.
-fn told(error: std::io::Error) -> anyhow::Error {
+/// The error of reading a member, with its hint.
+fn unwrap_problem(error: std::io::Error) -> anyhow::Error {
     match error.downcast::<errors::Problem>() {
         Ok(problem) => problem.into(),
         Err(error) => error.into(),
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_belongs_there_has_a_place() {
+    fn only_known_names_belong_into_a_bundle() {
         let digest = Digest::of(b"x").to_string();
         let shard = &digest[..2];
         for name in [
@@ -172,11 +173,11 @@ mod tests {
             format!("store/objects/{shard}/{digest}"),
             format!("store/actions/{shard}/{digest}.json"),
         ] {
-            assert!(has_place(&name), "{name}");
+            assert!(belongs(&name), "{name}");
         }
         for name in [
             "out".to_owned(),
-            "out/.finished.json".to_owned(),
+            "out/.hidden".to_owned(),
             "project/src/main.rs".to_owned(),
             "project/experiments/deep/smoke.toml".to_owned(),
             "project/experiments/other.json".to_owned(),
@@ -186,7 +187,7 @@ mod tests {
             format!("store/actions/{shard}/{digest}"),
             "bundle.json/x".to_owned(),
         ] {
-            assert!(!has_place(&name), "{name}");
+            assert!(!belongs(&name), "{name}");
         }
     }
 }

@@ -4,20 +4,18 @@ use std::process::ExitCode;
 
 use super::context::{Global, show};
 use crate::planning::project::Project;
-use crate::report::audit;
-use crate::report::reference::Reference;
+use crate::publication::claims;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Prints what is found in the paper's numbers. Findings are no failure: they are what was asked for.
+/// Prints the findings. Findings are results, not failures.
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let reference = Reference::load(&Project::find(&global.options)?.experiments())?;
-    let audit = audit::audit(&reference);
+    let audit = claims::audit(&Project::find(&global.options)?)?;
     show(args.json, &audit, || audit.text())?;
     Ok(ExitCode::SUCCESS)
 }

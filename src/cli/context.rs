@@ -1,15 +1,13 @@
-//! What the subcommands share: global options, the program that runs them, printing, signals, exit codes.
+//! Shared by the subcommands: global options, the program that runs them, printing, signals, exit codes.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::engine::Engine;
 use crate::engine::display::Style;
 use crate::engine::run::Outcome;
 use crate::errors::Class;
-use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
-use crate::planning::estimate::Calibration;
+use crate::planning::overview::Measure;
 use crate::planning::project::{self, Options};
 use crate::publication::machine::Libtorch;
 use crate::steps::{Execute, Status};
@@ -19,31 +17,31 @@ use crate::steps::{Execute, Status};
 pub struct Global {
     #[command(flatten)]
     pub options: Options,
-    /// Warnings and failures only
+    /// Print only warnings and failures
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
 
 impl Global {
-    /// How much of a run to show.
+    /// How much progress to show.
     pub fn style(&self) -> Style {
         if self.quiet { Style::Quiet } else { Style::Automatic }
     }
 }
 
-/// What a command came to.
+/// The result of a command.
 pub enum Answer {
     Done(ExitCode),
-    /// Only the program with libtorch can go on.
+    /// The command has to continue in the program with libtorch.
     NeedsTensors,
 }
 
-/// What only the program with libtorch can do. `seesaw` does not link these functions, and so starts without it.
+/// Functions of the program with libtorch. `seesaw` does not link them, and so starts without libtorch.
 #[derive(Clone, Copy)]
 pub struct Tensors {
     pub device: fn(&str) -> anyhow::Result<tch::Device>,
     pub execute: Execute,
-    pub calibrate: fn(&Engine, &Suite) -> anyhow::Result<Calibration>,
+    pub calibrate: Measure,
     pub libtorch: fn() -> Libtorch,
 }
 
@@ -54,7 +52,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// The device that the user asks for. None: only libtorch can tell.
+    /// The device that the user asks for; `None` if only libtorch knows.
     ///
     /// # Errors
     /// A usage error if there is no such device.
@@ -66,7 +64,7 @@ impl Program {
     }
 }
 
-/// Prints to standard output; a closed pipe is an error that `main` does not count as one.
+/// Prints to standard output. A closed pipe is an error here, but not to `main`.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -74,28 +72,27 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints a value as JSON for scripts.
+/// Prints a value as JSON.
 pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
-/// Prints a result: for people, or as JSON for scripts.
+/// Prints a result as text or as JSON.
 pub fn show(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
     if json { print_json(value) } else { print(&text()) }
 }
 
-/// 1 if a step failed, else 3 if something is unavailable that only a person can get, else 0.
+/// 1 if a step failed, else 3 if data is unavailable, else 0.
 pub fn exit_code(outcome: &Outcome) -> ExitCode {
     let any = |status| outcome.absent(status).next().is_some();
-    let (failed, unavailable) = (any(Status::Failed), any(Status::Unavailable));
-    ExitCode::from(match (failed, unavailable) {
+    ExitCode::from(match (any(Status::Failed), any(Status::Unavailable)) {
         (true, _) => Class::Failed.exit_code(),
         (false, true) => Class::Unavailable.exit_code(),
         (false, false) => 0,
     })
 }
 
-/// Raised by the first Ctrl-C; the second one ends the process at once.
+/// The first Ctrl-C raises the interrupt; the second one ends the process at once.
 pub fn stop_on_signals() -> anyhow::Result<Interrupt> {
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
@@ -103,7 +100,7 @@ pub fn stop_on_signals() -> anyhow::Result<Interrupt> {
         if raised.raised() {
             std::process::exit(i32::from(Class::Interrupted.exit_code()));
         }
-        eprintln!("stopping: finished steps are kept; press Ctrl-C again to end at once");
+        eprintln!("stopping; finished steps are kept (press Ctrl-C again to exit at once)");
         raised.raise();
     })?;
     Ok(interrupt)

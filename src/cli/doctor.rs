@@ -1,4 +1,4 @@
-//! `seesaw doctor`: looks at this machine and tells, in words, what is there and what is missing.
+//! `seesaw doctor`: checks this machine for everything that a run needs.
 
 use std::process::ExitCode;
 
@@ -9,46 +9,46 @@ use crate::errors::{self, Class};
 use crate::planning::project::Project;
 use crate::publication::machine::{Build, Libtorch, Machine, Place, Tool};
 
-/// Below this much free disk space, a run of the smallest suite may not end.
-const LITTLE_SPACE: u64 = 1_000_000_000;
+/// A run of the smallest suite may need this much disk space, in bytes.
+const MIN_SPACE: u64 = 1_000_000_000;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Everything that was found.
+/// Everything about this machine.
 #[derive(Debug, Serialize)]
 struct Findings {
     seesaw: Build,
     libtorch: Libtorch,
     machine: Machine,
-    /// Cores that a run would use.
+    /// Number of cores that a run would use.
     threads: usize,
-    /// None outside of a project, unless `--store` names one.
+    /// `None` outside of a project, unless `--store` names a folder.
     store: Option<Place>,
     tools: Vec<Tool>,
-    /// What a run needs and does not find.
-    missing: Vec<Lack>,
-    /// What would help, or what only some purposes need.
-    advice: Vec<Lack>,
+    /// Problems that keep a run from working.
+    missing: Vec<Problem>,
+    /// Problems that matter for some purposes only.
+    advice: Vec<Problem>,
 }
 
-/// Something that is not as it should be, and the remedy.
+/// A problem and its remedy.
 #[derive(Debug, PartialEq, Serialize)]
-struct Lack {
+struct Problem {
     what: String,
     remedy: String,
 }
 
 /// # Errors
-/// If the output cannot be written. What is missing is told, and gives the exit code 1.
+/// If the output cannot be written. If something is missing, the exit code is 1.
 pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Answer> {
     let Some(tensors) = program.tensors else { return Ok(Answer::NeedsTensors) };
     let findings = look(global, (tensors.libtorch)());
-    show(args.json, &findings, || told(&findings))?;
+    show(args.json, &findings, || text(&findings))?;
     Ok(Answer::Done(ExitCode::from(if findings.missing.is_empty() { 0 } else { Class::Failed.exit_code() })))
 }
 
@@ -71,14 +71,14 @@ fn look(global: &Global, libtorch: Libtorch) -> Findings {
         advice: Vec::new(),
     };
     if let Err(error) = &project {
-        findings.missing.push(lack(error.to_string(), errors::hint_of(error).unwrap_or_default()));
+        findings.missing.push(problem(error.to_string(), errors::hint_of(error).unwrap_or_default()));
     }
     judge(&mut findings);
     findings
 }
 
-fn lack(what: impl Into<String>, remedy: impl Into<String>) -> Lack {
-    Lack { what: what.into(), remedy: remedy.into() }
+fn problem(what: impl Into<String>, remedy: impl Into<String>) -> Problem {
+    Problem { what: what.into(), remedy: remedy.into() }
 }
 
 /// Fills `missing` and `advice` from the rest.
@@ -86,35 +86,35 @@ fn judge(findings: &mut Findings) {
     let (mut missing, mut advice) = (Vec::new(), Vec::new());
     for tool in findings.tools.iter().filter(|tool| tool.found.is_none()) {
         let list = if tool.required { &mut missing } else { &mut advice };
-        list.push(lack(format!("{} was not found: it {}", tool.name, tool.purpose), tool.remedy));
+        list.push(problem(format!("{} was not found: it {}", tool.name, tool.purpose), tool.remedy));
     }
     if let Some(store) = &findings.store {
         if !store.writable {
-            missing.push(lack(
-                format!("the store's folder {} cannot be written", store.path.display()),
-                "see to its permissions, or name another one with --store or SEESAW_STORE",
+            missing.push(problem(
+                format!("the store's folder {} is not writable", store.path.display()),
+                "change its permissions, or name another folder with --store or SEESAW_STORE",
             ));
         }
-        if let Some(free) = store.free_bytes.filter(|free| *free < LITTLE_SPACE) {
-            missing.push(lack(
-                format!("the store's disk has {} left, less than {}", gigabytes(free), gigabytes(LITTLE_SPACE)),
-                "free some, or name a folder on another disk with --store or SEESAW_STORE",
+        if let Some(free) = store.free_bytes.filter(|free| *free < MIN_SPACE) {
+            missing.push(problem(
+                format!("the store's disk has {} left, less than {}", gigabytes(free), gigabytes(MIN_SPACE)),
+                "free some space, or name a folder on another disk with --store or SEESAW_STORE",
             ));
         }
     }
     let Libtorch { cuda_build, gpus, driver_sees_gpu, .. } = findings.libtorch;
     match (cuda_build, gpus > 0, driver_sees_gpu) {
-        (false, _, true) => advice.push(lack(
-            "this machine has a GPU, and this libtorch is for the CPU alone",
+        (false, _, true) => advice.push(problem(
+            "this machine has a GPU, but this build of libtorch supports only the CPU",
             "run `TORCH=cuda make` to use the GPU",
         )),
-        (true, false, true) => advice.push(lack(
+        (true, false, true) => advice.push(problem(
             "libtorch is a CUDA build and `nvidia-smi` sees a GPU, but libtorch does not",
-            "see that the driver is recent enough for CUDA 13, and that CUDA_VISIBLE_DEVICES does not hide the GPU",
+            "check that the driver supports CUDA 13 and that CUDA_VISIBLE_DEVICES does not hide the GPU",
         )),
-        (true, false, false) => advice.push(lack(
-            "libtorch is a CUDA build, and no GPU was found: everything runs on the CPU",
-            "see that `nvidia-smi` answers, or run `TORCH=cpu make`",
+        (true, false, false) => advice.push(problem(
+            "libtorch is a CUDA build, but there is no GPU: everything runs on the CPU",
+            "check that `nvidia-smi` works, or run `TORCH=cpu make`",
         )),
         _ => {}
     }
@@ -122,7 +122,7 @@ fn judge(findings: &mut Findings) {
     findings.advice.extend(advice);
 }
 
-fn told(findings: &Findings) -> String {
+fn text(findings: &Findings) -> String {
     let Findings { seesaw, libtorch, machine, threads, store, tools, missing, advice } = findings;
     let mut lines: Vec<(&str, String)> = Vec::new();
     let commit = seesaw.commit.as_ref().map_or(String::new(), |commit| format!(" at {commit}"));
@@ -136,7 +136,7 @@ fn told(findings: &Findings) -> String {
     let available = machine.memory_available_bytes.map(|bytes| format!(", {} available", gigabytes(bytes)));
     lines.push(("memory", format!("{}{}", gigabytes(machine.memory_bytes), available.unwrap_or_default())));
     if let Some(store) = store {
-        let state = if store.exists { "" } else { " (not made yet)" };
+        let state = if store.exists { "" } else { " (does not exist yet)" };
         let free = store.free_bytes.map_or("unknown space".into(), gigabytes);
         lines.push(("store", format!("{}{state}, {free} free", store.path.display())));
     }
@@ -146,22 +146,22 @@ fn told(findings: &Findings) -> String {
     let mut text: String = lines.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect();
     text.push('\n');
     for (word, list) in [("missing", missing), ("note", advice)] {
-        for Lack { what, remedy } in list {
+        for Problem { what, remedy } in list {
             text += &format!("{word}: {what}\nhint: {remedy}\n");
         }
     }
     if missing.is_empty() {
-        text += "nothing that a run needs is missing\n";
+        text += "this machine has everything that a run needs\n";
     }
     text
 }
 
-/// The device that `auto` takes, and which parts of CUDA are missing if it is the CPU.
+/// The device that `auto` selects; if it is the CPU, what CUDA would need.
 fn device(libtorch: &Libtorch) -> String {
     match (libtorch.gpus, libtorch.cuda_build, libtorch.driver_sees_gpu) {
-        (0, false, false) => "cpu (CUDA would need a CUDA build of libtorch and a GPU)".into(),
-        (0, false, true) => "cpu (CUDA would need a CUDA build of libtorch; there is a GPU)".into(),
-        (0, true, _) => "cpu (CUDA would need a GPU that libtorch sees; this is a CUDA build)".into(),
+        (0, false, false) => "cpu (CUDA needs a CUDA build of libtorch and a GPU)".into(),
+        (0, false, true) => "cpu (CUDA needs a CUDA build of libtorch; there is a GPU)".into(),
+        (0, true, _) => "cpu (CUDA needs a GPU that libtorch sees; this is a CUDA build)".into(),
         (1, ..) => "cuda:0".into(),
         (count, ..) => format!("cuda:0, of {count} GPUs"),
     }
@@ -213,49 +213,49 @@ mod tests {
         }
     }
 
-    /// A machine that has what a run needs: everything in words, and only a note on what is optional.
+    /// A machine with everything that a run needs: a note on optional tools, no problem.
     #[test]
     fn a_machine_that_is_ready() {
         let mut found = findings();
         judge(&mut found);
-        insta::assert_snapshot!(told(&found), @r"
+        insta::assert_snapshot!(text(&found), @r"
         seesaw        0.1.0 at abc1234-dirty, built by rustc 1.92.0
         libtorch      2.13.0, CPU build, in /project/.libtorch/lib
-        device        cpu (CUDA would need a CUDA build of libtorch and a GPU)
+        device        cpu (CUDA needs a CUDA build of libtorch and a GPU)
         threads       1, of 2 cores
         processor     x86_64, vector instructions: avx2, fma
         memory        8.0 GB, 6.5 GB available
-        store         /project/.seesaw (not made yet), 50.0 GB free
+        store         /project/.seesaw (does not exist yet), 50.0 GB free
         pip           23.2 (`pip3`)
         pdflatex      not found
 
         note: pdflatex was not found: it helps
         hint: install it
-        nothing that a run needs is missing
+        this machine has everything that a run needs
         ");
     }
 
     /// Required things end up under `missing`, each with its remedy.
     #[test]
-    fn what_is_missing_is_told_with_its_remedy() {
+    fn missing_requirements_have_remedies() {
         let mut found = findings();
         found.tools[0].found = None;
         let store = found.store.as_mut().unwrap();
         (store.writable, store.free_bytes) = (false, Some(200_000_000));
         judge(&mut found);
-        let told: Vec<&str> = found.missing.iter().map(|lack| lack.what.as_str()).collect();
+        let missing: Vec<&str> = found.missing.iter().map(|problem| problem.what.as_str()).collect();
         assert_eq!(
-            told,
+            missing,
             [
                 "pip was not found: it helps",
-                "the store's folder /project/.seesaw cannot be written",
+                "the store's folder /project/.seesaw is not writable",
                 "the store's disk has 0.2 GB left, less than 1.0 GB",
             ]
         );
         assert_eq!(found.missing[0].remedy, "install it");
     }
 
-    /// Of the two parts that CUDA needs, the one that is missing is named.
+    /// Of the two things that CUDA needs, the output names the missing one.
     #[test]
     fn the_missing_part_of_cuda_is_named() {
         let advice = |cuda_build, gpus, driver_sees_gpu| {
@@ -263,7 +263,7 @@ mod tests {
             found.tools.clear();
             found.libtorch = Libtorch { cuda_build, gpus, driver_sees_gpu, ..found.libtorch };
             judge(&mut found);
-            let what = found.advice.first().map_or(String::new(), |lack| lack.remedy.clone());
+            let what = found.advice.first().map_or(String::new(), |problem| problem.remedy.clone());
             (device(&found.libtorch), what)
         };
         assert!(advice(false, 0, true).1.contains("TORCH=cuda make"));

@@ -2,30 +2,30 @@
 
 use std::process::ExitCode;
 
-use super::context::{Global, print, print_json};
+use super::context::{Global, show};
+use crate::engine::explain::Explanation;
 use crate::engine::graph::Graph;
 use crate::errors;
 use crate::interrupt::Interrupt;
-use crate::planning::project::{Planned, Project};
+use crate::planning::project::Planned;
+use crate::publication::Run;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The step: its name as `seesaw plan` shows it, or the beginning of its key
+    /// The step: its name from `seesaw plan`, or the beginning of its key
     #[arg(required = true, num_args = 1..)]
     step: Vec<String>,
-    /// The suite whose plan has the step
+    /// The suite
     #[arg(long, default_value = "smoke")]
     suite: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let project = Project::find(&global.options)?;
-    let interrupt = Interrupt::default();
-    let Planned { suite, graph, .. } = project.planned(&args.suite, &interrupt)?;
-    let engine = project.engine(device, interrupt)?;
+    let Run { engine, planned: Planned { suite, graph, .. }, .. } =
+        Run::open(&global.options, &args.suite, device, Interrupt::default())?;
     let wanted = args.step.join(" ");
     let by_key = || {
         let short = wanted.len() >= 6 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -34,22 +34,23 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     };
     let id = graph.find(&wanted).or_else(by_key).ok_or_else(|| unknown(&graph, &wanted, &suite.name))?;
     let explanation = engine.explain(&graph, id);
-    if args.json {
-        print_json(&serde_json::json!({
-            "step": explanation.label,
-            "verdict": explanation.verdict,
-            "key": explanation.ingredients.as_ref().map(|(key, _)| key),
-            "ingredients": explanation.ingredients.as_ref().map(|(_, list)| list),
-        }))?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    let json = serde_json::json!({
+        "step": explanation.label,
+        "verdict": explanation.verdict,
+        "key": explanation.ingredients.as_ref().map(|(key, _)| key),
+        "ingredients": explanation.ingredients.as_ref().map(|(_, list)| list),
+    });
+    show(args.json, &json, || text(&explanation))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(explanation: &Explanation) -> String {
     let mut text = format!("{}\n  {}\n", explanation.label, explanation.verdict);
     if let Some((key, list)) = &explanation.ingredients {
         text += &format!("  key {key}\n");
         list.0.iter().for_each(|ingredient| text += &format!("    {:<36} {}\n", ingredient.name, ingredient.value));
     }
-    print(&text)?;
-    Ok(ExitCode::SUCCESS)
+    text
 }
 
 fn unknown(graph: &Graph, wanted: &str, suite: &str) -> anyhow::Error {
@@ -60,6 +61,6 @@ fn unknown(graph: &Graph, wanted: &str, suite: &str) -> anyhow::Error {
     near.truncate(3);
     errors::usage(
         format!("the suite `{suite}` has no step `{wanted}`"),
-        format!("`seesaw plan {suite} --all` lists them; near: {}", near.join("; ")),
+        format!("run `seesaw plan {suite} --all` to list them; similar: {}", near.join("; ")),
     )
 }

@@ -6,50 +6,37 @@ use std::process::ExitCode;
 
 use super::context::{Global, print, print_json, stop_on_signals};
 use crate::bundle::contents::{Extra, Why};
-use crate::bundle::export::{Export, Packed};
+use crate::bundle::export::{Exported, export};
 use crate::planning::project::Project;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The suite: the name of a file in `experiments/`, without `.toml`
     suite: String,
-    /// The file to write [default: SUITE.tar.gz in the current folder, SUITE as its folder under `out/` is called]
+    /// The file to write [default: SUITE.tar.gz in the current folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// What to pack beside what is always there; datasets and their archives never are
+    /// Include optional contents; datasets and archives are never included
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     with: Vec<Extra>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let interrupt = stop_on_signals()?;
-    let out = project.out(&args.suite);
-    let store = crate::store::Store::open(&project.store_path())?;
-    let name = out.file_name().map_or_else(|| args.suite.clone(), |name| name.to_string_lossy().into_owned());
-    let destination = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.tar.gz")));
-    let export = Export {
-        project: &project.root,
-        templates: &project.templates(),
-        out: &out,
-        store: &store,
-        with: &args.with,
-        interrupt: &interrupt,
-    };
-    let packed = export.write(&destination)?;
+    let exported = export(&project, &args.suite, args.out.as_deref(), &args.with, &stop_on_signals()?)?;
     if args.json {
-        print_json(&packed)?;
+        print_json(&exported)?;
     } else if !global.quiet {
-        print(&told(&packed))?;
+        print(&text(&exported))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(packed: &Packed) -> String {
-    let Packed { file, size, sha256, members, left_out } = packed;
+fn text(exported: &Exported) -> String {
+    let Exported { file, size, sha256, members, left_out } = exported;
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
     let mut text = format!("{}: {members} members, {}\nSHA-256 {sha256}\n", file.display(), megabytes(*size));
     let mut reasons: BTreeMap<Why, (usize, u64)> = BTreeMap::new();
@@ -58,7 +45,7 @@ fn told(packed: &Packed) -> String {
         (*count, *bytes) = (*count + 1, *bytes + left.size);
     }
     for (why, (count, bytes)) in reasons {
-        text += &format!("left out: {count} files, {} ({})\n", megabytes(bytes), why.told());
+        text += &format!("left out: {count} files, {} ({why})\n", megabytes(bytes));
     }
-    text + "anybody can check it: `seesaw verify FILE`, or `seesaw verify FILE --rerun 1` to train a cell again\n"
+    text + "run `seesaw verify FILE` to check it, or `seesaw verify FILE --rerun 1` to train a cell again\n"
 }

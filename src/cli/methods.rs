@@ -10,20 +10,20 @@ use crate::methods::{NAMES, Named, OptionDescription, named};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Methods [default: all]
+    /// The methods to list [default: all]
     names: Vec<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// A method as scripts read it.
+/// A method, for scripts.
 #[derive(Serialize)]
 struct Method {
     name: &'static str,
     title: &'static str,
     citation: &'static str,
-    /// The method that it is a setting of.
+    /// The method that it is a variant of.
     method: &'static str,
     options: Vec<MethodOption>,
 }
@@ -32,9 +32,9 @@ struct Method {
 struct MethodOption {
     #[serde(flatten)]
     description: OptionDescription,
-    /// In TOML; none: not set.
+    /// In TOML; `None`: not set.
     default: Option<String>,
-    /// Whether it is what makes this method out of the one that it is a setting of.
+    /// Whether the variant sets it.
     fixed: bool,
 }
 
@@ -42,6 +42,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let chosen: Vec<&Named> = match args.names.is_empty() {
         true => NAMES.iter().collect(),
         false => {
+            let unknown = |name: &str| {
+                errors::unknown(format!("there is no method `{name}`"), name, NAMES.iter().map(|named| named.name))
+            };
             args.names.iter().map(|name| named(name).ok_or_else(|| unknown(name))).collect::<anyhow::Result<_>>()?
         }
     };
@@ -80,13 +83,4 @@ fn text(method: &Method) -> String {
         text += &format!("  the other options are those of {}\n", method.method);
     }
     text
-}
-
-fn unknown(name: &str) -> anyhow::Error {
-    let known: Vec<&str> = NAMES.iter().map(|named| named.name).collect();
-    let near = errors::nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
-    errors::usage(
-        format!("there is no method `{name}`"),
-        format!("{}There are: {}", near.unwrap_or_default(), known.join(", ")),
-    )
 }

@@ -28,11 +28,11 @@ use crate::publication::machine::Libtorch;
 
 /// Reproduces "See-Saw Modality Balance" (NAACL 2025) from its downloads to its tables.
 ///
-/// Results are kept in a store by the hash of everything that they depend on, so that nothing is computed twice.
+/// Results are stored by the hash of everything that they depend on, so nothing is computed twice.
 #[derive(Debug, Parser)]
 #[command(name = "seesaw", version, max_term_width = 100)]
 pub struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Global options")]
     pub global: Global,
     #[command(subcommand)]
     command: Command,
@@ -40,37 +40,37 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a suite: whatever of it is not done yet
+    /// Run the steps of a suite that are not done yet
     Run(run::Args),
-    /// Make and print one table of a suite: computes what that needs, and no more
+    /// Make and print one table, computing only what it needs
     Table(output::TableArgs),
-    /// Make one figure of a suite: computes what that needs, and no more
+    /// Make one figure, computing only what it needs
     Figure(output::FigureArgs),
-    /// Show the steps of a suite, what is done, what would run, and why
+    /// List the steps that would run, and why
     Plan(plan::Args),
-    /// Say in a few lines how far the suites are
+    /// Show the progress of the suites
     Status(status::Args),
-    /// Tell why one step would run, or would not, and what its key is made of
+    /// Explain why a step would run or not, and list the ingredients of its key
     Explain(explain::Args),
-    /// Make the report of a suite from what the store holds, without computing anything
+    /// Make the report of a suite again, without computing any results
     Report(report::Args),
-    /// Look inside a training: sum up its trace, draw its curves, export them
+    /// Summarise, draw and export the trace of a training
     Trace(trace::Args),
     /// List the training methods with their options, defaults and sources
     Methods(methods::Args),
     /// Download and verify the archives of datasets and encoders
     Fetch(fetch::Args),
-    /// Look at a dataset: counts, what was left out and why, a few samples
+    /// Show a dataset: counts, what was left out and why, some samples
     Data(data::Args),
     /// Pack a finished run into one file that others can check
     Export(export::Args),
-    /// Check a file that `export` wrote: every hash, every key, every number; and train some of it again
+    /// Check a bundle from `seesaw export`, and optionally train some of its cells again
     Verify(verify::Args),
-    /// Hold the paper's claims against a suite's results: a verdict for each, with its numbers
+    /// Judge the paper's claims by the results of a suite
     Claims(claims::Args),
-    /// Check the paper's own arithmetic: what its tables print against what follows from them
+    /// Check the arithmetic of the paper's own tables
     Audit(audit::Args),
-    /// Look at this machine: versions, device, places, and what is missing
+    /// Check this machine: versions, device, disk space, tools
     Doctor(doctor::Args),
 }
 
@@ -84,8 +84,8 @@ impl Cli {
         };
         match &self.command {
             Command::Run(args) => on_device(&|device| run::run(global, args, device, program)),
-            Command::Table(args) => on_device(&|device| args.wanted()?.run(global, device, program)),
-            Command::Figure(args) => on_device(&|device| args.wanted()?.run(global, device, program)),
+            Command::Table(args) => on_device(&|device| output::table(global, args, device, program)),
+            Command::Figure(args) => on_device(&|device| output::figure(global, args, device, program)),
             Command::Plan(args) => on_device(&|device| plan::run(global, args, device, program)),
             Command::Status(args) => on_device(&|device| done(status::run(global, args, device))),
             Command::Explain(args) => on_device(&|device| done(explain::run(global, args, device))),
@@ -103,12 +103,12 @@ impl Cli {
     }
 }
 
-/// `seesaw`: answers what it can without libtorch, else becomes `seesaw-full`, which lies beside it.
+/// `seesaw`: runs commands that need no libtorch, and replaces itself with `seesaw-full` for all others.
 pub fn light_main() -> ExitCode {
     start(Program { tensors: None })
 }
 
-/// `seesaw-full`: everything, with libtorch.
+/// `seesaw-full`: runs all commands, with libtorch.
 pub fn full_main() -> ExitCode {
     let tensors = Tensors {
         device: project::device,
@@ -121,38 +121,38 @@ pub fn full_main() -> ExitCode {
 
 const CUBLAS_WORKSPACE: &str = "CUBLAS_WORKSPACE_CONFIG";
 
-/// Replaces this process; returns only if that fails.
+/// Replaces this process with `seesaw-full`; returns only if that fails.
 fn continue_with_libtorch() -> anyhow::Error {
     use std::os::unix::process::CommandExt;
     let full = match std::env::current_exe() {
         Ok(light) => light.with_file_name("seesaw-full"),
-        Err(error) => return anyhow::Error::new(error).context("cannot tell where this program lies"),
+        Err(error) => return anyhow::Error::new(error).context("cannot find the path of this program"),
     };
     let mut command = std::process::Command::new(&full);
     command.args(std::env::args_os().skip(1));
-    // Without it cuBLAS may sum in another order each time, and libtorch refuses to call that deterministic.
+    // Without it, cuBLAS may sum in another order each time, and libtorch refuses to run deterministically.
     if std::env::var_os(CUBLAS_WORKSPACE).is_none() {
         command.env(CUBLAS_WORKSPACE, ":4096:8");
     }
     let error = command.exec();
     errors::failed(
-        format!("cannot start {}, the part of this program that computes: {error}", full.display()),
-        "build both parts with `make` and keep them in one folder",
+        format!("cannot start {}: {error}", full.display()),
+        "build both programs with `make` and keep them in one folder",
     )
 }
 
-/// Parses, runs, and turns an error into an exit code.
+/// Parses the command line, runs the command, and turns an error into an exit code.
 fn start(program: Program) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // `--help` and `--version` arrive here too, and are no failures.
+            // `--help` and `--version` are errors to clap, but not to the user.
             let code = if error.use_stderr() { Class::Usage.exit_code() } else { 0 };
             let _ = error.print();
             return ExitCode::from(code);
         }
     };
-    // What a library warns of while it paints a figure is nothing that a person could act on.
+    // tiny_skia warns about details of figures that a user cannot change.
     let level = if cli.global.quiet { "error" } else { "warn,tiny_skia=error" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("SEESAW_LOG").unwrap_or_else(|_| level.into());
     tracing_subscriber::fmt()
@@ -179,7 +179,7 @@ fn start(program: Program) -> ExitCode {
     }
 }
 
-/// Whoever reads our output has seen enough (`seesaw plan smoke | head`).
+/// Whether the reader of our output has closed the pipe, as in `seesaw plan smoke | head`.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
@@ -191,7 +191,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 mod tests {
     use clap::CommandFactory;
 
-    /// clap checks the whole command line against itself.
+    /// clap checks that names, defaults and conflicts of all options are consistent.
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();

@@ -2,135 +2,61 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
-use serde::Serialize;
-
-use super::context::{Answer, Global, Program, Tensors, show};
-use crate::engine::Engine;
+use super::context::{Answer, Global, Program, show};
 use crate::engine::display::seconds;
-use crate::engine::survey::State;
-use crate::experiments::Suite;
 use crate::interrupt::Interrupt;
-use crate::planning::estimate::{Calibration, Estimate};
-use crate::planning::project::{Planned, Project};
+use crate::planning::calibration::Calibration;
+use crate::planning::estimate::Estimate;
+use crate::planning::overview::{Overview, PlannedStep, StepState};
+use crate::publication::Run;
 use crate::steps::Kind;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The suite: the name of a file in `experiments/`, without `.toml`
     suite: String,
-    /// Every step, not only those that would run
+    /// List finished steps too
     #[arg(long)]
     all: bool,
-    /// The numbers alone, without a line per step
+    /// Print only the numbers of steps, not each step
     #[arg(long, conflicts_with = "all")]
     summary: bool,
-    /// Do not estimate time and disk: the first estimate on a machine measures it for some seconds
+    /// Skip the estimate of time and disk; the first one on a machine takes a few seconds of measuring
     #[arg(long)]
     no_estimate: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What would be done, for scripts.
-#[derive(Serialize)]
-struct Plan {
-    suite: String,
-    steps: Vec<PlannedStep>,
-    /// Archive → what a person has to do before it can be fetched.
-    unavailable: Vec<(String, String)>,
-    /// None if nothing is left to do, or it was not asked for.
-    estimate: Option<Estimate>,
-}
-
-/// A step of a plan.
-#[derive(Serialize)]
-struct PlannedStep {
-    step: String,
-    kind: &'static str,
-    /// `done`, `would run`, or `would run after others`; `refused` is done and not what is expected, `blocked` is what needs
-    /// such a step.
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-impl PlannedStep {
-    fn would_run(&self) -> bool {
-        self.state.starts_with("would run")
-    }
-}
-
-/// Prints the plan of a suite. Estimating what is to do may have to measure this machine first, which needs libtorch.
+/// Prints the plan of a suite. The estimate may have to measure this machine first, which needs libtorch.
 ///
 /// # Errors
-/// If the suite cannot be planned, or the measurement cannot be kept.
+/// If the suite cannot be planned, or the measurement cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
-    let project = Project::find(&global.options)?;
-    let interrupt = Interrupt::default();
-    let planned = project.planned(&args.suite, &interrupt)?;
-    let engine = project.engine(device, interrupt)?;
-    let Planned { suite, manifests, graph, .. } = &planned;
-    let steps = steps(&engine, &planned);
-    let mut estimate = None;
-    if !args.no_estimate && steps.iter().any(PlannedStep::would_run) {
-        let machine = match (Calibration::load(&engine, suite), program.tensors) {
-            (Some(known), _) => known,
-            (None, Some(tensors)) => measure(global, &engine, suite, tensors)?,
-            (None, None) => return Ok(Answer::NeedsTensors),
-        };
-        estimate = Some(engine.estimate(suite, manifests, graph, &machine));
+    let Run { engine, planned, .. } = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+    let mut plan = Overview::of(&planned, &engine);
+    let measure = program.tensors.map(|tensors| tensors.calibrate);
+    let wants_estimate = !args.no_estimate && plan.has_work();
+    if wants_estimate && !plan.add_estimate(&planned, &engine, measure, global.quiet)? {
+        return Ok(Answer::NeedsTensors);
     }
-    let plan = Plan { suite: suite.name.clone(), steps, unavailable: engine.unavailable(graph), estimate };
     show(args.json, &plan, || text(&plan, args, &Calibration::subject(&engine)))?;
     Ok(Answer::Done(ExitCode::SUCCESS))
 }
 
-/// Measures this machine, and keeps the measurement beside the store's objects.
-fn measure(global: &Global, engine: &Engine, suite: &Suite, tensors: Tensors) -> anyhow::Result<Calibration> {
-    if !global.quiet {
-        eprintln!("measuring this machine for the estimate; this takes a few seconds, once");
-    }
-    let found = (tensors.calibrate)(engine, suite)?;
-    let file = Calibration::file(engine);
-    let text = serde_json::to_vec_pretty(&found)?;
-    engine.store.write_file(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(found)
-}
-
-fn steps(engine: &Engine, planned: &Planned) -> Vec<PlannedStep> {
-    let graph = &planned.graph;
-    let step = |(id, state): (_, &State)| {
-        let planned = &graph.node(id).step;
-        let (state, key, reason) = match state {
-            State::Done(key, _) => ("done", Some(key.to_string()), None),
-            State::Ready(ingredients, reason) => {
-                ("would run", Some(ingredients.key().to_string()), Some(reason.to_string()))
-            }
-            State::Waiting(_) => ("would run after others", None, None),
-            State::Refused(key, _, absence) => ("refused", Some(key.to_string()), Some(absence.to_string())),
-            State::Blocked(absence) => ("blocked", None, Some(absence.to_string())),
-        };
-        PlannedStep { step: planned.label(), kind: planned.kind().name(), state, key, reason }
-    };
-    graph.ids().zip(&engine.survey(graph)).map(step).collect()
-}
-
-fn text(plan: &Plan, args: &Args, machine: &str) -> String {
-    let Plan { suite, steps, unavailable, estimate } = plan;
-    let done = steps.iter().filter(|step| step.state == "done").count();
-    let to_do = steps.iter().filter(|step| step.would_run()).count();
+fn text(plan: &Overview, args: &Args, machine: &str) -> String {
+    let Overview { suite, steps, unavailable, estimate } = plan;
+    let done = steps.iter().filter(|step| step.state == StepState::Done).count();
+    let to_do = steps.iter().filter(|step| step.state.would_run()).count();
     let blocked = match steps.len() - done - to_do {
         0 => String::new(),
         n => format!(", {n} refused or blocked"),
     };
     let mut text = format!("{suite}: {} steps, {done} done, {to_do} would run{blocked}\n", steps.len());
     for kind in Kind::ALL {
-        let of_kind: Vec<&PlannedStep> = steps.iter().filter(|step| step.kind == kind.name()).collect();
-        let done = of_kind.iter().filter(|step| step.state == "done").count();
+        let of_kind: Vec<&PlannedStep> = steps.iter().filter(|step| step.kind == kind).collect();
+        let done = of_kind.iter().filter(|step| step.state == StepState::Done).count();
         if !of_kind.is_empty() {
             text += &format!("  {:<9} {:>4} steps  {done:>4} done\n", kind.name(), of_kind.len());
         }
@@ -141,18 +67,22 @@ fn text(plan: &Plan, args: &Args, machine: &str) -> String {
     for (archive, what) in unavailable {
         text += &format!("unavailable    {archive}: {what}\n");
     }
-    for step in steps.iter().filter(|step| step.state == "refused") {
+    for step in steps.iter().filter(|step| step.state == StepState::Refused) {
         text += &format!("refused    {}: {}\n", step.step, step.reason.as_deref().unwrap_or_default());
     }
-    for step in
-        steps.iter().filter(|step| step.state != "refused" && !args.summary && (args.all || step.state != "done"))
-    {
+    let is_listed = |step: &&PlannedStep| match step.state {
+        StepState::Refused => false,
+        StepState::Done => args.all,
+        StepState::WouldRun | StepState::WouldRunAfterOthers | StepState::Blocked => !args.summary,
+    };
+    for step in steps.iter().filter(is_listed) {
         let key = step.key.as_deref().map_or(String::new(), |key| format!("  {}", &key[..12]));
-        let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
-        let (state, reason) = match step.would_run() {
-            true => ("would run", reason),
-            // The cause stands above, once.
-            false => (step.state, String::new()),
+        let (state, reason) = match (step.state, &step.reason) {
+            (StepState::Done, _) => ("done", String::new()),
+            // The cause is printed once, with the refused step.
+            (StepState::Blocked, _) => ("blocked", String::new()),
+            (_, None) => ("would run", String::new()),
+            (_, Some(reason)) => ("would run", format!(" ({reason})")),
         };
         text += &format!("{state:<11}{}{reason}{key}\n", step.step);
     }
@@ -165,10 +95,9 @@ fn estimated(estimate: &Estimate, machine: &str) -> String {
     let bounded: u64 = estimate.downloads_at_most.values().sum();
     let bounded = match estimate.downloads_at_most.keys().map(String::as_str).collect::<Vec<_>>().join(", ") {
         names if names.is_empty() => String::new(),
-        names => format!(" and at most {} of {names}, whose sizes no source says", gib(bounded)),
+        names => format!(" and at most {} of {names}, whose sizes are unknown", gib(bounded)),
     };
-    let sizes =
-        if estimate.from_manifests { "; datasets that are not prepared count as their manifests tell" } else { "" };
+    let sizes = if estimate.from_manifests { "; sizes of unprepared datasets come from their manifests" } else { "" };
     let mut text =
         format!("estimated  about {} here ({machine}): {}{sizes}\n", about(estimate.total_seconds()), parts.join(", "));
     text += &format!(
@@ -179,7 +108,7 @@ fn estimated(estimate: &Estimate, machine: &str) -> String {
     text
 }
 
-/// A duration that is not more exact than an estimate.
+/// A duration, rounded as an estimate should be.
 fn about(time: f64) -> String {
     match time {
         time if time < 90.0 => seconds(time.round()),
@@ -194,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_not_more_exact_than_an_estimate() {
+    fn durations_are_rounded() {
         assert_eq!(
             [0.0, 80.0, 100.0, 5000.0, 6000.0, 1e6].map(about),
             ["0.0 s", "1 min 20 s", "2 min", "83 min", "2 h", "12 days"]

@@ -8,16 +8,16 @@ use super::context::{Answer, Global, Program, exit_code, print, print_json, stop
 use crate::engine::display::seconds;
 use crate::engine::graph::{Graph, NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Outcome};
-use crate::errors::{self};
-use crate::planning::project::{Planned, Project};
-use crate::publication::run::Run;
+use crate::errors;
+use crate::planning::project::Planned;
+use crate::publication::Run;
 use crate::steps::{Kind, Status};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The suite: the name of a file in `experiments/`, without `.toml`
     suite: String,
-    /// Fetch everything first, and start nothing else unless all of it came
+    /// Fetch all data first, and start nothing else if some of it is unavailable
     #[arg(long)]
     strict: bool,
     /// Print a summary as JSON on standard output
@@ -25,14 +25,14 @@ pub struct Args {
     json: bool,
 }
 
-/// What a run came to, for scripts.
+/// The result of a run, for scripts.
 #[derive(serde::Serialize)]
 struct Summary {
     suite: String,
     steps: usize,
     computed: usize,
     failed: Vec<String>,
-    /// What is not here and only a person can get: the step that wants it, and what to do.
+    /// Step that needs unavailable data → what to do.
     unavailable: BTreeMap<String, String>,
     interrupted: bool,
     seconds: f64,
@@ -40,16 +40,13 @@ struct Summary {
     out: PathBuf,
 }
 
-/// Runs what of a suite is not done yet.
+/// Runs the steps of a suite that are not done yet.
 ///
 /// # Errors
 /// If the suite cannot be planned, or a file cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
     let began = Instant::now();
-    let project = Project::find(&global.options)?;
-    let engine = project.engine(device, stop_on_signals()?)?;
-    let planned = project.planned(&args.suite, &engine.interrupt)?;
-    let run = Run { project: &project, planned: &planned, engine: &engine };
+    let run = Run::open(&global.options, &args.suite, device, stop_on_signals()?)?;
     let (outcome, written) = match run.if_finished() {
         Some(outcome) => (outcome, Vec::new()),
         None => {
@@ -60,11 +57,11 @@ pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) 
             run.all(tensors.execute, global.style())?
         }
     };
-    let summary = Summary::new(&planned, &outcome, began, written);
+    let summary = Summary::new(&run.planned, &outcome, began, written);
     if args.json {
         print_json(&summary)?;
     } else if !global.quiet {
-        print(&text(&summary, &planned.graph, &outcome))?;
+        print(&text(&summary, &run.planned.graph, &outcome))?;
     }
     if summary.interrupted {
         return Err(errors::interrupted());
@@ -95,7 +92,8 @@ impl Summary {
 
 fn text(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
     let mut text = String::new();
-    let kept = outcome.nodes.iter().filter(|node| matches!(node, NodeOutcome::Done(..))).count() - summary.computed;
+    // A step whose damaged result was repaired may have been computed twice.
+    let kept = outcome.nodes.iter().filter_map(NodeOutcome::action).count().saturating_sub(summary.computed);
     let incomplete = !summary.failed.is_empty() || !summary.unavailable.is_empty();
     if summary.computed == 0 && !incomplete && !summary.interrupted {
         text += &format!("nothing to do: all {} steps of {} are done", summary.steps, summary.suite);
@@ -119,7 +117,7 @@ fn text(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
         publications.iter().map(|publication| publication.file.as_str()).collect::<Vec<_>>().join(", ")
     };
     if !summary.unavailable.is_empty() {
-        text += "incomplete: get the following by hand\n";
+        text += "incomplete: download the following by hand\n";
         for (label, cause) in &summary.unavailable {
             text += &format!("  {}: {}\n", label.trim_start_matches("fetch "), cause.replace('\n', "; "));
         }
@@ -128,7 +126,7 @@ fn text(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
         let old = others.iter().any(|publication| summary.out.join(&publication.file).exists());
         text += &format!("results in {}: {}\n", summary.out.display(), names(made));
         if !others.is_empty() {
-            let old = if old { " (what is there under these names is an earlier run's)" } else { "" };
+            let old = if old { " (files with these names are from an earlier run)" } else { "" };
             text += &format!("not made: {}{old}\n", names(others));
         }
         for (what, file) in [("report", "report.html"), ("claims", "claims.md")] {
@@ -141,7 +139,7 @@ fn text(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
     text
 }
 
-/// What the steps' time went to, by kind: computed in this run or in an earlier one.
+/// Compute time by kind of step, earlier runs included.
 fn times(graph: &Graph, outcome: &Outcome) -> String {
     let mut lines = String::new();
     for kind in Kind::ALL {

@@ -1,5 +1,5 @@
-//! Looks at every picture before samples count on it: one that cannot be decoded is left out, counted with its reason, and
-//! never ends a run.
+//! Decodes every picture before samples use it. One that cannot be decoded is left out, counted by its reason, and never ends
+//! a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,33 +15,32 @@ use crate::pictures::{Decoding, decode};
 use crate::progress::{Progress, Unit};
 use crate::terms::Split;
 
-/// The longest file that is taken for a picture, in bytes.
+/// The longest file of a picture, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
-/// Pictures that are read before they are looked at together, and a bound of their bytes.
+/// The most pictures that are read and then decoded together, and the most bytes.
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 64 << 20;
 
 /// The name under which samples find pictures that were copied out of an archive without random access.
 pub const PACK: &str = "pictures";
 
-/// How to look.
+/// How to check pictures.
 pub struct Looking<'a> {
     pub decoding: Decoding,
-    /// So many samples of each split are wanted; none: all.
+    /// The number of samples of each split; none: all.
     pub subset: Option<usize>,
-    /// Where pictures that cannot be read in place are copied to: a zip.
+    /// The zip that pictures are copied to if they cannot be read in place.
     pub pack: &'a Path,
     pub interrupt: &'a Interrupt,
     pub progress: &'a dyn Progress,
     pub threads: usize,
 }
 
-/// Decodes every picture that a sample uses, drops the samples of those that are none, and copies the others out of
-/// archives that cannot be read at random. Of a subset only the pictures of samples that are drawn are looked at, until
-/// there are as many good ones as are wanted.
+/// Decodes every picture that a sample uses, drops the samples of bad pictures, and copies the others out of archives
+/// without random access. For a subset, only the pictures of drawn samples are decoded, until there are enough good ones.
 ///
 /// # Errors
-/// If an archive cannot be read, the copy cannot be written, or a stop was asked for; never because of a picture.
+/// If an archive cannot be read, the copy cannot be written, or the run was interrupted; never because of a picture.
 pub fn check_pictures(dataset: &mut Dataset, archives: &Archives, looking: &Looking<'_>) -> anyhow::Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(looking.threads).build().context("cannot start threads")?;
     let opened = opened(dataset, archives)?;
@@ -77,14 +76,14 @@ pub fn check_pictures(dataset: &mut Dataset, archives: &Archives, looking: &Look
     Ok(())
 }
 
-/// Where an archive's pictures are read once they were looked at.
+/// Where an archive's pictures are read after the check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     InPlace,
     Packed,
 }
 
-/// The archives that pictures lie in, by their names.
+/// The archives of the pictures, by their names.
 fn opened(dataset: &Dataset, archives: &Archives) -> anyhow::Result<BTreeMap<String, (Archive, Place)>> {
     let mut members: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for picture in dataset.splits.values().flat_map(|data| &data.pictures) {
@@ -102,7 +101,7 @@ fn opened(dataset: &Dataset, archives: &Archives) -> anyhow::Result<BTreeMap<Str
     members.into_iter().map(open).collect()
 }
 
-/// The pictures to look at next: all of them, or those of samples that are drawn as far as is known what is bad.
+/// The pictures to check next: all of them, or those of the samples that are drawn given the faults known so far.
 fn wanted<'a>(
     dataset: &'a Dataset,
     drawing: Option<(&Draws, u32)>,
@@ -126,7 +125,7 @@ fn wanted<'a>(
     wanted
 }
 
-/// The places of a subset's samples by split, once everything that is drawn was looked at.
+/// The places of a subset's samples by split, once all faults are known.
 fn drawn(
     dataset: &Dataset,
     draws: &Draws,
@@ -141,7 +140,7 @@ fn drawn(
 
 type Faults = BTreeMap<String, &'static str>;
 
-/// Why a file is no picture.
+/// Why a file cannot be decoded.
 fn fault(bytes: &[u8], decoding: Decoding) -> Option<&'static str> {
     decode(bytes, decoding).err().map(|fault| fault.reason())
 }
@@ -155,7 +154,7 @@ fn in_place_faults(zip: &ZipReader, members: &BTreeSet<&str>, looking: &Looking<
             let reason = match zip.read(member) {
                 Ok(bytes) if bytes.len() as u64 > MOST_BYTES => Some("file longer than 64 MiB"),
                 Ok(bytes) => fault(&bytes, looking.decoding),
-                // One damaged member of a hundred thousand is no reason to stop; the others have checksums of their own.
+                // One damaged member does not stop the run; the others have checksums of their own.
                 Err(error) if is_damage(&error) => Some("damaged in the archive"),
                 Err(error) => return Err(error),
             };
@@ -207,7 +206,7 @@ fn copied_faults(
     Ok(faults)
 }
 
-/// Takes the samples of bad pictures out, and those that were not drawn, and points the others at the copies.
+/// Removes the samples of bad pictures and those that were not drawn, and points the others at the copies.
 fn leave_out(
     dataset: &mut Dataset,
     faults: &BTreeMap<Picture, &'static str>,

@@ -17,7 +17,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Adds a sample. One whose id is there already is left out: it could not be told from the other.
+    /// Adds a sample. A second sample of an id is left out, since ids have to be unique.
     pub fn push(&mut self, split: Split, id: String, picture: &Picture, text: &str, labels: Vec<u32>) {
         if !self.ids.insert(id.clone()) {
             return self.drop("second sample of an id");
@@ -39,7 +39,7 @@ impl Collector {
         *self.dropped.entry(reason.to_owned()).or_default() += 1;
     }
 
-    /// Counts what was left out before samples were made.
+    /// Counts what was left out before.
     pub fn drop_all(&mut self, dropped: &BTreeMap<String, u64>) {
         dropped.iter().for_each(|(reason, n)| *self.dropped.entry(reason.clone()).or_default() += n);
     }
@@ -49,7 +49,7 @@ impl Collector {
         *self.found.entry(what.into()).or_default() += n;
     }
 
-    /// The dataset. Where the reader counted nothing, it is the samples of each split that are counted.
+    /// The dataset. If the reader counted nothing, the samples of each split are counted.
     pub fn into_dataset(self, task: TaskKind, classes: Vec<String>) -> Dataset {
         let Collector { splits, dropped, mut found, .. } = self;
         if found.is_empty() {

@@ -23,7 +23,7 @@ use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
 use crate::pictures::Decoding;
 use crate::random::Stream;
-use crate::terms::{Metric, Split, TaskKind};
+use crate::terms::{Metric, TaskKind};
 
 /// Pictures, classes and the official division.
 pub const PICTURES: &str = "CUB_200_2011.tgz";
@@ -73,7 +73,7 @@ pub enum Caption {
 
 impl Options {
     /// # Errors
-    /// Names the option that cannot have its value.
+    /// Names the option whose value is not valid.
     pub fn check(&self) -> Result<(), String> {
         self.validation_percent.check("validation-percent")
     }
@@ -103,8 +103,7 @@ struct Found {
 }
 
 const LISTS: [&str; 4] = ["classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt"];
-/// What to do where there are other lists, or none.
-const LISTS_HINT: &str = "it should be CUB_200_2011.tgz as Caltech has it, with folder `CUB_200_2011`: bring it again";
+const LISTS_HINT: &str = "expected Caltech's CUB_200_2011.tgz, with its folder `CUB_200_2011`; download it again";
 
 /// An image as the lists have it.
 struct Image<'a> {
@@ -117,8 +116,8 @@ struct Image<'a> {
 
 fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     let DatasetOptions::Cub(options) = reading.options else { anyhow::bail!("these are not CUB-200-2011's options") };
-    let found = look(reading).context(PICTURES)?;
-    let captions = captions(reading).context(CAPTIONS)?;
+    let found = look(reading)?;
+    let captions = captions(reading)?;
     let mut collector = Collector::default();
     let (classes, images) = images(&found, &mut collector).context(PICTURES)?;
     let part = |train: bool| images.iter().filter(|image| image.train == train).count() as u64;
@@ -127,7 +126,10 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     }
     collector.count("pictures", found.pictures.len() as u64);
     collector.count("files of captions", captions.len() as u64);
-    let validation = validation(options, &classes, &images);
+    let training = images.iter().enumerate().filter(|(_, image)| image.train);
+    let training = training.map(|(at, image)| (classes[image.class], at));
+    let (share, seed) = (options.validation_percent, options.validation_seed);
+    let validation = held_out::validation(training, share, seed, "cub-200-2011");
     for (at, image) in images.iter().enumerate() {
         let Some(member) = found.pictures.get(image.path) else {
             collector.drop("no picture");
@@ -140,11 +142,7 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
             Some(Some(captions)) if captions.is_empty() => Err("blank captions"),
             Some(Some(captions)) => Ok(options.text(name, captions)),
         };
-        let split = match (image.train, validation.contains(&at)) {
-            (true, true) => Split::Val,
-            (true, false) => Split::Train,
-            (false, _) => Split::Test,
-        };
+        let split = held_out::split(image.train, validation.contains(&at));
         match text {
             Err(reason) => collector.drop(reason),
             Ok(text) => {
@@ -164,10 +162,7 @@ fn stem(path: &str) -> &str {
 
 fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    reading.archives.archive(PICTURES)?.walk(reading.interrupt, &mut |entry, content| {
-        if super::is_litter(&entry.name) {
-            return Ok(());
-        }
+    reading.walk(PICTURES, &mut |entry, content| {
         let parts: Vec<&str> = entry.name.split('/').collect();
         match parts.as_slice() {
             [.., "images", class, file] => {
@@ -194,7 +189,7 @@ fn list(text: &[u8]) -> List {
         let text = String::from_utf8_lossy(text);
         let fields = text.trim().split_once(' ').and_then(|(number, value)| Some((number.parse().ok()?, value.trim())));
         let row = match fields {
-            None => Err(format!("there should be a number and a value, there is {text:?}")),
+            None => Err(format!("expected a number and a value, found {text:?}")),
             Some((number, _)) if !seen.insert(number) => Err(format!("there are two lines of number {number}")),
             Some((number, value)) => Ok((number, value.to_owned())),
         };
@@ -231,11 +226,10 @@ fn images<'a>(found: &'a Found, collector: &mut Collector) -> anyhow::Result<(Ve
 /// Captions by the image's name, without blank ones; none where two files have that name, in different folders.
 fn captions(reading: &Reading<'_>) -> anyhow::Result<BTreeMap<String, Option<Vec<String>>>> {
     let mut captions = BTreeMap::new();
-    reading.archives.archive(CAPTIONS)?.walk(reading.interrupt, &mut |entry, content| {
+    reading.walk(CAPTIONS, &mut |entry, content| {
         let parts: Vec<&str> = entry.name.split('/').collect();
         if let [.., "text_c10", _class, file] = parts.as_slice()
             && file.ends_with(".txt")
-            && !super::is_litter(&entry.name)
         {
             let text = content.read_all(MOST_CAPTIONS)?;
             let text = String::from_utf8_lossy(&text);
@@ -247,24 +241,10 @@ fn captions(reading: &Reading<'_>) -> anyhow::Result<BTreeMap<String, Option<Vec
     if captions.is_empty() {
         return Err(errors::failed(
             format!("{CAPTIONS} holds no `text_c10/CLASS/IMAGE.txt`"),
-            "it should be the archive of captions that data-manifests/cub-200-2011.json tells of",
+            "expected the archive of captions; see data-manifests/cub-200-2011.json",
         ));
     }
     Ok(captions)
-}
-
-/// The places of training images that are for validation.
-fn validation(options: &Options, classes: &[&str], images: &[Image<'_>]) -> BTreeSet<usize> {
-    let mut of_class: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, image) in images.iter().enumerate().filter(|(_, image)| image.train) {
-        of_class.entry(classes[image.class]).or_default().push(at);
-    }
-    let mut chosen = BTreeSet::new();
-    for places in held_out::in_drawn_order(of_class, options.validation_seed, ["cub-200-2011", "validation"]) {
-        let share = options.validation_percent.of(places.len());
-        chosen.extend(places.into_iter().take(share));
-    }
-    chosen
 }
 
 #[cfg(test)]

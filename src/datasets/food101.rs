@@ -1,7 +1,7 @@
 //! UPMC Food-101 (Wang et al., ICME Workshops 2015): pictures of dishes found on the web, with the titles or the texts of
 //! their pages, in 101 classes. (Not the Food-101 of ETHZ, which has no texts.)
 //!
-//! Two layouts are known, told apart by their files:
+//! Two layouts are known, recognized by their files:
 //!
 //! | | pictures | texts |
 //! |---|---|---|
@@ -20,11 +20,11 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::held_out::{self, Percent};
-use super::rows::Rows;
+use super::rows::{self, Rows};
 use super::{Archives, Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
 use crate::pictures::Decoding;
-use crate::terms::{Metric, Split, TaskKind};
+use crate::terms::{Metric, TaskKind};
 
 /// The pictures and texts, in whichever layout.
 pub const ARCHIVE: &str = "upmcfood101.zip";
@@ -93,7 +93,7 @@ impl Validation {
 
 impl Options {
     /// # Errors
-    /// Names the option that cannot have its value.
+    /// Names the option whose value is not valid.
     pub fn check(&self) -> Result<(), String> {
         self.validation_percent.check("validation-percent")
     }
@@ -105,12 +105,11 @@ const MOST_CHARACTERS: usize = 8192;
 const MOST_TITLES: u64 = 256 << 20;
 const MOST_PAGE: u64 = 16 << 20;
 
-/// What a list with too few or too many columns should have been.
-const LIST_HINT: &str = "each row should have a file, a title and a class: bring the archive again, or correct the list; \
-                         data-manifests/food101.json tells of the archive";
+const LIST_HINT: &str = "each row should have a file, a title and a class; download the archive again, or correct the \
+                         list (see data-manifests/food101.json)";
 
 /// A row of a list of titles: file name, text, class.
-type Row = (String, String, String);
+type Row = Vec<String>;
 
 /// What a walk over the archive finds. `train` is false for the test folder.
 #[derive(Default)]
@@ -132,10 +131,10 @@ impl Found {
 
 fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     let DatasetOptions::Food101(options) = reading.options else { anyhow::bail!("these are not Food-101's options") };
-    let found = look(reading, options.text).context(ARCHIVE)?;
+    let found = look(reading, options.text)?;
     anyhow::ensure!(
         !found.pictures.is_empty(),
-        "{ARCHIVE} holds no `images/train/CLASS/FILE`: it should be UPMC Food-101 in the layout of Kaggle's copy or of the \
+        "{ARCHIVE} holds no `images/train/CLASS/FILE`; expected UPMC Food-101 in the layout of Kaggle's copy or of the \
          official archive"
     );
     let classes: BTreeSet<&str> = found.pictures.values().map(|(class, _)| class.as_str()).collect();
@@ -167,19 +166,15 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
             collector.drop("blank text");
             continue;
         }
-        let split = match (train, in_validation.contains(file.as_str())) {
-            (true, true) => Split::Val,
-            (true, false) => Split::Train,
-            (false, _) => Split::Test,
-        };
+        let split = held_out::split(*train, in_validation.contains(file.as_str()));
         let picture = Picture { archive: ARCHIVE.to_owned(), member: member.clone() };
         collector.push(split, file.clone(), &picture, text, vec![number[class.as_str()]]);
     }
     Ok(collector.into_dataset(TaskKind::Multiclass, classes.into_iter().map(str::to_owned).collect()))
 }
 
-/// How many pictures the smallest and the largest class has, in each part and in both: an archive that was cut short, or
-/// put together anew, has its total or its classes wrong.
+/// Counts the pictures of the smallest and the largest class, in each part and in both. An archive that was cut short or
+/// rebuilt has other counts.
 fn count_of_classes(found: &Found, collector: &mut Collector) {
     for (name, parts) in [("train pictures", &[true][..]), ("test pictures", &[false]), ("pictures", &[true, false])] {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
@@ -195,10 +190,7 @@ fn count_of_classes(found: &Found, collector: &mut Collector) {
 /// Walks the archive once: names of pictures, and the texts that are asked for.
 fn look(reading: &Reading<'_>, text: Text) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    reading.archives.archive(ARCHIVE)?.walk(reading.interrupt, &mut |entry, content| {
-        if super::is_litter(&entry.name) {
-            return Ok(());
-        }
+    reading.walk(ARCHIVE, &mut |entry, content| {
         let parts: Vec<&str> = entry.name.split('/').collect();
         match parts.as_slice() {
             [.., "images", part @ ("train" | "test"), class, file] => {
@@ -227,21 +219,12 @@ fn look(reading: &Reading<'_>, text: Text) -> anyhow::Result<Found> {
 /// Rows of file name, title and class. Some users added a header line to files that have none.
 fn rows(csv: &[u8]) -> anyhow::Result<Rows<Row>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
-    let mut rows = Vec::new();
-    for record in reader.byte_records() {
-        let record = record?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let field = |i: usize| String::from_utf8_lossy(&record[i]).into_owned();
-        let row = match record.len() {
-            3 => Ok((field(0), field(1), field(2))),
-            n => Err(format!("there should be 3 columns (file, title, class), there are {n}")),
-        };
-        let header = rows.is_empty() && row.as_ref().is_ok_and(|row| row.1 == "text" && row.2 == "label");
-        if !header {
-            rows.push((line, row));
-        }
+    let mut records = rows::records(&mut reader, 3)?;
+    let is_header = |row: &Vec<String>| row[1] == "text" && row[2] == "label";
+    if records.first().is_some_and(|(_, row)| row.as_ref().is_ok_and(is_header)) {
+        drop(records.remove(0));
     }
-    Ok(Rows::of(rows))
+    Ok(Rows::of(records))
 }
 
 type Texts<'a> = BTreeMap<(bool, &'a str), &'a str>;
@@ -261,7 +244,8 @@ fn texts<'a>(found: &'a Found, text: Text, collector: &mut Collector) -> anyhow:
         return Ok(texts);
     }
     anyhow::ensure!(!found.titles.is_empty(), no_texts("title", "Kaggle's layout (`texts/train_titles.csv`)", "page"));
-    for (train, (file, title, class)) in found.rows() {
+    for (train, row) in found.rows() {
+        let [file, title, class] = row.as_slice() else { continue };
         match found.pictures.get(&(train, file.clone())) {
             None => collector.drop("row without a picture"),
             Some((folder, _)) if folder != class => collector.drop("row whose class is not its picture's"),
@@ -274,9 +258,9 @@ fn texts<'a>(found: &'a Found, text: Text, collector: &mut Collector) -> anyhow:
 
 fn no_texts(text: &str, layout: &str, other: &str) -> anyhow::Error {
     errors::failed(
-        format!("{ARCHIVE} has no texts of the kind `{text}`: that needs the {layout}"),
+        format!("{ARCHIVE} has no texts of the kind `{text}`, which need the {layout}"),
         format!(
-            "set the dataset's option `text = \"{other}\"`, or bring the other archive: data-manifests/food101.json"
+            "set the dataset's option `text = \"{other}\"`, or use the other archive; see data-manifests/food101.json"
         ),
     )
 }
@@ -285,7 +269,11 @@ fn no_texts(text: &str, layout: &str, other: &str) -> anyhow::Error {
 fn validation(options: &Options, found: &Found, archives: &Archives) -> anyhow::Result<BTreeSet<String>> {
     let listed = |name: &str| std::fs::read(archives.path(name)?).with_context(|| format!("cannot read {name}"));
     match options.validation {
-        Validation::Seeded => Ok(drawn(options, found)),
+        Validation::Seeded => {
+            let training = found.pictures.iter().filter(|((train, _), _)| *train);
+            let training = training.map(|((_, file), (class, _))| (class.as_str(), file.clone()));
+            Ok(held_out::validation(training, options.validation_percent, options.validation_seed, "food101"))
+        }
         Validation::Map => {
             #[derive(Deserialize)]
             struct Splits {
@@ -308,20 +296,6 @@ fn validation(options: &Options, found: &Found, archives: &Archives) -> anyhow::
 
 fn file_name(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
-}
-
-/// A share of each class, in an order drawn for that class.
-fn drawn(options: &Options, found: &Found) -> BTreeSet<String> {
-    let mut classes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for ((_, file), (class, _)) in found.pictures.iter().filter(|((train, _), _)| *train) {
-        classes.entry(class).or_default().push(file);
-    }
-    let mut chosen = BTreeSet::new();
-    for files in held_out::in_drawn_order(classes, options.validation_seed, ["food101", "validation"]) {
-        let share = options.validation_percent.of(files.len());
-        chosen.extend(files.into_iter().take(share).map(str::to_owned));
-    }
-    chosen
 }
 
 #[cfg(test)]

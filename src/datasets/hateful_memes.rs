@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
@@ -52,7 +51,7 @@ impl Default for Options {
 
 impl Options {
     /// # Errors
-    /// Names the option that cannot have its value.
+    /// Names the option whose value is not valid.
     pub fn check(&self) -> Result<(), String> {
         let overlap = |a: List, b: List| a == b || (a.is_dev() && b.is_dev());
         match overlap(self.validation, self.test) {
@@ -126,8 +125,8 @@ struct Found {
 }
 
 /// What a list should have been.
-const LIST_HINT: &str = "each line should be `{\"id\": …, \"img\": \"img/….png\", \"label\": 0 or 1, \"text\": \"…\"}`: \
-                         bring the archive again, or correct the list";
+const LIST_HINT: &str = "each line should be `{\"id\": …, \"img\": \"img/….png\", \"label\": 0 or 1, \"text\": \"…\"}`; \
+                         download the archive again, or correct the list";
 
 const LISTS: [&str; 7] = ["train", "dev", "test", "dev_seen", "dev_unseen", "test_seen", "test_unseen"];
 
@@ -135,7 +134,7 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     let DatasetOptions::HatefulMemes(options) = reading.options else {
         anyhow::bail!("these are not Hateful Memes' options")
     };
-    let found = look(reading).context(ARCHIVE)?;
+    let found = look(reading)?;
     let mut collector = Collector::default();
     for (name, (_, lines)) in &found.lists {
         collector.count(name.clone(), lines.read.len() as u64);
@@ -151,7 +150,7 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
         if lines.read.iter().all(|line| line.label.is_none()) {
             return Err(errors::failed(
                 format!("{name}.jsonl in {ARCHIVE} has no labels, as phase 1 of the challenge published it"),
-                "bring the archive of phase 2, or choose another list with the dataset's options `validation` and `test`",
+                "use the archive of phase 2, or choose another list with the dataset's options `validation` and `test`",
             ));
         }
         for line in &lines.read {
@@ -187,10 +186,7 @@ fn picture_of(path: &str) -> String {
 
 fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    reading.archives.archive(ARCHIVE)?.walk(reading.interrupt, &mut |entry, content| {
-        if super::is_litter(&entry.name) {
-            return Ok(());
-        }
+    reading.walk(ARCHIVE, &mut |entry, content| {
         let file = entry.name.rsplit('/').next().unwrap_or_default();
         if let Some(name) = file.strip_suffix(".jsonl").filter(|name| LISTS.contains(name)) {
             let text = content.read_all(MOST_LIST)?;
@@ -217,8 +213,8 @@ fn list<'a>(found: &'a Found, name: &str, older: Option<&str>) -> anyhow::Result
     }
     let known: Vec<&str> = found.lists.keys().map(String::as_str).collect();
     Err(errors::failed(
-        format!("{ARCHIVE} should hold {name}.jsonl; of the lists it holds: {}", known.join(", ")),
-        "bring the archive of phase 2, or choose another list with the dataset's options `validation` and `test`",
+        format!("{ARCHIVE} should hold {name}.jsonl; it holds the lists {}", known.join(", ")),
+        "use the archive of phase 2, or choose another list with the dataset's options `validation` and `test`",
     ))
 }
 

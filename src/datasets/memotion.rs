@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::held_out::{self, Percent};
-use super::rows::Rows;
+use super::rows::{self, Rows};
 use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
 use crate::pictures::Decoding;
@@ -124,7 +124,7 @@ impl Task {
 
 impl Options {
     /// # Errors
-    /// Names the option that cannot have its value.
+    /// Names the option whose value is not valid.
     pub fn check(&self) -> Result<(), String> {
         self.validation_percent.check("validation-percent")?;
         self.test_percent.check("test-percent")?;
@@ -135,8 +135,7 @@ impl Options {
     }
 }
 
-/// What to do about a list that is not the one of the archive.
-const AGAIN: &str = "bring the archive again: its list should have 6,992 rows";
+const AGAIN: &str = "download the archive again; its list should have 6,992 rows";
 
 /// A row of the list.
 struct Row {
@@ -165,9 +164,9 @@ struct Candidate<'a> {
 
 fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     let DatasetOptions::Memotion(options) = reading.options else { anyhow::bail!("these are not Memotion's options") };
-    let found = look(reading, options.task).context(ARCHIVE)?;
+    let found = look(reading, options.task)?;
     let (folder, rows) = found.labels.with_context(|| {
-        format!("{ARCHIVE} holds no `labels.csv`: it should be Memotion 7k with its folder `memotion_dataset_7k`")
+        format!("{ARCHIVE} holds no `labels.csv`; expected Memotion 7k with its folder `memotion_dataset_7k`")
     })?;
     let folder = format!("{folder}images/");
     let pictures: BTreeMap<&str, &str> =
@@ -195,10 +194,7 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
 
 fn look(reading: &Reading<'_>, task: Task) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    reading.archives.archive(ARCHIVE)?.walk(reading.interrupt, &mut |entry, content| {
-        if super::is_litter(&entry.name) {
-            return Ok(());
-        }
+    reading.walk(ARCHIVE, &mut |entry, content| {
         let (folder, file) = entry.name.rsplit_once('/').unwrap_or(("", &entry.name));
         if file == "labels.csv" {
             let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
@@ -224,29 +220,20 @@ fn rows(csv: &[u8], task: Task) -> anyhow::Result<Rows<Row>> {
     let column = |name: &str| {
         let known = || header.join(", ");
         let place = header.iter().position(|known| known.trim_start_matches('\u{FEFF}') == name);
-        place.with_context(|| format!("there should be a column `{name}`; there are: {}", known()))
+        place.with_context(|| format!("expected a column `{name}`, found: {}", known()))
     };
     let columns = [column("image_name")?, column("text_ocr")?, column("text_corrected")?, column(task.column())?];
-    let mut rows = Vec::new();
-    for record in reader.byte_records() {
-        let record = record?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let row = || {
-            let [image, ocr, corrected, label] = columns.map(|at| String::from_utf8_lossy(&record[at]).into_owned());
-            Row { image: image.trim().to_owned(), ocr, corrected, label: label.trim().to_owned() }
-        };
-        let (expected, there) = (header.len(), record.len());
-        let row = if there == expected {
-            Ok(row())
-        } else {
-            Err(format!("there should be {expected} columns, there are {there}"))
-        };
-        rows.push((line, row));
-    }
-    if rows.is_empty() {
+    let records = rows::records(&mut reader, header.len())?;
+    if records.is_empty() {
         return Err(errors::failed("the list has no rows", AGAIN));
     }
-    Ok(Rows::of(rows))
+    Ok(Rows::of(records.into_iter().map(|(line, record)| {
+        let row = record.map(|mut fields| {
+            let [image, ocr, corrected, label] = columns.map(|at| std::mem::take(&mut fields[at]));
+            Row { image: image.trim().to_owned(), ocr, corrected, label: label.trim().to_owned() }
+        });
+        (line, row)
+    })))
 }
 
 /// The rows that have a picture, a text and a label; what is wrong with the others is counted.

@@ -131,7 +131,7 @@ struct Found {
 
 fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     let DatasetOptions::MmImdb(options) = reading.options else { anyhow::bail!("these are not MM-IMDb's options") };
-    let mut found = look(reading, options.plot).context(ARCHIVE)?;
+    let mut found = look(reading, options.plot)?;
     let splits =
         found.splits.take().with_context(|| format!("{ARCHIVE} should hold `mmimdb/split.json`, and does not"))?;
     let mut collector = Collector::default();
@@ -166,10 +166,7 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
 
 fn look(reading: &Reading<'_>, which: Plot) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    reading.archives.archive(ARCHIVE)?.walk(reading.interrupt, &mut |entry, content| {
-        if super::is_litter(&entry.name) {
-            return Ok(());
-        }
+    reading.walk(ARCHIVE, &mut |entry, content| {
         let file = entry.name.rsplit('/').next().unwrap_or_default();
         let (id, ending) = file.rsplit_once('.').unwrap_or((file, ""));
         match ending {

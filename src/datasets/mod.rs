@@ -2,8 +2,8 @@
 //!
 //! One file per dataset: [`food101`], [`hateful_memes`], [`mm_imdb`], [`memotion`], [`cub`], and [`emoji`], the offline
 //! benchmark. Each reads straight from the archives of its manifest, counts what it finds and what it leaves out, and has a
-//! row in [`READERS`]. `held_out` draws splits that nobody published, [`check`] looks at pictures before samples count on
-//! them, `rows` keeps what can be read of a list, `subset` takes a part for trials.
+//! row in [`READERS`]. `held_out` draws splits that were not published, [`check`] decodes pictures before samples use them,
+//! `rows` reads lists that have bad rows, and `subset` takes a part for trials.
 
 pub mod check;
 mod collect;
@@ -19,8 +19,6 @@ mod rows;
 mod subset;
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -28,19 +26,12 @@ use serde::{Deserialize, Serialize};
 pub use options::DatasetOptions;
 pub use subset::RECIPE as SUBSET_RECIPE;
 
-use crate::archives::{Archive, ZipReader};
+pub use crate::archives::Archives;
+use crate::archives::Visit;
 use crate::interrupt::Interrupt;
 use crate::pictures::Decoding;
+pub use crate::pictures::Picture;
 use crate::terms::{Metric, Split, TaskKind};
-
-/// Where a picture's bytes lie: a member of an archive that is read in place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Picture {
-    /// The archive's file name in the dataset's manifest.
-    pub archive: String,
-    /// The member's name in it.
-    pub member: String,
-}
 
 /// One sample of a split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,12 +47,12 @@ pub struct Sample {
     pub labels: Vec<u32>,
 }
 
-/// What comes into a test split together, and is drawn together when test samples are resampled: several samples of one
-/// thing are no independent evidence.
+/// What is in the same split together, and is drawn together when test samples are resampled: several samples of one thing
+/// are not independent evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
-    /// Each sample comes by itself.
+    /// Each sample by itself.
     Sample,
     /// Samples whose ids agree between their first and second `/`.
     SecondPartOfId,
@@ -77,8 +68,8 @@ impl Unit {
     }
 }
 
-/// One split: its samples in order, and the distinct pictures and texts they use, in order of first use, so that no
-/// picture and no text is encoded twice.
+/// One split: its samples in order, and the distinct pictures and texts that they use, in order of first use, so that each
+/// is encoded once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitData {
     pub samples: Vec<Sample>,
@@ -99,59 +90,7 @@ pub struct Dataset {
     pub found: BTreeMap<String, u64>,
 }
 
-/// The archives that a reader may open, by the file names of its manifest.
-#[derive(Clone, Debug, Default)]
-pub struct Archives(pub BTreeMap<String, std::path::PathBuf>);
-
-impl Archives {
-    /// Opens a zip, whose members are read at random. Messages call it by its name: where it lies in the store tells a
-    /// person nothing.
-    ///
-    /// # Errors
-    /// If it was not given, or is no zip archive.
-    pub fn open(&self, name: &str) -> anyhow::Result<ZipReader> {
-        ZipReader::open_as(self.path(name)?, name)
-    }
-
-    /// Opens an archive of any kind, whose members are visited one after the other.
-    ///
-    /// # Errors
-    /// If it was not given, or is no archive.
-    pub fn archive(&self, name: &str) -> anyhow::Result<Archive> {
-        Archive::open_as(self.path(name)?, name)
-    }
-
-    /// The content of an archive that is a plain, small file: a configuration, a tokenizer.
-    ///
-    /// # Errors
-    /// If it was not given, cannot be read, or is larger than any honest file of this kind.
-    pub fn read(&self, name: &str) -> anyhow::Result<Vec<u8>> {
-        const MOST_BYTES: u64 = 64 << 20;
-        let path = self.path(name)?;
-        let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut content = Vec::new();
-        file.take(MOST_BYTES + 1)
-            .read_to_end(&mut content)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        anyhow::ensure!(
-            content.len() as u64 <= MOST_BYTES,
-            "{name} ({}) should be a small file, has more than {MOST_BYTES} bytes",
-            path.display()
-        );
-        Ok(content)
-    }
-
-    /// Where an archive lies.
-    ///
-    /// # Errors
-    /// If it was not given.
-    pub fn path(&self, name: &str) -> anyhow::Result<&Path> {
-        let path = self.0.get(name).map(std::path::PathBuf::as_path);
-        path.with_context(|| format!("the archive {name} was not given"))
-    }
-}
-
-/// Whether a member is what a desktop leaves behind: hidden files, and macOS's shadows of files.
+/// Whether a member is hidden, or one of macOS's shadows of files.
 fn is_litter(member: &str) -> bool {
     member.split('/').any(|part| part.starts_with('.') || part == "__MACOSX")
 }
@@ -159,17 +98,30 @@ fn is_litter(member: &str) -> bool {
 /// Where a dataset's pictures are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pictures {
-    /// In these zips, all of them good: their content is known to the bit.
+    /// In these zips, whose content is known to the bit: all of them are good.
     InPlace(&'static [&'static str]),
-    /// In the archives that the reader opens, as they are found in the wild: looked at first, see [`check`].
+    /// In the archives that the reader opens, and of any quality: they are checked first, see [`check`].
     InTheWild,
 }
 
-/// What a reader has to go by.
+/// The input of a reader.
 pub struct Reading<'a> {
     pub archives: &'a Archives,
     pub options: &'a DatasetOptions,
     pub interrupt: &'a Interrupt,
+}
+
+impl Reading<'_> {
+    /// Visits the members of an archive one after the other, without litter.
+    ///
+    /// # Errors
+    /// If the archive cannot be read, or the visit fails; names the archive.
+    fn walk(&self, archive: &str, visit: &mut Visit<'_>) -> anyhow::Result<()> {
+        let walked = self.archives.archive(archive)?.walk(self.interrupt, &mut |entry, content| {
+            if is_litter(&entry.name) { Ok(()) } else { visit(entry, content) }
+        });
+        walked.with_context(|| archive.to_owned())
+    }
 }
 
 /// A dataset that this program can read.
@@ -179,22 +131,22 @@ pub struct Reader {
     pub name: &'static str,
     /// The manifest that lists its archives.
     pub manifest: &'static str,
-    /// The archives that it always reads; some options need more.
+    /// The archives that it always reads. Some options need more.
     pub archives: &'static [&'static str],
     pub pictures: Pictures,
     pub decoding: Decoding,
     pub task: TaskKind,
-    /// By which its models are selected and told apart.
+    /// The metric by which models are selected and compared.
     pub metric: Metric,
-    /// What is drawn when test samples are resampled.
+    /// The unit of resampling.
     pub unit: Unit,
-    /// The version of the reading, part of the key: raised when the same archives would give other samples.
+    /// The version of the reader, part of the key. Raise it when the same archives give other samples.
     pub recipe: u64,
     pub(crate) options: fn(toml::Table) -> Result<DatasetOptions, toml::de::Error>,
     pub(crate) read: fn(&Reading<'_>) -> anyhow::Result<Dataset>,
 }
 
-/// Readers are told apart by their names.
+/// Readers are equal if their names are.
 impl PartialEq for Reader {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -210,10 +162,10 @@ impl Reader {
         (self.read)(reading)
     }
 
-    /// The options that an experiment file gives; what it leaves out has its default.
+    /// The options of an experiment file, with defaults for those that are not set.
     ///
     /// # Errors
-    /// Names the option that there is none of, or that cannot have this value.
+    /// Names an unknown option, or one whose value is not valid.
     pub fn options(&self, given: toml::Table) -> Result<DatasetOptions, String> {
         let options = (self.options)(given).map_err(|error| error.message().to_owned())?;
         options.check()?;

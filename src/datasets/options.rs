@@ -1,15 +1,14 @@
-//! What an experiment file says of how a dataset is read.
+//! Options of experiment files: how a dataset is read.
 
 use serde::Serialize;
 
 use super::{cub, food101, hateful_memes, memotion, mm_imdb};
-use crate::store::Ingredients;
 
-/// The options of a dataset, every one of them part of the key.
+/// The options of a dataset, all of them part of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum DatasetOptions {
-    /// It has none.
+    /// The dataset has no options.
     None,
     Food101(food101::Options),
     HatefulMemes(hateful_memes::Options),
@@ -30,7 +29,7 @@ impl DatasetOptions {
     }
 
     /// # Errors
-    /// Names the option that cannot have its value.
+    /// Names the option whose value is not valid.
     pub fn check(&self) -> Result<(), String> {
         match self {
             DatasetOptions::None | DatasetOptions::MmImdb(_) => Ok(()),
@@ -41,21 +40,11 @@ impl DatasetOptions {
         }
     }
 
-    /// Archives that these options need beside those that the dataset always needs.
+    /// The archives that these options need beside those that the dataset always needs.
     pub fn archives(&self) -> Vec<&'static str> {
         match self {
             DatasetOptions::Food101(options) => options.validation.archive().into_iter().collect(),
-            DatasetOptions::None
-            | DatasetOptions::HatefulMemes(_)
-            | DatasetOptions::MmImdb(_)
-            | DatasetOptions::Memotion(_)
-            | DatasetOptions::Cub(_) => Vec::new(),
-        }
-    }
-
-    pub fn ingredients(&self, list: &mut Ingredients) {
-        if *self != DatasetOptions::None {
-            list.options("options", self);
+            _ => Vec::new(),
         }
     }
 }

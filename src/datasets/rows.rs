@@ -1,18 +1,18 @@
-//! Lists of samples as they are found: a row that cannot be read is left out and counted, and ends nothing.
+//! Lists of samples. A row that cannot be read is left out and counted, and does not end the run.
 
 use super::collect::Collector;
 use crate::errors;
 
-/// The rows of a list that can be read, in its order, and how many cannot.
+/// The readable rows of a list, in its order, and the number of unreadable ones.
 pub(super) struct Rows<T> {
     pub read: Vec<T>,
     unreadable: u64,
-    /// The line of the first that cannot be read, and why.
+    /// The line of the first unreadable row, and why.
     first: Option<(u64, String)>,
 }
 
 impl<T> Rows<T> {
-    /// Numbers of lines, and what they hold or why they cannot be read.
+    /// From the numbers of lines, and their content or why it cannot be read.
     pub fn of(rows: impl IntoIterator<Item = (u64, Result<T, String>)>) -> Self {
         let mut all = Rows { read: Vec::new(), unreadable: 0, first: None };
         for (line, row) in rows {
@@ -27,7 +27,7 @@ impl<T> Rows<T> {
         all
     }
 
-    /// Refuses a list that has rows, of which none can be read: it is another list than it should be.
+    /// Refuses a list whose rows are all unreadable: it is another list than expected.
     ///
     /// # Errors
     /// Names the list and the first line, with a hint.
@@ -40,7 +40,7 @@ impl<T> Rows<T> {
         }
     }
 
-    /// Counts what cannot be read as left out.
+    /// Counts the unreadable rows as left out.
     pub fn count_unreadable(&self, collector: &mut Collector) {
         (0..self.unreadable).for_each(|_| collector.drop("row that cannot be read"));
     }
@@ -51,8 +51,29 @@ pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     (1..).zip(text.split(|&byte| byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
-/// Why a line is not the JSON it should be, without the place, which would be counted from that line.
+/// Why a line is not valid JSON, without the place, which counts from that line.
 pub(super) fn why_not_json(error: &serde_json::Error) -> String {
-    let told = error.to_string();
-    told.rsplit_once(" at line ").map_or(told.as_str(), |(why, _)| why).to_owned()
+    let message = error.to_string();
+    message.rsplit_once(" at line ").map_or(message.as_str(), |(why, _)| why).to_owned()
+}
+
+/// The records of a CSV with their lines, or why a record does not have the expected `columns`. Text that is not UTF-8 is
+/// replaced.
+///
+/// # Errors
+/// If it is not a CSV.
+pub(super) fn records<R: std::io::Read>(
+    reader: &mut csv::Reader<R>,
+    columns: usize,
+) -> anyhow::Result<Vec<(u64, Result<Vec<String>, String>)>> {
+    let mut records = Vec::new();
+    for record in reader.byte_records() {
+        let record = record?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let fields: Vec<String> = record.iter().map(|field| String::from_utf8_lossy(field).into_owned()).collect();
+        let found = fields.len();
+        let row = (found == columns).then_some(fields);
+        records.push((line, row.ok_or_else(|| format!("expected {columns} columns, found {found}"))));
+    }
+    Ok(records)
 }

@@ -4,10 +4,10 @@
 //! size of each input. Batch norms (ε 10⁻³) are folded into the convolutions when the weights are loaded, in float64,
 //! and the network runs in channels-last memory: both make it several times faster on a CPU.
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
-use super::layers::{Place, channels_last, convolution, folded};
-use super::weights::Weights;
+use super::layers::{Linear, channels_last, convolution, folded};
+use super::weights::{Parameter, Weights};
 
 /// One stage: expansion t, channels c, repeats n, stride s, kernel k.
 pub type Stage = [i64; 5];
@@ -44,16 +44,16 @@ impl Config {
 }
 
 /// A convolution with its batch norm folded in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Convolution {
-    weight: Tensor,
-    bias: Tensor,
+    weight: Parameter,
+    bias: Parameter,
     stride: i64,
     /// Of the checkpoint's kernel.
     kernel: i64,
     groups: i64,
     /// The weight with a first row and column of zeros, for [`Convolution::forward`].
-    widened: Option<Tensor>,
+    widened: Option<Parameter>,
 }
 
 impl Convolution {
@@ -68,7 +68,8 @@ impl Convolution {
         eps: f64,
     ) -> Self {
         let (weight, bias) = folded(weights, convolution, norm, size, eps);
-        let widened = (groups > 1 && stride == 2).then(|| channels_last(&weight.constant_pad_nd([1, 0, 1, 0])));
+        let widened =
+            (groups > 1 && stride == 2).then(|| Parameter::from(channels_last(&weight.constant_pad_nd([1, 0, 1, 0]))));
         Convolution { weight, bias, stride, kernel: size[2], groups, widened }
     }
 
@@ -98,21 +99,16 @@ impl Convolution {
     /// A 1×1 convolution in channels-last memory is one product of matrices, [B·H·W, inputs] by [inputs, outputs].
     fn at_each_pixel(&self, x: &Tensor) -> Tensor {
         let weight = self.weight.view([self.weight.size()[0], -1]);
-        x.permute([0, 2, 3, 1]).linear(&weight, Some(&self.bias)).permute([0, 3, 1, 2])
+        x.permute([0, 2, 3, 1]).linear(&weight, Some(&*self.bias)).permute([0, 3, 1, 2])
     }
 
     /// Followed by ReLU6, in place.
     fn forward_relu6(&self, x: &Tensor) -> Tensor {
         self.forward(x).clamp_(0.0, 6.0)
     }
-
-    fn placed(&self, place: Place) -> Self {
-        let widened = self.widened.as_ref().map(|widened| place.of(widened));
-        Convolution { weight: place.of(&self.weight), bias: place.of(&self.bias), widened, ..*self }
-    }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Block {
     expand: Option<Convolution>,
     depthwise: Convolution,
@@ -130,18 +126,18 @@ impl Block {
     }
 }
 
-/// A frozen EfficientNet-Lite.
-#[derive(Debug)]
+/// A frozen EfficientNet-Lite:
+/// <https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch/blob/1213079b9bd82d438d62fcdd6cd6d6f398c874b8/efficientnet_lite_pytorch/model.py>
+#[derive(Clone, Debug)]
 pub struct EfficientNetLite {
     stem: Convolution,
     blocks: Vec<Block>,
     head: Convolution,
-    fc_weight: Tensor,
-    fc_bias: Tensor,
+    fc: Linear,
 }
 
 impl EfficientNetLite {
-    /// Takes a checkpoint apart.
+    /// Takes the tensors out of a checkpoint.
     ///
     /// # Errors
     /// Names every tensor that is missing, misshapen or unknown.
@@ -165,10 +161,9 @@ impl EfficientNetLite {
             }
         }
         let head = Convolution::new(w, "_conv_head", "_bn1", [config.head_channels, inputs, 1, 1], 1, 1, eps);
-        let fc_weight = w.take("_fc.weight", &[config.classes, config.head_channels]);
-        let fc_bias = w.take("_fc.bias", &[config.classes]);
+        let fc = Linear::new(w, "_fc", config.classes, config.head_channels);
         weights.finish()?;
-        Ok(EfficientNetLite { stem, blocks, head, fc_weight, fc_bias })
+        Ok(EfficientNetLite { stem, blocks, head, fc })
     }
 
     /// The last feature maps, after the head's ReLU6: [B, 1280, h, w] of pictures [B, 3, H, W].
@@ -187,32 +182,6 @@ impl EfficientNetLite {
 
     /// Logits of ImageNet's classes.
     pub fn classify(&self, pooled: &Tensor) -> Tensor {
-        pooled.linear(&self.fc_weight, Some(&self.fc_bias))
-    }
-
-    /// Another handle on the same weights, for another thread.
-    pub fn share(&self) -> Self {
-        self.placed(Place::Shared)
-    }
-
-    /// The same model on a device.
-    pub fn to_device(&self, device: Device) -> Self {
-        self.placed(Place::On(device))
-    }
-
-    fn placed(&self, place: Place) -> Self {
-        let block = |block: &Block| Block {
-            expand: block.expand.as_ref().map(|expand| expand.placed(place)),
-            depthwise: block.depthwise.placed(place),
-            project: block.project.placed(place),
-            residual: block.residual,
-        };
-        EfficientNetLite {
-            stem: self.stem.placed(place),
-            blocks: self.blocks.iter().map(block).collect(),
-            head: self.head.placed(place),
-            fc_weight: place.of(&self.fc_weight),
-            fc_bias: place.of(&self.fc_bias),
-        }
+        self.fc.forward(pooled)
     }
 }

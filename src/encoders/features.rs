@@ -1,4 +1,4 @@
-//! A file of features that is written while they are computed, so that no list of items is too long for the memory.
+//! A file of features that is written while they are computed, so that any list fits in memory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,7 +18,7 @@ pub(super) const NAME: &str = "features";
 pub(super) struct FeatureFile {
     path: PathBuf,
     items: usize,
-    /// None until the first rows tell how many features an item has.
+    /// None until the first rows, which set the number of features.
     open: Mutex<Option<Open>>,
 }
 
@@ -42,18 +42,18 @@ impl FeatureFile {
     pub(super) fn write(&self, batch: &[usize], x: &Tensor, name: impl Fn(usize) -> String) -> anyhow::Result<()> {
         let (found, width) = x.size2()?;
         anyhow::ensure!(found as usize == batch.len(), "{found} features for {} items", batch.len());
-        anyhow::ensure!(width > 0, "the encoder gave features without a number");
+        anyhow::ensure!(width > 0, "the encoder returned features of width 0");
         let values: Vec<f32> = x.to_kind(Kind::Float).to_device(Device::Cpu).contiguous().view(-1).try_into()?;
         let width = width as usize;
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             anyhow::bail!(
-                "the encoder gave a feature that is not finite, {}, for {}",
+                "the encoder returned a feature that is not finite, {}, for {}",
                 values[at],
                 name(batch[at / width])
             );
         }
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let mut open = self.open.lock().expect("nothing panics while it holds this");
+        let mut open = self.open.lock().expect("no thread panics while it holds the lock");
         let mut write = || -> anyhow::Result<()> {
             if open.is_none() {
                 *open = Some(Open::new(&self.path, self.items, width)?);
@@ -66,7 +66,7 @@ impl FeatureFile {
     /// # Errors
     /// If nothing was written.
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        let open = self.open.into_inner().expect("nothing panics while it holds this");
+        let open = self.open.into_inner().expect("no thread panics while it holds the lock");
         open.map(|_| ()).context("no features were computed")
     }
 }
@@ -96,7 +96,7 @@ impl Open {
     }
 }
 
-/// What stands before the rows, as the `safetensors` crate writes it, and the length of the rows in bytes.
+/// The bytes before the rows, as the `safetensors` crate writes them, and the length of the rows in bytes.
 fn header(items: usize, width: usize) -> anyhow::Result<(Vec<u8>, u64)> {
     let length = items.checked_mul(width).and_then(|n| n.checked_mul(4)).context("too many features for a file")?;
     let info = TensorInfo { dtype: Dtype::F32, shape: vec![items, width], data_offsets: (0, length) };

@@ -1,26 +1,24 @@
-//! Which encoder, and how it is used: what experiment files say, and what each encoder needs.
+//! Options of experiment files: which encoder, and how it is used.
 
 use serde::{Deserialize, Serialize};
 
-use super::{IMAGE_ENCODERS, Published, TEXT_ENCODERS};
-use crate::errors;
+use super::published::{IMAGE_ENCODERS, Image, Published, TEXT_ENCODERS, Text, find};
 
-/// An image encoder of an experiment. Options whose default depends on the encoder are filled in when they are resolved;
-/// what is not said and what an encoder does not have is no part of the key.
+/// An image encoder of an experiment. Resolving fills in the options whose default depends on the encoder. Options that
+/// are not set, or that an encoder does not have, are not part of the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ImageEncoderOptions {
-    /// `efficientnet-lite0`, `vit-b16-in21k`, `resnet-50`, `resnet-50-v1`, `resnet-50-v2`, `clip-vit-b32`,
-    /// `blip-itm-base-coco`.
+    /// One of [`IMAGE_ENCODERS`].
     pub name: String,
-    /// Pictures are resized to this many pixels a side. For EfficientNet-Lite a multiple of 32, so that the two flavours
-    /// of SAME padding agree [default: 224]; the others take the size of their weights, 224.
+    /// The size of the network's input, in pixels a side. For EfficientNet-Lite a multiple of 32 [default: 224]; the others
+    /// take the size of their weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u32>,
-    /// What a picture's feature is: `cls` or `pooler` for ViT, `cls` or `projection` for BLIP [default: cls].
+    /// The feature of a picture: `cls` or `pooler` for ViT, `cls` or `projection` for BLIP [default: cls].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// Whether CLIP's embeddings and BLIP's projections are divided by their norm.
+    /// Whether to divide CLIP's embeddings and BLIP's projections by their norm.
     #[serde(default, skip_serializing_if = "is_default")]
     pub normalize: bool,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -30,7 +28,7 @@ pub struct ImageEncoderOptions {
     pub tf32: bool,
 }
 
-/// What the feature of a sequence of states is.
+/// How a sequence of states becomes one feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pooling {
@@ -45,7 +43,7 @@ pub enum Pooling {
 }
 
 impl Pooling {
-    /// As experiment files write it.
+    /// The name in experiment files.
     pub fn name(self) -> &'static str {
         match self {
             Pooling::Mean => "mean",
@@ -56,7 +54,7 @@ impl Pooling {
     }
 }
 
-/// What a network computes in; features are float32 always. Other than float32 is autocast on a CUDA device.
+/// What a network computes in. Features are always float32. Half precision is autocast on a CUDA device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -67,7 +65,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// As experiment files write it.
+    /// The name in experiment files.
     pub fn name(self) -> &'static str {
         match self {
             Precision::Float32 => "float32",
@@ -77,20 +75,20 @@ impl Precision {
     }
 }
 
-/// A text encoder of an experiment. As for [`ImageEncoderOptions`], some options are filled in when they are resolved.
+/// A text encoder of an experiment. Resolving fills in options, as for [`ImageEncoderOptions`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TextEncoderOptions {
-    /// `all-minilm-l6-v2`, `bert-base-uncased`, `distilbert-base-uncased`, `clip-vit-b32`, `blip-itm-base-coco`.
+    /// One of [`TEXT_ENCODERS`].
     pub name: String,
-    /// What a text's feature is [default: mean for MiniLM, cls for BERT, DistilBERT and BLIP; CLIP has its own].
+    /// The feature of a text [default: mean for MiniLM, cls for BERT, DistilBERT and BLIP; CLIP has its own].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// Tokens, special ones included; what is longer is cut [default: the model's own, 256 for MiniLM, 512 for BERT,
-    /// DistilBERT and BLIP (whose own code cuts at 35), 77 for CLIP].
+    /// The most tokens, special ones included; longer texts are cut [default: the model's own, 256 for MiniLM, 512 for
+    /// BERT, DistilBERT and BLIP (whose own code cuts at 35), 77 for CLIP].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_length: Option<u32>,
-    /// Whether CLIP's embeddings and BLIP's projections are divided by their norm.
+    /// Whether to divide CLIP's embeddings and BLIP's projections by their norm.
     #[serde(default, skip_serializing_if = "is_default")]
     pub normalize: bool,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -100,89 +98,69 @@ pub struct TextEncoderOptions {
     pub tf32: bool,
 }
 
-/// A default that came later than the option's encoder is not written, so that keys of before stay what they are.
+/// Options that were added later are not written at their default, so that older keys stay the same.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-impl ImageEncoderOptions {
-    /// The options with every default filled in; resolving them again changes nothing.
-    ///
-    /// # Errors
-    /// Names the option that cannot be used.
-    pub fn resolved(&self) -> Result<Self, String> {
-        let mut options = self.clone();
-        (find(&self.name, IMAGE_ENCODERS)?.resolve)(&mut options)?;
-        Ok(options)
-    }
+/// What both kinds of options do with their table of encoders.
+macro_rules! options_of {
+    ($Options:ty, $Modality:ty, $rows:ident) => {
+        impl $Options {
+            /// The options with every default filled in; resolving them again changes nothing.
+            ///
+            /// # Errors
+            /// Names the option that cannot be used.
+            pub fn resolved(&self) -> Result<Self, String> {
+                let mut options = self.clone();
+                self.published()?.resolve(&mut options)?;
+                Ok(options)
+            }
 
-    /// For people.
+            /// The weights that these options name.
+            ///
+            /// # Errors
+            /// If no encoder has this name.
+            pub fn published(&self) -> Result<&'static Published<$Modality>, String> {
+                find(&self.name, $rows)
+            }
+
+            /// The version of the encoder's computation, part of the key; raised when its features change.
+            ///
+            /// # Panics
+            /// If the options were not resolved.
+            pub fn recipe(&self) -> u64 {
+                self.published().expect("options are resolved when they are read").recipe
+            }
+
+            /// The manifest of the weights, and the archives of it that are read.
+            ///
+            /// # Panics
+            /// If the options were not resolved.
+            pub fn needs(&self) -> (&'static str, &'static [&'static str]) {
+                let published = self.published().expect("options are resolved when they are read");
+                (published.manifest, published.archives)
+            }
+        }
+    };
+}
+
+options_of!(ImageEncoderOptions, Image, IMAGE_ENCODERS);
+options_of!(TextEncoderOptions, Text, TEXT_ENCODERS);
+
+impl ImageEncoderOptions {
+    /// The name in labels, with the size if it is an option.
     pub fn label(&self) -> String {
         match self.size {
             Some(size) => format!("{} at {size}", self.name),
             None => self.name.clone(),
         }
     }
-
-    /// The weights that these options name.
-    ///
-    /// # Panics
-    /// If the options were not checked.
-    pub fn published(&self) -> &'static Published<ImageEncoderOptions> {
-        find(&self.name, IMAGE_ENCODERS).expect("options are checked when they are read")
-    }
-
-    /// The version of the encoder's computation, part of the key; raised when its features change.
-    pub fn recipe(&self) -> u64 {
-        self.published().recipe
-    }
-
-    /// The manifest of the weights, and the archives of it that are read.
-    pub fn needs(&self) -> (&'static str, &'static [&'static str]) {
-        (self.published().manifest, self.published().archives)
-    }
 }
 
 impl TextEncoderOptions {
-    /// The options with every default filled in; resolving them again changes nothing.
-    ///
-    /// # Errors
-    /// Names the option that cannot be used.
-    pub fn resolved(&self) -> Result<Self, String> {
-        let mut options = self.clone();
-        (find(&self.name, TEXT_ENCODERS)?.resolve)(&mut options)?;
-        Ok(options)
-    }
-
-    /// For people.
+    /// The name in labels.
     pub fn label(&self) -> String {
         self.name.clone()
     }
-
-    /// The weights that these options name.
-    ///
-    /// # Panics
-    /// If the options were not checked.
-    pub fn published(&self) -> &'static Published<TextEncoderOptions> {
-        find(&self.name, TEXT_ENCODERS).expect("options are checked when they are read")
-    }
-
-    /// The version of the encoder's computation, part of the key; raised when its features change.
-    pub fn recipe(&self) -> u64 {
-        self.published().recipe
-    }
-
-    /// The manifest of the weights, and the archives of it that are read.
-    pub fn needs(&self) -> (&'static str, &'static [&'static str]) {
-        (self.published().manifest, self.published().archives)
-    }
-}
-
-fn find<Options>(name: &str, among: &'static [Published<Options>]) -> Result<&'static Published<Options>, String> {
-    if let Some(found) = among.iter().find(|published| published.name == name) {
-        return Ok(found);
-    }
-    let names: Vec<&str> = among.iter().map(|published| published.name).collect();
-    let near = errors::nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-    Err(format!("there is no encoder `{name}`, only {}{}", names.join(", "), near.unwrap_or_default()))
 }

@@ -1,5 +1,5 @@
-//! What a CUDA device computes in: autocast to half floats, TF32, deterministic algorithms. tch has neither the kind that
-//! autocast casts to nor the switches of the others, so that the functions of libtorch itself are looked up where the program has loaded them.
+//! What a CUDA device computes in: autocast to half floats, TF32, deterministic algorithms. tch has no switches for these, so
+//! libtorch's own functions are looked up in the running program.
 
 use std::ffi::{CStr, c_void};
 
@@ -18,7 +18,7 @@ pub(super) struct Numerics {
 
 impl Numerics {
     /// # Errors
-    /// A usage error, if the device cannot compute so.
+    /// A usage error, if the device does not support it.
     pub(super) fn check(self, device: Device) -> anyhow::Result<()> {
         let asked = match self {
             Numerics { precision: Precision::Float32, tf32: false } => return Ok(()),
@@ -29,21 +29,20 @@ impl Numerics {
             return Ok(());
         }
         Err(errors::usage(
-            format!("{asked} needs a CUDA device, and this run computes on the processor"),
+            format!("{asked} needs a CUDA device, but this run uses the CPU"),
             "run with --device cuda, or leave `precision` and `tf32` of the encoder at their defaults",
         ))
     }
 
-    /// Sets what this thread, and for TF32 the process, computes in from here on. On the processor there is nothing to
-    /// set.
+    /// Sets what this thread, and for TF32 the process, computes in from now on. Does nothing on a CPU.
     ///
     /// # Errors
-    /// If this libtorch does not have the switches.
+    /// If this libtorch has no such switch.
     pub(super) fn prepare(self, device: Device) -> anyhow::Result<()> {
         if !device.is_cuda() {
             return Ok(());
         }
-        // By default products have it off and convolutions on; neither is left to chance.
+        // libtorch's defaults differ: off for products, on for convolutions.
         set_tf32(self.tf32)?;
         match self.precision {
             Precision::Float32 => Ok(()),
@@ -58,11 +57,11 @@ impl Numerics {
     }
 }
 
-/// What is not encoding computes in float32 on any device, by algorithms that give the same bits each time: for a CUDA
-/// device both are set here, whatever an encoder set before. On the processor there is nothing to set.
+/// Sets a CUDA device to float32 and to deterministic algorithms, for everything but encoding, whatever an encoder set before.
+/// Does nothing on a CPU.
 ///
 /// # Errors
-/// If this libtorch does not have the switches.
+/// If this libtorch has no such switch.
 pub fn plain(device: Device) -> anyhow::Result<()> {
     if !device.is_cuda() {
         return Ok(());
@@ -71,17 +70,20 @@ pub fn plain(device: Device) -> anyhow::Result<()> {
     Numerics { precision: Precision::Float32, tf32: false }.prepare(device)
 }
 
-/// `at::Context::setDeterministicAlgorithms(bool, bool warn_only)` of `at::globalContext()`: an operation that has no
-/// deterministic algorithm is an error from then on.
-fn set_deterministic(wanted: bool) -> anyhow::Result<()> {
+/// `at::globalContext()`: a reference, which is a pointer.
+fn context() -> anyhow::Result<*mut c_void> {
     let context = function(c"_ZN2at13globalContextEv")?;
+    // SAFETY: the signature is that of ATen/Context.h.
+    Ok(unsafe { std::mem::transmute::<*mut c_void, extern "C" fn() -> *mut c_void>(context) }())
+}
+
+/// `at::Context::setDeterministicAlgorithms(bool, bool warn_only)`. Afterwards, an operation without a deterministic
+/// algorithm is an error.
+fn set_deterministic(wanted: bool) -> anyhow::Result<()> {
     let set = function(c"_ZN2at7Context26setDeterministicAlgorithmsEbb")?;
-    // SAFETY: the signatures are those of ATen/Context.h; a reference is a pointer.
-    unsafe {
-        let context: extern "C" fn() -> *mut c_void = std::mem::transmute(context);
-        let set: extern "C" fn(*mut c_void, bool, bool) = std::mem::transmute(set);
-        set(context(), wanted, false);
-    }
+    // SAFETY: the signature is that of ATen/Context.h.
+    let set: extern "C" fn(*mut c_void, bool, bool) = unsafe { std::mem::transmute(set) };
+    set(context()?, wanted, false);
     Ok(())
 }
 
@@ -91,16 +93,12 @@ const BFLOAT16: i8 = 15;
 /// `c10::DeviceType`
 const CUDA: i8 = 1;
 
-/// `at::Context::setAllowTF32CuBLAS(bool)` and `setAllowTF32CuDNN(bool)` of `at::globalContext()`.
+/// `at::Context::setAllowTF32CuBLAS(bool)` and `setAllowTF32CuDNN(bool)`.
 fn set_tf32(allowed: bool) -> anyhow::Result<()> {
-    let context = function(c"_ZN2at13globalContextEv")?;
-    // SAFETY: the signatures are those of ATen/Context.h in every libtorch since 1.7; a reference is a pointer.
-    unsafe {
-        let context: extern "C" fn() -> *mut c_void = std::mem::transmute(context);
-        for name in [c"_ZN2at7Context18setAllowTF32CuBLASEb", c"_ZN2at7Context17setAllowTF32CuDNNEb"] {
-            let set: extern "C" fn(*mut c_void, bool) = std::mem::transmute(function(name)?);
-            set(context(), allowed);
-        }
+    for name in [c"_ZN2at7Context18setAllowTF32CuBLASEb", c"_ZN2at7Context17setAllowTF32CuDNNEb"] {
+        // SAFETY: the signature is that of ATen/Context.h in every libtorch since 1.7.
+        let set: extern "C" fn(*mut c_void, bool) = unsafe { std::mem::transmute(function(name)?) };
+        set(context()?, allowed);
     }
     Ok(())
 }
@@ -120,9 +118,9 @@ fn set_autocast_kind(kind: i8) -> anyhow::Result<()> {
 fn function(symbol: &CStr) -> anyhow::Result<*mut c_void> {
     // SAFETY: the name is a C string; nothing is called yet.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) };
-    (!found.is_null()).then_some(found).with_context(|| {
-        format!("this libtorch has no {}, with which the precision is chosen", symbol.to_string_lossy())
-    })
+    (!found.is_null())
+        .then_some(found)
+        .with_context(|| format!("this libtorch has no {}, which sets the precision", symbol.to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -130,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_processor_computes_in_float32_alone() {
+    fn a_cpu_computes_in_float32_alone() {
         let check = |precision, tf32, device| Numerics { precision, tf32 }.check(device);
         check(Precision::Float32, false, Device::Cpu).unwrap();
         for (precision, tf32, named) in [
@@ -145,37 +143,20 @@ mod tests {
         }
     }
 
-    /// The switches are libtorch's own: what was set is what libtorch then says. They matter to CUDA devices alone.
+    /// libtorch returns what was set. The switches matter to CUDA devices alone.
     #[test]
     fn switches_reach_libtorch() {
-        let allowed = || {
-            let (context, get) =
-                (function(c"_ZN2at13globalContextEv"), function(c"_ZNK2at7Context15allowTF32CuBLASEv"));
-            // SAFETY: as in `set_tf32`.
-            unsafe {
-                let context: extern "C" fn() -> *mut c_void = std::mem::transmute(context.unwrap());
-                let get: extern "C" fn(*mut c_void) -> bool = std::mem::transmute(get.unwrap());
-                get(context())
-            }
+        let get = |name: &CStr| {
+            // SAFETY: both getters have this signature in ATen/Context.h.
+            let get: extern "C" fn(*mut c_void) -> bool = unsafe { std::mem::transmute(function(name).unwrap()) };
+            get(context().unwrap())
         };
-        set_tf32(true).unwrap();
-        assert!(allowed());
-        set_tf32(false).unwrap();
-        assert!(!allowed());
-        let deterministic = || {
-            let (context, get) =
-                (function(c"_ZN2at13globalContextEv"), function(c"_ZNK2at7Context23deterministicAlgorithmsEv"));
-            // SAFETY: as in `set_deterministic`.
-            unsafe {
-                let context: extern "C" fn() -> *mut c_void = std::mem::transmute(context.unwrap());
-                let get: extern "C" fn(*mut c_void) -> bool = std::mem::transmute(get.unwrap());
-                get(context())
-            }
-        };
-        set_deterministic(true).unwrap();
-        assert!(deterministic());
-        set_deterministic(false).unwrap();
-        assert!(!deterministic());
+        for wanted in [true, false] {
+            set_tf32(wanted).unwrap();
+            assert_eq!(get(c"_ZNK2at7Context15allowTF32CuBLASEv"), wanted);
+            set_deterministic(wanted).unwrap();
+            assert_eq!(get(c"_ZNK2at7Context23deterministicAlgorithmsEv"), wanted);
+        }
         let kind = function(c"_ZN2at8autocast18get_autocast_dtypeEN3c1010DeviceTypeE").unwrap();
         // SAFETY: as in `set_autocast_kind`.
         let kind: extern "C" fn(i8) -> i8 = unsafe { std::mem::transmute(kind) };

@@ -8,15 +8,6 @@ use anyhow::ensure;
 use crate::pictures::resize::{Filter, Resizer};
 use crate::pictures::{MOST_PIXELS, Rgb};
 
-/// In which order a picture's values lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// [3, height, width].
-    ChannelsFirst,
-    /// [height, width, 3]; convolutions are faster on it.
-    ChannelsLast,
-}
-
 /// How a picture of any shape becomes a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fit {
@@ -26,7 +17,7 @@ enum Fit {
     Crop { shorter: usize, offset: Offset },
 }
 
-/// How half a pixel is rounded where the centre of an odd remainder lies.
+/// How the offset of the centre is rounded when the remainder is odd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Offset {
     /// transformers.
@@ -44,7 +35,7 @@ impl Offset {
     }
 }
 
-/// A network's way of looking at pictures.
+/// The preprocessing of one network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
     /// Width and height of the network's input in pixels.
@@ -96,7 +87,7 @@ impl Preprocess {
         Self::of_shares(224, fit, Filter::Bicubic, IMAGENET_MEAN, IMAGENET_STD)
     }
 
-    /// BLIP, whose published weights take a size of 384: as a whole, with CLIP's mean and deviation.
+    /// BLIP, whose published weights take a size of 384: the whole picture, with CLIP's mean and deviation.
     pub fn blip(size: usize) -> Self {
         Self::of_shares(size, Fit::Stretch, Filter::Bicubic, CLIP_MEAN, CLIP_STD)
     }
@@ -112,12 +103,12 @@ impl Preprocess {
         self.size
     }
 
-    /// How many values a picture has: 3 · size².
+    /// The number of values of a picture, 3 · size².
     pub fn values(&self) -> usize {
         3 * self.size * self.size
     }
 
-    /// What one thread needs to preprocess one picture after another.
+    /// A worker for one thread, which preprocesses one picture after another.
     pub fn worker(&self) -> Preprocessor {
         let value = |c: usize, level: usize| ((level as f64 - self.mean[c]) / self.std[c]) as f32;
         let table = [0, 1, 2].map(|c| std::array::from_fn(|level| value(c, level)));
@@ -126,7 +117,7 @@ impl Preprocess {
 
     /// The size (width, height) to which a picture is resized, and where the square begins in it.
     fn geometry(&self, width: usize, height: usize) -> anyhow::Result<((usize, usize), (usize, usize))> {
-        ensure!(width > 0 && height > 0, "a picture of {width} × {height} pixels shows nothing");
+        ensure!(width > 0 && height > 0, "a picture of {width} × {height} pixels is empty");
         let Fit::Crop { shorter, offset } = self.fit else { return Ok(((self.size, self.size), (0, 0))) };
         let side = |this: usize| (shorter as u128 * this as u128 / width.min(height) as u128) as usize;
         let (to_width, to_height) = (side(width), side(height));
@@ -134,13 +125,13 @@ impl Preprocess {
         ensure!(
             pixels <= u128::from(MOST_PIXELS),
             "a picture of {width} × {height} pixels is too narrow: with {shorter} pixels on its shorter side it would \
-             have {pixels} in all, more than {MOST_PIXELS}"
+             have {pixels} pixels, more than {MOST_PIXELS}"
         );
         Ok(((to_width, to_height), (offset.of(to_width - self.size), offset.of(to_height - self.size))))
     }
 }
 
-/// Preprocesses pictures; keeps what pictures of the same size have in common.
+/// Preprocesses pictures. Keeps the resizer while pictures have the same size.
 #[derive(Debug)]
 pub struct Preprocessor {
     preprocess: Preprocess,
@@ -150,17 +141,18 @@ pub struct Preprocessor {
 }
 
 impl Preprocessor {
-    /// Writes a picture's values into `slot`, its place in a batch.
+    /// Writes a picture's values into `slot`, its place in a batch, in the order [height, width, 3]: convolutions are faster
+    /// on channels-last memory.
     ///
     /// # Errors
     /// If the picture has no pixels, or is so narrow that resizing it would take too much memory.
     ///
     /// # Panics
     /// If `slot` does not have [`Preprocess::values`] values.
-    pub fn write(&mut self, picture: &Rgb, layout: Layout, slot: &mut [f32]) -> anyhow::Result<()> {
+    pub fn write(&mut self, picture: &Rgb, slot: &mut [f32]) -> anyhow::Result<()> {
         assert_eq!(slot.len(), self.preprocess.values(), "the slot's values");
         let (resized, corner) = self.resized(picture)?;
-        self.normalise(&resized, corner, layout, slot);
+        self.normalize(&resized, corner, slot);
         Ok(())
     }
 
@@ -175,26 +167,14 @@ impl Preprocessor {
         Ok((self.resizer.insert(resizer).resize(picture), corner))
     }
 
-    fn normalise(&self, picture: &Rgb, corner: (usize, usize), layout: Layout, slot: &mut [f32]) {
+    fn normalize(&self, picture: &Rgb, corner: (usize, usize), slot: &mut [f32]) {
         let size = self.preprocess.size;
         let table = &*self.table;
         let rows = picture.bytes.chunks_exact(3 * picture.width).skip(corner.1).take(size);
         let rows = rows.map(|row| row[3 * corner.0..][..3 * size].as_chunks::<3>().0);
-        match layout {
-            Layout::ChannelsLast => {
-                for (out, row) in slot.chunks_exact_mut(3 * size).zip(rows) {
-                    for (out, pixel) in out.as_chunks_mut::<3>().0.iter_mut().zip(row) {
-                        *out = [0, 1, 2].map(|c| table[c][usize::from(pixel[c])]);
-                    }
-                }
-            }
-            Layout::ChannelsFirst => {
-                for (y, row) in rows.enumerate() {
-                    for (c, plane) in slot.chunks_exact_mut(size * size).enumerate() {
-                        let out = plane[y * size..][..size].iter_mut().zip(row);
-                        out.for_each(|(out, pixel)| *out = table[c][usize::from(pixel[c])]);
-                    }
-                }
+        for (out, row) in slot.chunks_exact_mut(3 * size).zip(rows) {
+            for (out, pixel) in out.as_chunks_mut::<3>().0.iter_mut().zip(row) {
+                *out = [0, 1, 2].map(|c| table[c][usize::from(pixel[c])]);
             }
         }
     }

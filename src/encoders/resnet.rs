@@ -1,22 +1,22 @@
 //! ResNet (He et al., CVPR 2016) with bottlenecks, in its variant 1.5: the stride sits in the 3×3 convolution.
 //!
 //! Mirrors torchvision's checkpoint keys; those of Hugging Face are renamed to them. torchvision's files come without a
-//! configuration, so that depths and widths are those of the tensors; every shape is checked against them. Batch norms
-//! are folded into the convolutions, and the network runs in channels-last memory. Sources: torchvision,
-//! `models/resnet.py`; transformers, `models/resnet/modeling_resnet.py`.
+//! configuration, so depths and widths are those of the tensors, and every shape is checked against them. Batch norms are
+//! folded into the convolutions, and the network runs in channels-last memory.
 
 use serde::Deserialize;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
-use super::layers::{Place, convolution, folded};
-use super::weights::Weights;
+use super::layers::{convolution, folded};
+use super::weights::{Parameter, Weights};
 
 const BATCH_NORM_EPS: f64 = 1e-5;
 const STAGES: usize = 4;
-/// Blocks of a stage, at most; ResNet-152 has 36.
+/// The most blocks of a stage; ResNet-152 has 36.
 const MOST_BLOCKS: usize = 1000;
 
-/// The keys of Hugging Face's `config.json` that the computation depends on.
+/// The keys of Hugging Face's `config.json` that the computation depends on:
+/// <https://github.com/huggingface/transformers/blob/ae005ce12a086176742fbf6c8364782a27085c85/src/transformers/models/resnet/modeling_resnet.py>
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Config {
     pub depths: Vec<usize>,
@@ -50,10 +50,10 @@ impl Config {
 }
 
 /// A convolution with its batch norm folded in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Convolution {
-    weight: Tensor,
-    bias: Tensor,
+    weight: Parameter,
+    bias: Parameter,
     stride: i64,
     padding: i64,
 }
@@ -68,13 +68,11 @@ impl Convolution {
     fn forward(&self, x: &Tensor) -> Tensor {
         convolution(x, &self.weight, Some(&self.bias), self.stride, [self.padding; 2], 1)
     }
-
-    fn placed(&self, place: Place) -> Self {
-        Convolution { weight: place.of(&self.weight), bias: place.of(&self.bias), ..*self }
-    }
 }
 
-#[derive(Debug)]
+/// `Bottleneck`:
+/// <https://github.com/pytorch/vision/blob/f50e776b051ddf007b90d7bc8f70b0708c12d008/torchvision/models/resnet.py>
+#[derive(Clone, Debug)]
 struct Bottleneck {
     /// 1×1, 3×3, 1×1.
     convolutions: [Convolution; 3],
@@ -99,30 +97,22 @@ impl Bottleneck {
 
     fn forward(&self, x: &Tensor) -> Tensor {
         let [first, second, third] = &self.convolutions;
-        let y = third.forward(&second.forward(&first.forward(x).relu_()).relu_());
+        let mut y = third.forward(&second.forward(&first.forward(x).relu_()).relu_());
         // No activation on the shortcut.
         let shortcut = self.downsample.as_ref().map(|downsample| downsample.forward(x));
-        let mut y = y;
         y.g_add_(shortcut.as_ref().unwrap_or(x)).relu_()
-    }
-
-    fn placed(&self, place: Place) -> Self {
-        Bottleneck {
-            convolutions: self.convolutions.each_ref().map(|convolution| convolution.placed(place)),
-            downsample: self.downsample.as_ref().map(|downsample| downsample.placed(place)),
-        }
     }
 }
 
 /// A frozen ResNet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ResNet {
     stem: Convolution,
     stages: Vec<Vec<Bottleneck>>,
 }
 
 impl ResNet {
-    /// Takes a checkpoint apart. A configuration, where there is one, has to say the same as the tensors.
+    /// Takes the tensors out of a checkpoint. If there is a configuration, it has to agree with the tensors.
     ///
     /// # Errors
     /// Names every tensor that is missing, misshapen or unknown, and what of the configuration differs.
@@ -134,7 +124,7 @@ impl ResNet {
         let depth = |w: &Weights, stage: usize| {
             (0..MOST_BLOCKS).take_while(|block| w.contains(&format!("layer{stage}.{block}.conv1.weight"))).count()
         };
-        // A stage without blocks is looked for all the same, so that what is missing is named.
+        // A stage without blocks still counts as one block, so that its missing tensors are named.
         let depths: Vec<usize> = (1..=STAGES).map(|stage| depth(&weights, stage).max(1)).collect();
         let wide =
             |conv: usize| move |w: &Weights, stage: usize| first(w, &format!("layer{stage}.0.conv{conv}.weight"));
@@ -163,7 +153,7 @@ impl ResNet {
             }
             stages.push(blocks);
         }
-        // The classifier is not used, but it tells whether the last stage is there.
+        // The classifier is not used, but its size shows whether the last stage is complete.
         if let Some(classes) = w.size("fc.weight").and_then(|size| size.first().copied()) {
             let _ = w.take("fc.weight", &[classes, inputs]);
             let _ = w.take("fc.bias", &[classes]);
@@ -174,40 +164,13 @@ impl ResNet {
 
     /// `last_hidden_state`: the last stage's maps, [B, 2048, h, w] of pictures [B, 3, H, W].
     pub fn forward(&self, pictures: &Tensor) -> Tensor {
-        self.forward_seen(pictures, &mut |_| ())
-    }
-
-    /// As [`ResNet::forward`]; `see` is shown what the stem and each stage give.
-    pub fn forward_seen(&self, pictures: &Tensor, see: &mut dyn FnMut(&Tensor)) -> Tensor {
-        let mut x = self.stem.forward(pictures).relu_().max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
-        see(&x);
-        for stage in &self.stages {
-            for block in stage {
-                x = block.forward(&x);
-            }
-            see(&x);
-        }
-        x
+        let x = self.stem.forward(pictures).relu_().max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
+        self.stages.iter().flatten().fold(x, |x, block| block.forward(&x))
     }
 
     /// `pooler_output`: the mean over height and width, [B, 2048].
     pub fn pool(&self, maps: &Tensor) -> Tensor {
         maps.mean_dim([2, 3].as_slice(), false, None)
-    }
-
-    /// Another handle on the same weights, for another thread.
-    pub fn share(&self) -> Self {
-        self.placed(Place::Shared)
-    }
-
-    /// The same model on a device.
-    pub fn to_device(&self, device: Device) -> Self {
-        self.placed(Place::On(device))
-    }
-
-    fn placed(&self, place: Place) -> Self {
-        let stage = |stage: &Vec<Bottleneck>| stage.iter().map(|block| block.placed(place)).collect();
-        ResNet { stem: self.stem.placed(place), stages: self.stages.iter().map(stage).collect() }
     }
 }
 

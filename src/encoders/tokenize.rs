@@ -1,4 +1,4 @@
-//! Texts to token ids, by the model's own `tokenizer.json`.
+//! Texts to token ids, with the model's own `tokenizer.json`.
 
 use anyhow::{Context, anyhow, bail};
 use tokenizers::{Tokenizer, TruncationParams};
@@ -7,17 +7,16 @@ use tokenizers::{Tokenizer, TruncationParams};
 #[derive(Clone, Debug)]
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
-    /// Every id is less.
+    /// The number of tokens; every id is less.
     vocabulary: u64,
 }
 
 impl TextTokenizer {
-    /// From the bytes of a `tokenizer.json`. What that file says of truncation and padding is an accident of how it was
-    /// saved, and is replaced: at most `max_length` tokens, the special ones included, and no padding (batches are
-    /// padded later).
+    /// From the bytes of a `tokenizer.json`. Its truncation and padding depend on how it was saved, and are replaced: at
+    /// most `max_length` tokens, special ones included, and no padding (batches are padded later).
     ///
     /// # Errors
-    /// If the file is no tokenizer.
+    /// If the file is not a tokenizer.
     pub fn new(json: &[u8], max_length: usize) -> anyhow::Result<Self> {
         let mut tokenizer =
             Tokenizer::from_bytes(json).map_err(|error| anyhow!("{error}")).context("tokenizer.json")?;
@@ -27,7 +26,7 @@ impl TextTokenizer {
         Ok(TextTokenizer { tokenizer, vocabulary: u64::from(u32::MAX) + 1 })
     }
 
-    /// The same for a model with this many tokens: an id beyond them is an error here, not in the model.
+    /// For a model with this many tokens: a larger id is an error here, not in the model.
     pub fn within(self, vocabulary: u64) -> Self {
         TextTokenizer { vocabulary, ..self }
     }
@@ -35,7 +34,7 @@ impl TextTokenizer {
     /// The id of a token.
     ///
     /// # Errors
-    /// If there is no such token, or its id is one that the model does not have.
+    /// If there is no such token, or the model does not have its id.
     pub fn id(&self, token: &str) -> anyhow::Result<u32> {
         let id = self.tokenizer.token_to_id(token).with_context(|| format!("the tokenizer has no token {token:?}"))?;
         anyhow::ensure!(
@@ -49,12 +48,12 @@ impl TextTokenizer {
     /// The ids of a text, special tokens included.
     ///
     /// # Errors
-    /// If the tokenizer cannot take the text, or gives an id that the model does not have.
+    /// If the tokenizer fails, or returns an id that the model does not have.
     pub fn ids(&self, text: &str) -> anyhow::Result<Vec<u32>> {
         let encoding = self.tokenizer.encode(text, true).map_err(|error| anyhow!("{error}"));
         let ids = encoding.with_context(|| format!("cannot tokenize {text:?}"))?.get_ids().to_vec();
         if let Some(id) = ids.iter().find(|id| u64::from(**id) >= self.vocabulary) {
-            bail!("the tokenizer gives the id {id} for {text:?}, the model has {} tokens", self.vocabulary);
+            bail!("the tokenizer returned the id {id} for {text:?}, the model has {} tokens", self.vocabulary);
         }
         Ok(ids)
     }

@@ -1,9 +1,9 @@
-//! What a person sees while steps run: bars on a terminal, plain lines in a log.
+//! Shows the progress of a run: bars on a terminal, plain lines in a log.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,11 +17,11 @@ use crate::store::Action;
 /// How much to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// Bars if standard error is a terminal, else lines.
+    /// Bars if standard error is a terminal, lines otherwise.
     Automatic,
-    /// Lines, wherever they go.
+    /// Lines, even on a terminal.
     Lines,
-    /// Warnings and failures only.
+    /// Only warnings, failures and unavailable data.
     Quiet,
 }
 
@@ -32,7 +32,7 @@ pub struct Display {
     total: u64,
     ended: AtomicU64,
     labels: Mutex<BTreeMap<NodeId, (String, Option<ProgressBar>)>>,
-    /// Why steps did not run, and how many.
+    /// The cause → the number of steps that were not run because of it.
     not_run: Mutex<BTreeMap<String, usize>>,
 }
 
@@ -62,11 +62,11 @@ impl Display {
         }
     }
 
-    /// Removes the bars, and says what did not run: one line per cause.
+    /// Removes the bars, and prints a line for each cause why steps were not run.
     pub fn finish(&self) {
-        for (cause, steps) in self.not_run.lock().expect("nothing panics while it holds this").iter() {
-            let some = if *steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
-            self.line(&format!("not run: {some}, because {cause}"));
+        for (cause, steps) in locked(&self.not_run).iter() {
+            let plural = if *steps == 1 { "" } else { "s" };
+            self.line(&format!("not run: {steps} step{plural}, because {cause}"));
         }
         if let Some(bars) = &self.bars {
             bars.steps.finish_and_clear();
@@ -81,18 +81,21 @@ impl Display {
         }
     }
 
-    /// Takes a step's bar away; its number among the steps that ended, and its label.
+    /// Removes a step's bar. Returns the number of steps that ended so far, and the step's label.
     fn end(&self, id: NodeId) -> (u64, String) {
-        let known = self.labels.lock().expect("nothing panics while it holds this").remove(&id);
+        let known = locked(&self.labels).remove(&id);
         let (label, bar) = known.unwrap_or_default();
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-        }
+        bar.iter().for_each(ProgressBar::finish_and_clear);
         if let Some(bars) = &self.bars {
             bars.steps.inc(1);
         }
         (self.ended.fetch_add(1, Ordering::Relaxed) + 1, label)
     }
+}
+
+/// Locks what no thread leaves half-changed, even if one panicked meanwhile.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn style_of(template: &str) -> ProgressStyle {
@@ -108,7 +111,7 @@ impl Observer for Display {
             bar.enable_steady_tick(Duration::from_millis(250));
             bar
         });
-        self.labels.lock().expect("nothing panics while it holds this").insert(id, (label.to_owned(), bar.clone()));
+        locked(&self.labels).insert(id, (label.to_owned(), bar.clone()));
         match (bar, &self.bars) {
             (Some(bar), Some(bars)) => Arc::new(Bar { bar, label: label.to_owned(), all: bars.all.clone() }),
             _ => Arc::new(Lines {
@@ -128,8 +131,8 @@ impl Observer for Display {
     }
 
     fn kept(&self, id: NodeId) {
-        // Steps that were done before the run began are not part of the total.
-        if self.labels.lock().expect("nothing panics while it holds this").contains_key(&id) {
+        // The total does not count steps that were done before the run.
+        if locked(&self.labels).contains_key(&id) {
             self.end(id);
         }
     }
@@ -142,15 +145,13 @@ impl Observer for Display {
             Status::Unavailable => self.line(&format!("unavailable: {label}: {absence}{hint}")),
             Status::NotRun if self.quiet => {}
             Status::NotRun => {
-                let mut not_run = self.not_run.lock().expect("nothing panics while it holds this");
-                *not_run.entry(absence.to_string()).or_default() += 1;
+                *locked(&self.not_run).entry(absence.to_string()).or_default() += 1;
             }
         }
     }
 
     fn stopped(&self, id: NodeId) {
-        let known = self.labels.lock().expect("nothing panics while it holds this").remove(&id);
-        if let Some((_, Some(bar))) = known {
+        if let Some((_, Some(bar))) = locked(&self.labels).remove(&id) {
             bar.finish_and_clear();
         }
     }
@@ -160,7 +161,7 @@ impl Observer for Display {
     }
 }
 
-/// A duration for people: `3.2 s`, `2 min 5 s`.
+/// A duration as text: `3.2 s`, `2 min 5 s`.
 pub fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1} s"),
@@ -208,7 +209,7 @@ fn name(unit: Unit) -> &'static str {
     }
 }
 
-/// In a log, a step that takes long says every ten seconds how far it is.
+/// The progress of a step in a log: a line every ten seconds.
 struct Lines {
     label: String,
     quiet: bool,
@@ -226,12 +227,11 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 impl Progress for Lines {
     fn begin(&self, total: Option<u64>, unit: Unit) {
-        let mut state = self.state.lock().expect("nothing panics while it holds this");
-        *state = LineState { done: 0, total, unit, shown: Instant::now() };
+        *locked(&self.state) = LineState { done: 0, total, unit, shown: Instant::now() };
     }
 
     fn advance(&self, n: u64) {
-        let mut state = self.state.lock().expect("nothing panics while it holds this");
+        let mut state = locked(&self.state);
         state.done += n;
         if !self.quiet && state.shown.elapsed() >= BETWEEN_LINES {
             state.shown = Instant::now();

@@ -1,4 +1,4 @@
-//! Why a step would run, or would not.
+//! Explains why a step would run, or would not.
 
 use super::Engine;
 use super::graph::{Graph, NodeId};
@@ -6,13 +6,13 @@ use super::survey::State;
 use crate::digest::Digest;
 use crate::store::Ingredients;
 
-/// What is known of one step.
+/// Why a step would run, or would not.
 #[derive(Debug)]
 pub struct Explanation {
     pub label: String,
     /// One sentence.
     pub verdict: String,
-    /// The key and everything in it, where the inputs are known.
+    /// The key and everything in it, if all inputs are known.
     pub ingredients: Option<(Digest, Ingredients)>,
 }
 
@@ -27,28 +27,29 @@ impl Engine {
                 let verdict = match lost {
                     None => "done: nothing in its key has changed".to_owned(),
                     Some((name, _)) => {
-                        format!("done, but its output `{name}` is not whole: it is made again when something needs it")
+                        format!("done, but its output `{name}` is damaged: it is computed again when a step needs it")
                     }
                 };
                 (verdict, Some((*key, action.ingredients.clone())))
             }
             State::Refused(key, action, cause) => {
-                (format!("done, but its result is refused: {cause}"), Some((*key, action.ingredients.clone())))
+                (format!("done, but its result is not accepted: {cause}"), Some((*key, action.ingredients.clone())))
             }
             State::Blocked(absence) => (format!("would not run: {absence}"), None),
             State::Ready(ingredients, reason) => {
                 (format!("would run: {reason}"), Some((ingredients.key(), ingredients.as_ref().clone())))
             }
             State::Waiting(before) => {
-                // The steps before it that can be explained themselves, not the whole chain.
+                // The first steps of the chain alone: each of them has an explanation of its own.
                 let first = self.first_causes(&states, before);
                 let names: Vec<String> = first.iter().map(|id| format!("`{}`", graph.node(*id).step.label())).collect();
-                (format!("would run after {}, whose results its key needs", names.join(", ")), None)
+                (format!("would run after {}, whose results are part of its key", names.join(", ")), None)
             }
         };
         Explanation { label, verdict, ingredients }
     }
 
+    /// The steps that have to run first and could run now.
     fn first_causes(&self, states: &[State], waiting_for: &[NodeId]) -> Vec<NodeId> {
         let mut causes = Vec::new();
         let mut open = waiting_for.to_vec();

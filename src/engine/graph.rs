@@ -6,19 +6,19 @@ use crate::digest::Digest;
 use crate::steps::{Kind, Step};
 use crate::store::Ingredients;
 
-/// A step's number in its graph. Inputs have smaller numbers than what uses them.
+/// The index of a step in its graph. A step comes after all steps that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub usize);
 
-/// Where an input comes from.
+/// The output of a step, as an input of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     pub node: NodeId,
-    /// The name of one of its outputs.
+    /// The name of the output.
     pub output: String,
 }
 
-/// A step and where its inputs come from.
+/// A step and its inputs.
 pub struct Node {
     pub step: Step,
     /// Role → source.
@@ -33,7 +33,7 @@ pub struct Publication {
     pub file: String,
 }
 
-/// What a step is, whatever it is called: kind, own parameters, inputs (role, node, output).
+/// What a step computes, whatever its label: kind, digest of its parameters, inputs (role, node, output).
 type Content = (Kind, Digest, Vec<(String, NodeId, String)>);
 
 /// The steps of a suite, in an order in which they can run.
@@ -46,10 +46,10 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Adds a step, or finds it: what computes the same of the same inputs is one step, and may have several labels.
+    /// Adds a step, or finds it: steps that compute the same from the same inputs become one step with several labels.
     ///
     /// # Panics
-    /// If an input has not been added before, or another step has the label.
+    /// If an input is not in the graph yet, or another step has the label.
     pub fn add(&mut self, step: impl Into<Step>, inputs: impl IntoIterator<Item = (String, Source)>) -> NodeId {
         let step = step.into();
         let label = step.label();
@@ -61,7 +61,7 @@ impl Graph {
             return known;
         }
         let id = NodeId(self.nodes.len());
-        assert!(inputs.values().all(|source| source.node < id), "the inputs of `{label}` come after it");
+        assert!(inputs.values().all(|source| source.node < id), "an input of `{label}` is not in the graph yet");
         assert!(!self.by_label.contains_key(&label), "two steps are called `{label}`");
         self.by_content.insert(content, id);
         self.nodes.push(Node { step, inputs });
@@ -85,6 +85,7 @@ impl Graph {
         (0..self.nodes.len()).map(NodeId)
     }
 
+    /// The step with this label.
     pub fn find(&self, label: &str) -> Option<NodeId> {
         self.by_label.get(label).copied()
     }
@@ -94,23 +95,16 @@ impl Graph {
         self.nodes.iter().map(|node| node.step.label())
     }
 
-    /// How many steps there are of each kind.
-    pub fn counts(&self) -> BTreeMap<Kind, usize> {
-        let mut counts = BTreeMap::new();
-        self.nodes.iter().for_each(|node| *counts.entry(node.step.kind()).or_default() += 1);
-        counts
-    }
-
-    /// The steps that use an output of `id`.
+    /// The steps that use an output of this one.
     pub fn users(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.ids().filter(move |&user| self.node(user).inputs.values().any(|source| source.node == id))
     }
 
-    /// The steps that the given ones need, themselves included.
+    /// These steps and all that they need, in the order of the graph.
     pub fn needed_for(&self, wanted: &[NodeId]) -> Vec<NodeId> {
         let mut needed = vec![false; self.len()];
         wanted.iter().for_each(|id| needed[id.0] = true);
-        for id in self.ids().rev().filter(|id| id.0 < self.len()) {
+        for id in self.ids().rev() {
             if needed[id.0] {
                 self.node(id).inputs.values().for_each(|source| needed[source.node.0] = true);
             }

@@ -1,8 +1,8 @@
-//! One step on one thread: verify its inputs, take its lock, compute, keep the outputs, record.
+//! One step on one thread: verifies its inputs, takes its lock, computes, and stores and records its outputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use anyhow::Context;
@@ -15,36 +15,39 @@ use crate::progress::Progress;
 use crate::steps::{Absence, Execute, InputFile, Job, Step};
 use crate::store::{Action, Damage, Ingredients, Output};
 
-/// Everything that is fixed about a step before it starts.
+/// A step that can start.
 pub(super) struct Order<'a> {
     pub step: &'a Step,
     pub execute: Execute,
     pub ingredients: Ingredients,
-    /// Role → (the object, the key and the node of the step that gave it).
+    /// Role → the object, the key of the step that made it, and that step.
     pub inputs: BTreeMap<String, (Output, Digest, NodeId)>,
     pub absent: BTreeMap<String, Absence>,
     pub progress: Arc<dyn Progress>,
-    /// Objects whose content was compared with their hash in this run.
+    /// Objects whose content was verified in this run.
     pub verified: Arc<Mutex<BTreeSet<Digest>>>,
 }
 
-/// How it ended.
+/// How the step ended.
 pub(super) enum Ending {
-    Computed(Box<Action>),
-    /// Another run computed it while this one waited.
-    Found(Box<Action>),
-    /// An input's object is not what was kept.
+    Done {
+        action: Box<Action>,
+        /// Otherwise another run computed it while this one waited.
+        computed: bool,
+    },
+    /// An input is damaged.
     Damaged {
         producer: NodeId,
         object: Digest,
         damage: Damage,
     },
-    /// It failed, or what it needs is unavailable.
+    /// It failed, or its data is unavailable.
     Absent(Absence),
     Interrupted,
 }
 
 impl Engine {
+    /// Computes a step, or finds what another run computed meanwhile.
     pub(super) fn carry_out(&self, order: Order<'_>) -> Ending {
         for (output, _, producer) in order.inputs.values() {
             if let Err(damage) = self.verify_once(output, &order.verified) {
@@ -55,31 +58,30 @@ impl Engine {
             Ok(ending) => ending,
             Err(error) => match errors::class_of(&error) {
                 Class::Interrupted => Ending::Interrupted,
-                _ => Ending::Absent(Absence::by_error(order.step, &error)),
+                _ => Ending::Absent(order.step.absence_after(&error)),
             },
         }
     }
 
     fn verify_once(&self, output: &Output, verified: &Mutex<BTreeSet<Digest>>) -> Result<(), Damage> {
-        let known = verified.lock().expect("nothing panics while it holds this").contains(&output.sha256);
-        // What was verified may have been removed since; its content cannot have changed unnoticed by us alone.
-        if known && self.store.looks_whole(output) {
-            return Ok(());
+        let known = || verified.lock().unwrap_or_else(PoisonError::into_inner);
+        // An object may have been removed since it was verified.
+        if !(known().contains(&output.sha256) && self.store.looks_whole(output)) {
+            self.store.verify(output)?;
+            known().insert(output.sha256);
         }
-        self.store.verify(output)?;
-        verified.lock().expect("nothing panics while it holds this").insert(output.sha256);
         Ok(())
     }
 
     fn compute(&self, order: &Order<'_>) -> anyhow::Result<Ending> {
         let key = order.ingredients.key();
         let _lock = self.store.lock(key, &self.interrupt, || {
-            order.progress.note(&format!("waiting for another run that computes `{}`", order.step.label()));
+            order.progress.note(&format!("waiting for another run to compute `{}`", order.step.label()));
         })?;
         if let Some(action) = self.store.action(key)
             && action.outputs.values().all(|output| self.store.looks_whole(output))
         {
-            return Ok(Ending::Found(Box::new(action)));
+            return Ok(Ending::Done { action: Box::new(action), computed: false });
         }
         self.interrupt.check()?;
         let workspace = self.store.workspace()?;
@@ -91,9 +93,8 @@ impl Engine {
         for (name, file) in files {
             outputs.insert(name, self.store.put_file(&file)?);
         }
-        let mut seen = order.verified.lock().expect("nothing panics while it holds this");
-        seen.extend(outputs.values().map(|output| output.sha256));
-        drop(seen);
+        let digests = outputs.values().map(|output| output.sha256);
+        order.verified.lock().unwrap_or_else(PoisonError::into_inner).extend(digests);
         let action = Action {
             label: order.step.label(),
             ingredients: order.ingredients.clone(),
@@ -102,8 +103,8 @@ impl Engine {
             #[expect(clippy::disallowed_methods, reason = "the record of a run, which enters no result")]
             finished: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_secs()),
         };
-        self.store.record(&action).context("the step was computed and cannot be recorded")?;
-        Ok(Ending::Computed(Box::new(action)))
+        self.store.record(&action).context("the step was computed, but cannot be recorded")?;
+        Ok(Ending::Done { action: Box::new(action), computed: true })
     }
 
     fn job(&self, order: &Order<'_>, folder: std::path::PathBuf) -> Job {
@@ -133,6 +134,6 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
         .unwrap_or_else(|| "no message".to_owned());
     errors::failed(
         format!("the step panicked: {message}"),
-        "this is a mistake in seesaw; please report it with this message",
+        "this is a bug in seesaw; please report it with this message",
     )
 }

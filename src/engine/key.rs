@@ -2,28 +2,30 @@
 //!
 //! | in the key | why |
 //! |---|---|
-//! | the kind of step and its recipe version | another way of computing gives another result |
+//! | the kind of step and its recipe version | another computation gives another result |
 //! | every parameter of the step ([`Step::ingredients`]) | options, hyperparameters, seeds, recipe versions of readers, encoders and methods |
-//! | role and SHA-256 of every input | data, masks, features and weights count by content, however they were made |
-//! | role and reason of every absent input | a table shows why a number is missing |
-//! | for steps on tensors: kind of device, processor architecture, libtorch's version | float sums differ between them |
+//! | role and SHA-256 of every input | data, masks, features and weights matter by content, however they were made |
+//! | role and cause of every absent input | a table shows why it has no number |
+//! | if it computes with tensors: kind of device, processor architecture, version of libtorch | sums of floats differ between them |
 //!
 //! | not in the key | why |
 //! |---|---|
 //! | paths, names of hosts and users, file times | moving the project, the store or the data changes no result |
-//! | number of threads, number of the GPU | work is divided by the data alone |
-//! | URLs, mirrors, pip | a download counts by its verified content |
-//! | the suite's name, the labels, the order of steps | the same training in two suites is one training |
-//! | the version of this program | recipe versions stand for what matters in it |
+//! | number of threads, index of the GPU | the data alone decides how work is divided |
+//! | URLs, mirrors, pip | a download matters by its verified content |
+//! | name of the suite, labels, order of steps | the same training in two suites is one training |
+//! | version of this program | recipe versions stand for what matters in it |
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest::Digest;
 use crate::steps::{Absence, Step};
-use crate::store::Ingredients;
+use crate::store::{Ingredients, Value};
 
-/// What of the machine can change a tensor's last bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What can change the last bits of a tensor between machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// `cpu` or `cuda`.
     pub device: String,
@@ -34,7 +36,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// This machine with this device.
+    /// This machine, with a device.
     pub fn here(device: tch::Device) -> Self {
         Environment {
             device: if device.is_cuda() { "cuda" } else { "cpu" }.to_owned(),
@@ -42,17 +44,26 @@ impl Environment {
             libtorch: env!("SEESAW_LIBTORCH_VERSION").to_owned(),
         }
     }
+
+    /// The environment in a step's key; `None` if the step does not depend on it.
+    pub fn of(ingredients: &Ingredients) -> Option<Self> {
+        let text = |name: &str| match &ingredients.0.iter().find(|ingredient| ingredient.name == name)?.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        Some(Environment { device: text("device")?, architecture: text("architecture")?, libtorch: text("libtorch")? })
+    }
 }
 
-/// The inputs of a step by role: the content's digest, or why there is none.
+/// The inputs of a step by role: the digest of the content, or why there is none.
 pub type Inputs = BTreeMap<String, Result<Digest, Absence>>;
 
-/// The ingredient that stands for an absent input: [`Absence::to_json`].
+/// The name of the ingredient that stands for an absent input; its value is [`Absence::to_json`].
 pub fn absent_input(role: &str) -> String {
     format!("absent input {role}")
 }
 
-/// The complete list of ingredients of a step; its key is [`Ingredients::key`].
+/// All ingredients of a step; its key is [`Ingredients::key`].
 pub fn ingredients(step: &Step, inputs: &Inputs, environment: &Environment) -> Ingredients {
     let mut list = Ingredients::default();
     list.text("step", step.kind().name());

@@ -1,10 +1,7 @@
 //! The engine: from a graph of steps to results.
 //!
-//! [`key`] says what a result depends on, [`graph`] holds the plan, [`survey`] tells what of it is done and why the
-//! rest is not, [`run`] does the rest on this machine (`accept` may refuse results), [`publish`] keeps `out/` equal to the
-//! results, [`explain`] tells why a step would run again, `unavailable` what only a person can get, [`lock`] records what
-//! downloads without a checksum were, [`display`] shows progress, [`estimate`] what the rest will take, [`plan`] builds
-//! the graph of a suite.
+//! [`key`] defines what a result depends on, and [`graph`] holds the plan. [`survey`] finds what is done and why the rest
+//! is not, [`explain`] puts that into words, and [`run`] computes the rest on this machine. [`display`] shows progress.
 
 mod accept;
 pub mod display;
@@ -21,12 +18,12 @@ use crate::interrupt::Interrupt;
 use crate::steps::FetchPlaces;
 use crate::store::Store;
 
-/// What every command that looks at steps needs.
+/// The store, the device and everything else that computing or looking up steps takes.
 pub struct Engine {
     pub store: Store,
     pub device: tch::Device,
     pub environment: key::Environment,
-    /// How many cores the steps share.
+    /// The number of cores that the steps share.
     pub threads: usize,
     pub downloads: FetchPlaces,
     pub interrupt: Interrupt,

@@ -1,4 +1,4 @@
-//! The local executor: independent steps at once, each as soon as its inputs are there.
+//! Runs steps on this machine: independent ones at the same time, each as soon as its inputs are there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,38 +14,39 @@ use super::survey::{Known, State, blocked};
 use crate::digest::Digest;
 use crate::progress::Progress;
 use crate::steps::{Absence, Cost, Execute, Status};
-use crate::store::{Action, Ingredients};
+use crate::store::{Action, Damage, Ingredients};
 
-/// Hears what happens in a run.
+/// Receives the events of a run.
 pub trait Observer: Sync {
-    /// A step begins; the progress is for its own use.
+    /// A step begins; it reports to the progress that this returns.
     fn started(&self, id: NodeId, label: &str) -> Arc<dyn Progress>;
-    /// A step ended and was computed here.
+    /// A step was computed in this run.
     fn computed(&self, id: NodeId, action: &Action);
-    /// A step was done before, or by another run meanwhile.
+    /// A step was done before, or by another run in the meantime.
     fn kept(&self, id: NodeId);
     /// A step failed, is unavailable, or was not run because of another.
     fn absent(&self, id: NodeId, label: &str, absence: &Absence);
+    /// A step was stopped before its end: by an interruption, or to compute a damaged input again.
     fn stopped(&self, id: NodeId);
-    /// Something that a person should see.
+    /// A message that the user should see.
     fn warned(&self, message: &str);
 }
 
-/// What became of each step.
+/// The result of a run.
 pub struct Outcome {
     pub nodes: Vec<NodeOutcome>,
-    /// Computed in this run.
+    /// The number of steps computed in this run.
     pub computed: usize,
     pub interrupted: bool,
     pub elapsed: Duration,
 }
 
-/// What became of one step.
+/// How a step ended.
 #[derive(Clone, Debug)]
 pub enum NodeOutcome {
     Done(Digest, Box<Action>),
     Absent(Absence),
-    /// Nobody asked for it.
+    /// Neither this step nor one that needs it was asked for.
     NotWanted,
 }
 
@@ -58,20 +59,31 @@ impl Outcome {
         })
     }
 
+    /// The record of a step, if it is done.
     pub fn action(&self, id: NodeId) -> Option<&Action> {
-        match &self.nodes[id.0] {
+        self.nodes[id.0].action()
+    }
+}
+
+impl NodeOutcome {
+    /// The record of the step, if it is done.
+    pub fn action(&self) -> Option<&Action> {
+        match self {
             NodeOutcome::Done(_, action) => Some(action),
-            _ => None,
+            NodeOutcome::Absent(_) | NodeOutcome::NotWanted => None,
         }
     }
 }
 
-/// How often a step's damaged output is made again before its user gives up.
+/// How often the damaged results of a step are computed again before the step that reads them fails.
 const MOST_REPAIRS: usize = 2;
+
+/// The number of downloads at the same time; more would only share the bandwidth.
+const MOST_DOWNLOADS: usize = 4;
 
 enum Progressing {
     Pending,
-    /// Looked up: all inputs are there and the result is not.
+    /// All inputs are known, and there is no result.
     Ready(Box<(Inputs, Ingredients)>),
     Running,
     Ended(NodeOutcome),
@@ -83,20 +95,20 @@ struct Run<'a> {
     observer: &'a dyn Observer,
     execute: Execute,
     nodes: Vec<Progressing>,
+    /// How often the results of a step were found damaged.
     repairs: BTreeMap<NodeId, usize>,
+    /// Objects whose content was verified in this run.
     verified: Arc<Mutex<BTreeSet<Digest>>>,
-    /// Objects that have to be made again even though their step is recorded.
+    /// Recorded steps that have to be computed again, since an output is damaged.
     lost: BTreeSet<NodeId>,
     network: usize,
     busy_cores: usize,
     computed: usize,
 }
 
-/// Downloads at once; more would only share the line.
-const MOST_DOWNLOADS: usize = 4;
-
 impl Engine {
-    /// Runs the wanted steps and all that they need. Failures end their own branch alone; the rest goes on.
+    /// Runs the wanted steps and all that they need, and computes the `lost` ones of them even if they are recorded. If a
+    /// step fails, the steps that need it are not run; all others are.
     pub fn run(
         &self,
         graph: &Graph,
@@ -126,7 +138,7 @@ impl Engine {
         };
         let (sender, receiver) = channel();
         std::thread::scope(|scope| {
-            while run.unfinished() {
+            while run.nodes.iter().any(|node| !matches!(node, Progressing::Ended(_))) {
                 if !self.interrupt.raised() {
                     for (id, order) in run.startable() {
                         let sender: Sender<(NodeId, Ending)> = sender.clone();
@@ -136,7 +148,7 @@ impl Engine {
                         });
                     }
                 }
-                if !run.anything_runs() {
+                if !run.nodes.iter().any(|node| matches!(node, Progressing::Running)) {
                     break;
                 }
                 run.wait(&receiver);
@@ -152,28 +164,21 @@ impl Engine {
 }
 
 impl<'a> Run<'a> {
-    fn unfinished(&self) -> bool {
-        self.nodes.iter().any(|node| !matches!(node, Progressing::Ended(_)))
-    }
-
-    fn anything_runs(&self) -> bool {
-        self.nodes.iter().any(|node| matches!(node, Progressing::Running))
-    }
-
-    /// Takes finished steps out of the store, and starts as many of the others as there is room for: earlier kinds
-    /// first, so that what feeds many is done before what feeds few.
+    /// Ends steps whose results are in the store, and starts as many of the others as there is room for. Earlier kinds
+    /// start first, since more steps depend on them.
     fn startable(&mut self) -> Vec<(NodeId, Order<'a>)> {
         let graph = self.graph;
         for id in graph.ids() {
-            if matches!(self.nodes[id.0], Progressing::Pending)
+            // A recorded step whose result turns out to be damaged is pending once more.
+            while matches!(self.nodes[id.0], Progressing::Pending)
                 && let Some(inputs) = self.settled_inputs(id)
             {
                 self.nodes[id.0] = match self.engine.look_up(graph, id, &inputs) {
-                    State::Done(key, action) if !self.lost.contains(&id) => self.recorded(id, key, action, inputs),
+                    State::Done(_, action) if !self.lost.contains(&id) => self.done(id, action, false),
                     State::Done(_, action) => Progressing::Ready(Box::new((inputs, action.ingredients))),
                     State::Ready(ingredients, _) => Progressing::Ready(Box::new((inputs, *ingredients))),
                     State::Waiting(_) | State::Refused(..) | State::Blocked(_) => {
-                        unreachable!("all inputs are settled, and what is recorded was not asked for acceptance yet")
+                        unreachable!("all inputs are known, and recorded results were not checked yet")
                     }
                 };
             }
@@ -185,7 +190,7 @@ impl<'a> Run<'a> {
         let mut all_cores_wanted = false;
         for id in ready {
             let cost = graph.node(id).step.cost();
-            // A step that wants all cores is not overtaken for ever by steps that want one.
+            // Steps for one core do not overtake a step for all cores forever.
             if !self.has_room(cost) || (all_cores_wanted && cost != Cost::Network) {
                 all_cores_wanted |= cost == Cost::AllCores;
                 continue;
@@ -198,46 +203,15 @@ impl<'a> Run<'a> {
         orders
     }
 
-    /// A step whose result is in the store: done, refused, or to be made again because what it is refused or accepted by
-    /// is damaged.
-    fn recorded(&mut self, id: NodeId, key: Digest, action: Box<Action>, inputs: Inputs) -> Progressing {
-        match self.engine.acceptance(&self.graph.node(id).step, &action) {
-            Acceptance::Accepted => {
-                self.observer.kept(id);
-                Progressing::Ended(NodeOutcome::Done(key, action))
-            }
-            Acceptance::Refused(absence) => self.absent(id, absence),
-            Acceptance::Damaged(object, damage) => {
-                let what = self.graph.node(id).step.label();
-                self.observer.warned(&format!("the result of `{what}` is damaged: {damage}; it is made again"));
-                match self.engine.store.set_aside(object) {
-                    Err(error) => self.absent(id, Absence::by_error(&self.graph.node(id).step, &error)),
-                    Ok(_) => {
-                        self.lost.insert(id);
-                        Progressing::Ready(Box::new((inputs, action.ingredients)))
-                    }
-                }
-            }
-        }
-    }
-
-    /// A step that just ended well, unless its result is refused.
+    /// Ends a step that has a result, unless the result is not accepted or is damaged.
     fn done(&mut self, id: NodeId, action: Box<Action>, computed: bool) -> Progressing {
-        self.lost.remove(&id);
-        self.computed += usize::from(computed);
         match self.engine.acceptance(&self.graph.node(id).step, &action) {
             Acceptance::Accepted if computed => self.observer.computed(id, &action),
             Acceptance::Accepted => self.observer.kept(id),
             Acceptance::Refused(absence) => return self.absent(id, absence),
-            Acceptance::Damaged(_, damage) => {
-                return self.failed(id, format!("its result was damaged at once ({damage})"), "check the disk");
-            }
+            Acceptance::Damaged(object, damage) => return self.repair(id, id, object, &damage),
         }
         Progressing::Ended(NodeOutcome::Done(action.ingredients.key(), action))
-    }
-
-    fn failed(&self, id: NodeId, cause: String, hint: &str) -> Progressing {
-        self.absent(id, Absence::of(&self.graph.node(id).step, Status::Failed, cause, Some(hint)))
     }
 
     fn absent(&self, id: NodeId, absence: Absence) -> Progressing {
@@ -245,8 +219,8 @@ impl<'a> Run<'a> {
         Progressing::Ended(NodeOutcome::Absent(absence))
     }
 
-    /// The inputs of a step if all of them are there (or, where the step tolerates it, known to be absent). A step
-    /// whose input cannot be made ends here.
+    /// The inputs of a step, if each of them is known or known to be absent. A step that does not tolerate an absent input
+    /// ends here.
     fn settled_inputs(&mut self, id: NodeId) -> Option<Inputs> {
         let graph = self.graph;
         let nodes = &self.nodes;
@@ -305,43 +279,44 @@ impl<'a> Run<'a> {
         if take { *counter += n } else { *counter -= n }
     }
 
+    /// Waits for a step to end, but not for long, so that an interruption is noticed.
     fn wait(&mut self, receiver: &Receiver<(NodeId, Ending)>) {
-        let Ok((id, ending)) = receiver.recv_timeout(Duration::from_millis(100)) else { return };
-        self.ended(id, ending);
-        while let Ok((id, ending)) = receiver.try_recv() {
-            self.ended(id, ending);
+        let first = receiver.recv_timeout(Duration::from_millis(100)).ok();
+        for (id, ending) in first.into_iter().chain(receiver.try_iter()) {
+            self.occupy(self.graph.node(id).step.cost(), false);
+            self.nodes[id.0] = match ending {
+                Ending::Done { action, computed } => {
+                    self.lost.remove(&id);
+                    self.computed += usize::from(computed);
+                    self.done(id, action, computed)
+                }
+                Ending::Absent(absence) => self.absent(id, absence),
+                Ending::Interrupted => {
+                    self.observer.stopped(id);
+                    Progressing::Pending
+                }
+                Ending::Damaged { producer, object, damage } => self.repair(id, producer, object, &damage),
+            };
         }
     }
 
-    fn ended(&mut self, id: NodeId, ending: Ending) {
-        self.occupy(self.graph.node(id).step.cost(), false);
-        self.nodes[id.0] = match ending {
-            Ending::Computed(action) => self.done(id, action, true),
-            Ending::Found(action) => self.done(id, action, false),
-            Ending::Absent(absence) => self.absent(id, absence),
-            Ending::Interrupted => {
-                self.observer.stopped(id);
-                Progressing::Pending
-            }
-            Ending::Damaged { producer, object, damage } => self.repair(id, producer, object, &damage),
-        };
-    }
-
-    /// Sets a damaged object aside and has its step done again.
-    fn repair(&mut self, user: NodeId, producer: NodeId, object: Digest, damage: &crate::store::Damage) -> Progressing {
-        let what = self.graph.node(producer).step.label();
+    /// Sets a damaged object aside and has its step computed again, for a step that reads it (which may be the same).
+    fn repair(&mut self, reader: NodeId, producer: NodeId, object: Digest, damage: &Damage) -> Progressing {
+        let (graph, label) = (self.graph, self.graph.node(producer).step.label());
+        let step = &graph.node(reader).step;
         let repairs = self.repairs.entry(producer).or_default();
         *repairs += 1;
-        self.observer.stopped(user);
         if *repairs > MOST_REPAIRS {
-            let cause = format!("the result of `{what}` was damaged again and again ({damage})");
-            return self.failed(user, cause, "check the disk");
+            let cause = format!("the result of `{label}` was damaged {repairs} times ({damage})");
+            return self.absent(reader, step.absence(Status::Failed, cause, Some("check the disk")));
         }
+        self.observer.stopped(reader);
         match self.engine.store.set_aside(object) {
-            Err(error) => self.absent(user, Absence::by_error(&self.graph.node(user).step, &error)),
+            Err(error) => self.absent(reader, step.absence_after(&error)),
             Ok(aside) => {
-                let place = aside.map(|path| format!("; set aside as {}", path.display())).unwrap_or_default();
-                self.observer.warned(&format!("the result of `{what}` is damaged: {damage}{place}; it is made again"));
+                let place = aside.map(|path| format!("; moved to {}", path.display())).unwrap_or_default();
+                self.observer
+                    .warned(&format!("the result of `{label}` is damaged: {damage}{place}; computing it again"));
                 self.lost.insert(producer);
                 self.nodes[producer.0] = Progressing::Pending;
                 Progressing::Pending

@@ -1,4 +1,4 @@
-//! What of a plan is done, and why the rest is not.
+//! Finds which steps of a plan are done, and why the others are not.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use crate::digest::Digest;
 use crate::steps::{Absence, Status};
 use crate::store::{Action, Ingredients};
 
-/// Where a step stands.
+/// The state of a step before a run.
 #[derive(Clone, Debug)]
 pub enum State {
-    /// Its result is recorded and accepted. Whether its files are still there and whole is looked at when they are used.
+    /// Its result is recorded and accepted. Its files are verified when a step uses them.
     Done(Digest, Box<Action>),
-    /// Its result is recorded, and is not what is expected of it: running again would not change that.
+    /// Its result is recorded and not accepted; running it again would not change that.
     Refused(Digest, Box<Action>, Absence),
-    /// All its inputs are known, its result is not.
+    /// All its inputs are known, and it has no result.
     Ready(Box<Ingredients>, Reason),
-    /// Some steps before it have to run first.
+    /// These steps have to run first.
     Waiting(Vec<NodeId>),
-    /// An input is absent, and the step does not run without it.
+    /// An input is absent, and the step does not tolerate that.
     Blocked(Absence),
 }
 
 /// Why a step has to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// No step of this name was ever done in this store.
+    /// No step with this label was ever done in this store.
     New,
-    /// A step of this name was done with other ingredients; the first one that differs.
+    /// A step with this label was done with other ingredients; the first difference.
     Changed(String),
-    /// It was done, and its record is gone.
+    /// It was done, and its record is lost.
     Lost,
-    /// It was done, and what has to be read of it is not what was kept.
+    /// It was done, and an output that decides whether it is accepted is damaged.
     Damaged(String),
 }
 
@@ -43,21 +43,21 @@ impl std::fmt::Display for Reason {
         match self {
             Reason::New => f.write_str("never done in this store"),
             Reason::Changed(difference) => write!(f, "changed: {difference}"),
-            Reason::Lost => f.write_str("its record is gone"),
+            Reason::Lost => f.write_str("its record is lost"),
             Reason::Damaged(damage) => write!(f, "its result is damaged: {damage}"),
         }
     }
 }
 
 impl Engine {
-    /// Looks every step up in the store, in the order of the graph. Reads records, and the little that steps are accepted
-    /// by: milliseconds for hundreds of steps.
+    /// Looks up every step in the store, in the order of the graph. It reads records, and the small outputs that decide
+    /// whether a result is accepted: milliseconds for hundreds of steps.
     pub fn survey(&self, graph: &Graph) -> Vec<State> {
         self.survey_without(graph, &BTreeMap::new()).0
     }
 
-    /// As [`Engine::survey`], taking for absent what an earlier run had to do without, by label, and is not done since: what
-    /// that run then made of the rest is found again.
+    /// As [`Engine::survey`], but takes steps for absent that were absent in an earlier run and have not been done since, by
+    /// label. This finds the results that the earlier run computed without them.
     ///
     /// # Returns
     /// The states, and the steps that are absent.
@@ -95,7 +95,7 @@ impl Engine {
         (states, absences)
     }
 
-    /// The steps that are recorded and whose output was found damaged, and is not there again.
+    /// The done steps with an output that was set aside as damaged and has not been replaced.
     pub fn lost(&self, graph: &Graph, states: &[State]) -> Vec<NodeId> {
         let wanted = self.store.wanted();
         let is_lost = |state: &State| match state {
@@ -105,7 +105,7 @@ impl Engine {
         graph.ids().filter(|id| !wanted.is_empty() && is_lost(&states[id.0])).collect()
     }
 
-    /// A recorded step, if its result is accepted.
+    /// Turns a done step whose result is not accepted into a refused or ready one.
     fn accepted(&self, graph: &Graph, id: NodeId, state: State) -> State {
         let State::Done(key, action) = state else { return state };
         match self.acceptance(&graph.node(id).step, &action) {
@@ -117,7 +117,7 @@ impl Engine {
         }
     }
 
-    /// A step with known inputs: done, whether its result is accepted or not, or ready and why.
+    /// Looks up a step whose inputs are known: done, accepted or not, or ready.
     pub(super) fn look_up(&self, graph: &Graph, id: NodeId, inputs: &Inputs) -> State {
         let step = &graph.node(id).step;
         let ingredients = key::ingredients(step, inputs, &self.environment);
@@ -150,8 +150,8 @@ impl Engine {
                 Known::Done(action) => match action.outputs.get(&source.output) {
                     Some(output) => Ok(output.sha256),
                     None => {
-                        let cause = format!("it gave no output `{}`", source.output);
-                        Err(Absence::of(&graph.node(source.node).step, Status::Failed, cause, None))
+                        let cause = format!("it has no output `{}`", source.output);
+                        Err(graph.node(source.node).step.absence(Status::Failed, cause, None))
                     }
                 },
                 Known::Absent(absence) => Err(absence.clone()),
@@ -168,7 +168,7 @@ impl Engine {
     }
 }
 
-/// Why a step whose inputs are settled cannot run: one of them is absent, and the step does not run without it.
+/// Why a step with known inputs cannot run: one of them is absent, and the step does not tolerate that.
 pub(super) fn blocked(graph: &Graph, id: NodeId, inputs: &Inputs) -> Option<Absence> {
     if graph.node(id).step.tolerates_absent_inputs() {
         return None;
@@ -176,7 +176,7 @@ pub(super) fn blocked(graph: &Graph, id: NodeId, inputs: &Inputs) -> Option<Abse
     inputs.values().find_map(|input| input.as_ref().err()).map(Absence::of_dependent)
 }
 
-/// What is known of a step whose output is an input.
+/// What is known about a step whose output is an input of another.
 pub(super) enum Known<'a> {
     Done(&'a Action),
     Absent(&'a Absence),

@@ -1,4 +1,4 @@
-//! The engine with steps that only join texts.
+//! Tests of the engine with steps that join texts.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use super::key::Environment;
 use super::run::{NodeOutcome, Observer, Outcome};
 use super::survey::{Reason, State};
 use super::{Engine, explain};
+use crate::digest::Digest;
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Silent};
 use crate::steps::fake::Fake;
@@ -15,7 +16,7 @@ use crate::steps::{Absence, Cost, FetchPlaces, Kind, Status, execute};
 use crate::store::{Action, Store};
 
 #[derive(Default)]
-pub(super) struct Heard {
+struct Heard {
     warnings: Mutex<Vec<String>>,
 }
 
@@ -43,20 +44,18 @@ pub(crate) fn engine(root: &std::path::Path) -> Engine {
     }
 }
 
-/// The steps one after another, each with the ones before it that `inputs` names.
+/// These steps in order, each with the labels of its inputs.
 fn graph(steps: &[(&Fake, &[&str])]) -> Graph {
     let mut graph = Graph::default();
     for (step, inputs) in steps {
-        let sources: Vec<(String, Source)> = inputs
-            .iter()
-            .map(|name| {
-                let node = graph.find(name).expect("named before");
-                ((*name).to_owned(), Source { node, output: "text".into() })
-            })
-            .collect();
+        let sources: Vec<_> = inputs.iter().map(|name| source(name, graph.find(name).unwrap())).collect();
         graph.add(step.step(), sources);
     }
     graph
+}
+
+fn source(role: &str, node: NodeId) -> (String, Source) {
+    (role.to_owned(), Source { node, output: "text".into() })
 }
 
 fn run(engine: &Engine, graph: &Graph) -> Outcome {
@@ -81,9 +80,9 @@ fn a_step_runs_once_and_its_result_is_kept() {
     assert_eq!((a.runs(), b.runs()), (1, 1));
 }
 
-/// A step that gives the same bytes as before changes nothing after it.
+/// If a step gives the same bytes as before, no step after it runs again.
 #[test]
-fn what_counts_is_the_content_of_an_input() {
+fn inputs_matter_by_content() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
     let b = Fake::new("b", "y");
@@ -94,8 +93,17 @@ fn what_counts_is_the_content_of_an_input() {
     assert_eq!(b.runs(), 2);
 }
 
+/// Puts another text in the place of an object, which its size and time do not show.
+fn replace(engine: &Engine, object: Digest, text: &str) {
+    let path = engine.store.object_path(object);
+    let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, text).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+}
+
 #[test]
-fn a_failure_ends_its_branch_alone_and_is_told() {
+fn a_failure_ends_its_branch_alone() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
     let bad = Fake::new("bad", "bad").doing(|_| Err(anyhow::anyhow!("the loss is not finite at step 7")));
@@ -122,20 +130,16 @@ fn a_failure_ends_its_branch_alone_and_is_told() {
     assert_eq!((bad.runs(), good.runs()), (2, 1));
 }
 
-/// An object that was edited in place (same size, same time) is noticed by its user and made again.
+/// An object that was edited in place, with the same size and time, is noticed by the step that reads it, and computed again.
 #[test]
-fn a_damaged_input_is_made_again() {
+fn a_damaged_input_is_computed_again() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
     let (a, b) = (Fake::new("a", "x"), Fake::new("b", "y"));
     let first = graph(&[(&a, &[]), (&b, &["a"])]);
     let outcome = run(&engine, &first);
     let object = outcome.action(NodeId(0)).unwrap().outputs["text"];
-    let path = engine.store.object_path(object.sha256);
-    let time = std::fs::metadata(&path).unwrap().modified().unwrap();
-    std::fs::remove_file(&path).unwrap();
-    std::fs::write(&path, "X").unwrap();
-    std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    replace(&engine, object.sha256, "X");
 
     assert_eq!(run(&engine, &first).computed, 0, "nothing needs the damaged object");
     let c = Fake::new("c", "z");
@@ -149,9 +153,9 @@ fn a_damaged_input_is_made_again() {
     assert!(matches!(outcome.nodes[1], NodeOutcome::NotWanted));
 }
 
-/// Many runs over one store at the same time do each step once between them.
+/// Runs that share a store at the same time compute each step once.
 #[test]
-fn runs_that_share_a_store_do_not_work_twice() {
+fn concurrent_runs_compute_each_step_once() {
     let folder = tempfile::tempdir().unwrap();
     let slow = |name: &str| {
         Fake::new(name, name).doing(|_| {
@@ -174,7 +178,7 @@ fn runs_that_share_a_store_do_not_work_twice() {
 }
 
 #[test]
-fn an_interrupted_run_keeps_what_is_finished_and_goes_on_later() {
+fn an_interrupted_run_is_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let engine1 = engine(folder.path());
     let (a, c) = (Fake::new("a", "x"), Fake::new("c", "z"));
@@ -191,17 +195,16 @@ fn an_interrupted_run_keeps_what_is_finished_and_goes_on_later() {
     assert_eq!((a.runs(), text(&engine2, &graph, &outcome, "c")), (1, "xyz".into()));
 }
 
-/// A step that wants all cores runs alone, and comes to its turn.
+/// A step that wants all cores runs alone, and gets its turn.
 #[test]
-fn cores_are_shared_and_never_overbooked() {
+fn cores_are_never_overbooked() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
     let (busy, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut graph = Graph::default();
     for n in 0..12 {
         let (busy, most) = (busy.clone(), most.clone());
-        let cost = if n % 4 == 0 { Cost::AllCores } else { Cost::OneCore };
-        let cores = if n % 4 == 0 { 2 } else { 1 };
+        let (cost, cores) = if n % 4 == 0 { (Cost::AllCores, 2) } else { (Cost::OneCore, 1) };
         let mut step = Fake::new(&format!("step {n}"), &n.to_string()).doing(move |_| {
             most.fetch_max(busy.fetch_add(cores, Ordering::SeqCst) + cores, Ordering::SeqCst);
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -222,7 +225,7 @@ fn the_first_difference_explains_a_step() {
     let make = |text: &str| graph(&[(&Fake::new("a", text), &[]), (&Fake::new("b", "y"), &["a"])]);
     let explained = |text: &str, id: usize| -> explain::Explanation { engine.explain(&make(text), NodeId(id)) };
     assert_eq!(explained("x", 0).verdict, "would run: never done in this store");
-    assert_eq!(explained("x", 1).verdict, "would run after `a`, whose results its key needs");
+    assert_eq!(explained("x", 1).verdict, "would run after `a`, whose results are part of its key");
     run(&engine, &make("x"));
     assert_eq!(explained("x", 1).verdict, "done: nothing in its key has changed");
     assert_eq!(explained("z", 0).verdict, "would run: changed: `text` was `x`, is `z`");
@@ -231,9 +234,9 @@ fn the_first_difference_explains_a_step() {
     assert!(matches!(&states[1], State::Waiting(on) if on == &[NodeId(0)]));
 }
 
-/// Device and libtorch belong to the keys of steps on tensors, and of no others.
+/// The environment is part of the keys of steps that compute with tensors, and of no others.
 #[test]
-fn the_environment_counts_where_tensors_are() {
+fn the_environment_matters_to_tensors() {
     let folder = tempfile::tempdir().unwrap();
     let mut engine = engine(folder.path());
     let mut train = Fake::new("train", "w");
@@ -247,17 +250,15 @@ fn the_environment_counts_where_tensors_are() {
     assert!(matches!(&states[1], State::Done(..)));
 }
 
-/// What computes the same of the same inputs is one step, by whatever labels it is found.
+/// Steps that compute the same from the same inputs are one step with several labels.
 #[test]
 fn a_step_may_have_several_labels() {
     let mut graph = Graph::default();
     let first = graph.add(Fake::new("a", "x").step(), []);
     assert_eq!(graph.add(Fake::new("another", "x").step(), []), first);
-    let source = || ("in".to_owned(), crate::engine::graph::Source { node: first, output: "text".into() });
-    let (one, other) =
-        (graph.add(Fake::new("b", "x").step(), [source()]), graph.add(Fake::new("c", "y").step(), [source()]));
-    assert_ne!(one, first);
-    assert_ne!(one, other);
+    let one = graph.add(Fake::new("b", "x").step(), [source("in", first)]);
+    let other = graph.add(Fake::new("c", "y").step(), [source("in", first)]);
+    assert!(one != first && one != other);
     assert_eq!((graph.len(), graph.find("a"), graph.find("another")), (3, Some(first), Some(first)));
 }
 
@@ -268,4 +269,34 @@ fn two_steps_cannot_have_one_label() {
     let mut graph = Graph::default();
     graph.add(Fake::new("a", "x").step(), []);
     graph.add(Fake::new("a", "y").step(), []);
+}
+
+/// A result is computed once. A step that expects another result refuses it, whether it was computed just now or before.
+#[test]
+fn expectations_refuse_results_and_change_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path());
+    let given = Fake::new("given", "five");
+    let (five, six) = (given.clone().expecting("five"), given.clone().expecting("six"));
+    let after = Fake::new("after", "");
+    let graph = |step: &Fake| graph(&[(step, &[]), (&after, &["given"])]);
+    for _ in 0..2 {
+        let outcome = run(&engine, &graph(&six));
+        let NodeOutcome::Absent(absence) = &outcome.nodes[0] else { panic!("it should be refused") };
+        let absence = (absence.status, absence.cause.as_str(), absence.hint.as_deref());
+        assert_eq!(absence, (Status::Failed, "expected six, found five", Some("expect less")));
+    }
+    assert!(matches!(&engine.survey(&graph(&five))[..], [State::Done(..), State::Ready(..)]));
+    let states = engine.survey(&graph(&six));
+    let [State::Refused(_, _, refused), State::Blocked(blocked)] = &states[..] else { panic!("{states:?}") };
+    assert_eq!(refused.to_string(), "expected six, found five");
+    assert_eq!(blocked.to_string(), "`given` failed: expected six, found five");
+    let outcome = run(&engine, &graph(&five));
+    assert_eq!((outcome.computed, given.runs()), (1, 1));
+
+    // If the output that decides is damaged, it is computed again.
+    replace(&engine, outcome.action(NodeId(0)).unwrap().outputs["text"].sha256, "four");
+    assert!(matches!(&engine.survey(&graph(&five))[0], State::Ready(_, Reason::Damaged(_))));
+    let outcome = run(&engine, &graph(&five));
+    assert_eq!((outcome.action(NodeId(0)).is_some(), given.runs()), (true, 2));
 }

@@ -2,21 +2,18 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::model::task::Task;
-pub use crate::terms::Metric;
+use crate::terms::Metric;
 
-/// The task's score of logits [n, C] against labels as [`Task::labels`] gives them, in percent.
-pub fn score(task: &Task, logits: &Tensor, labels: &Tensor) -> f64 {
-    score_of_predictions(task, &task.predict(logits), labels)
-}
-
-/// The task's score of predictions as [`Task::predict`] gives them, in percent.
+/// The score of predictions, in percent: class numbers below `classes`, int64 [n], or a 0 or 1 for each label, int64
+/// [n, C]. The labels hold the same numbers in any kind and shape.
 ///
 /// # Panics
 /// If there are no samples.
-pub fn score_of_predictions(task: &Task, predictions: &Tensor, labels: &Tensor) -> f64 {
+pub fn score(metric: Metric, classes: usize, predictions: &Tensor, labels: &Tensor) -> f64 {
     let truth = labels.to_kind(Kind::Int64).view_as(predictions);
-    match task.metric {
+    let numbers =
+        |tensor: &Tensor| -> Vec<i64> { Vec::try_from(tensor.to_device(Device::Cpu)).expect("a vector of int64") };
+    match metric {
         Metric::Accuracy => {
             let n = predictions.size()[0];
             assert!(n > 0, "a score of no samples");
@@ -24,20 +21,11 @@ pub fn score_of_predictions(task: &Task, predictions: &Tensor, labels: &Tensor) 
             100.0 * hits as f64 / n as f64
         }
         Metric::F1Macro if predictions.dim() == 1 => {
-            let numbers = |classes: &Tensor| -> Vec<i64> {
-                Vec::try_from(classes.to_device(Device::Cpu)).expect("a vector of int64")
-            };
-            f1_macro_of_classes(task.classes(), &numbers(predictions), &numbers(&truth))
+            f1_macro_of_classes(classes, &numbers(predictions), &numbers(&truth))
         }
         Metric::F1Macro => {
-            let counts = |both: Tensor| -> Vec<i64> {
-                let sums = both.sum_dim_intlist([0].as_slice(), false, Kind::Int64).to_device(Device::Cpu);
-                Vec::try_from(sums).expect("a vector of int64")
-            };
-            let positives = counts(truth.shallow_clone());
-            let predicted = counts(predictions.shallow_clone());
-            let hits = counts(predictions * &truth);
-            f1_macro(&hits, &predicted, &positives)
+            let counts = |of: &Tensor| numbers(&of.sum_dim_intlist([0].as_slice(), false, Kind::Int64));
+            f1_macro(&counts(&(predictions * &truth)), &counts(predictions), &counts(&truth))
         }
     }
 }
@@ -71,51 +59,37 @@ pub fn f1_macro(hits: &[i64], predicted: &[i64], positives: &[i64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::task::BinaryHead;
-    use crate::terms::TaskKind;
+
+    fn tensor(numbers: &[i64]) -> Tensor {
+        Tensor::from_slice(numbers)
+    }
 
     #[test]
     fn accuracy_counts_hits() {
-        let task = Task::new(TaskKind::Multiclass, 3, BinaryHead::TwoLogits);
-        let logits = Tensor::from_slice(&[9.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 9.0, 9.0, 0.0, 0.0]).view([4, 3]);
-        let labels = Tensor::from_slice(&[0i64, 1, 2, 1]);
-        assert_eq!(score(&task, &logits, &labels), 75.0);
+        assert_eq!(score(Metric::Accuracy, 3, &tensor(&[0, 1, 2, 0]), &tensor(&[0, 1, 2, 1])), 75.0);
+        // The labels of a single logit have another kind and shape.
+        let labels = tensor(&[1, 0, 1, 0]).to_kind(Kind::Float).view([4, 1]);
+        assert_eq!(score(Metric::Accuracy, 2, &tensor(&[1, 0, 0, 0]), &labels), 75.0);
+        assert_eq!(score(Metric::F1Macro, 2, &tensor(&[1, 0, 0, 1]), &labels), 50.0);
     }
 
     /// By hand: label 0 has one hit, one false alarm, one miss (F1 ½); label 1 is perfect; label 2 never occurs and is
     /// never predicted (0 by our rule); label 3 is missed (0).
     #[test]
     fn f1_macro_is_the_mean_over_labels() {
-        let task = Task::new(TaskKind::Multilabel, 4, BinaryHead::TwoLogits);
-        let logits = Tensor::from_slice(&[1.0, 1.0, -1.0, -1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0f64]);
-        let labels = Tensor::from_slice(&[1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0f64]);
-        assert_eq!(score(&task, &logits.view([3, 4]), &labels.view([3, 4])), 37.5);
-    }
-
-    #[test]
-    fn a_single_logit_is_scored_by_accuracy() {
-        let task = Task::new(TaskKind::Binary, 2, BinaryHead::SingleLogit);
-        let labels = task.labels(&[vec![1], vec![0], vec![1], vec![0]], Kind::Float);
-        let logits = Tensor::from_slice(&[2.0f32, -1.0, -3.0, -0.5]).view([4, 1]);
-        assert_eq!(score(&task, &logits, &labels), 75.0);
+        let predictions = tensor(&[1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).view([3, 4]);
+        let labels = tensor(&[1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0]).to_kind(Kind::Float).view([3, 4]);
+        assert_eq!(score(Metric::F1Macro, 4, &predictions, &labels), 37.5);
     }
 
     /// By hand, of the truth 0 0 0 1 1 2 and the predictions 0 0 1 1 2 0: class 0 has two hits of three and a false alarm
-    /// (F1 2/3), class 1 one hit of two and a false alarm (1/2), class 2 no hit (0); class 3 occurs in neither (0). Of the
-    /// same numbers scikit-learn's `f1_score(average="macro", labels=[0, 1, 2, 3], zero_division=0)` makes 7/24.
+    /// (F1 2/3), class 1 one hit of two and a false alarm (1/2), class 2 no hit (0); class 3 occurs in neither (0).
+    /// scikit-learn's `f1_score(average="macro", labels=[0, 1, 2, 3], zero_division=0)` gives 7/24, too.
     #[test]
     fn f1_macro_of_classes_is_the_mean_over_classes() {
-        let task = Task::new(TaskKind::Multiclass, 4, BinaryHead::TwoLogits);
-        let predictions = Tensor::from_slice(&[0i64, 0, 1, 1, 2, 0]);
-        let labels = Tensor::from_slice(&[0i64, 0, 0, 1, 1, 2]);
-        assert_eq!(score_of_predictions(&task, &predictions, &labels), 50.0);
-        let task = task.scored_by(Metric::F1Macro);
-        let found = score_of_predictions(&task, &predictions, &labels);
+        let (predictions, labels) = (tensor(&[0, 0, 1, 1, 2, 0]), tensor(&[0, 0, 0, 1, 1, 2]));
+        assert_eq!(score(Metric::Accuracy, 4, &predictions, &labels), 50.0);
+        let found = score(Metric::F1Macro, 4, &predictions, &labels);
         assert!((found - 700.0 / 24.0).abs() < 1e-12, "{found}");
-        // Both classes of a single logit count: its F1 is 1/2 for each.
-        let task = Task::new(TaskKind::Binary, 2, BinaryHead::SingleLogit).scored_by(Metric::F1Macro);
-        let labels = task.labels(&[vec![1], vec![0], vec![1], vec![0]], Kind::Float);
-        let logits = Tensor::from_slice(&[2.0f32, -1.0, -3.0, 0.5]).view([4, 1]);
-        assert_eq!(score(&task, &logits, &labels), 50.0);
     }
 }

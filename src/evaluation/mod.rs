@@ -1,6 +1,5 @@
-//! Evaluation: [`metrics`] of predictions, [`impaired`] test features, [`robustness`] of scores under impairments, [`statistics`] over seeds.
+//! Evaluation: [`metrics`] of predictions, [`robustness`] of scores under impairments, [`statistics`] over seeds.
 
-pub mod impaired;
 pub mod metrics;
 pub mod robustness;
 pub mod statistics;

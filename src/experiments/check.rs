@@ -1,22 +1,21 @@
-//! Each part of a suite's file as the plan that it declares; what is unknown or contradicts itself is refused.
+//! Checks the parts of a suite's file, and turns them into plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 
 use super::file::{self, Output, SuiteFile};
-use super::{DatasetPlan, MethodPlan, OutputPlan};
+use super::suite::{DatasetPlan, MethodPlan, OutputPlan};
 use crate::methods::{self, MethodOptions};
 use crate::report::target;
 use crate::training::config::TrainConfig;
 use crate::{datasets, errors};
 
-/// # Errors
-/// If a name comes twice.
+/// Checks that no name is there twice.
 pub(super) fn unique(what: &str, names: impl Iterator<Item = String>) -> anyhow::Result<()> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for name in names {
-        anyhow::ensure!(seen.insert(name.clone()), "`{what}` names `{name}` twice");
+        anyhow::ensure!(seen.insert(name.clone()), "`{what}` lists `{name}` twice");
     }
     Ok(())
 }
@@ -26,19 +25,12 @@ pub(super) fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow:
     let read = dataset.dataset.as_ref().unwrap_or(name);
     let known = || datasets::READERS.iter().map(|reader| reader.name);
     let reader = datasets::reader(read).ok_or_else(|| unknown("datasets", "dataset", read, known()))?;
-    let methods = || file.methods.iter().map(|method| method.name.as_str());
-    let trained = match &dataset.methods {
-        None => methods().map(str::to_owned).collect(),
-        Some(names) => {
-            let field = format!("datasets.{name}.methods");
-            anyhow::ensure!(!names.is_empty(), "`{field}` should name at least one method");
-            unique(&field, names.iter().cloned())?;
-            if let Some(wrong) = names.iter().find(|wrong| methods().all(|known| known != wrong.as_str())) {
-                return Err(unknown(&field, "method of this suite", wrong, methods()));
-            }
-            methods().filter(|known| names.iter().any(|name| name == known)).map(str::to_owned).collect()
-        }
-    };
+    let all: Vec<&str> = file.methods.iter().map(|method| method.name.as_str()).collect();
+    let field = format!("datasets.{name}.methods");
+    let listed = chosen(&field, "method of this suite", dataset.methods.as_ref(), &all)?;
+    anyhow::ensure!(!listed.is_empty(), "`{field}` should name at least one method");
+    let in_order = all.iter().filter(|known| listed.iter().any(|name| name == *known));
+    let methods = in_order.map(|name| (*name).to_owned()).collect();
     let encoders = file.encoders.get(&dataset.encoders).ok_or_else(|| {
         let field = format!("datasets.{name}.encoders");
         unknown(&field, "pair of encoders", &dataset.encoders, file.encoders.keys().map(String::as_str))
@@ -48,15 +40,12 @@ pub(super) fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow:
     let text = encoders.text.resolved().map_err(|wrong| anyhow::anyhow!("encoders.{pair}.text: {wrong}"))?;
     let training = training(&format!("training of `{name}`"), [&file.training, &dataset.training])?;
     let options = reader.options(dataset.options.clone());
-    let pairs = || file.encoders.values();
-    let other_image = pairs()
-        .filter_map(|other| other.image.resolved().ok())
-        .find(|other| *other != image && other.label() == image.label());
-    let other_text = pairs()
-        .filter_map(|other| other.text.resolved().ok())
-        .find(|other| *other != text && other.label() == text.label());
-    let called = |label: String, is_shared: bool| if is_shared { format!("{label} ({pair})") } else { label };
-    let encoders = [called(image.label(), other_image.is_some()), called(text.label(), other_text.is_some())];
+    let mut images = file.encoders.values().filter_map(|other| other.image.resolved().ok());
+    let mut texts = file.encoders.values().filter_map(|other| other.text.resolved().ok());
+    let other_image = images.any(|other| other != image && other.label() == image.label());
+    let other_text = texts.any(|other| other != text && other.label() == text.label());
+    let named = |label: String, is_ambiguous: bool| if is_ambiguous { format!("{label} ({pair})") } else { label };
+    let encoders = [named(image.label(), other_image), named(text.label(), other_text)];
     Ok(DatasetPlan {
         name: name.clone(),
         samples: name.clone(),
@@ -68,11 +57,11 @@ pub(super) fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow:
         text,
         encoders,
         training,
-        methods: trained,
+        methods,
     })
 }
 
-/// The settings of a training, of which later tables go before earlier ones.
+/// The settings of a training; later tables override earlier ones.
 fn training<'a>(what: &str, tables: impl IntoIterator<Item = &'a toml::Table>) -> anyhow::Result<TrainConfig> {
     let mut settings = toml::Table::new();
     tables.into_iter().for_each(|table| settings.extend(table.clone()));
@@ -130,10 +119,10 @@ pub(super) fn method_plan(file: &SuiteFile, method: &file::Method) -> anyhow::Re
     })
 }
 
-/// The most candidates of a sweep: each of them is a training per dataset and seed.
+/// The most candidates of a sweep: each is a training per dataset and seed.
 const MOST_CANDIDATES: usize = 64;
 
-/// Every combination of the swept options' values, the last option's values changing fastest.
+/// All combinations of the swept options' values; those of the last option change fastest.
 fn grid(
     name: &str,
     options: toml::Table,
@@ -177,14 +166,14 @@ pub(super) fn output_plan(
         if let Some(method) = shown.iter().find(|method| !dataset.methods.contains(method)) {
             let hint = format!("train it there (`datasets.{}.methods`), or name the datasets shown", dataset.name);
             let target = target.name;
-            let what = format!("`outputs.{target}` shows `{method}` on `{}`, where it is not trained", dataset.name);
-            return Err(errors::usage(what, hint));
+            let message = format!("`outputs.{target}` shows `{method}` on `{}`, where it is not trained", dataset.name);
+            return Err(errors::usage(message, hint));
         }
     }
     Ok(OutputPlan { target, methods: shown, datasets: on })
 }
 
-/// The names that are listed, each once and known; all known ones if there is no list.
+/// The listed names, each known and there once; all known names if there is no list.
 fn chosen(field: &str, what: &str, listed: Option<&Vec<String>>, known: &[&str]) -> anyhow::Result<Vec<String>> {
     let Some(names) = listed else { return Ok(known.iter().map(|name| (*name).to_owned()).collect()) };
     if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
@@ -194,12 +183,11 @@ fn chosen(field: &str, what: &str, listed: Option<&Vec<String>>, known: &[&str])
     Ok(names.clone())
 }
 
+/// A usage error that lists the known names and the nearest one.
 fn unknown<'a>(field: &str, what: &str, found: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
     let known: Vec<&str> = known.collect();
     let near = errors::nearest(found, known.iter().copied());
-    let hint = match near {
-        Some(near) => format!("did you mean `{near}`? Known: {}", known.join(", ")),
-        None => format!("known: {}", known.join(", ")),
-    };
+    let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+    let hint = format!("{near}Known names: {}", known.join(", "));
     errors::usage(format!("`{field}`: there is no {what} `{found}`"), hint)
 }

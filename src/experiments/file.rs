@@ -9,22 +9,22 @@ use crate::impairments::missing::MissingOptions;
 use crate::impairments::noisy::NoisyOptions;
 use crate::report::SuiteKind;
 
-/// A suite as its file writes it.
+/// The file of a suite.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SuiteFile {
     /// The version of this grammar: 1.
     pub version: u32,
-    /// What the results may be called: `smoke` or `paper`.
+    /// What its results show: `smoke` or `paper`.
     pub kind: SuiteKind,
-    /// One line for people.
+    /// One line for captions.
     pub title: String,
-    /// One training per dataset, method and seed.
+    /// Each dataset and method is trained with each seed.
     pub seeds: Vec<u64>,
     /// Pairs of frozen encoders by name.
     pub encoders: BTreeMap<String, EncoderPair>,
-    /// Settings of all trainings; a dataset's own go before. The fields are those of a training
-    /// ([`crate::training::config::TrainConfig`]).
+    /// Settings of all trainings, with the fields of [`crate::training::config::TrainConfig`]. Those of datasets and methods
+    /// override them.
     #[serde(default)]
     pub training: toml::Table,
     pub datasets: Vec<Dataset>,
@@ -43,20 +43,20 @@ pub struct EncoderPair {
     pub text: TextEncoderOptions,
 }
 
-/// A dataset of the suite, with the encoders and the settings that it is trained with. One dataset may be there several
-/// times, under several names.
+/// A dataset of the suite, with its encoders and the settings of its trainings. A suite may have the same dataset several
+/// times under different names.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Dataset {
     /// Unique in the suite.
     pub name: String,
-    /// The dataset that it is a setting of [default: the name].
+    /// The dataset [default: the name].
     pub dataset: Option<String>,
-    /// As tables write it [default: the name].
+    /// The name in tables [default: the name].
     pub title: Option<String>,
     /// The name of a pair of encoders.
     pub encoders: String,
-    /// How it is read, where that differs from its defaults.
+    /// Options of the dataset that differ from its defaults.
     #[serde(default)]
     pub options: toml::Table,
     #[serde(default)]
@@ -64,18 +64,18 @@ pub struct Dataset {
     /// Settings of its trainings that differ from those of the suite.
     #[serde(default)]
     pub training: toml::Table,
-    /// The names of the methods that are trained on it [default: all of the suite].
+    /// The names of the methods trained on it [default: all of the suite].
     pub methods: Option<Vec<String>>,
 }
 
-/// What to do about an archive that does not hold as much as its manifest says.
+/// What to do if an archive does not hold what its manifest expects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counts {
-    /// It is an error.
+    /// Fail.
     #[default]
     Exact,
-    /// It is used; `seesaw data show` tells what was found.
+    /// Use it; `seesaw data show` shows what was found.
     Report,
 }
 
@@ -85,15 +85,15 @@ pub enum Counts {
 pub struct Method {
     /// Unique in the suite.
     pub name: String,
-    /// The method that it is a setting of [default: the name].
+    /// The method [default: the name].
     pub method: Option<String>,
-    /// As tables write it [default: the method's].
+    /// The name in tables [default: the method's].
     pub title: Option<String>,
     /// Options of the method that differ from its defaults.
     #[serde(default)]
     pub options: toml::Table,
-    /// Options of which several values are tried: of all combinations, the one with the best mean score over the seeds
-    /// on the validation split is evaluated, on each dataset by itself.
+    /// Options with several values to try. On each dataset, the combination with the best validation score, averaged over the
+    /// seeds, is evaluated.
     #[serde(default)]
     pub sweep: BTreeMap<String, Vec<toml::Value>>,
     /// Settings of its trainings that differ from those of the suite and the dataset.
@@ -101,7 +101,7 @@ pub struct Method {
     pub training: toml::Table,
 }
 
-/// What is done to test samples.
+/// The impairments of test samples.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Impairments {
@@ -113,7 +113,7 @@ pub struct Impairments {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Output {
-    /// What is rendered, one of [`crate::report::target::TARGETS`]; the files under `out/` have this name.
+    /// One of [`crate::report::target::TARGETS`]; the files under `out/` have its name.
     pub target: String,
     /// The names of the methods shown, in this order [default: all of the suite, in its order].
     pub methods: Option<Vec<String>>,

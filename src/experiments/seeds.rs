@@ -1,39 +1,59 @@
 //! Seeds on the command line.
 
-/// Seeds that a person asks for in place of a suite's.
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Seeds that replace those of a suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds(pub Vec<u64>);
 
-impl std::fmt::Display for Seeds {
-    /// As folders are called: `3` for the first three, `1-2-7` for a list.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Seeds(seeds) = self;
-        if seeds.iter().copied().eq(1..=seeds.len() as u64) {
-            return write!(f, "{}", seeds.len());
+impl Seeds {
+    /// The number of seeds, if they are the first ones.
+    fn first(&self) -> Option<usize> {
+        self.0.iter().copied().eq(1..=self.0.len() as u64).then_some(self.0.len())
+    }
+
+    fn joined(&self, separator: &str) -> String {
+        self.0.iter().map(u64::to_string).collect::<Vec<_>>().join(separator)
+    }
+
+    /// As [`seeds`] reads them.
+    pub fn argument(&self) -> String {
+        match (self.first(), self.0.len()) {
+            (Some(number), _) => number.to_string(),
+            (None, 1) => format!("{},", self.0[0]),
+            (None, _) => self.joined(","),
         }
-        let words: Vec<String> = seeds.iter().map(u64::to_string).collect();
-        // One seed is not as many seeds.
-        write!(f, "{}{}", if seeds.len() == 1 { "only-" } else { "" }, words.join("-"))
     }
 }
 
-/// The most seeds: a training for each of them per dataset and method.
+/// In names of folders: `3` for the first three, `only-7` for one, `1-2-7` for a list.
+impl fmt::Display for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.first(), self.0.len()) {
+            (Some(number), _) => write!(f, "{number}"),
+            (None, 1) => write!(f, "only-{}", self.0[0]),
+            (None, _) => f.write_str(&self.joined("-")),
+        }
+    }
+}
+
+/// The most seeds: each is a training per dataset and method.
 const MOST_SEEDS: u64 = 1000;
 
-/// Reads `3`, the seeds 1 to 3, or a list such as `1,2,7`; a list of one seed ends with a comma.
+/// Parses `3`, the seeds 1 to 3, or a list such as `1,2,7`. A list of one seed ends with a comma.
 ///
 /// # Errors
-/// If it is neither, or names a seed twice.
+/// If it is neither, or has a seed twice.
 pub fn seeds(text: &str) -> Result<Seeds, String> {
     let number = |word: &str| word.trim().parse::<u64>().map_err(|_| format!("expected a number, found `{word}`"));
     if !text.contains(',') {
-        let many = number(text)?;
-        let range = (1..=MOST_SEEDS).contains(&many);
-        return range
-            .then(|| Seeds((1..=many).collect()))
-            .ok_or(format!("expected 1 to {MOST_SEEDS} seeds, found {many}"));
+        return match number(text)? {
+            many @ 1..=MOST_SEEDS => Ok(Seeds((1..=many).collect())),
+            many => Err(format!("expected 1 to {MOST_SEEDS} seeds, found {many}")),
+        };
     }
     let seeds: Vec<u64> = text.trim_end_matches(',').split(',').map(number).collect::<Result<_, _>>()?;
-    let distinct: std::collections::BTreeSet<u64> = seeds.iter().copied().collect();
-    if distinct.len() == seeds.len() { Ok(Seeds(seeds)) } else { Err("a seed is named twice".into()) }
+    let distinct: BTreeSet<&u64> = seeds.iter().collect();
+    if distinct.len() == seeds.len() { Ok(Seeds(seeds)) } else { Err("a seed is listed twice".into()) }
 }

@@ -22,11 +22,11 @@ fn the_smoke_suite_is_what_the_benchmark_defines() {
     assert!(suite.datasets.iter().all(|dataset| dataset.image.size == Some(128) && dataset.training.batch_size == 64));
 }
 
-/// Every mistake names the field, what was found, and where there is one, what was probably meant.
+/// Each error names the field and what was found, and suggests what was probably meant.
 #[test]
-fn mistakes_are_told_so_that_they_can_be_mended() {
+fn errors_name_field_and_value() {
     for (from, to, parts) in [
-        ("seeds = [1, 2, 3, 4, 5]", "seeds = [1, 1]", &["`seeds` names `1` twice"][..]),
+        ("seeds = [1, 2, 3, 4, 5]", "seeds = [1, 1]", &["`seeds` lists `1` twice"][..]),
         ("seeds = [1, 2, 3, 4, 5]", "sedes = [1]", &["unknown field `sedes`", "line 9"]),
         (
             "name = \"emoji-match\"",
@@ -70,11 +70,11 @@ fn mistakes_are_told_so_that_they_can_be_mended() {
         (
             "methods = [\"baseline\", \"mslr\",",
             "methods = [\"baseline\", \"baseline\",",
-            &["`outputs.table1.methods` names `baseline` twice"],
+            &["`outputs.table1.methods` lists `baseline` twice"],
         ),
         ("methods = [\"baseline\"]", "methods = []", &["`figure2` shows exactly one method", "found none"]),
         ("methods = [\"baseline\"]", "method = [\"baseline\"]", &["unknown field `method`", "methods"]),
-        ("target = \"table1\"", "target = \"figure4\"", &["`outputs` names `figure4` twice"]),
+        ("target = \"table1\"", "target = \"figure4\"", &["`outputs` lists `figure4` twice"]),
         (
             "name = \"emoji-match\"",
             "name = \"match\"\ndataset = \"emoji-mach\"",
@@ -103,12 +103,12 @@ fn mistakes_are_told_so_that_they_can_be_mended() {
         ),
         ("version = 1", "version = 2", &["`version` should be 1, found 2"]),
     ] {
-        let told = error(from, to);
-        assert!(parts.iter().all(|part| told.contains(part)), "{to}: {told}");
+        let error = error(from, to);
+        assert!(parts.iter().all(|part| error.contains(part)), "{to}: {error}");
     }
 }
 
-/// An output shows the methods that it names, in their order there, and all of the suite if it names none.
+/// An output shows the methods that it lists, in this order, or else all of the suite.
 #[test]
 fn outputs_choose_their_methods() {
     let text = smoke().replacen("methods = [\"baseline\", \"mslr\", \"ogm-ge\", \"agm\", \"balgrad\"]\n", "", 1);
@@ -122,7 +122,7 @@ fn outputs_choose_their_methods() {
     assert_eq!((shown("table1"), all.len()), (all.clone(), 7));
 }
 
-/// The page that explains the grammar lists every target with its meaning.
+/// The page on the grammar lists every target with its meaning.
 #[test]
 fn every_target_is_explained() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/README.md")).unwrap();
@@ -133,14 +133,14 @@ fn every_target_is_explained() {
 }
 
 #[test]
-fn an_unknown_suite_has_near_names() {
+fn an_unknown_suite_gets_a_suggestion() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let error = Suite::load(&folder, "smok").unwrap_err();
     assert_eq!(errors::class_of(&error), errors::Class::Usage);
     assert!(errors::hint_of(&error).unwrap().contains("did you mean `smoke`?"));
 }
 
-/// A sweep gives every combination, and a method's own settings go before those of the dataset.
+/// A sweep gives all combinations, and a method's own settings override those of the dataset.
 #[test]
 fn sweeps_and_own_settings_are_expanded() {
     let text = smoke().replace(
@@ -160,7 +160,7 @@ fn sweeps_and_own_settings_are_expanded() {
     assert!(suite.methods[0].trainings.iter().all(|training| training.epochs >= 10));
 }
 
-/// One dataset may be there with several settings; what is read in the same way has one name, and so is read once.
+/// A suite may have a dataset with several settings. Datasets that are read in the same way share their samples.
 #[test]
 fn a_dataset_may_be_there_several_times() {
     let more = r#"
@@ -192,7 +192,7 @@ datasets = ["words-added", "emoji-words"]
     let added = suite.datasets.last().unwrap();
     assert_eq!((added.name.as_str(), added.samples.as_str()), ("words-added", "emoji-words"));
     assert_eq!(added.methods, ["baseline", "balgrad"]);
-    // The text encoder gives another feature here: it is called by its pair.
+    // The text encoder has other options here, so its name has the pair's.
     assert_eq!(added.encoders, ["efficientnet-lite0 at 64", "all-minilm-l6-v2 (small)"]);
     assert_eq!(suite.epochs("words-added", "balgrad"), Some(5));
 }

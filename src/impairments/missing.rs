@@ -1,20 +1,20 @@
-//! A modality that is not there for a share r of the test samples.
+//! A modality that is missing for a share r of the test samples.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// What a missing image is for the model.
+/// What the model gets for a missing image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingImage {
     /// The feature vector 0.
     #[default]
     ZeroFeature,
-    /// The feature of a picture whose normalised values are all 0.
+    /// The feature of a picture whose normalized values are all 0.
     ZeroImage,
 }
 
-/// What a missing text is for the model.
+/// What the model gets for a missing text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingText {
@@ -33,19 +33,19 @@ pub struct MissingOptions {
     pub image: MissingImage,
     #[serde(default)]
     pub text: MissingText,
-    /// The shares r of test samples whose modality is missing, growing. Tables show r = 1, curves all.
+    /// The shares r of test samples whose modality is missing, ascending. Tables show r = 1, curves all.
     pub ratios: Vec<f64>,
 }
 
 impl MissingOptions {
     /// # Errors
-    /// Names what is wrong with the ratios.
+    /// If the ratios are not ascending from at least 0 to 1.
     pub fn check(&self) -> Result<(), String> {
         if let Some(wrong) = self.ratios.iter().find(|r| !(0.0..=1.0).contains(*r)) {
-            return Err(format!("a missing ratio lies between 0 and 1, found {wrong}"));
+            return Err(format!("a missing ratio should be between 0 and 1, found {wrong}"));
         }
         if !self.ratios.is_sorted_by(|a, b| a < b) {
-            return Err(format!("`ratios` should grow, found {:?}", self.ratios));
+            return Err(format!("`ratios` should be ascending, found {:?}", self.ratios));
         }
         if self.ratios.last() != Some(&1.0) {
             return Err("`ratios` should end with 1, which the tables show".to_owned());
@@ -53,7 +53,7 @@ impl MissingOptions {
         Ok(())
     }
 
-    /// In words, for captions.
+    /// A description for captions.
     pub fn description(&self) -> String {
         let image = match self.image {
             MissingImage::ZeroFeature => "the feature vector 0",
@@ -71,7 +71,7 @@ impl MissingOptions {
 }
 
 /// The rank of each sample in the order of the lower-case hex SHA-256 of `missing|ID`. The samples with a rank below
-/// [`count`] lose the modality, so the masks of growing ratios are nested.
+/// [`count`] lose the modality, so a mask contains those of smaller ratios.
 pub fn ranks(ids: &[&str]) -> Vec<u32> {
     let mut order: Vec<([u8; 32], usize)> =
         ids.iter().enumerate().map(|(i, id)| (Sha256::digest(format!("missing|{id}").as_bytes()).into(), i)).collect();
@@ -82,7 +82,7 @@ pub fn ranks(ids: &[&str]) -> Vec<u32> {
     ranks
 }
 
-/// How many of n samples lose the modality: round(r·n).
+/// The number of n samples that lose the modality: round(r·n).
 pub fn count(ratio: f64, n: usize) -> usize {
     (ratio * n as f64).round() as usize
 }
@@ -90,7 +90,7 @@ pub fn count(ratio: f64, n: usize) -> usize {
 /// Which samples lose the modality.
 ///
 /// # Errors
-/// If the ranks are not those of n samples, so that the realised rate would not be the asked one.
+/// If the ranks are not those of n samples, so that another number of samples would lose the modality.
 pub fn mask(ranks: &[u32], ratio: f64) -> anyhow::Result<Vec<bool>> {
     let asked = count(ratio, ranks.len());
     let mask: Vec<bool> = ranks.iter().map(|&rank| (rank as usize) < asked).collect();

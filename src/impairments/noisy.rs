@@ -1,30 +1,27 @@
-//! A modality that is there, but disturbed.
+//! A modality with noise.
 
 use serde::{Deserialize, Serialize};
 
-use super::{PictureItem, PictureNoise};
-use crate::datasets::Picture;
-use crate::encoders::preprocess::Layout;
 use crate::random::Stream;
 
-/// What is done to pictures.
+/// Noise on images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum ImageNoise {
-    /// x + σ·N(0, 1) on every value, after resizing and normalisation.
+    /// x + σ·N(0, 1) on every value, after resizing and normalization.
     Gaussian {
-        /// σ, in units of the normalised values.
+        /// σ, in units of the normalized values.
         sigma: f64,
     },
 }
 
-/// What is done to texts.
+/// Noise on texts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum TextNoise {
     /// Every character (Unicode scalar) is deleted with this probability, independently.
     DeleteCharacters { probability: f64 },
-    /// Every word (what white space separates) is deleted with this probability, independently.
+    /// Every word (separated by white space) is deleted with this probability, independently.
     DeleteWords { probability: f64 },
 }
 
@@ -34,7 +31,7 @@ pub enum TextNoise {
 pub struct NoisyOptions {
     pub image: ImageNoise,
     pub text: TextNoise,
-    /// The seed of the noise: one for the suite, not one per training, so that all methods meet the same noise.
+    /// The seed of the noise: one for the suite, not one per training, so that all methods get the same noise.
     #[serde(default)]
     pub seed: u64,
 }
@@ -49,12 +46,12 @@ impl NoisyOptions {
         }
         let (TextNoise::DeleteCharacters { probability } | TextNoise::DeleteWords { probability }) = self.text;
         if !(0.0..=1.0).contains(&probability) {
-            return Err(format!("`text.probability` lies between 0 and 1, found {probability}"));
+            return Err(format!("`text.probability` should be between 0 and 1, found {probability}"));
         }
         Ok(())
     }
 
-    /// In words, for captions.
+    /// A description for captions.
     pub fn description(&self) -> String {
         let ImageNoise::Gaussian { sigma } = self.image;
         let text = match self.text {
@@ -69,54 +66,7 @@ impl NoisyOptions {
     }
 }
 
-/// Noisy versions of pictures: each sample has noise of its own, whichever picture it shares with others.
-pub fn pictures<'a>(
-    noise: ImageNoise,
-    seed: u64,
-    samples: impl IntoIterator<Item = (&'a str, &'a Picture)>,
-) -> Vec<PictureItem> {
-    let ImageNoise::Gaussian { sigma } = noise;
-    let item = |(id, picture): (&str, &Picture)| PictureItem {
-        picture: Some(picture.clone()),
-        noise: Some(PictureNoise { sigma, seed, sample: id.to_owned() }),
-    };
-    samples.into_iter().map(item).collect()
-}
-
-/// Adds a picture's noise to its normalised values, given in channels-first order.
-///
-/// # Panics
-/// If the number of values is no multiple of 3.
-pub fn add(noise: &PictureNoise, values: &mut [f32]) {
-    add_in(Layout::ChannelsFirst, noise, values);
-}
-
-/// Adds a picture's noise to its normalised values in either layout. The noise of a value depends on its place in
-/// channels-first order, so that the layout changes no result.
-///
-/// # Panics
-/// If the number of values is no multiple of 3.
-pub fn add_in(layout: Layout, noise: &PictureNoise, values: &mut [f32]) {
-    assert!(values.len().is_multiple_of(3), "a picture has three channels");
-    let mut stream = Stream::new(noise.seed, &["noisy image", &noise.sample]);
-    let sigma = noise.sigma as f32;
-    let mut normal = vec![0.0; values.len() / 3];
-    for channel in 0..3 {
-        stream.fill_normal_f32(&mut normal);
-        match layout {
-            Layout::ChannelsFirst => {
-                let plane = values.chunks_exact_mut(normal.len().max(1)).nth(channel).into_iter().flatten();
-                plane.zip(&normal).for_each(|(value, n)| *value += sigma * n);
-            }
-            Layout::ChannelsLast => {
-                let pixels = values.as_chunks_mut::<3>().0;
-                pixels.iter_mut().zip(&normal).for_each(|(pixel, n)| pixel[channel] += sigma * n);
-            }
-        }
-    }
-}
-
-/// Noisy texts, and what was really deleted.
+/// Noisy texts, and how much was deleted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoisyTexts {
     pub texts: Vec<String>,
@@ -127,7 +77,7 @@ pub struct NoisyTexts {
 /// Noisy versions of texts, one per sample.
 ///
 /// # Errors
-/// If the realised rate is not to be had with the asked probability: see [`check_rate`].
+/// If the number of deletions does not fit the probability.
 pub fn texts<'a>(
     noise: TextNoise,
     seed: u64,
@@ -155,9 +105,8 @@ pub fn texts<'a>(
     Ok(noisy)
 }
 
-/// Refuses a number of deletions that lies more than five standard deviations from what the probability promises: then
-/// the draw is not what it says. Counts of few are not normally distributed, one deletion in a short text may already
-/// lie beyond that, so the bound t is Bernstein's, P(|X − μ| ≥ t) ≤ 2·exp(−t²/(2·(σ² + t/3))), at five deviations:
+/// Refuses a number of deletions that is more than five standard deviations from its expectation. Small counts are not
+/// normally distributed, and one deletion in a short text may already be more, so the bound t is Bernstein's, P(|X − μ| ≥ t) ≤ 2·exp(−t²/(2·(σ² + t/3))), at five deviations:
 /// t² = 25·(σ² + t/3), which is 5σ + 4 for large σ.
 fn check_rate(deleted: u64, total: u64, probability: f64) -> anyhow::Result<()> {
     let expected = probability * total as f64;
@@ -166,7 +115,7 @@ fn check_rate(deleted: u64, total: u64, probability: f64) -> anyhow::Result<()> 
     let bound = if variance == 0.0 { 0.0 } else { half + (half * half + 25.0 * variance).sqrt() };
     anyhow::ensure!(
         (deleted as f64 - expected).abs() <= bound,
-        "{deleted} of {total} were deleted; with probability {probability}, {expected:.0} ± {:.0} were to be expected",
+        "{deleted} of {total} were deleted; with probability {probability}, {expected:.0} ± {:.0} were expected",
         variance.sqrt()
     );
     Ok(())
@@ -198,34 +147,6 @@ mod tests {
         assert_ne!(noisy[0], noisy[1]);
         assert_eq!(noisy[1], run(noise, 0, &[("b", text)]).texts[0]);
         assert_ne!(noisy[1], run(noise, 1, &[("b", text)]).texts[0]);
-    }
-
-    #[test]
-    fn pixel_noise_has_the_asked_deviation() {
-        let noise = PictureNoise { sigma: 0.5, seed: 0, sample: "a".into() };
-        let mut values = vec![1.0f32; 3 * 128 * 128];
-        add(&noise, &mut values);
-        let n = values.len() as f64;
-        let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-        let variance = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
-        assert!((mean - 1.0).abs() < 0.012 && (variance.sqrt() - 0.5).abs() < 0.008, "{mean} {variance}");
-    }
-
-    /// The noise of a value depends on its channel, row and column, not on where it lies in memory; and it is the noise
-    /// of single draws in channels-first order.
-    #[test]
-    fn pixel_noise_does_not_depend_on_the_layout() {
-        let noise = PictureNoise { sigma: 0.5, seed: 3, sample: "a".into() };
-        let pixels = 100;
-        let (mut first, mut last) = (vec![1.0f32; 3 * pixels], vec![1.0f32; 3 * pixels]);
-        add(&noise, &mut first);
-        add_in(Layout::ChannelsLast, &noise, &mut last);
-        let mut stream = Stream::new(3, &["noisy image", "a"]);
-        for (i, value) in first.iter().enumerate() {
-            assert_eq!(*value, 1.0 + 0.5 * stream.normal_f32());
-            assert_eq!(*value, last[i % pixels * 3 + i / pixels]);
-        }
-        add(&noise, &mut []);
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) fn fetch(
     let mut classes = Vec::new();
     let (mut hint, mut refused) = (None, false);
     for (i, url) in urls.iter().enumerate() {
-        match from_mirror(url, i + 1 == urls.len(), archive, access, to, context) {
+        match from_server(url, i + 1 == urls.len(), archive, access, to, context) {
             Ok(()) => return Ok(()),
             Err(Failure::Stop(error)) => return Err(error),
             Err(failure) => {
@@ -71,7 +71,7 @@ pub(super) fn fetch(
 
 /// Downloads from one server. Resumes what an earlier process or another server left. If the result is wrong, that may be
 /// the cause, so the file is downloaded once more from the beginning.
-fn from_mirror(
+fn from_server(
     url: &str,
     last: bool,
     archive: &Archive,
@@ -81,10 +81,10 @@ fn from_mirror(
 ) -> Result<(), Failure> {
     let address = Url::parse(url).with_context(|| format!("{url} is not an address")).map_err(Failure::Server)?;
     let client = request::client(&address, &context.patience).map_err(Failure::Server)?;
-    let mirror = Mirror { client, url, address, access, last, archive, context };
+    let server = Server { client, url, address, access, last, archive, context };
     loop {
         let mut partial = Partial::open(archive, url, context).map_err(disk)?;
-        mirror.complete(&mut partial)?;
+        server.complete(&mut partial)?;
         if partial.is_right(archive).map_err(disk)? {
             return partial.finish(to).map_err(disk);
         }
@@ -107,7 +107,7 @@ fn disk(error: anyhow::Error) -> Failure {
     }
 }
 
-struct Mirror<'a> {
+struct Server<'a> {
     client: Client,
     /// As in the manifest.
     url: &'a str,
@@ -119,7 +119,7 @@ struct Mirror<'a> {
     context: &'a FetchContext,
 }
 
-impl Mirror<'_> {
+impl Server<'_> {
     /// Retries until the file is complete.
     fn complete(&self, partial: &mut Partial) -> Result<(), Failure> {
         let patience = &self.context.patience;

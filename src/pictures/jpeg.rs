@@ -1,5 +1,5 @@
-//! A JPEG's markers, followed before it is decoded: the decoder fills up a file that was cut with gray, and takes as
-//! long as the file asks for.
+//! Checks a JPEG's markers before it is decoded: the decoder fills a truncated file with gray, and takes as long as the file
+//! asks for.
 //!
 //! Source: ITU-T T.81, annex B.
 
@@ -7,14 +7,14 @@ use super::{LONGEST_SIDE, MOST_PIXELS, PictureFault};
 
 /// The most scans; progressive files have about ten.
 const MOST_SCANS: u64 = 100;
-/// The most pixels that all scans together pass over.
+/// The most pixels of all scans together.
 const MOST_SCANNED: u64 = 20 * MOST_PIXELS;
 
 /// The JPEG without what follows its end marker.
 ///
 /// # Errors
-/// If the end marker is missing, as in Pillow (12.3 refuses a file that lacks nothing but its last byte); if the
-/// decoder does not know the way that it is coded; if its scans are so many that decoding would take long.
+/// If the end marker is missing, as in Pillow (12.3 refuses a file without its last byte), if the decoder does not support
+/// the coding, or if there are so many scans that decoding would take long.
 pub(super) fn checked(bytes: &[u8]) -> Result<&[u8], PictureFault> {
     let mut segments = Segments { bytes, position: 2 };
     let (mut pixels, mut scans) = (None, 0);

@@ -1,9 +1,9 @@
-//! From an image file's bytes to RGB: whatever is found on the web under the name of a picture.
+//! Pictures: references to files ([`Picture`], [`PictureItem`]), decoding and resizing.
 //!
-//! The reference is what research code does, Pillow's `Image.open(file).convert("RGB")`; colour profiles and gamma are
-//! ignored. The format is told by the first bytes, never by a name. Any bytes give a picture or a fault, in bounded
-//! memory and time.
+//! Decoding follows research code, Pillow's `Image.open(file).convert("RGB")`; colour profiles and gamma are ignored. The
+//! first bytes decide the format, never the name. Any bytes give a picture or a fault, in bounded memory and time.
 
+mod item;
 mod jpeg;
 pub mod resize;
 
@@ -15,13 +15,15 @@ use image::metadata::Orientation as Turn;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 
-/// The largest picture that is decoded: 178 million pixels, where Pillow refuses too.
+pub use item::{Picture, PictureItem, PictureNoise};
+
+/// The largest picture that is decoded: 178 million pixels, Pillow's own limit.
 pub(crate) const MOST_PIXELS: u64 = 178_956_970;
-/// The longest side, in pixels: as long as JPEG can have it.
+/// The longest side, in pixels: JPEG's own limit.
 const LONGEST_SIDE: u32 = 65_535;
-/// How many times as long as its shorter side a picture's longer one may be. Encoders that resize the shorter side and
-/// then cut out the centre would make so narrow a picture larger than any that is decoded. One bound for all of them, so
-/// that which pictures a dataset has depends on no encoder.
+/// The largest ratio of a picture's sides. Encoders that resize the shorter side and then crop the centre would enlarge a
+/// narrower picture beyond [`MOST_PIXELS`]. The bound is the same for all encoders, so that the pictures of a dataset do not
+/// depend on them.
 pub(crate) const MOST_RATIO: u32 = 1000;
 
 /// An 8-bit RGB picture, rows from the top, three bytes a pixel.
@@ -32,28 +34,28 @@ pub struct Rgb {
     pub bytes: Vec<u8>,
 }
 
-/// What is done about transparency.
+/// How transparency is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Alpha {
-    /// White shows through: for pictures that are made with transparency, such as emoji; what lies under it is black or
+    /// The picture is laid over white: for pictures that are made with transparency, such as emoji, whose hidden colours are
     /// arbitrary. c′ = (c·a + 255·(255 − a) + 127) div 255.
     OverWhite,
-    /// The hidden colour shows, as research code has it.
+    /// The alpha channel is dropped, as in research code.
     Drop,
 }
 
-/// What is done about a camera's note of how it was held (EXIF).
+/// How a camera's orientation (EXIF) is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
-    /// The picture stays as it is stored, as research code has it.
+    /// The picture stays as it is stored, as in research code.
     Ignore,
     /// The picture is turned upright.
     Apply,
 }
 
-/// How files become pictures. It changes features, and so is part of keys.
+/// How files are decoded. It changes features, so it is part of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Decoding {
@@ -68,7 +70,7 @@ impl Decoding {
     pub const OVER_WHITE: Decoding = Decoding { alpha: Alpha::OverWhite, orientation: Orientation::Ignore };
 }
 
-/// Why a file gives no picture. Its text is for one file, its [`reason`](PictureFault::reason) for counting many.
+/// Why a file cannot be decoded. The message is about one file, the [`reason`](PictureFault::reason) is for counting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PictureFault {
     #[error("the file is empty")]
@@ -114,10 +116,10 @@ impl PictureFault {
 /// Decodes a PNG, JPEG, GIF, WebP or BMP; of an animation, the first frame. Deep pictures are scaled to 8 bits.
 ///
 /// # Errors
-/// If the bytes are no such picture, are cut short or damaged, or take more memory or time than an honest picture. A
-/// JPEG without its end marker is cut short, as Pillow has it; damage that libjpeg repairs with a warning is no error.
+/// If the bytes are not such a picture, are cut short or damaged, or take too much memory or time. A JPEG without its end
+/// marker is cut short, as in Pillow; damage that libjpeg repairs with a warning is not an error.
 pub fn decode(bytes: &[u8], decoding: Decoding) -> Result<Rgb, PictureFault> {
-    // A decoder that panics has met a damaged file, and must not end a run over a hundred thousand others.
+    // A decoder panics on some damaged files, which must not end a run over a hundred thousand others.
     catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes, decoding)))
         .unwrap_or_else(|_| Err(PictureFault::Damaged("the decoder gave up on it".to_owned())))
 }
@@ -139,7 +141,7 @@ fn decode_unguarded(bytes: &[u8], decoding: Decoding) -> Result<Rgb, PictureFaul
     decoder.set_limits(limits(width, height)).map_err(fault)?;
     let turn = match decoding.orientation {
         Orientation::Ignore => Turn::NoTransforms,
-        // A note that cannot be read is no note.
+        // An orientation that cannot be read is ignored.
         Orientation::Apply => decoder.orientation().unwrap_or(Turn::NoTransforms),
     };
     let mut picture = DynamicImage::from_decoder(decoder).map_err(fault)?;
@@ -188,8 +190,8 @@ fn check_size(width: u32, height: u32) -> Result<(), PictureFault> {
     Ok(())
 }
 
-/// What a decoder may allocate: four bytes a pixel for the picture, as much for a frame beside it, twice that where
-/// pictures are deep; and something for tables.
+/// The most memory of a decoder: four bytes a pixel for the picture, as much for a frame beside it, twice that for deep
+/// pictures; and some for tables.
 fn limits(width: u32, height: u32) -> Limits {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(16 * u64::from(width) * u64::from(height) + (16 << 20));
@@ -197,14 +199,14 @@ fn limits(width: u32, height: u32) -> Limits {
 }
 
 fn fault(error: ImageError) -> PictureFault {
-    let told = error.to_string();
+    let message = error.to_string();
     match &error {
         ImageError::Limits(limit) if limit.kind() == LimitErrorKind::InsufficientMemory => {
-            PictureFault::TooMuchMemory(told)
+            PictureFault::TooMuchMemory(message)
         }
-        ImageError::Unsupported(_) => PictureFault::NotSupported(told),
-        _ if is_cut(&error) => PictureFault::CutShort(told),
-        _ => PictureFault::Damaged(told),
+        ImageError::Unsupported(_) => PictureFault::NotSupported(message),
+        _ if is_cut(&error) => PictureFault::CutShort(message),
+        _ => PictureFault::Damaged(message),
     }
 }
 

@@ -1,7 +1,8 @@
-//! Pillow's resize, to the last bit: what published work resized its pictures with.
+//! Pillow's resize, to the last bit, since published work resized its pictures with it.
 //!
 //! The filter widens with the shrink factor (antialias), both passes work on bytes, horizontal first, and round in
-//! between; weights are fixed-point numbers with 22 fractional bits. Source: Pillow 12, `src/libImaging/Resample.c`.
+//! between; weights are fixed-point numbers with 22 fractional bits. Source:
+//! <https://github.com/python-pillow/Pillow/blob/d374015504df2c7f0316154deade1bc1fa5075df/src/libImaging/Resample.c>
 
 use super::Rgb;
 

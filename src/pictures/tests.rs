@@ -86,7 +86,7 @@ fn pictures_agree_with_pillow() {
 
 /// What a crawl brings instead of pictures, and how it is counted.
 #[test]
-fn faults_are_told_apart() {
+fn faults_are_distinguished() {
     assert_eq!(reason(b""), "empty file");
     assert_eq!(reason(&[0; 4096]), "not a picture");
     assert_eq!(reason(b"<!DOCTYPE html><html><title>404</title>"), "not a picture");
@@ -96,8 +96,8 @@ fn faults_are_told_apart() {
     assert_eq!(reason(b"\0\0\0\x1Cftypheic"), "format not supported");
     assert_eq!(reason(b"\x89PNG\r\n\x1A\n"), "cut short");
     assert_eq!(reason(b"\xFF\xD8\xFF"), "cut short");
-    let told = decode(b"<html>", Decoding::PILLOW).unwrap_err().to_string();
-    assert_eq!(told, "the file is not a picture: it begins with \"<html>\"");
+    let message = decode(b"<html>", Decoding::PILLOW).unwrap_err().to_string();
+    assert_eq!(message, "the file is not a picture: it begins with \"<html>\"");
 }
 
 /// Cut anywhere, a file gives no picture: neither half of one nor one with a gray rest. The shares leave out the ends of

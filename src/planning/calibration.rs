@@ -1,11 +1,13 @@
-//! Measures what this machine can do, in a few seconds: for estimates alone, no result depends on it.
+//! Measures the speed of this machine in a few seconds, for estimates. No result depends on it.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::io::Cursor;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::engine::Engine;
@@ -14,19 +16,59 @@ use crate::model::fusion::Fusion;
 use crate::model::task::{BinaryHead, Task};
 use crate::model::{Model, Shape};
 use crate::pictures::{Decoding, decode};
-use crate::planning::estimate::{Calibration, STEP};
 use crate::random::Stream;
 use crate::terms::TaskKind;
 use crate::training::fit::FeatureSet;
 use crate::training::optimizer::Optimizer;
 
-/// How long each thing is measured.
+/// The speed of a machine, kept beside the store's objects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// The machine: device, architecture, threads, libtorch. Another one is measured again.
+    pub of: String,
+    /// Multiply-adds of matrix products per second, in billions, with all threads busy.
+    pub product: f64,
+    /// Multiply-adds of convolutions per second, in billions, with all threads busy.
+    pub convolution: f64,
+    /// Pictures of 512 × 512 decoded and resized per second.
+    pub decoded: f64,
+    /// Method → seconds per training step at [`STEP`], on one thread while all are busy.
+    pub steps: BTreeMap<String, f64>,
+}
+
+/// The sizes at which training steps are measured: image features, text features, embedding, batch.
+pub const STEP: (u32, u32, u32, u32) = (768, 768, 256, 64);
+
+impl Calibration {
+    /// The file in the store.
+    pub fn file(engine: &Engine) -> PathBuf {
+        engine.store.root().join("calibration.json")
+    }
+
+    /// The machine that is measured.
+    pub fn subject(engine: &Engine) -> String {
+        let environment = &engine.environment;
+        format!(
+            "{} {} {} threads {}",
+            environment.device, environment.architecture, engine.threads, environment.libtorch
+        )
+    }
+
+    /// The calibration in the store, if it is of this machine and has all methods of the suite.
+    pub fn load(engine: &Engine, suite: &Suite) -> Option<Calibration> {
+        let known: Calibration = serde_json::from_slice(&std::fs::read(Self::file(engine)).ok()?).ok()?;
+        let methods = suite.methods.iter().all(|method| known.steps.contains_key(&method.name));
+        (known.of == Self::subject(engine) && methods).then_some(known)
+    }
+}
+
+/// How long each rate is measured.
 const TIME: Duration = Duration::from_millis(400);
 
-/// Measures the machine for a suite's methods, with as many threads as the engine uses.
+/// Measures this machine for a suite's methods, with as many threads as the engine uses.
 ///
 /// # Errors
-/// If a picture cannot be made, or a thread panicked.
+/// If a picture cannot be encoded, or a thread panicked.
 pub fn measure(engine: &Engine, suite: &Suite) -> anyhow::Result<Calibration> {
     let device = engine.device;
     // A GPU is one worker, however many threads feed it.
@@ -36,27 +78,34 @@ pub fn measure(engine: &Engine, suite: &Suite) -> anyhow::Result<Calibration> {
         let rate = rate(workers, || Training::new(method, device), Training::step)?;
         steps.insert(method.name.clone(), workers as f64 / rate);
     }
+    let random = |size: &[i64]| random(size, device);
+    // The largest product in a layer of ViT-B: 4 × 197 tokens, 768 to 3072 features.
+    let product = rate(workers, || [random(&[4 * 197, 768]), random(&[768, 3072])], |[x, w]| wait_for(&x.matmul(w)))?;
+    // A 3 × 3 convolution in the middle of a ResNet-50: 8 pictures, 256 channels, 14 × 14.
+    let convolution = rate(
+        workers,
+        || [random(&[8, 256, 14, 14]), random(&[256, 256, 3, 3])],
+        |[x, w]| wait_for(&x.conv2d(w, None::<Tensor>, [1, 1], [1, 1], [1, 1], 1)),
+    )?;
     let picture = jpeg()?;
+    let decoded =
+        rate(engine.threads, || picture.clone(), |picture| drop(black_box(decode(picture, Decoding::PILLOW))))?;
     Ok(Calibration {
         of: Calibration::subject(engine),
-        product: rate(workers, || Product::new(device), Product::run)? * Product::GIGA,
-        convolution: rate(workers, || Convolution::new(device), Convolution::run)? * Convolution::GIGA,
-        decoded: rate(
-            engine.threads,
-            || picture.clone(),
-            |picture| drop(black_box(decode(picture, Decoding::PILLOW))),
-        )?,
+        product: product * 4.0 * 197.0 * 768.0 * 3072.0 * 1e-9,
+        convolution: convolution * 8.0 * 14.0 * 14.0 * 256.0 * 256.0 * 9.0 * 1e-9,
+        decoded,
         steps,
     })
 }
 
-/// How often all workers together do a thing per second.
+/// How often per second all workers together do a thing.
 fn rate<T>(workers: usize, make: impl Fn() -> T + Sync, act: impl Fn(&mut T) + Sync) -> anyhow::Result<f64> {
     let count = || {
         tch::set_num_threads(1);
         let _no_grad = tch::no_grad_guard();
         let mut thing = make();
-        // The first time pays for memory and caches.
+        // The first time fills memory and caches.
         act(&mut thing);
         let (began, mut times) = (Instant::now(), 0u32);
         while began.elapsed() < TIME {
@@ -71,24 +120,6 @@ fn rate<T>(workers: usize, make: impl Fn() -> T + Sync, act: impl Fn(&mut T) + S
     })
 }
 
-/// The largest product of a layer of ViT-B: 4 × 197 tokens, 768 to 3072.
-struct Product {
-    x: Tensor,
-    w: Tensor,
-}
-
-impl Product {
-    const GIGA: f64 = 4.0 * 197.0 * 768.0 * 3072.0 * 1e-9;
-
-    fn new(device: Device) -> Self {
-        Product { x: random(&[4 * 197, 768], device), w: random(&[768, 3072], device) }
-    }
-
-    fn run(&mut self) {
-        settle(&self.x.matmul(&self.w));
-    }
-}
-
 /// Standard normal numbers. A GPU multiplies constants faster, since they take less power.
 fn random(size: &[i64], device: Device) -> Tensor {
     let mut values = vec![0.0; size.iter().product::<i64>() as usize];
@@ -96,26 +127,8 @@ fn random(size: &[i64], device: Device) -> Tensor {
     Tensor::from_slice(&values).view(size).to_device(device)
 }
 
-/// A 3 × 3 convolution from the middle of a ResNet-50: 256 channels, 14 × 14.
-struct Convolution {
-    x: Tensor,
-    w: Tensor,
-}
-
-impl Convolution {
-    const GIGA: f64 = 8.0 * 14.0 * 14.0 * 256.0 * 256.0 * 9.0 * 1e-9;
-
-    fn new(device: Device) -> Self {
-        Convolution { x: random(&[8, 256, 14, 14], device), w: random(&[256, 256, 3, 3], device) }
-    }
-
-    fn run(&mut self) {
-        settle(&self.x.conv2d(&self.w, None::<Tensor>, [1, 1], [1, 1], [1, 1], 1));
-    }
-}
-
-/// Waits for a device by asking for one number.
-fn settle(result: &Tensor) {
+/// Waits for the device by reading one number.
+fn wait_for(result: &Tensor) {
     black_box(result.flatten(0, -1).double_value(&[0]));
 }
 
@@ -164,13 +177,13 @@ impl Training {
     }
 }
 
-/// A picture with some detail.
+/// A picture of 512 × 512 with some detail.
 fn jpeg() -> anyhow::Result<Vec<u8>> {
     let wave = |x: u32, y: u32, by: u32| ((x * by + y * 7) % 256) as u8;
     let picture =
         image::RgbImage::from_fn(512, 512, |x, y| image::Rgb([wave(x, y, 3), wave(y, x, 5), wave(x, x, y / 64)]));
     let mut bytes = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Jpeg).context("cannot make a picture")?;
+    picture.write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Jpeg).context("cannot encode a picture")?;
     Ok(bytes)
 }
 
@@ -178,17 +191,28 @@ fn jpeg() -> anyhow::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// Everything that is measured really runs, and its rates are numbers.
+    /// All rates are numbers. A calibration of another machine, or without some method, is not used.
     #[test]
-    fn a_machine_is_measured() {
+    fn a_calibration_is_of_one_machine() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = crate::engine::tests::engine(folder.path());
+        let mut engine = crate::engine::tests::engine(folder.path());
         let text = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/smoke.toml");
-        let mut suite = Suite::parse("smoke", &std::fs::read_to_string(text).unwrap()).unwrap();
+        let all = Suite::parse("smoke", &std::fs::read_to_string(text).unwrap()).unwrap();
+        let mut suite = all.clone();
         suite.methods.retain(|method| matches!(method.name.as_str(), "baseline" | "balgrad"));
+        assert_eq!(Calibration::load(&engine, &suite), None);
         let found = measure(&engine, &suite).unwrap();
         for rate in [found.product, found.convolution, found.decoded, found.steps["balgrad"], found.steps["baseline"]] {
             assert!(rate.is_finite() && rate > 0.0, "{found:?}");
         }
+        let file = Calibration::file(&engine);
+        std::fs::write(&file, serde_json::to_vec(&found).unwrap()).unwrap();
+        assert_eq!(Calibration::load(&engine, &suite), Some(found));
+        assert_eq!(Calibration::load(&engine, &all), None);
+        engine.threads += 1;
+        assert_eq!(Calibration::load(&engine, &suite), None);
+        engine.threads -= 1;
+        std::fs::write(&file, "{").unwrap();
+        assert_eq!(Calibration::load(&engine, &suite), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The keys of real steps: golden values, and what changes them.
+//! Tests of the keys of real steps: golden values, and what changes them.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,10 @@ use crate::engine::key::{Environment, Inputs, ingredients};
 use crate::methods::{BalGrad, KlScale, MethodOptions};
 use crate::pictures::Decoding;
 use crate::steps::Step;
-use crate::steps::encode::{Encode, Encoder};
+use crate::steps::encode::{Encode, Encoder, Part};
 use crate::steps::prepare::Prepare;
 use crate::steps::train::Train;
+use crate::terms::Split;
 
 fn here() -> Environment {
     Environment { device: "cpu".into(), architecture: "x86_64".into(), libtorch: "2.13.0".into() }
@@ -33,9 +34,9 @@ fn train(seed: u64) -> Train {
     }
 }
 
-/// The keys of three steps. If one of them changes, every user's store computes that step, and all that follow from
-/// it, again. Where the computation changed, that is right: raise the recipe version that belongs to it, and pin the
-/// new key here. Where it did not (a field was renamed or reordered, a label got in), undo the change.
+/// The keys of three steps. If one of them changes, every store computes that step again, and all that depend on it. If the
+/// computation changed, that is right: raise its recipe version, and pin the new key here. If it did not (a field was
+/// renamed or moved, or a label got into the key), undo the change.
 #[test]
 fn keys_of_steps_never_change() {
     let keys = [
@@ -55,7 +56,7 @@ fn keys_of_steps_never_change() {
             &Step::from(Encode {
                 called: "all-minilm-l6-v2".into(),
                 dataset: "emoji-words".into(),
-                part: "test".into(),
+                part: Part::Split(Split::Test),
                 encoder: Encoder::Image(ImageEncoderOptions {
                     name: "efficientnet-lite0".into(),
                     size: Some(128),
@@ -79,9 +80,9 @@ fn keys_of_steps_never_change() {
     );
 }
 
-/// What is in the table above changes the key; names, labels and the like do not.
+/// The table of [`crate::engine::key`] says what changes a key; names and labels do not.
 #[test]
-fn what_counts_is_in_the_key_and_nothing_else() {
+fn only_what_matters_is_in_the_key() {
     let key = |step: &Train, roles: &[&str], environment: &Environment| {
         ingredients(&step.clone().into(), &inputs(roles), environment).key()
     };
@@ -104,5 +105,5 @@ fn what_counts_is_in_the_key_and_nothing_else() {
     }
     let mut step = train(1);
     (step.dataset, step.name) = ("another name for the same features".into(), "another name".into());
-    assert_eq!(plain, key(&step, &roles, &here()), "names are no part of it");
+    assert_eq!(plain, key(&step, &roles, &here()), "names are not part of it");
 }

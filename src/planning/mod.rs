@@ -1,14 +1,17 @@
-//! Planning: from a suite to a graph of steps, and what can be said of it before anything runs.
+//! Planning: from a suite to a graph of steps, and what can be said about it before it runs.
 //!
-//! [`project`] finds the project's folder and plans a suite in it, [`plan`] builds the graph, [`unavailable`] lists what only a
-//! person can get, [`lock`] records what downloads without a checksum were, [`estimate`] says how long the rest will take,
-//! by what [`calibration`] measured of this machine.
+//! [`project`] finds the project and plans its suites, and [`plan`] builds the graph. [`overview`] lists its steps and why
+//! they would run, [`unavailable`] the data that only a person can get. [`estimate`] predicts time and disk space from the
+//! speed that [`calibration`] measured, [`lock`] records the checksums of downloads that had none, and [`fetch`] fetches
+//! archives outside of a run.
 
 pub mod calibration;
 pub mod estimate;
+pub mod fetch;
 #[cfg(test)]
 mod keys;
 pub mod lock;
+pub mod overview;
 pub mod plan;
 pub mod project;
 pub mod unavailable;

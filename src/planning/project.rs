@@ -1,4 +1,4 @@
-//! Where things lie: the project, the store, the device.
+//! Finds the project, its store and the device, and plans its suites.
 
 use std::path::{Path, PathBuf};
 
@@ -7,55 +7,55 @@ use anyhow::Context;
 use crate::engine::Engine;
 use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
-use crate::engine::run::Outcome;
 use crate::errors;
 use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
 use crate::manifests::{self, Manifest, mirror};
 use crate::planning::plan;
+use crate::report::render;
 use crate::report::templates::Templates;
 use crate::store::Store;
 
-/// Where a project lies, and what of its suites is run and where: options of every subcommand.
-#[derive(Clone, Debug, clap::Args)]
+/// Options of every subcommand: where the project is, and how its suites run.
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Options {
-    /// The project's folder: the one that holds `experiments/` and `data-manifests/` [default: the nearest above]
+    /// The project's folder, which has `experiments/` and `data-manifests/` [default: search upwards from here]
     #[arg(long, global = true, value_name = "DIR")]
     pub project: Option<PathBuf>,
     /// The store's folder [default: `.seesaw` in the project]
     #[arg(long, global = true, value_name = "DIR", env = "SEESAW_STORE")]
     pub store: Option<PathBuf>,
-    /// Where tensors live: auto, cpu, cuda or cuda:N
+    /// The device to compute on: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto")]
     pub device: String,
-    /// How many cores to use; never changes a result [default: all]
+    /// Number of cores to use; does not change results [default: all]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
-    /// Take archives from a server that brings its own manifests; results are labelled a trial
+    /// Fetch archives from this mirror, by its own manifests; results are labelled as a trial
     #[arg(long, global = true, value_name = "URL")]
     pub mirror: Option<String>,
-    /// Use so many samples of each split, drawn once and by class; results are labelled a trial
+    /// Use only N samples of each split, drawn by class; results are labelled as a trial
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub subset: Option<u32>,
-    /// Train with other seeds than the suite's: how many, from 1 on, or a list such as 1,2,7
+    /// Train with other seeds than the suite's: 1 to N, or a list such as 1,2,7
     #[arg(long, global = true, value_name = "N|LIST", value_parser = crate::experiments::seeds)]
     pub seeds: Option<Seeds>,
-    /// A folder of templates that go before the project's, each by its name
+    /// Use the templates in this folder instead of the project's templates of the same names
     #[arg(long, global = true, value_name = "DIR")]
     pub templates: Option<PathBuf>,
 }
 
-/// A suite, and what has to be done for it.
+/// A suite and its plan.
 pub struct Planned {
     pub suite: Suite,
     pub manifests: Vec<Manifest>,
     pub graph: Graph,
-    /// Where its results go: trials have folders of their own.
+    /// The folder of its results; trials have their own.
     pub out: PathBuf,
 }
 
-/// A project's folder.
+/// A project: a folder with `experiments/`, `data-manifests/` and `templates/`.
 #[derive(Clone, Debug)]
 pub struct Project {
     pub root: PathBuf,
@@ -63,10 +63,10 @@ pub struct Project {
 }
 
 impl Project {
-    /// The folder that the user named, or the nearest one above the current one that looks like a project.
+    /// The folder that the user named, or the nearest one that looks like a project, from the current folder up.
     ///
     /// # Errors
-    /// If there is none.
+    /// A usage error if there is none.
     pub fn find(options: &Options) -> anyhow::Result<Self> {
         let looks_right = |folder: &Path| folder.join("experiments").is_dir() && folder.join("data-manifests").is_dir();
         if let Some(root) = &options.project {
@@ -78,12 +78,12 @@ impl Project {
                 "name the folder of a Seesaw checkout with --project",
             ));
         }
-        let here = std::env::current_dir().context("cannot tell the current folder")?;
+        let here = std::env::current_dir().context("cannot find the current folder")?;
         match here.ancestors().find(|folder| looks_right(folder)) {
             Some(root) => Ok(Project { root: root.to_owned(), options: options.clone() }),
             None => Err(errors::usage(
                 format!("neither {} nor a folder above it holds `experiments/` and `data-manifests/`", here.display()),
-                "run seesaw inside a checkout, or name one with --project",
+                "run seesaw inside a checkout, or name a checkout with --project",
             )),
         }
     }
@@ -96,12 +96,20 @@ impl Project {
         self.root.join("data-manifests")
     }
 
-    /// The user's folder of templates, if there is one, and before all others; the project's.
+    /// The names of all suites.
+    ///
+    /// # Errors
+    /// If `experiments/` cannot be listed.
+    pub fn suites(&self) -> anyhow::Result<Vec<String>> {
+        Suite::names(&self.experiments())
+    }
+
+    /// The user's folder of templates, if there is one, and then the project's.
     pub fn templates(&self) -> Templates {
         Templates(self.options.templates.iter().cloned().chain([self.root.join("templates")]).collect())
     }
 
-    /// The manifests with their lock files, and those of the mirror if there is one.
+    /// The manifests with their lock files, or with those of the mirror.
     ///
     /// # Errors
     /// If one of them cannot be read.
@@ -113,18 +121,18 @@ impl Project {
         Ok(manifests)
     }
 
-    /// A suite with its plan.
+    /// Loads a suite and plans it.
     ///
     /// # Errors
-    /// If the suite, or a manifest or template that it needs, is missing or malformed.
+    /// If the suite, or a manifest or template that it needs, is not there or malformed.
     pub fn planned(&self, suite: &str, interrupt: &Interrupt) -> anyhow::Result<Planned> {
         let suite = Suite::load(&self.experiments(), suite)?;
         let suite =
             suite.on_trial(self.options.subset, self.options.mirror.is_some()).with_seeds(self.options.seeds.as_ref());
         if let Some(folder) = self.options.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(errors::usage(
-                format!("the folder of templates {} is not there", folder.display()),
-                "name one that holds files such as table1.tex.j2 (templates/README.md)",
+                format!("there is no folder of templates {}", folder.display()),
+                "name a folder with files such as table.tex.j2; templates/README.md lists the templates",
             ));
         }
         if let Some(folder) = &self.options.templates {
@@ -136,15 +144,18 @@ impl Project {
         Ok(Planned { suite, manifests, graph, out })
     }
 
+    /// Checks that each template in the user's folder replaces one of the project.
+    ///
     /// # Errors
-    /// If a template in a folder of the user's has a name that no template of the project has.
+    /// A usage error that names a template that does not, with the nearest name.
     fn check_templates(&self, folder: &Path) -> anyhow::Result<()> {
         let names = |folder: &Path| -> anyhow::Result<Vec<String>> {
             let entries = std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
             let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
             Ok(names.filter(|name| name.ends_with(".j2")).collect())
         };
-        let known = names(&self.root.join("templates"))?;
+        let known: Vec<String> =
+            names(&self.root.join("templates"))?.into_iter().chain(render::own_templates()).collect();
         match names(folder)?.into_iter().find(|name| !known.contains(name)) {
             None => Ok(()),
             Some(name) => {
@@ -153,29 +164,12 @@ impl Project {
                     || "templates/README.md lists the templates".to_owned(),
                     |near| format!("did you mean `{near}`? templates/README.md lists the templates"),
                 );
-                Err(errors::usage(format!("{} takes the place of no template", folder.join(name).display()), hint))
+                Err(errors::usage(format!("{} replaces no template", folder.join(name).display()), hint))
             }
         }
     }
 
-    /// Records what came without a public checksum, and says so: it is to be committed.
-    ///
-    /// # Errors
-    /// If a lock file cannot be written.
-    pub fn record_locks(
-        &self,
-        engine: &Engine,
-        graph: &Graph,
-        manifests: &[Manifest],
-        outcome: &Outcome,
-    ) -> anyhow::Result<()> {
-        for lock in engine.record_locks(graph, &self.manifests(), manifests, |id| outcome.action(id))? {
-            eprintln!("recorded in {} what came without a public checksum; commit it", lock.display());
-        }
-        Ok(())
-    }
-
-    /// Where a suite's results go: trials, and other seeds than the suite's, have folders of their own.
+    /// The folder of a suite's results. Trials and other seeds have folders of their own.
     pub fn out(&self, suite: &str) -> PathBuf {
         let mirrored = if self.options.mirror.is_some() { ".mirror" } else { "" };
         let reduced = self.options.subset.map_or_else(String::new, |subset| format!(".subset-{subset}"));
@@ -188,7 +182,7 @@ impl Project {
         self.options.store.clone().unwrap_or_else(|| self.root.join(".seesaw"))
     }
 
-    /// Opens the store and settles threads.
+    /// Opens the store, and sets the number of threads and the places of downloads.
     ///
     /// # Errors
     /// If the store cannot be opened.
@@ -201,6 +195,7 @@ impl Project {
     }
 }
 
+/// The number of cores of this machine that the process may use.
 pub fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -208,10 +203,10 @@ pub fn available_cores() -> usize {
 /// Whether libtorch was built with CUDA.
 pub const BUILT_WITH_CUDA: bool = matches!(env!("SEESAW_LIBTORCH_CUDA").as_bytes(), b"yes");
 
-/// The device that the user means, where that is clear without asking libtorch.
+/// The device of an option, if it can be known without loading libtorch.
 ///
 /// # Errors
-/// If the word is unknown, or asks for CUDA and this build has none.
+/// A usage error if the word is unknown, or asks for CUDA in a build without it.
 pub fn device_without_libtorch(word: &str) -> anyhow::Result<Option<tch::Device>> {
     match word {
         "cpu" => Ok(Some(tch::Device::Cpu)),
@@ -221,16 +216,16 @@ pub fn device_without_libtorch(word: &str) -> anyhow::Result<Option<tch::Device>
         }
         _ if BUILT_WITH_CUDA => Ok(None),
         _ => Err(errors::usage(
-            format!("the device `{word}` is not there: this build of libtorch is for the CPU alone"),
-            "run `TORCH=cuda make` and try again, or use `--device cpu`",
+            format!("the device `{word}` is unavailable: this libtorch was built without CUDA"),
+            "run `TORCH=cuda make` to build with CUDA, or use `--device cpu`",
         )),
     }
 }
 
-/// The device that the user means.
+/// The device of an option.
 ///
 /// # Errors
-/// If the word is unknown (usage), or CUDA was asked for and is not there: says which part is missing.
+/// A usage error if the word is unknown, or there is no such GPU.
 pub fn device(word: &str) -> anyhow::Result<tch::Device> {
     if let Some(device) = device_without_libtorch(word)? {
         return Ok(device);
@@ -244,14 +239,14 @@ pub fn device(word: &str) -> anyhow::Result<tch::Device> {
     if tch::Cuda::is_available() && (wanted as i64) < there {
         return Ok(tch::Device::Cuda(wanted));
     }
-    let (missing, remedy) = match there {
-        0 => ("libtorch finds no GPU", "see that `nvidia-smi` answers, or use `--device cpu`"),
-        _ => ("there is no GPU with this number", "`seesaw doctor` lists the devices"),
+    let (cause, remedy) = match there {
+        0 => ("libtorch finds no GPU", "check that `nvidia-smi` lists one, or use `--device cpu`"),
+        _ => ("there is no GPU with this index", "`seesaw doctor` lists the devices"),
     };
-    Err(errors::usage(format!("the device `{word}` is not there: {missing}"), remedy))
+    Err(errors::usage(format!("the device `{word}` is unavailable: {cause}"), remedy))
 }
 
-/// The number of the GPU that a word names.
+/// The index of the GPU that a word names.
 fn gpu(word: &str) -> Option<usize> {
     match word {
         "cuda" => Some(0),
@@ -264,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_for_devices() {
+    fn devices_are_parsed() {
         assert_eq!(device("cpu").unwrap(), tch::Device::Cpu);
         assert_eq!((gpu("cuda"), gpu("cuda:3"), gpu("cuda:x"), gpu("auto")), (Some(0), Some(3), None, None));
         for word in ["gpu", "cuda:", "cuda:-1", ""] {
@@ -274,7 +269,7 @@ mod tests {
         }
         if !BUILT_WITH_CUDA {
             let error = device("cuda").unwrap_err();
-            assert!(error.to_string().contains("for the CPU alone"), "{error}");
+            assert!(error.to_string().contains("built without CUDA"), "{error}");
         }
     }
 }

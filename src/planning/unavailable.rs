@@ -1,4 +1,4 @@
-//! What a plan needs and only a person can get.
+//! Lists the data of a plan that only a person can get.
 
 use crate::engine::Engine;
 use crate::engine::graph::Graph;
@@ -7,7 +7,7 @@ use crate::manifests::unavailable;
 use crate::steps::Step;
 
 impl Engine {
-    /// The archives that are neither in the store nor can be fetched as things are, each with what a person has to do.
+    /// The archives that are not in the store and cannot be fetched, each with what the user has to do.
     pub fn unavailable(&self, graph: &Graph) -> Vec<(String, String)> {
         let states = self.survey(graph);
         let open = graph.ids().filter(|id| !matches!(states[id.0], State::Done(..)));

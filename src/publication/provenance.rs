@@ -1,4 +1,4 @@
-//! What a finished run says of where its results came from: `provenance.json` and `ro-crate-metadata.json`.
+//! Where the results of a finished run came from: `provenance.json` and `ro-crate-metadata.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,28 +7,26 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::machine::{answer, features};
-use super::{Finished, claims};
+use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
+use super::{Files, Finished, Run, claims, ro_crate, source_digest};
 use crate::digest::Digest;
+use crate::engine::Engine;
 use crate::engine::graph::Graph;
 use crate::experiments::{DatasetPlan, Suite};
 use crate::manifests::{Manifest, lock};
 use crate::planning::project::{BUILT_WITH_CUDA, Planned, Project};
-use crate::publication::record::{
-    self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile,
-};
-use crate::publication::{ro_crate, source_digest};
 use crate::report;
 use crate::steps::{Kind, Step, fetch};
 
-/// Files of other makers, which have written before.
+/// Reports that are written before these files.
 const COMPANIONS: [&str; 4] = ["claims.json", "claims.md", "report.html", "report.tex"];
 
 /// Both files, by name.
 ///
 /// # Errors
 /// If a file of the project cannot be read.
-pub fn files(finished: &Finished<'_>) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let Finished { project, planned, engine, nodes } = finished;
+pub fn files(finished: &Finished) -> anyhow::Result<Files> {
+    let Finished { run: Run { project, planned, engine }, nodes } = finished;
     let Planned { suite, manifests, graph, .. } = planned;
     let used: Vec<&Manifest> = used(manifests, graph).collect();
     let provenance = Provenance {
@@ -51,19 +49,18 @@ pub fn files(finished: &Finished<'_>) -> anyhow::Result<Vec<(String, Vec<u8>)>> 
         files: record::files(graph, nodes),
         reports: COMPANIONS.into_iter().filter_map(|name| companion(&planned.out, name)).collect(),
     };
-    let json = provenance.to_json();
-    let mut crate_json = serde_json::to_vec_pretty(&ro_crate::ro_crate(&provenance, &json))?;
-    crate_json.push(b'\n');
-    Ok(vec![(record::FILE.to_owned(), json), (ro_crate::FILE.to_owned(), crate_json)])
+    let json = serde_json::to_string_pretty(&provenance)? + "\n";
+    let crate_json = serde_json::to_string_pretty(&ro_crate::ro_crate(&provenance, json.as_bytes()))? + "\n";
+    Ok([(record::FILE, json), (ro_crate::FILE, crate_json)].map(|(name, text)| (name.to_owned(), text.into())).into())
 }
 
-/// None if it is not there: not every suite has claims.
+/// `None` if the file does not exist: not every suite has claims.
 fn companion(out: &Path, name: &str) -> Option<ReportFile> {
     let (sha256, size) = Digest::of_file(&out.join(name)).ok()?;
     Some(ReportFile { file: name.to_owned(), sha256, size })
 }
 
-/// The manifests of which the plan fetches something.
+/// The manifests with an archive that the plan fetches.
 fn used<'a>(manifests: &'a [Manifest], graph: &Graph) -> impl Iterator<Item = &'a Manifest> {
     let is_fetched = |archive| graph.find(&fetch::label(archive)).is_some();
     manifests.iter().filter(move |manifest| manifest.archives.iter().any(is_fetched))
@@ -78,10 +75,10 @@ fn program(root: &Path) -> Program {
     }
 }
 
-/// The commit says what the folder is now, not what was built; whether that is the same is said by the source's digest.
+/// The commit describes the folder as it is now; the source's digest says whether the program was built from it.
 fn checkout(root: &Path) -> Checkout {
     let git = |arguments: &[&str]| answer(Command::new("git").arg("-C").arg(root).args(arguments));
-    // A folder that merely lies inside some other repository is not told of by that one's commit.
+    // The folder may lie inside an unrelated repository, whose commit says nothing about it.
     let tracked = git(&["ls-files", "--", "experiments", "data-manifests"]).is_some_and(|files| !files.is_empty());
     let commit = tracked.then(|| git(&["rev-parse", "HEAD"])).flatten().map(|text| text.trim().to_owned());
     let changes = commit.as_ref().and_then(|_| git(&["status", "--porcelain", "--untracked-files=no", "--", "."]));
@@ -92,7 +89,7 @@ fn checkout(root: &Path) -> Checkout {
     }
 }
 
-fn machine(engine: &crate::engine::Engine) -> Machine {
+fn machine(engine: &Engine) -> Machine {
     let environment = &engine.environment;
     let gpus = match engine.device {
         tch::Device::Cuda(_) => {
@@ -112,10 +109,10 @@ fn machine(engine: &crate::engine::Engine) -> Machine {
     }
 }
 
-/// The project's files that these files depend on and that are in no step's key (comments in a suite, titles and licences
-/// in manifests), each with its digest; none: it cannot be read.
-pub fn project_digests(finished: &Finished<'_>) -> Vec<(String, Option<Digest>)> {
-    let Finished { project, planned, .. } = finished;
+/// The project's files that provenance depends on, with their digests; `None`: the file cannot be read. Parts of them
+/// (comments in a suite, titles and licences in manifests) are in no step's key.
+pub fn project_digests(finished: &Finished) -> Vec<(String, Option<Digest>)> {
+    let Run { project, planned, .. } = finished.run;
     let used: Vec<&Manifest> = used(&planned.manifests, &planned.graph).collect();
     let digest = |file: String| {
         let found = Digest::of_file(&project.root.join(&file)).ok().map(|(digest, _)| digest);
@@ -124,10 +121,9 @@ pub fn project_digests(finished: &Finished<'_>) -> Vec<(String, Option<Digest>)>
     project_files(project, &planned.suite, &used).into_iter().map(digest).collect()
 }
 
-/// The project's files that a plan is made from, but for templates: relative to the project.
+/// The project's files that a plan is made from, except templates; paths relative to the project.
 fn project_files(project: &Project, suite: &Suite, used: &[&Manifest]) -> Vec<String> {
     let mut files = vec![format!("experiments/{}.toml", suite.name)];
-    // Verdicts follow from results and these.
     let judged_by = claims::SOURCES.into_iter().filter(|name| project.experiments().join(name).is_file());
     files.extend(judged_by.map(|name| format!("experiments/{name}")));
     for manifest in used {
@@ -139,13 +135,13 @@ fn project_files(project: &Project, suite: &Suite, used: &[&Manifest]) -> Vec<St
     files
 }
 
-/// The project's files that the plan was made from. What a run was planned from was read when it began; a file that is no
-/// longer the same has no digest.
+/// The project's files that the plan was made from. The plan read them when the run began; a file that has changed since
+/// has no digest.
 fn sources(project: &Project, suite: &Suite, used: &[&Manifest], graph: &Graph) -> anyhow::Result<Vec<SourceFile>> {
     let mirror = project.options.mirror.is_some();
     let asked = |found: Suite| found.on_trial(suite.subset, mirror).with_seeds(project.options.seeds.as_ref());
     let same_suite = Suite::load(&project.experiments(), &suite.name).is_ok_and(|found| asked(found) == *suite);
-    // A mirror's manifests stand in for those of the project, whose files are told all the same.
+    // A mirror's manifests replace those of the project, whose files are listed all the same.
     let same_manifest = |manifest: &Manifest| {
         let path = project.manifests().join(format!("{}.json", manifest.name));
         mirror || Manifest::load(&path).is_ok_and(|found| unlocked(&found) == unlocked(manifest))
@@ -171,7 +167,7 @@ fn sources(project: &Project, suite: &Suite, used: &[&Manifest], graph: &Graph) 
     Ok(files.into_iter().chain(templates).collect())
 }
 
-/// Without what the lock file says, which this very run may have written.
+/// Without the content of the lock file, which this very run may have written.
 fn unlocked(manifest: &Manifest) -> Manifest {
     let mut manifest = manifest.clone();
     manifest.archives.iter_mut().for_each(|archive| archive.locked = None);

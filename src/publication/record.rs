@@ -1,33 +1,35 @@
-//! `provenance.json`: everything that the files of a suite under `out/` came from.
+//! `provenance.json`: everything that the files in `out/SUITE/` were made from.
 //!
 //! ```text
-//! schema      the version of this layout
-//! suite       name, title, kind, seeds and whether they were asked for in place of its own; the subset and
-//!             whether a mirror was used, for trials
-//! program     version, SHA-256 of the source it was built from, compiler; of the project's folder: commit, changes
-//! machine     of the run that wrote this: system, architecture, device, libtorch, GPU and driver, threads
-//! sources     the files of the project that the suite was planned from, each with its SHA-256
-//! materials   datasets and weights that it uses: licence, citation
-//! recipes     versions of how things are computed: step kinds, readers, encoders, methods, the report
-//! steps       every step of the plan: key, inputs, outputs, when it was done and how long it took
-//! files       the files under out/ that are outputs of steps
-//! reports     the files under out/ that tell of all of it, made anew whenever something of it changes
+//! schema      version of this layout
+//! suite       name, title, kind, seeds and whether --seeds replaced the suite's own; for trials: the subset, and whether
+//!             archives came from a mirror
+//! program     version, SHA-256 of the source it was built from, compiler; commit and changes of the project's folder
+//! machine     the machine that wrote this file: system, architecture, device, libtorch, GPU and driver, threads
+//! sources     the files of the project that the suite was planned from, with their SHA-256
+//! materials   the datasets and weights in use: licence, citation
+//! recipes     recipe versions of step kinds, readers, encoders, methods and the report
+//! steps       every step of the plan: key, inputs, outputs, when it was computed and how long it took
+//! files       the files in out/SUITE/ that are outputs of steps
+//! reports     the files in out/SUITE/ that describe the run, made again whenever something in it changes
 //! ```
 //!
-//! A step may have been done by an earlier run, on another machine: its own device and libtorch stand beside it. No user,
-//! no host and no path of a machine is in it; why a step failed, which may name a path, stands in `results.json`.
+//! An earlier run may have computed a step on another machine: each step lists its own device and libtorch. The file names
+//! no user, no host and no path of a machine; why a step failed, which may name a path, is in `results.json`.
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::time::rfc3339;
 use crate::digest::Digest;
-use crate::engine::graph::{Graph, NodeId};
+use crate::engine::graph::{Graph, NodeId, Publication, Source};
+use crate::engine::key::Environment;
 use crate::engine::run::NodeOutcome;
 use crate::report::SuiteKind;
 use crate::steps;
-use crate::store::{Action, Ingredients, Output, Value};
+use crate::store::{Action, Output};
 
 /// The version of the layout of [`Provenance`].
 pub const SCHEMA: u32 = 1;
@@ -57,16 +59,16 @@ pub struct Suite {
     pub title: String,
     pub kind: SuiteKind,
     pub seeds: Vec<u64>,
-    /// Whether they were asked for in place of the suite's own.
+    /// Whether `--seeds` replaced the suite's own.
     #[serde(default)]
     pub seeds_asked: bool,
-    /// So many samples of each split; none: all.
+    /// Samples of each split; `None`: all.
     pub subset: Option<u32>,
-    /// Whether archives came from a mirror with manifests of its own.
+    /// Whether archives came from a mirror with its own manifests.
     pub mirror: bool,
 }
 
-/// The program that wrote this, and the folder that it worked in.
+/// The program that wrote the file, and the project's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
     pub version: String,
@@ -76,14 +78,14 @@ pub struct Program {
     pub checkout: Checkout,
 }
 
-/// The project's folder when this was written, as Git and its files tell.
+/// The project's folder when the file was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkout {
-    /// None: unknown; the folder is in no repository, or there is no Git.
+    /// `None`: the folder is in no Git repository, or Git is not installed.
     pub commit: Option<String>,
     /// Whether a tracked file differs from the commit.
     pub dirty: Option<bool>,
-    /// Whether the source in it is what the program was built from; none: it holds no source.
+    /// Whether the program was built from the source in the folder; `None`: the folder has no source.
     pub is_as_built: Option<bool>,
 }
 
@@ -92,16 +94,16 @@ pub struct Machine {
     /// `linux`, `macos`.
     pub system: String,
     pub architecture: String,
-    /// Those that make a difference to tensors.
+    /// Those that can change results on tensors.
     pub vector_instructions: Vec<String>,
     /// `cpu` or `cuda`.
     pub device: String,
     pub libtorch: String,
     /// Whether libtorch was built for CUDA.
     pub libtorch_cuda: bool,
-    /// Model and driver's version of each GPU that the driver's own tool lists, where the device is one.
+    /// Model and driver version of each GPU that `nvidia-smi` lists, if the device is a GPU.
     pub gpus: Vec<String>,
-    /// Cores that the steps shared; they change no result.
+    /// Cores that the steps shared; the number changes no result.
     pub threads: usize,
 }
 
@@ -110,7 +112,7 @@ pub struct Machine {
 pub struct SourceFile {
     /// Relative to the project, `experiments/smoke.toml`.
     pub file: String,
-    /// None: it was changed while the run went on, so that its content is not what the run was planned from.
+    /// `None`: the file changed during the run, so it is not what the run was planned from.
     pub sha256: Option<Digest>,
 }
 
@@ -127,7 +129,7 @@ pub struct Material {
     pub citation: String,
 }
 
-/// Recipe versions by name; of what the suite uses.
+/// Recipe versions by name, of what the suite uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipes {
     pub steps: BTreeMap<String, u64>,
@@ -137,15 +139,13 @@ pub struct Recipes {
     pub report: u64,
 }
 
-/// How far a step came.
+/// The outcome of a step: `done`, `failed`, `unavailable` or `not-run`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     Done,
-    Failed,
-    /// It wants what only a person can get.
-    Unavailable,
-    NotRun,
+    #[serde(untagged)]
+    Absent(steps::Status),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,15 +156,15 @@ pub struct Step {
     pub status: Status,
     /// SHA-256 of everything that the result depends on.
     pub key: Option<Digest>,
-    /// By role; of those that are there.
+    /// By role; absent inputs are left out.
     pub inputs: BTreeMap<String, Input>,
     pub outputs: BTreeMap<String, Output>,
-    /// When it was computed (RFC 3339, UTC), by whichever run did it.
+    /// When it was computed (RFC 3339, UTC), in this run or an earlier one.
     pub started: Option<String>,
     pub finished: Option<String>,
-    /// How long that took.
+    /// How long it took.
     pub seconds: Option<f64>,
-    /// What it was computed on, for steps on tensors.
+    /// Where it was computed, for steps on tensors.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub computed_on: Option<Environment>,
 }
@@ -177,15 +177,7 @@ pub struct Input {
     pub sha256: Digest,
 }
 
-/// What of a machine can change a tensor's last bits; part of the keys of steps on tensors.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
-    pub device: String,
-    pub architecture: String,
-    pub libtorch: String,
-}
-
-/// A file under `out/SUITE/` that tells of the results: made of all of them when the run ended.
+/// A file in `out/SUITE/` that describes the whole run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportFile {
     pub file: String,
@@ -194,7 +186,7 @@ pub struct ReportFile {
     pub size: u64,
 }
 
-/// A file under `out/SUITE/` that is a copy of a step's output.
+/// A file in `out/SUITE/` that is a copy of a step's output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     pub file: String,
@@ -205,89 +197,42 @@ pub struct File {
     pub output: String,
 }
 
-impl Environment {
-    /// The one that a step's key holds; none if the step does not depend on it.
-    pub fn of(ingredients: &Ingredients) -> Option<Self> {
-        let text = |name: &str| {
-            ingredients.0.iter().find(|ingredient| ingredient.name == name).and_then(|ingredient| {
-                match &ingredient.value {
-                    Value::Text(text) => Some(text.clone()),
-                    _ => None,
-                }
-            })
-        };
-        Some(Environment { device: text("device")?, architecture: text("architecture")?, libtorch: text("libtorch")? })
-    }
-}
-
 impl Provenance {
+    /// Reads `provenance.json`.
+    ///
+    /// # Errors
+    /// If it is malformed or has another layout.
+    pub fn parse(json: &[u8]) -> anyhow::Result<Self> {
+        let provenance: Provenance = serde_json::from_slice(json).context("malformed")?;
+        anyhow::ensure!(provenance.schema == SCHEMA, "it has the layout {}, expected {SCHEMA}", provenance.schema);
+        Ok(provenance)
+    }
+
     /// The step with this label.
     pub fn step(&self, label: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.step == label)
     }
 
-    /// When the last of the steps was done.
+    /// When the last step was computed.
     pub fn finished(&self) -> Option<&str> {
         self.steps.iter().filter_map(|step| step.finished.as_deref()).max()
     }
-
-    /// The file's bytes: one step, one file a line, so that it stays readable and short.
-    pub fn to_json(&self) -> Vec<u8> {
-        let Provenance { schema, suite, program, machine, sources, materials, recipes, steps, files, reports } = self;
-        let mut text = format!("{{\n  \"schema\": {schema},\n");
-        for (name, value) in [
-            ("suite", serde_json::to_value(suite)),
-            ("program", serde_json::to_value(program)),
-            ("machine", serde_json::to_value(machine)),
-            ("recipes", serde_json::to_value(recipes)),
-        ] {
-            text += &format!("  \"{name}\": {},\n", value.expect("provenance is plain data"));
-        }
-        text += &lines("sources", sources);
-        text += &lines("materials", materials);
-        text += &lines("steps", steps);
-        text += &lines("files", files);
-        text += lines("reports", reports).trim_end_matches(",\n");
-        text += "\n}\n";
-        text.into_bytes()
-    }
 }
 
-fn lines<T: Serialize>(name: &str, values: &[T]) -> String {
-    let line = |value| format!("    {}", serde_json::to_string(value).expect("provenance is plain data"));
-    let lines: Vec<String> = values.iter().map(line).collect();
-    match lines.is_empty() {
-        true => format!("  \"{name}\": [],\n"),
-        false => format!("  \"{name}\": [\n{}\n  ],\n", lines.join(",\n")),
-    }
-}
-
-/// What became of every step of a plan.
+/// The outcome of every step of a plan.
 pub fn steps(graph: &Graph, nodes: &[NodeOutcome]) -> Vec<Step> {
-    graph.ids().zip(nodes).map(|(id, outcome)| step(graph, id, outcome, |from| action(nodes, from))).collect()
+    graph.ids().zip(nodes).map(|(id, outcome)| step(graph, id, outcome, nodes)).collect()
 }
 
-fn action(nodes: &[NodeOutcome], id: NodeId) -> Option<&Action> {
-    match nodes.get(id.0) {
-        Some(NodeOutcome::Done(_, action)) => Some(action),
-        _ => None,
-    }
-}
-
-fn step<'a>(graph: &Graph, id: NodeId, outcome: &NodeOutcome, action: impl Fn(NodeId) -> Option<&'a Action>) -> Step {
+fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome]) -> Step {
     let node = graph.node(id);
-    let label = |id| graph.node(id).step.label();
     let mut step = Step {
         step: node.step.label(),
         kind: node.step.kind().name().to_owned(),
         status: match outcome {
             NodeOutcome::Done(..) => Status::Done,
-            NodeOutcome::Absent(absence) => match absence.status {
-                steps::Status::Failed => Status::Failed,
-                steps::Status::Unavailable => Status::Unavailable,
-                steps::Status::NotRun => Status::NotRun,
-            },
-            NodeOutcome::NotWanted => Status::NotRun,
+            NodeOutcome::Absent(absence) => Status::Absent(absence.status),
+            NodeOutcome::NotWanted => Status::Absent(steps::Status::NotRun),
         },
         key: None,
         inputs: BTreeMap::new(),
@@ -298,10 +243,10 @@ fn step<'a>(graph: &Graph, id: NodeId, outcome: &NodeOutcome, action: impl Fn(No
         computed_on: None,
     };
     if let NodeOutcome::Done(key, done) = outcome {
-        let input = |(role, source): (&String, &crate::engine::graph::Source)| {
-            let output = action(source.node)?.outputs.get(&source.output)?;
-            let input = Input { step: label(source.node), output: source.output.clone(), sha256: output.sha256 };
-            Some((role.clone(), input))
+        let input = |(role, source): (&String, &Source)| {
+            let (label, output) = (graph.node(source.node).step.label(), source.output.clone());
+            let sha256 = action(nodes, source)?.outputs.get(&output)?.sha256;
+            Some((role.clone(), Input { step: label, output, sha256 }))
         };
         step.key = Some(*key);
         step.inputs = node.inputs.iter().filter_map(input).collect();
@@ -314,13 +259,21 @@ fn step<'a>(graph: &Graph, id: NodeId, outcome: &NodeOutcome, action: impl Fn(No
     step
 }
 
+/// Formats seconds since 1970 (UTC) as in RFC 3339: `2025-04-29T08:15:00Z`.
+pub fn rfc3339(seconds: u64) -> String {
+    Timestamp::from_second(seconds as i64).unwrap_or(Timestamp::MAX).to_string()
+}
+
 /// The published files of a plan whose steps are done.
 pub fn files(graph: &Graph, nodes: &[NodeOutcome]) -> Vec<File> {
-    let file = |publication: &crate::engine::graph::Publication| {
-        let source = &publication.source;
-        let Output { sha256, size } = *action(nodes, source.node)?.outputs.get(&source.output)?;
+    let file = |Publication { source, file }: &Publication| {
+        let Output { sha256, size } = *action(nodes, source)?.outputs.get(&source.output)?;
         let step = graph.node(source.node).step.label();
-        Some(File { file: publication.file.clone(), sha256, size, step, output: source.output.clone() })
+        Some(File { file: file.clone(), sha256, size, step, output: source.output.clone() })
     };
     graph.publications.iter().filter_map(file).collect()
+}
+
+fn action<'a>(nodes: &'a [NodeOutcome], source: &Source) -> Option<&'a Action> {
+    nodes.get(source.node.0)?.action()
 }

@@ -1,31 +1,46 @@
-//! The reports of a run: files in `out/SUITE/` that say when, where and from what all of it was made.
+//! The reports of a run: files in `out/SUITE/` that say when, where and from what the results were made.
 //!
-//! They depend on times and machines, and so are no step's output; but they are kept as such outputs are: under a key of
-//! everything that they are made from, as objects of the store. A report in `out/SUITE/` is out of date when its bytes are
-//! not those of the object recorded under the key of this run, as with every other published file.
+//! Reports depend on times and machines, so they are no step's output. They are stored like outputs all the same: as
+//! objects, under a key of everything that they are made from. A report in `out/SUITE/` is out of date if its bytes are
+//! not those of the object that is recorded under the key of this run: the same rule as for every other published file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use anyhow::Context;
+use serde::Serialize;
 
 use super::publish::{self, Copy};
-use super::{Files, Finished, claims, provenance, report};
+use super::{Files, Finished, Run, claims, page, provenance};
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
 use crate::engine::run::NodeOutcome;
+use crate::engine::survey::State;
 use crate::planning::project::Planned;
-use crate::steps::{Absence, Status};
-use crate::store::{Action, Ingredients, Store, Value};
+use crate::report::html::Failure;
+use crate::steps::{Absence, Status, Step};
+use crate::store::{Action, DamagedOutput, Ingredients, Store, Value};
+
+/// The reports of a suite, for people and scripts.
+#[derive(Serialize)]
+pub struct Made {
+    pub suite: String,
+    pub written: Vec<PathBuf>,
+    /// Causes of missing results, as the report lists them.
+    pub missing: Vec<Failure>,
+}
+
+/// Makes some of the reports.
+type Maker = fn(&Finished) -> anyhow::Result<Files>;
 
 /// Later makers see the files of earlier ones in `out/SUITE/`.
-const MAKERS: [fn(&Finished) -> anyhow::Result<Files>; 3] = [claims::files, report::files, provenance::files];
+const MAKERS: [Maker; 3] = [claims::files, page::files, provenance::files];
 
-/// The version of what the makers make. Raise it when they would make other files of the same run.
+/// The version of the reports. Raise it when the same run would give other files.
 const RECIPE: u64 = 3;
 
-/// The output that holds what the run went on without: label of the step → why it gave nothing.
+/// The output that lists the steps which failed or were unavailable: label → cause.
 const ABSENT: &str = "absent";
 
 /// Writes the reports that are out of date.
@@ -36,29 +51,38 @@ const ABSENT: &str = "absent";
 /// # Errors
 /// If one cannot be made or written.
 pub fn write(finished: &Finished) -> anyhow::Result<Vec<PathBuf>> {
-    match recorded(finished) {
-        Some(action) => copy(finished, &action),
-        None => make(finished),
+    write_by(finished, &MAKERS)
+}
+
+fn write_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>> {
+    let Some(action) = recorded(finished) else { return make_by(finished, makers) };
+    let mut written = Vec::new();
+    match publish::update(&finished.run.engine.store, &finished.run.planned.out, copies(&action), &mut written) {
+        Ok(()) => Ok(written),
+        Err(error) if DamagedOutput::of(&error).is_some() => make_by(finished, makers),
+        Err(error) => Err(error),
     }
 }
 
 /// Whether [`write`] would write nothing.
 pub fn are_current(finished: &Finished) -> bool {
-    recorded(finished).is_some_and(|action| publish::stale(&finished.planned.out, copies(&action)).is_empty())
+    recorded(finished).is_some_and(|action| publish::stale(&finished.run.planned.out, copies(&action)).is_empty())
 }
 
-/// Makes the reports, whether or not they are out of date.
-///
-/// # Returns
-/// Their paths.
+/// Makes and writes all reports, whether or not they are out of date.
 ///
 /// # Errors
 /// If one cannot be made or written.
-pub fn make(finished: &Finished) -> anyhow::Result<Vec<PathBuf>> {
-    let Finished { planned: Planned { out, .. }, engine, .. } = finished;
+pub fn make_anew(finished: &Finished) -> anyhow::Result<Made> {
+    let written = make_by(finished, &MAKERS)?;
+    Ok(Made { suite: finished.run.planned.suite.name.clone(), written, missing: page::failures(finished) })
+}
+
+fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>> {
+    let Run { planned: Planned { out, .. }, engine, .. } = finished.run;
     let (store, began) = (&engine.store, Instant::now());
     let (mut outputs, mut paths) = (BTreeMap::new(), Vec::new());
-    for make in MAKERS {
+    for make in makers {
         for (name, bytes) in make(finished)? {
             let path = out.join(&name);
             store.write_file(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
@@ -68,7 +92,7 @@ pub fn make(finished: &Finished) -> anyhow::Result<Vec<PathBuf>> {
     }
     outputs.insert(ABSENT.to_owned(), store.put_bytes(&serde_json::to_vec(&first_causes(finished))?)?);
     store.record(&Action {
-        label: label(finished.planned),
+        label: label(&finished.run.planned),
         ingredients: ingredients(finished),
         outputs,
         seconds: began.elapsed().as_secs_f64(),
@@ -78,37 +102,64 @@ pub fn make(finished: &Finished) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The steps that failed or were unavailable in the last run that ended here, by label.
-pub fn absent(store: &Store, planned: &Planned) -> BTreeMap<String, Absence> {
+/// The outcome of each step, as far as it is known without running any: done, absent as in the last run, unavailable,
+/// blocked by another absent step, or not run yet.
+pub fn outcomes(Run { planned, engine, .. }: &Run) -> Vec<NodeOutcome> {
+    let graph = &planned.graph;
+    let unavailable: BTreeMap<String, String> = engine.unavailable(graph).into_iter().collect();
+    let mut outcomes: Vec<NodeOutcome> = Vec::with_capacity(graph.len());
+    let (states, absent) = engine.survey_without(graph, &self::absent(&engine.store, planned));
+    for (id, state) in graph.ids().zip(states) {
+        let node = graph.node(id);
+        let unavailable = || {
+            let Step::Fetch(fetch) = &node.step else { return None };
+            let cause = unavailable.get(&fetch.archive.name)?;
+            Some(node.step.absence(Status::Unavailable, cause.clone(), None))
+        };
+        let blocked = || {
+            node.inputs.values().find_map(|source| match &outcomes[source.node.0] {
+                NodeOutcome::Absent(absence) => Some(absence.of_dependent()),
+                _ => None,
+            })
+        };
+        let outcome = match (state, absent.get(&id)) {
+            (State::Done(key, action), _) => NodeOutcome::Done(key, action),
+            (_, Some(absence)) => NodeOutcome::Absent(absence.clone()),
+            _ => {
+                let absence = unavailable().or_else(blocked);
+                NodeOutcome::Absent(absence.unwrap_or_else(|| Absence::not_run("not run yet")))
+            }
+        };
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+/// The steps that failed or were unavailable in the last run of this folder, by label.
+fn absent(store: &Store, planned: &Planned) -> BTreeMap<String, Absence> {
     let read = || store.read(store.latest(&label(planned))?.outputs.get(ABSENT)?).ok();
     read().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-/// The record of the reports of this run, if their content is still in the store.
+/// The record of the reports of this run, if the store still has their content.
 fn recorded(finished: &Finished) -> Option<Action> {
-    let store = &finished.engine.store;
+    let store = &finished.run.engine.store;
     let action = store.action(ingredients(finished).key())?;
     action.outputs.values().all(|output| store.looks_whole(output)).then_some(action)
 }
 
 fn copies(action: &Action) -> impl Iterator<Item = Copy<'_>> {
-    let reports = action.outputs.iter().filter(|(name, _)| *name != ABSENT);
-    reports.map(|(name, output)| Copy { file: name, output: *output })
+    let names = action.outputs.keys().filter(|name| *name != ABSENT);
+    names.map(move |name| Copy { file: name, action, output: name })
 }
 
-fn copy(finished: &Finished, action: &Action) -> anyhow::Result<Vec<PathBuf>> {
-    let (store, out) = (&finished.engine.store, &finished.planned.out);
-    let (written, damaged) = publish::copy(store, out, &publish::stale(out, copies(action)))?;
-    if damaged.is_empty() { Ok(written) } else { make(finished) }
-}
-
-/// The name under which the store finds the last reports of a folder in `out/`.
+/// The label under which the store finds the latest reports of a folder in `out/`.
 fn label(planned: &Planned) -> String {
     format!("publish {}", planned.out.file_name().unwrap_or_default().to_string_lossy())
 }
 
 fn first_causes<'a>(finished: &'a Finished) -> BTreeMap<String, &'a Absence> {
-    let graph = &finished.planned.graph;
+    let graph = &finished.run.planned.graph;
     let cause = |id: NodeId| match finished.nodes.get(id.0)? {
         NodeOutcome::Absent(absence) if absence.status != Status::NotRun => {
             Some((graph.node(id).step.label(), absence))
@@ -118,10 +169,10 @@ fn first_causes<'a>(finished: &'a Finished) -> BTreeMap<String, &'a Absence> {
     graph.ids().filter_map(cause).collect()
 }
 
-/// Everything that the reports are made from: what became of each step and when, the program, and the project's files.
+/// Everything that the reports are made from: the outcome and time of each step, the program, and the project's files.
 fn ingredients(finished: &Finished) -> Ingredients {
     let mut list = Ingredients::default();
-    list.text("reports of", label(finished.planned));
+    list.text("reports of", label(&finished.run.planned));
     list.natural("recipe", RECIPE);
     list.text("program", env!("CARGO_PKG_VERSION"));
     let step = |node: &NodeOutcome| match node {
@@ -134,9 +185,9 @@ fn ingredients(finished: &Finished) -> Ingredients {
         NodeOutcome::NotWanted => Value::Text("not wanted".to_owned()),
     };
     list.list("steps", finished.nodes.iter().map(step).collect());
-    let templates = finished.project.templates();
+    let templates = finished.run.project.templates();
     let template = |name: &str| templates.read(name).ok().map(|text| Digest::of(text.as_bytes()));
-    let templates = report::TEMPLATES.map(|name| (format!("templates/{name}"), template(name)));
+    let templates = page::TEMPLATES.map(|name| (format!("templates/{name}"), template(name)));
     for (file, digest) in provenance::project_digests(finished).into_iter().chain(templates) {
         match digest {
             Some(digest) => list.digest(&file, digest),
@@ -144,4 +195,114 @@ fn ingredients(finished: &Finished) -> Ingredients {
         }
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine;
+    use crate::interrupt::Interrupt;
+    use crate::planning::project::{Options, Project};
+
+    /// The smoke suite of this repository, planned but not run, with a store and an `out/` folder of its own.
+    struct Fixture {
+        folder: tempfile::TempDir,
+        run: Run,
+        nodes: Vec<NodeOutcome>,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let project = Project { root: env!("CARGO_MANIFEST_DIR").into(), options: Options::default() };
+            let mut planned = project.planned("smoke", &Interrupt::default()).unwrap();
+            planned.out = folder.path().join("out");
+            let engine = engine::tests::engine(&folder.path().join("store"));
+            let nodes = vec![NodeOutcome::NotWanted; planned.graph.len()];
+            Fixture { folder, run: Run { project, planned, engine }, nodes }
+        }
+
+        fn finished(&self) -> Finished<'_> {
+            Finished { run: &self.run, nodes: &self.nodes }
+        }
+
+        fn file(&self) -> PathBuf {
+            self.folder.path().join("out/report.txt")
+        }
+    }
+
+    fn count_done(finished: &Finished) -> anyhow::Result<Files> {
+        let done = finished.nodes.iter().filter(|node| node.action().is_some()).count();
+        Ok(vec![("report.txt".to_owned(), format!("{done} done").into_bytes())])
+    }
+
+    fn fail(_: &Finished) -> anyhow::Result<Files> {
+        anyhow::bail!("this report is made again")
+    }
+
+    /// A report that was edited or removed comes back from its object, without being made again.
+    #[test]
+    fn reports_are_restored_from_their_objects() {
+        let fixture = Fixture::new();
+        let (finished, file) = (fixture.finished(), fixture.file());
+        assert!(!are_current(&finished));
+        assert_eq!(write_by(&finished, &[count_done]).unwrap(), [file.as_path()]);
+        assert!(are_current(&finished));
+        assert!(write_by(&finished, &[fail]).unwrap().is_empty());
+        std::fs::write(&file, "all done").unwrap();
+        assert!(!are_current(&finished));
+        assert_eq!(write_by(&finished, &[fail]).unwrap(), [file.as_path()]);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(write_by(&finished, &[fail]).unwrap(), [file.as_path()]);
+        assert_eq!(std::fs::read(&file).unwrap(), b"0 done");
+        // Only where the object is gone or damaged too, the report is made again.
+        for content in [None, Some("1 done")] {
+            std::fs::remove_file(&file).unwrap();
+            let object = fixture.run.engine.store.object_path(Digest::of(b"0 done"));
+            std::fs::remove_file(&object).unwrap();
+            content.map(|content| std::fs::write(&object, content).unwrap());
+            assert!(write_by(&finished, &[fail]).is_err(), "{content:?}");
+            assert_eq!(write_by(&finished, &[count_done]).unwrap(), [file.as_path()], "{content:?}");
+            assert!(are_current(&finished), "{content:?}");
+        }
+    }
+
+    /// The reports of a run with another outcome are others, and those of the first one are still known.
+    #[test]
+    fn another_outcome_makes_other_reports() {
+        let mut fixture = Fixture::new();
+        write_by(&fixture.finished(), &[count_done]).unwrap();
+        let action = Action {
+            label: "fetch".to_owned(),
+            ingredients: Ingredients::default(),
+            outputs: BTreeMap::new(),
+            seconds: 1.0,
+            finished: 1_750_000_000,
+        };
+        let done = NodeOutcome::Done(Digest::of(b"key"), Box::new(action));
+        let earlier = std::mem::replace(&mut fixture.nodes[0], done);
+        assert!(!are_current(&fixture.finished()));
+        write_by(&fixture.finished(), &[count_done]).unwrap();
+        assert_eq!(std::fs::read(fixture.file()).unwrap(), b"1 done");
+        fixture.nodes[0] = earlier;
+        write_by(&fixture.finished(), &[fail]).unwrap();
+        assert_eq!(std::fs::read(fixture.file()).unwrap(), b"0 done");
+    }
+
+    /// Later commands know which data was unavailable to the last run, and which steps that concerned.
+    #[test]
+    fn absent_steps_are_remembered() {
+        let mut fixture = Fixture::new();
+        let step = &fixture.run.planned.graph.node(NodeId(0)).step;
+        let absence = step.absence(Status::Unavailable, "accept the licence first", None);
+        let label = step.label();
+        fixture.nodes[0] = NodeOutcome::Absent(absence.clone());
+        fixture.nodes[1] = NodeOutcome::Absent(absence.of_dependent());
+        write_by(&fixture.finished(), &[]).unwrap();
+        assert_eq!(super::absent(&fixture.run.engine.store, &fixture.run.planned), [(label, absence.clone())].into());
+        let outcomes = outcomes(&fixture.run);
+        assert!(matches!(&outcomes[0], NodeOutcome::Absent(found) if *found == absence));
+        let user = fixture.run.planned.graph.users(NodeId(0)).next().unwrap();
+        assert!(matches!(&outcomes[user.0], NodeOutcome::Absent(found) if *found == absence.of_dependent()));
+    }
 }

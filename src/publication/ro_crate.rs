@@ -1,11 +1,11 @@
 //! `ro-crate-metadata.json`: the provenance in a form that repositories and other tools read.
 //!
 //! RO-Crate 1.1 (<https://w3id.org/ro/crate/1.1>), a Process Run Crate (<https://w3id.org/ro/wfrun/process/0.5>): the files
-//! under `out/` are data entities; each kind of step is a `CreateAction` whose instrument is this program. Between the
-//! kinds stand collections of what is in the store alone; single steps are in `provenance.json`, which is part of the
-//! crate. No agent is named: who ran the program is not recorded.
+//! in `out/SUITE/` are data entities; each kind of step is a `CreateAction` whose instrument is this program. Outputs that
+//! only the store holds are summarised as one collection per kind; `provenance.json`, part of the crate, lists the single
+//! steps. The crate names no agent: who ran the program is not recorded.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -21,9 +21,16 @@ const LIBTORCH: &str = "#libtorch";
 const PROCESS_RUN: &str = "https://w3id.org/ro/wfrun/process/0.5";
 const TERMS: &str = "#terms";
 
-/// The crate of a run. `provenance_json` are the bytes of `provenance.json`, which lies beside it.
+/// The crate of a run; `provenance_json` is the content of the `provenance.json` beside it.
 pub fn ro_crate(provenance: &Provenance, provenance_json: &[u8]) -> Value {
-    let mut entities = vec![descriptor(), root(provenance), profile(), terms(provenance)];
+    let descriptor = json!({
+        "@id": FILE,
+        "@type": "CreativeWork",
+        "conformsTo": reference("https://w3id.org/ro/crate/1.1"),
+        "about": reference("./"),
+    });
+    let profile = json!({ "@id": PROCESS_RUN, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5" });
+    let mut entities = vec![descriptor, root(provenance), profile, terms(provenance)];
     entities.extend(programs(provenance));
     entities.extend(provenance.materials.iter().map(material));
     entities.push(file(record::FILE, provenance_json.len() as u64, Digest::of(provenance_json)));
@@ -33,22 +40,13 @@ pub fn ro_crate(provenance: &Provenance, provenance_json: &[u8]) -> Value {
         entities.push(action(provenance, kind));
         entities.push(collection(provenance, kind));
     }
-    // Not every version of the crate's context knows the term.
+    // Not every version of the crate's context defines the term.
     let terms = json!({ "sha256": "https://schema.org/sha256" });
     json!({ "@context": ["https://w3id.org/ro/crate/1.1/context", terms], "@graph": entities })
 }
 
 fn reference(id: impl Into<String>) -> Value {
     json!({ "@id": id.into() })
-}
-
-fn descriptor() -> Value {
-    json!({
-        "@id": FILE,
-        "@type": "CreativeWork",
-        "conformsTo": reference("https://w3id.org/ro/crate/1.1"),
-        "about": reference("./"),
-    })
 }
 
 fn root(provenance: &Provenance) -> Value {
@@ -59,8 +57,8 @@ fn root(provenance: &Provenance) -> Value {
         "@type": "Dataset",
         "name": provenance.suite.title,
         "description": format!(
-            "What the suite `{}` of Seesaw, a reproduction of \"See-Saw Modality Balance\" (Kwon et al., NAACL 2025), came \
-             to: scores, tables and figures ({})",
+            "Results of the suite `{}` of Seesaw, a reproduction of \"See-Saw Modality Balance\" (Kwon et al., NAACL \
+             2025): scores, tables and figures ({})",
             provenance.suite.name,
             provenance.suite.kind.mark()
         ),
@@ -69,25 +67,21 @@ fn root(provenance: &Provenance) -> Value {
         "hasPart": files.map(reference).collect::<Vec<_>>(),
         "mentions": kinds(provenance).map(|kind| reference(action_id(kind))).collect::<Vec<_>>(),
     });
-    // When the results were there, not when they were last looked at.
+    // The date of the results, not of this file.
     if let Some(finished) = provenance.finished() {
         root["datePublished"] = finished.into();
     }
     root
 }
 
-fn profile() -> Value {
-    json!({ "@id": PROCESS_RUN, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5" })
-}
-
-/// Under which terms the numbers may be used is decided by what they were made of.
+/// The terms of use of the results follow from those of the data and weights.
 fn terms(provenance: &Provenance) -> Value {
     let material =
         |material: &record::Material| format!("{}: {} ({})", material.title, material.licence, material.note);
     json!({
         "@id": TERMS,
         "@type": "CreativeWork",
-        "name": "Terms of the datasets and weights that these results were made of",
+        "name": "Terms of the datasets and weights behind these results",
         "description": provenance.materials.iter().map(material).collect::<Vec<_>>().join("\n"),
     })
 }
@@ -137,14 +131,13 @@ fn material(material: &record::Material) -> Value {
 }
 
 fn file(name: &str, size: u64, sha256: Digest) -> Value {
-    let mut entity = described(name);
-    entity["contentSize"] = size.to_string().into();
-    entity["sha256"] = sha256.to_string().into();
-    entity
-}
-
-fn described(name: &str) -> Value {
-    let mut entity = json!({ "@id": name, "@type": "File", "name": name });
+    let mut entity = json!({
+        "@id": name,
+        "@type": "File",
+        "name": name,
+        "contentSize": size.to_string(),
+        "sha256": sha256.to_string(),
+    });
     if let Some(format) = media_type(name) {
         entity["encodingFormat"] = format.into();
     }
@@ -170,7 +163,7 @@ fn of_kind<'a>(provenance: &'a Provenance, kind: Kind) -> impl Iterator<Item = &
     done.filter(move |step| step.kind == kind.name())
 }
 
-/// The kinds of which a step was done.
+/// The kinds with a finished step.
 fn kinds(provenance: &Provenance) -> impl Iterator<Item = Kind> + '_ {
     Kind::ALL.into_iter().filter(|&kind| of_kind(provenance, kind).next().is_some())
 }
@@ -184,22 +177,18 @@ fn collection_id(kind: &str) -> String {
 }
 
 fn published(provenance: &Provenance, kind: Kind) -> impl Iterator<Item = &record::File> {
-    let of_kind: BTreeMap<&str, ()> = of_kind(provenance, kind).map(|step| (step.step.as_str(), ())).collect();
-    provenance.files.iter().filter(move |file| of_kind.contains_key(file.step.as_str()))
+    let labels: BTreeSet<&str> = of_kind(provenance, kind).map(|step| step.step.as_str()).collect();
+    provenance.files.iter().filter(move |file| labels.contains(file.step.as_str()))
 }
 
 fn action(provenance: &Provenance, kind: Kind) -> Value {
     let count = of_kind(provenance, kind).count();
     let seconds: f64 = of_kind(provenance, kind).filter_map(|step| step.seconds).sum();
-    let kind_of: BTreeMap<&str, &str> =
-        provenance.steps.iter().map(|step| (step.step.as_str(), step.kind.as_str())).collect();
-    let mut objects: BTreeMap<String, ()> = BTreeMap::new();
-    for input in of_kind(provenance, kind).flat_map(|step| step.inputs.values()) {
-        let from = kind_of.get(input.step.as_str()).copied().unwrap_or_default();
-        objects.insert(collection_id(from), ());
-    }
+    let inputs = of_kind(provenance, kind).flat_map(|step| step.inputs.values());
+    let sources = inputs.filter_map(|input| provenance.step(&input.step));
+    let mut objects: BTreeSet<String> = sources.map(|source| collection_id(&source.kind)).collect();
     if kind == Kind::Fetch {
-        objects.extend(provenance.materials.iter().map(|material| (format!("#material-{}", material.name), ())));
+        objects.extend(provenance.materials.iter().map(|material| format!("#material-{}", material.name)));
     }
     let results = std::iter::once(collection_id(kind.name()))
         .chain(published(provenance, kind).map(|published| published.file.clone()));
@@ -211,12 +200,12 @@ fn action(provenance: &Provenance, kind: Kind) -> Value {
         "startTime": of_kind(provenance, kind).filter_map(|step| step.started.as_deref()).min(),
         "endTime": of_kind(provenance, kind).filter_map(|step| step.finished.as_deref()).max(),
         "actionStatus": reference("http://schema.org/CompletedActionStatus"),
-        "object": objects.into_keys().map(reference).collect::<Vec<_>>(),
+        "object": objects.into_iter().map(reference).collect::<Vec<_>>(),
         "result": results.map(reference).collect::<Vec<_>>(),
     })
 }
 
-/// What steps of a kind gave, of which most is in the store alone.
+/// The outputs of all steps of a kind; most of them are only in the store.
 fn collection(provenance: &Provenance, kind: Kind) -> Value {
     let outputs: usize = of_kind(provenance, kind).map(|step| step.outputs.len()).sum();
     json!({

@@ -1,38 +1,29 @@
-//! A run of a suite: computes what is not done, copies the results to `out/`, and makes the reports.
+//! A run of a suite: computes the steps that are not done, copies results to `out/`, and writes the reports.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use super::publish::{self, Copy};
-use super::{Finished, claims, reports};
-use crate::digest::Digest;
-use crate::engine::Engine;
+use super::{Finished, Run, claims, reports};
 use crate::engine::display::{Display, Style};
 use crate::engine::graph::{NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Outcome};
 use crate::engine::survey::State;
 use crate::errors::{self, Class};
 use crate::planning::lock;
-use crate::planning::project::{Planned, Project};
+use crate::planning::project::Planned;
 use crate::steps::{Execute, Kind, Status};
-use crate::store::{DamagedOutput, Output};
+use crate::store::DamagedOutput;
 
-/// A planned suite, and what it is run with.
-pub struct Run<'a> {
-    pub project: &'a Project,
-    pub planned: &'a Planned,
-    pub engine: &'a Engine,
-}
-
-/// Which publications a command asks for.
+/// Selects the publications that a command asks for.
 pub type Chosen<'a> = &'a dyn Fn(&Publication) -> bool;
 
-impl<'a> Run<'a> {
-    /// What became of the plan, if there is nothing to do: every step that the chosen publications need is done, and their
-    /// files are up to date. Else none.
+impl Run {
+    /// The outcome if there is nothing to do: every step that the chosen publications need is done, and their files are up
+    /// to date.
     pub fn if_done(&self, chosen: Chosen<'_>) -> Option<Outcome> {
-        let Planned { manifests, graph, out, .. } = self.planned;
+        let Planned { manifests, graph, out, .. } = &self.planned;
         if lock::is_open(manifests, graph) {
             return None;
         }
@@ -59,95 +50,84 @@ impl<'a> Run<'a> {
         self.if_done(&|_| true).filter(|outcome| reports::are_current(&self.finished(outcome)))
     }
 
-    /// Runs the whole suite and makes the reports.
+    /// Runs the whole suite and writes the reports.
     ///
     /// # Returns
-    /// What became of each step, and the files that were written.
+    /// The outcome of each step, and the files that were written.
     ///
     /// # Errors
     /// If a file cannot be written. Failed steps are part of the outcome.
     pub fn all(&self, execute: Execute, style: Style) -> anyhow::Result<(Outcome, Vec<PathBuf>)> {
-        if claims::are_made(self.project) {
-            // A malformed file is better refused now than after days.
-            claims::load(self.project)?;
+        if claims::exist(&self.project) {
+            // Better to refuse a malformed file now than after days.
+            claims::load(&self.project)?;
         }
-        let (mut outcome, mut written) = self.compute(&|_| true, execute, style)?;
-        let mut damaged = BTreeSet::new();
-        while !outcome.interrupted {
-            let error = match reports::write(&self.finished(&outcome)) {
-                Ok(files) => {
-                    written.extend(files);
-                    break;
-                }
-                Err(error) => error,
-            };
-            // An object that a report reads and that is damaged is computed again, once.
-            if !DamagedOutput::of(&error).is_some_and(|found| damaged.insert(found.object)) {
-                return Err(error);
-            }
-            tracing::warn!("{error:#}; computing it again");
-            let before = outcome.computed;
-            let (again, files) = self.compute(&|_| true, execute, style)?;
-            outcome = again;
-            outcome.computed += before;
-            written.extend(files);
-        }
-        Ok((outcome, written))
+        self.until_published(&|_| true, execute, style, |outcome| reports::write(&self.finished(outcome)))
     }
 
-    /// Computes what some publications need, copies them to `out/`, and records what came without a public checksum.
+    /// Computes what the chosen publications need and copies them to `out/`.
     ///
     /// # Errors
     /// If a file cannot be written. Failed steps are part of the outcome.
-    pub fn compute(
+    pub fn compute(&self, chosen: Chosen<'_>, execute: Execute, style: Style) -> anyhow::Result<Outcome> {
+        self.until_published(chosen, execute, style, |_| Ok(Vec::new())).map(|(outcome, _)| outcome)
+    }
+
+    /// Computes, copies, and calls `report`. If an object turns out to be damaged, its step runs again, once.
+    fn until_published(
         &self,
         chosen: Chosen<'_>,
         execute: Execute,
         style: Style,
+        report: impl Fn(&Outcome) -> anyhow::Result<Vec<PathBuf>>,
     ) -> anyhow::Result<(Outcome, Vec<PathBuf>)> {
-        let Planned { manifests, graph, out, .. } = self.planned;
+        let Planned { manifests, graph, out, .. } = &self.planned;
         let wanted = self.wanted(chosen);
         let needed = graph.needed_for(&wanted);
-        let states = self.engine.survey(graph);
         let is_settled = |state: &State| matches!(state, State::Done(..) | State::Refused(..) | State::Blocked(_));
-        let mut lost = self.engine.lost(graph, &states);
-        lost.retain(|id| needed.binary_search(id).is_ok());
-        let to_do = needed.iter().filter(|id| !is_settled(&states[id.0])).count() + lost.len();
-        let style = if to_do == 0 { Style::Quiet } else { style };
-        let (mut written, mut again) = (Vec::new(), false);
+        let (mut written, mut computed, mut repaired) = (Vec::new(), 0, BTreeSet::new());
         loop {
-            let display = Display::new(to_do, style);
-            let outcome = self.engine.run(graph, &wanted, &lost, &display, execute);
+            let states = self.engine.survey(graph);
+            let mut lost = self.engine.lost(graph, &states);
+            lost.retain(|id| needed.binary_search(id).is_ok());
+            let to_do = needed.iter().filter(|id| !is_settled(&states[id.0])).count() + lost.len();
+            let display = Display::new(to_do, if to_do == 0 { Style::Quiet } else { style });
+            let mut outcome = self.engine.run(graph, &wanted, &lost, &display, execute);
             display.finish();
-            let mut damaged = Vec::new();
-            if !outcome.interrupted {
-                let stale = publish::stale(out, self.copies(&outcome, chosen));
-                let (files, objects) = publish::copy(&self.engine.store, out, &stale)?;
-                written.extend(files);
-                damaged = objects;
-            }
-            if damaged.is_empty() || again {
-                self.project.record_locks(self.engine, graph, manifests, &outcome)?;
+            self.project.record_locks(&self.engine, graph, manifests, &outcome)?;
+            computed += outcome.computed;
+            outcome.computed = computed;
+            if outcome.interrupted {
                 return Ok((outcome, written));
             }
-            (lost, again) = (self.producers(&outcome, &damaged), true);
+            let copied = publish::update(&self.engine.store, out, self.copies(&outcome, chosen), &mut written);
+            match copied.and_then(|()| report(&outcome)) {
+                Ok(reports) => {
+                    written.extend(reports);
+                    return Ok((outcome, written));
+                }
+                Err(error) => match DamagedOutput::of(&error) {
+                    Some(damaged) if repaired.insert(damaged.object) => {
+                        tracing::warn!("{error:#}; computing it again");
+                    }
+                    _ => return Err(error),
+                },
+            }
         }
     }
 
-    /// Fetches every archive of the plan, for a run that starts only if all of it is there.
+    /// Fetches every archive of the plan, for a run that starts only if all data is there.
     ///
     /// # Errors
-    /// If an archive is unavailable or its fetch failed. What came is kept.
+    /// If an archive is unavailable or its fetch failed. Fetched archives are kept.
     pub fn fetch_all(&self, execute: Execute, style: Style) -> anyhow::Result<()> {
-        const HINT: &str = "without --strict the rest is run, and unavailable numbers are shown as —";
-        let Planned { suite, graph, .. } = self.planned;
+        const HINT: &str = "run without --strict to compute the rest; unavailable numbers are shown as —";
+        let Planned { suite, graph, .. } = &self.planned;
         let unavailable = self.engine.unavailable(graph);
         if !unavailable.is_empty() {
             let lines: Vec<String> = unavailable.iter().map(|(archive, what)| format!("{archive}: {what}")).collect();
-            return Err(errors::unavailable(
-                format!("{} is incomplete, and nothing was started:\n  {}", suite.name, lines.join("\n  ")),
-                HINT,
-            ));
+            let message = format!("{} is incomplete, and nothing was started:\n  {}", suite.name, lines.join("\n  "));
+            return Err(errors::unavailable(message, HINT));
         }
         let states = self.engine.survey(graph);
         let is_open =
@@ -162,51 +142,34 @@ impl<'a> Run<'a> {
         if outcome.interrupted {
             return Err(errors::interrupted());
         }
-        let causes = |status| outcome.absent(status).map(|(_, absence)| absence.to_string()).collect::<Vec<_>>();
-        let (failed, unavailable) = (causes(Status::Failed), causes(Status::Unavailable));
-        let class = match (failed.is_empty(), unavailable.is_empty()) {
-            (true, true) => return Ok(()),
-            (true, false) => Class::Unavailable,
-            (false, _) => Class::Failed,
-        };
-        let lines = [failed, unavailable].concat().join("\n  ");
-        Err(errors::of_class(
-            class,
-            format!("some archives could not be fetched, and nothing else was started:\n  {lines}"),
-            HINT,
-        ))
+        let absent = [Status::Failed, Status::Unavailable].into_iter().flat_map(|status| outcome.absent(status));
+        let causes: Vec<String> = absent.map(|(_, absence)| absence.to_string()).collect();
+        if causes.is_empty() {
+            return Ok(());
+        }
+        let any_failed = outcome.absent(Status::Failed).next().is_some();
+        let class = if any_failed { Class::Failed } else { Class::Unavailable };
+        let message = format!("cannot fetch some archives, and nothing else was started:\n  {}", causes.join("\n  "));
+        Err(errors::of_class(class, message, HINT))
     }
 
-    /// This run with what became of its steps.
-    pub fn finished<'b>(&'b self, outcome: &'b Outcome) -> Finished<'b> {
-        Finished { project: self.project, planned: self.planned, engine: self.engine, nodes: &outcome.nodes }
+    /// This run with the outcome of its steps.
+    pub fn finished<'a>(&'a self, outcome: &'a Outcome) -> Finished<'a> {
+        Finished { run: self, nodes: &outcome.nodes }
+    }
+
+    fn chosen(&self, chosen: Chosen<'_>) -> impl Iterator<Item = &Publication> {
+        self.planned.graph.publications.iter().filter(move |publication| chosen(publication))
     }
 
     /// The steps that give the chosen publications.
     fn wanted(&self, chosen: Chosen<'_>) -> Vec<NodeId> {
-        let publications = self.planned.graph.publications.iter().filter(|publication| chosen(publication));
-        publications.map(|publication| publication.source.node).collect()
+        self.chosen(chosen).map(|publication| publication.source.node).collect()
     }
 
-    /// The chosen publications that were made.
-    fn copies(&self, outcome: &Outcome, chosen: Chosen<'_>) -> Vec<Copy<'a>> {
-        let publications = self.planned.graph.publications.iter().filter(|publication| chosen(publication));
-        let copy = |publication: &'a Publication| {
-            Some(Copy { file: &publication.file, output: output(outcome, publication)? })
-        };
-        publications.filter_map(copy).collect()
+    /// The chosen publications whose steps are done.
+    fn copies<'a>(&'a self, outcome: &'a Outcome, chosen: Chosen<'_>) -> Vec<Copy<'a>> {
+        let copy = |publication: &'a Publication| Copy::of(publication, outcome.action(publication.source.node));
+        self.chosen(chosen).filter_map(copy).collect()
     }
-
-    /// The steps that gave some objects.
-    fn producers(&self, outcome: &Outcome, objects: &[Digest]) -> Vec<NodeId> {
-        let publications = self.planned.graph.publications.iter();
-        let gave = |publication: &&Publication| {
-            output(outcome, publication).is_some_and(|output| objects.contains(&output.sha256))
-        };
-        publications.filter(gave).map(|publication| publication.source.node).collect()
-    }
-}
-
-fn output(outcome: &Outcome, publication: &Publication) -> Option<Output> {
-    outcome.action(publication.source.node)?.outputs.get(&publication.source.output).copied()
 }

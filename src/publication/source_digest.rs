@@ -1,16 +1,16 @@
-//! The digest of the program's source, by which a result says what computed it, with or without Git. Also part of the
-//! build script, which asks for it when the program is built.
+//! The digest of the program's source: provenance names the source with or without Git. The build script includes this
+//! file and records the digest at build time.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// What a build depends on, beside the compiler and libtorch.
+/// What a build depends on, except compiler and libtorch.
 pub const PARTS: [&str; 4] = ["Cargo.toml", "Cargo.lock", "build.rs", "src"];
 
-/// SHA-256, in lower-case hexadecimal digits, of every file of [`PARTS`] below `root`: in the order of their names, each as
-/// its name with `/` between parts, a zero, its length in decimal digits, a zero, its bytes.
+/// SHA-256, in lower-case hexadecimal digits, of all files of [`PARTS`] in `root`. The files are sorted by name; the hash
+/// covers for each one the name with `/` between parts, a zero, the length in decimal digits, a zero, the content.
 ///
 /// # Errors
 /// If one of them is missing or cannot be read.
@@ -35,7 +35,7 @@ fn list(path: &Path, name: String, files: &mut Vec<(String, PathBuf)>) -> io::Re
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;
         let part = entry.file_name().into_string().unwrap_or_default();
-        // What editors and desktops leave behind is no source.
+        // Files that editors and desktops leave behind are no source.
         if !part.starts_with('.') && !part.ends_with('~') {
             list(&entry.path(), format!("{name}/{part}"), files)?;
         }

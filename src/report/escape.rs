@@ -1,11 +1,11 @@
-//! Names, causes and captions as text of LaTeX, Markdown and CSV, so that no character of theirs is taken for a command.
+//! Escapes names, causes and captions for LaTeX, Markdown and CSV.
 
 use minijinja::Value;
 
-/// Text for LaTeX.
+/// Escapes text for LaTeX.
 ///
-/// pdflatex with T1 fonts sets ASCII, most Latin letters and the Greek letters and signs below; any other character
-/// would stop it, so it is written by its number, `[U+6F22]`.
+/// pdflatex with T1 fonts sets ASCII, most Latin letters, and the Greek letters and signs below. Any other character
+/// would stop it, so it becomes its number, such as `[U+6F22]`.
 pub fn latex(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut opening = true;
@@ -26,7 +26,7 @@ pub fn latex(text: &str) -> String {
             c if c.is_control() => out.push(' '),
             c if c.is_ascii() || is_set_by_latex(c) => out.push(c),
             c => match sign(c) {
-                Some(command) => out.push_str(command),
+                Some(command) => out.push_str(&command),
                 None => out.push_str(&format!("[U+{:04X}]", c as u32)),
             },
         }
@@ -34,69 +34,37 @@ pub fn latex(text: &str) -> String {
     out
 }
 
-/// Whether inputenc's UTF-8 and a T1 font know the letter: Latin-1 and Latin Extended-A but for nine.
+/// Whether inputenc's UTF-8 and a T1 font have the letter: Latin-1 and Latin Extended-A except nine.
 fn is_set_by_latex(c: char) -> bool {
     ('\u{a0}'..='\u{17f}').contains(&c) && !"ĦħĸĿŀŉŦŧſ±×µ".contains(c)
 }
 
-/// Signs that names and causes hold, and the Greek letters that look like no Latin one.
-fn sign(c: char) -> Option<&'static str> {
+/// Signs that occur in names and causes, and the Greek letters that look like no Latin one, with their commands in
+/// formulas.
+const SIGNS: &str = r"† \dagger ± \pm × \times − - ≤ \le ≥ \ge ≠ \ne ≈ \approx ∞ \infty √ \surd ∈ \in → \to ← \gets · \cdot
+    α \alpha β \beta γ \gamma δ \delta ε \varepsilon ζ \zeta η \eta θ \theta κ \kappa λ \lambda μ \mu µ \mu ξ \xi π \pi
+    ρ \rho σ \sigma τ \tau φ \varphi χ \chi ψ \psi ω \omega Γ \Gamma Δ \Delta Θ \Theta Λ \Lambda Π \Pi Σ \Sigma Φ \Phi
+    Ψ \Psi Ω \Omega";
+
+/// The command for a sign.
+fn sign(c: char) -> Option<String> {
     Some(match c {
-        '†' => "$\\dagger$",
-        '±' => "$\\pm$",
-        '×' => "$\\times$",
-        '−' => "$-$",
-        '≤' => "$\\le$",
-        '≥' => "$\\ge$",
-        '≠' => "$\\ne$",
-        '≈' => "$\\approx$",
-        '∞' => "$\\infty$",
-        '√' => "$\\surd$",
-        '∈' => "$\\in$",
-        '→' => "$\\to$",
-        '←' => "$\\gets$",
-        '·' => "$\\cdot$",
-        '—' => "---",
-        '–' => "--",
-        '’' => "'",
-        '‘' => "`",
-        '“' => "``",
-        '”' => "''",
-        '…' => "\\ldots{}",
-        'α' => "$\\alpha$",
-        'β' => "$\\beta$",
-        'γ' => "$\\gamma$",
-        'δ' => "$\\delta$",
-        'ε' => "$\\varepsilon$",
-        'ζ' => "$\\zeta$",
-        'η' => "$\\eta$",
-        'θ' => "$\\theta$",
-        'κ' => "$\\kappa$",
-        'λ' => "$\\lambda$",
-        'μ' | 'µ' => "$\\mu$",
-        'ξ' => "$\\xi$",
-        'π' => "$\\pi$",
-        'ρ' => "$\\rho$",
-        'σ' => "$\\sigma$",
-        'τ' => "$\\tau$",
-        'φ' => "$\\varphi$",
-        'χ' => "$\\chi$",
-        'ψ' => "$\\psi$",
-        'ω' => "$\\omega$",
-        'Γ' => "$\\Gamma$",
-        'Δ' => "$\\Delta$",
-        'Θ' => "$\\Theta$",
-        'Λ' => "$\\Lambda$",
-        'Π' => "$\\Pi$",
-        'Σ' => "$\\Sigma$",
-        'Φ' => "$\\Phi$",
-        'Ψ' => "$\\Psi$",
-        'Ω' => "$\\Omega$",
-        _ => return None,
+        '—' => "---".into(),
+        '–' => "--".into(),
+        '’' => "'".into(),
+        '‘' => "`".into(),
+        '“' => "``".into(),
+        '”' => "''".into(),
+        '…' => "\\ldots{}".into(),
+        c => {
+            let mut words = SIGNS.split_whitespace();
+            words.find(|word| word.chars().eq([c]))?;
+            format!("${}$", words.next()?)
+        }
     })
 }
 
-/// Text for Markdown with tables, formulas and strikethrough, in a cell or in a paragraph.
+/// Escapes text for Markdown with tables, formulas and strikethrough, in a cell or in a paragraph.
 pub fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
@@ -109,7 +77,7 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
-/// A field of a CSV file (RFC 4180); empty for a missing number, `true` or `false`.
+/// Writes a field of a CSV file (RFC 4180); `None` is empty.
 pub fn csv(value: &Value) -> String {
     if value.is_none() {
         return String::new();
@@ -129,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_with_a_meaning_are_escaped() {
+    fn special_characters_are_escaped() {
         assert_eq!(
             latex(r"50% of a_b & {c} \ ~^ Δ ± σ"),
             r"50\% of a\_b \& \{c\} \textbackslash{} \textasciitilde{}\textasciicircum{} $\Delta$ $\pm$ $\sigma$"

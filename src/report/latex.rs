@@ -1,33 +1,33 @@
-//! The report as a LaTeX document, which holds the tables and takes in the figures beside it.
+//! The report as a LaTeX document, which contains the tables and includes the figures beside it.
 
 use serde::Serialize;
 
 use super::html::{self, Report};
 use super::templates::{Language, Templates};
-use super::{escape, render, target};
+use super::{escape, render, target, words};
 use crate::errors;
 
 /// The template.
 pub const TEMPLATE: &str = "report.tex.j2";
 
-/// The document, `report.tex`. pdflatex compiles it in the folder that holds the figures' `.pdf`. Its tables are those of
-/// the page, with the paper's numbers in brackets where there are any; the files beside it show ours alone.
+/// The document, `report.tex`. pdflatex compiles it in the folder with the figures' `.pdf`. Its tables are those of the
+/// page, with the paper's numbers in brackets; the table files beside it have ours alone.
 ///
 /// # Errors
-/// If a template cannot be read, is malformed (naming the file and the line), uses a name that is not there, or leaves
-/// out the mark that says what kind of results these are.
+/// If a template cannot be read, is malformed (the error names file and line), uses an undefined name, or does not show
+/// what kind of results these are.
 pub fn document(report: &Report, templates: &Templates) -> anyhow::Result<String> {
     let tables = tables(report, templates)?;
     let document = templates.fill(TEMPLATE, &[], Language::Latex, &context(report, &tables))?;
     let mark = escape::latex(report.results.suite.kind.mark());
-    // Each table has the mark already; the document needs it of its own.
+    // Each table has the mark already; the rest of the document needs it, too.
     let own = tables.iter().fold(render::without_latex_comments(&document), |document, table| {
         document.replace(&render::without_latex_comments(&table.text), "")
     });
     if !own.contains(&mark) {
         return Err(errors::failed(
             format!(
-                "the template {} does not show what kind of results these are: \"{mark}\"",
+                "the template {} does not show the kind of results: \"{mark}\"",
                 templates.path(TEMPLATE).display()
             ),
             "place `mark` in it, where a reader sees it: a comment does not count",
@@ -50,45 +50,23 @@ fn tables(report: &Report, templates: &Templates) -> anyhow::Result<Vec<Table>> 
     report.tables.iter().map(table).collect()
 }
 
-/// LaTeX counts on from here, so that numbers are the paper's.
+/// LaTeX counts on from this number, so that numbers are the paper's.
 fn before(name: &str) -> u32 {
     let digits: String = name.chars().filter(char::is_ascii_digit).collect();
     digits.parse::<u32>().map_or(0, |number| number.saturating_sub(1))
 }
 
 fn context(report: &Report, tables: &[Table]) -> minijinja::Value {
-    let suite = &report.results.suite;
     let figure = |figure: &html::FigureEntry| {
-        let (meaning, before) = (sentence(&figure.meaning), before(&figure.name));
-        let file = figure.files.iter().find(|file| file.ends_with(".pdf")).cloned();
-        file.map(|file| minijinja::context! { file, meaning, before })
+        let (meaning, before) = (words::capitalized(&figure.meaning), before(&figure.name));
+        let file = figure.files.iter().find(|file| file.ends_with(".pdf"))?;
+        Some(minijinja::context! { file, meaning, before })
     };
-    let claims = report.claims.as_ref();
-    let claim = |claim: &html::Claim| {
-        let (verdict, text, lines) = (claim.verdict.clone(), claim.text.clone(), claim.lines.clone());
-        minijinja::context! { verdict, text, lines }
-    };
-    let failure =
-        |failure: &html::Failure| minijinja::context! { what => failure.what.clone(), cause => failure.cause.clone() };
-    let fact = |fact: html::Fact| minijinja::context! { name => fact.name, value => fact.value };
     minijinja::context! {
-        mark => suite.kind.mark(),
-        suite => suite.suite.clone(),
-        title => suite.title.clone(),
-        about => html::about(&report.results),
-        facts => html::training(&report.results).into_iter().map(fact).collect::<Vec<_>>(),
-        claims => claims.map(|claims| claims.claims.iter().map(claim).collect::<Vec<_>>()).unwrap_or_default(),
-        claims_note => claims.map_or("", |claims| claims.note.as_str()),
-        failures => report.failures.iter().map(failure).collect::<Vec<_>>(),
         tables => minijinja::Value::from(minijinja::value::Serde(tables)),
         figures => report.figures.iter().filter_map(figure).collect::<Vec<_>>(),
+        ..html::shared(report)
     }
-}
-
-/// With a capital in front.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -114,8 +92,8 @@ mod tests {
             .output();
         let Ok(run) = run else {
             assert!(std::env::var_os("CI").is_none(), "CI installs pdflatex");
-            let told = "SKIPPED: pdflatex is not installed, so the report was not compiled\n";
-            std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes()).unwrap();
+            let skipped = "SKIPPED: pdflatex is not installed, so the report was not compiled\n";
+            std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
             return None;
         };
         let log = String::from_utf8_lossy(&run.stdout).into_owned();
@@ -124,8 +102,7 @@ mod tests {
         Some(log)
     }
 
-    /// pdflatex takes the report with its tables and figures, whatever names and causes hold; what stands in the page of
-    /// claims and of the paper's numbers stands here too.
+    /// pdflatex compiles the report with its tables, figures and claims, whatever characters names and causes have.
     #[test]
     fn the_report_compiles() {
         let mut report = example(SuiteKind::Smoke);
@@ -155,6 +132,6 @@ mod tests {
         std::fs::write(copy.path().join(TEMPLATE), text).unwrap();
         let templates = Templates([vec![copy.path().to_owned()], folder().0].concat());
         let error = document(&example(SuiteKind::Smoke), &templates).unwrap_err().to_string();
-        assert!(error.contains("does not show what kind of results"), "{error}");
+        assert!(error.contains("does not show the kind of results"), "{error}");
     }
 }

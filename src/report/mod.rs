@@ -1,9 +1,9 @@
-//! Reports: from the scores of many cells to results, tables and figures. Knows nothing of training.
+//! Turns the scores of many cells into results, tables, figures and the report. Knows nothing of training.
 //!
-//! [`results`] collects scores into [`results::Results`], the one thing that tables and figures see and that
-//! `results.json` holds, with what [`summary`] makes of a training's [`trace`]; [`table`] lays tables out and [`render`]
-//! writes them by templates; [`figure`] draws. [`target`] lists what can be rendered. [`reference`] holds the paper's own
-//! numbers, which [`audit`] checks. [`html`] is the report: one page with all of it.
+//! [`results`] collects scores, and the [`summary`] of each training's [`trace`], into [`results::Results`]: the
+//! content of `results.json`, and all that tables and figures see. [`table`] lays out tables, [`render`] writes them
+//! with templates, and [`figure`] draws figures; [`target`] lists them. [`reference`] holds the paper's own numbers,
+//! which [`audit`] checks. [`html`] makes the page with all of it.
 
 pub mod audit;
 pub mod claims;
@@ -16,22 +16,24 @@ pub mod open_questions;
 pub mod quantity;
 pub mod reference;
 pub mod render;
+pub mod replicates;
 pub mod results;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod summary;
 pub mod table;
 pub mod target;
 pub mod templates;
 pub(crate) mod trace;
+pub mod words;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of how results are collected, laid out and drawn: part of the keys of collecting and rendering.
-pub const RECIPE: u64 = 8;
+/// The version of how results are collected, laid out and drawn. It is part of the keys of collecting and rendering.
+pub const RECIPE: u64 = 9;
 
-/// What results may be called. Results of one kind can never be rendered as the other's: the mark is put into tables and
-/// figures here, not by templates, and looked for in what a template made.
+/// Which kind of results a suite gives. One kind can never be rendered as another: figures and captions contain the
+/// mark whatever the template, and the output of a template has to show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SuiteKind {
@@ -39,12 +41,12 @@ pub enum SuiteKind {
     Smoke,
     /// A reproduction of the paper.
     Paper,
-    /// Any suite on part of its data, or on data and weights that a mirror vouches for.
+    /// Any suite on a part of its data, or on data and weights from a mirror.
     Trial,
 }
 
 impl SuiteKind {
-    /// What stands in every table and figure.
+    /// The words in every table and figure that say so.
     pub fn mark(self) -> &'static str {
         match self {
             SuiteKind::Smoke => "smoke run, not a result of the paper",

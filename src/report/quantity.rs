@@ -1,9 +1,8 @@
-//! The quantities that a suite measures: the rows of Table 1, and what traces tell.
+//! The quantities that a suite measures: the rows of Table 1, and those of traces.
 
 use serde::{Deserialize, Serialize};
 
-use super::comparison::replicates::Level;
-use super::results::CellScores;
+use super::replicates::Level;
 use crate::evaluation::robustness::{average, gap};
 
 /// What is measured.
@@ -65,12 +64,12 @@ impl Quantity {
         matches!(self, MissingImage | MissingText | MissingAvg | MissingGap)
     }
 
-    /// Whether it is a score under an impairment, which can exceed the full one.
+    /// Whether it is a score with an impaired modality, which can exceed the full score.
     pub(in crate::report) fn can_be_negative_transfer(self) -> bool {
         matches!(self, Quantity::MissingImage | Quantity::MissingText | Quantity::NoisyImage | Quantity::NoisyText)
     }
 
-    /// What is measured, in words.
+    /// Describes what is measured.
     pub fn meaning(self) -> &'static str {
         match self {
             Quantity::Full => "the score with both modalities",
@@ -101,27 +100,8 @@ impl Quantity {
         }
     }
 
-    /// The value of one cell, at a missing ratio where there is one.
-    pub(super) fn of(self, scores: &CellScores, ratio: f64) -> Option<f64> {
-        if self == Quantity::Conflict {
-            return scores.trace.as_ref().and_then(|trace| trace.conflict);
-        }
-        let ratios: Vec<f64> = scores.missing.iter().map(|level| level.ratio).collect();
-        let missing = |modality: &str, ratio: f64| {
-            let level = scores.missing.iter().find(|level| level.ratio == ratio)?;
-            Some(if modality == "image" { level.image } else { level.text })
-        };
-        let score = |level: &Level| match *level {
-            Level::Full => Some(scores.full),
-            Level::Missing(modality, ratio) => missing(modality, ratio),
-            Level::Noisy(modality) => Some(if modality == "image" { scores.noisy.image } else { scores.noisy.text }),
-        };
-        let scores: Vec<f64> = self.levels(ratio, &ratios)?.iter().map(score).collect::<Option<_>>()?;
-        Some(self.from(&scores, &ratios))
-    }
-
-    /// The scores that it follows from, at a missing ratio of these where there is one. None if it does not follow from
-    /// scores, or these are too few ratios.
+    /// The scores that it is computed from, at a missing ratio if it depends on one. `None` if it is not computed from
+    /// scores, or if there are too few ratios.
     pub(super) fn levels(self, ratio: f64, ratios: &[f64]) -> Option<Vec<Level>> {
         let both = |level: fn(&'static str, f64) -> Level, ratio| vec![level("image", ratio), level("text", ratio)];
         Some(match self {
@@ -138,7 +118,7 @@ impl Quantity {
         })
     }
 
-    /// The value that follows from the scores at [`Quantity::levels`].
+    /// Computes it from the scores at [`Quantity::levels`].
     pub(super) fn from(self, scores: &[f64], ratios: &[f64]) -> f64 {
         match self {
             Quantity::MissingAvg | Quantity::NoisyAvg => average(scores[0], scores[1]),
@@ -151,7 +131,7 @@ impl Quantity {
         }
     }
 
-    /// Why a cell with scores has no value of it.
+    /// Why a cell that has scores may have no value of it.
     pub(super) fn absence(self) -> &'static str {
         match self {
             Quantity::Conflict => "the trace of this training has no `conflict`",
@@ -168,7 +148,7 @@ fn slope(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| (x - middle) * y).sum::<f64>() / squares
 }
 
-/// What a quantity is, for readers of the file.
+/// Describes a quantity to readers of `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuantityDescription {
     pub name: Quantity,

@@ -1,15 +1,16 @@
-//! Tables and figures as files: `templates/TARGET.FORMAT.j2`, filled, with macros from `templates/shared.FORMAT.j2`, or a
-//! drawing.
+//! Renders tables and figures as files. A table fills `table.FORMAT.j2`, with macros from `shared.FORMAT.j2`; a figure
+//! is drawn.
 
 use minijinja::Value;
 
 use super::escape;
-use super::figure::{figure2, figure4, figure6, figure7, gap_bars};
+use super::figure;
 use super::quantity::Quantity;
 use super::reference::Reference;
 use super::results::{Results, SCHEMA};
+pub use super::table::layout;
 use super::table::{self, Of, Table};
-use super::target::{self, Kind, Target};
+use super::target::{self, Kind, TARGETS, Target};
 use super::templates::{Language, Templates};
 use crate::digest::Digest;
 use crate::errors;
@@ -20,7 +21,7 @@ const TABLE_FORMATS: [&str; 3] = ["tex", "md", "csv"];
 /// The formats of figures.
 const FIGURE_FORMATS: [&str; 3] = ["svg", "pdf", "png"];
 
-/// The formats that a target is rendered in; its files are `TARGET.FORMAT`.
+/// The formats of a target, whose files are `TARGET.FORMAT`.
 pub fn formats(target: &Target) -> &'static [&'static str] {
     match target.kind {
         Kind::Table(_) => &TABLE_FORMATS,
@@ -28,12 +29,25 @@ pub fn formats(target: &Target) -> &'static [&'static str] {
     }
 }
 
-/// A target's template in a format, and the one with the macros that all templates of the format share.
-fn templates(target: &Target, format: &str) -> [String; 2] {
-    [format!("{}.{format}.j2", target.name), format!("shared.{format}.j2")]
+/// The template of a table in a format, and the one that holds the macros of the format. A template of the table's own,
+/// `table1.md.j2`, takes precedence over the one of all tables.
+fn templates(target: &Target, format: &str, folders: &Templates) -> [String; 2] {
+    let own = own_template(target, format);
+    let name = if folders.path(&own).is_file() { own } else { format!("table.{format}.j2") };
+    [name, format!("shared.{format}.j2")]
 }
 
-/// File name and digest of each template of a target, which belong to its key.
+fn own_template(target: &Target, format: &str) -> String {
+    format!("{}.{format}.j2", target.name)
+}
+
+/// The names that templates of a single table may have.
+pub fn own_templates() -> impl Iterator<Item = String> {
+    let tables = TARGETS.iter().filter(|target| matches!(target.kind, Kind::Table(_)));
+    tables.flat_map(|target| TABLE_FORMATS.map(|format| own_template(target, format)))
+}
+
+/// The file name and digest of each template of a target. They are part of its key.
 ///
 /// # Errors
 /// If a template cannot be read.
@@ -42,16 +56,16 @@ pub fn template_digests(target: &Target, folders: &Templates) -> anyhow::Result<
         Kind::Table(_) => &TABLE_FORMATS,
         Kind::Figure(_) => &[],
     };
-    let names = formats.iter().flat_map(|format| templates(target, format));
+    let names = formats.iter().flat_map(|format| templates(target, format, folders));
     folders.digests(names)
 }
 
-/// A target in all its formats: (format, bytes). The results hold the methods that it shows, in their order.
+/// Renders a target in all its formats, as pairs of format and content. The results hold only the methods that it
+/// shows, in their order.
 ///
 /// # Errors
-/// If a template is malformed (naming the file and the line), uses a name that is not there, or leaves out the mark
-/// that says what kind of results these are; if the target takes another number of methods; if the results have another
-/// layout.
+/// If a template is malformed, uses an unknown name, or leaves out the mark that says which kind of results it shows;
+/// if the target shows another number of methods; if the results have another layout.
 pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     if results.schema != SCHEMA {
         return Err(errors::failed(
@@ -68,19 +82,13 @@ pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow
             TABLE_FORMATS.into_iter().map(filled).collect()
         }
         Kind::Figure(which) => {
-            let figure = match which {
-                target::Figure::Two => figure2::draw(results)?,
-                target::Figure::Four => figure4::draw(results)?,
-                target::Figure::GapBars => gap_bars::draw(results)?,
-                target::Figure::Six => figure6::draw(results)?,
-                target::Figure::Seven => figure7::draw(results)?,
-            };
+            let figure = figure::draw(which, results)?;
             Ok(vec![("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)])
         }
     }
 }
 
-/// The quantities that a table shows; none for figures, which compare nothing.
+/// The quantities that a table shows; `None` for figures, which compare nothing.
 pub fn quantities(target: &Target) -> Option<Vec<Quantity>> {
     match target.kind {
         Kind::Table(which) => Some(table::quantities(which)),
@@ -88,21 +96,11 @@ pub fn quantities(target: &Target) -> Option<Vec<Quantity>> {
     }
 }
 
-/// A table laid out; `name` is its target's.
-pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
-    match which {
-        target::Table::One => table::table1(results),
-        target::Table::Two => table::table2(results),
-        target::Table::Three => table::table3(results),
-        target::Table::Four | target::Table::Five => table::one_more(results, name),
-    }
-}
-
-/// A table beside the paper's numbers, in one of the formats of tables or as `json`.
+/// Renders a table with the paper's numbers, in one of the formats of tables or as `json`.
 ///
 /// # Errors
-/// If the target is no table or the format is none of its; if the paper has no numbers for these results (usage); those of
-/// [`render`].
+/// A usage error if the paper has no numbers for these results; otherwise if the target is not a table, if the format
+/// is unknown, and those of [`render`].
 pub fn beside(
     target: &Target,
     results: &Results,
@@ -110,24 +108,26 @@ pub fn beside(
     reference: &Reference,
     (of, format): (Of, &str),
 ) -> anyhow::Result<String> {
-    let Kind::Table(which) = target.kind else { anyhow::bail!("{} is no table", target.name) };
+    let Kind::Table(which) = target.kind else { anyhow::bail!("{} is not a table", target.name) };
     let table = table::beside(layout(which, target.name, results), target.name, results, reference, of)?;
     if format == "json" {
         return Ok(serde_json::to_string_pretty(&table)? + "\n");
     }
-    anyhow::ensure!(TABLE_FORMATS.contains(&format), "there is no table as {format}");
+    anyhow::ensure!(TABLE_FORMATS.contains(&format), "a table has no format `{format}`");
     fill(target, format, folders, &table)
 }
 
-/// A table that is laid out, in one of the formats of tables.
+/// Renders a table in one of the formats of tables.
 ///
 /// # Errors
-/// If a template is malformed (naming the file and the line), uses a name that is not there, or leaves out the mark that
-/// says what kind of results these are.
+/// If a template is malformed, uses an unknown name, or leaves out the mark that says which kind of results it shows.
 pub(super) fn fill(target: &Target, format: &str, folders: &Templates, table: &Table) -> anyhow::Result<String> {
-    let [name, shared] = templates(target, format);
+    let [name, shared] = templates(target, format, folders);
     let language = if format == "tex" { Language::Latex } else { Language::Text };
-    let filled = folders.fill(&name, &[&shared], language, &Value::from(minijinja::value::Serde(table)))?;
+    // Table 3 is narrow enough for one column of a page.
+    let environment = if target.kind == Kind::Table(target::Table::Three) { "table" } else { "table*" };
+    let context = minijinja::context! { environment, ..Value::from(minijinja::value::Serde(table)) };
+    let filled = folders.fill(&name, &[&shared], language, &context)?;
     if !shows(format, &filled, &table.mark) {
         let name = folders.path(&name);
         return Err(errors::failed(
@@ -138,19 +138,19 @@ pub(super) fn fill(target: &Target, format: &str, folders: &Templates, table: &T
     Ok(filled)
 }
 
-/// Whether a reader of the output sees the mark. What stands in a comment is in the file, but not on the page.
+/// Whether a reader of the output sees the mark. A comment is in the file, but not on the page.
 fn shows(format: &str, output: &str, mark: &str) -> bool {
     let (seen, mark) = match format {
         "tex" => (without_latex_comments(output), escape::latex(mark)),
         "md" => (without_html_comments(output), escape::markdown(mark)),
         _ => (output.to_owned(), mark.to_owned()),
     };
-    // A template may break lines where it likes.
+    // A template may break lines anywhere.
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     words(&seen).contains(&words(&mark))
 }
 
-/// Each line up to its first percent sign that is not escaped.
+/// Removes what follows a percent sign that is not escaped.
 pub(super) fn without_latex_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
@@ -165,7 +165,7 @@ pub(super) fn without_latex_comments(text: &str) -> String {
     out
 }
 
-/// The text outside of `<!-- … -->`; one that does not end hides the rest.
+/// Removes `<!-- … -->`; a comment that does not end hides the rest.
 fn without_html_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -6,33 +6,33 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::SuiteKind;
-use super::comparison::replicates::Replicates;
-use super::comparison::{self, Comparisons};
+use super::comparison::{self, Comparisons, Known, Values};
 pub use super::quantity::{Quantity, QuantityDescription};
+use super::replicates::{Level, Replicates};
 use super::summary::TraceSummary;
 use crate::evaluation::robustness::is_negative_transfer;
 use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
 use crate::evaluation::statistics::{mean, sample_std};
 
-/// What a suite is, in words that captions need.
+/// Describes a suite, for captions and for readers of `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SuiteDescription {
     #[serde(rename = "type")]
     pub kind: SuiteKind,
     pub suite: String,
-    /// What a command line says beside the suite's name, ` --subset 24`; else empty.
+    /// What follows the suite's name on the command line, such as ` --subset 24`; may be empty.
     #[serde(default)]
     pub arguments: String,
     pub title: String,
     pub seeds: Vec<u64>,
-    /// Which epoch is evaluated.
+    /// Which epoch's weights are evaluated.
     pub selection: String,
     pub optimizer: String,
     /// What a missing modality is.
     pub missing: String,
     /// What a noisy modality is.
     pub noisy: String,
-    /// Missing ratios r, growing; the last is 1.
+    /// Missing ratios r in ascending order; the last one is 1.
     pub ratios: Vec<f64>,
     pub datasets: Vec<DatasetDescription>,
     pub methods: Vec<MethodDescription>,
@@ -42,7 +42,7 @@ pub struct SuiteDescription {
 pub struct DatasetDescription {
     /// Unique in the suite.
     pub name: String,
-    /// What is read; several datasets of a suite may differ in encoders or fusion alone.
+    /// The data it reads. Datasets of a suite may differ only in encoders or fusion.
     pub dataset: String,
     pub title: String,
     /// `accuracy` or `F1-macro`, in percent.
@@ -85,9 +85,29 @@ pub struct CellScores {
     pub full: f64,
     pub missing: Vec<MissingLevel>,
     pub noisy: NoisyScores,
-    /// What became of its training, step by step; none if the trace is not there.
+    /// The summary of its training; `None` without a trace.
     pub trace: Option<TraceSummary>,
     pub provenance: Provenance,
+}
+
+impl CellScores {
+    /// The value of a quantity, at a missing ratio where it has one.
+    fn quantity(&self, quantity: Quantity, ratio: f64) -> Option<f64> {
+        if quantity == Quantity::Conflict {
+            return self.trace.as_ref().and_then(|trace| trace.conflict);
+        }
+        let ratios: Vec<f64> = self.missing.iter().map(|level| level.ratio).collect();
+        let score = |level: &Level| match *level {
+            Level::Full => Some(self.full),
+            Level::Missing(modality, ratio) => {
+                let level = self.missing.iter().find(|level| level.ratio == ratio)?;
+                Some(if modality == "image" { level.image } else { level.text })
+            }
+            Level::Noisy(modality) => Some(if modality == "image" { self.noisy.image } else { self.noisy.text }),
+        };
+        let scores: Vec<f64> = quantity.levels(ratio, &ratios)?.iter().map(score).collect::<Option<_>>()?;
+        Some(quantity.from(&scores, &ratios))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,8 +138,8 @@ pub struct Provenance {
     pub choice: Option<Box<serde_json::Value>>,
 }
 
-/// One number of the suite: a quantity of a method on a dataset, over the seeds. Avg and ΔGap are formed per seed, then
-/// averaged.
+/// One number of the suite: a quantity of a method on a dataset, over the seeds. Avg and ΔGap are formed per seed and
+/// then averaged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Number {
     pub dataset: String,
@@ -130,12 +150,12 @@ pub struct Number {
     pub ratio: Option<f64>,
     /// The mean over the seeds that gave a number.
     pub mean: Option<f64>,
-    /// Their sample standard deviation; none for fewer than two.
+    /// Their sample standard deviation; `None` for fewer than two.
     pub std: Option<f64>,
-    /// 95 %, over seeds and, where they were resampled, test samples; none for fewer than two seeds.
+    /// The 95 % interval over seeds and, if they were resampled, test samples; `None` for fewer than two seeds.
     pub interval: Option<Interval>,
-    /// The standard error that the interval is made of, its degrees of freedom, and the part of it that is due to the choice
-    /// of test samples: see [`crate::evaluation::statistics::bootstrap`].
+    /// The standard error behind the interval, its degrees of freedom, and the part that is due to the choice of test
+    /// samples: see [`crate::evaluation::statistics::bootstrap`].
     #[serde(default)]
     pub error: Option<f64>,
     #[serde(default)]
@@ -150,7 +170,7 @@ pub struct Number {
 }
 
 impl Number {
-    /// What is known of the mean.
+    /// The mean with its uncertainty; `None` if no seed gave a number.
     pub fn estimate(&self) -> Option<Estimate> {
         let Number { mean, std, interval, error, df, sample_error, n, .. } = self;
         Some(Estimate {
@@ -165,7 +185,7 @@ impl Number {
     }
 }
 
-/// A number of one seed, or why there is none.
+/// The number of one seed, or why there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeedValue {
     pub seed: u64,
@@ -185,7 +205,7 @@ pub enum Status {
 /// The version of the layout of [`Results`].
 pub const SCHEMA: u32 = 4;
 
-/// Everything that a suite came to.
+/// All results of a suite: the content of `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// The version of this layout, [`SCHEMA`].
@@ -195,9 +215,9 @@ pub struct Results {
     pub estimator: String,
     pub quantities: Vec<QuantityDescription>,
     pub numbers: Vec<Number>,
-    /// Differences between methods, and how sure they are.
+    /// Differences between methods, and their significance.
     pub comparisons: Comparisons,
-    /// What is known of each cell beside its numbers.
+    /// How each cell was trained.
     pub cells: Vec<CellRecord>,
 }
 
@@ -211,7 +231,7 @@ pub struct CellRecord {
     pub provenance: Provenance,
 }
 
-/// Collects cells whose predictions were not resampled: see [`collect_with`].
+/// Collects cells whose predictions were not resampled; see [`collect_with`].
 ///
 /// # Errors
 /// See [`collect_with`].
@@ -219,20 +239,21 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Result
     collect_with(suite, cells, &Replicates::default())
 }
 
-/// Collects cells into results, in the order of the suite's datasets, methods and seeds. A cell of the suite that is
-/// not there counts as not run.
+/// Collects cells into results, in the order of the suite's datasets, methods and seeds. A cell that is not given
+/// counts as not run.
 ///
 /// # Errors
-/// If a cell is no cell of the suite, or is there twice: its scores would be left out without a word. If resampled scores
-/// do not belong to the scores.
+/// If a cell is not part of the suite or given twice, since its scores would be dropped silently; if resampled scores
+/// do not match the scores.
 pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replicates) -> anyhow::Result<Results> {
     check(&suite, cells)?;
     let mut numbers = Vec::new();
-    // Whether a method has KL gradients that can conflict is seen by any of its traces.
+    // Any trace of a method shows whether it has KL gradients that can conflict.
     let has_conflicts = |method: &str| {
         let mut outcomes = cells.iter().filter(|cell| cell.method == method).map(|cell| &cell.outcome);
-        outcomes
-            .any(|outcome| matches!(outcome, Outcome::Scored(scores) if Quantity::Conflict.of(scores, 1.0).is_some()))
+        outcomes.any(
+            |outcome| matches!(outcome, Outcome::Scored(scores) if scores.quantity(Quantity::Conflict, 1.0).is_some()),
+        )
     };
     for dataset in &suite.datasets {
         for method in suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
@@ -281,10 +302,19 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         }),
         _ => None,
     };
-    for number in &mut numbers {
-        let estimate = comparison::estimate(&comparison::values(number, &suite.ratios, replicates)?);
+    let mut known: Vec<Known<'_>> = Vec::new();
+    let mut estimates = Vec::with_capacity(numbers.len());
+    for number in &numbers {
+        let values = values(number, &suite.ratios, replicates)?;
+        estimates.push(comparison::estimate(&values));
+        if number.ratio.is_none_or(|ratio| ratio == 1.0) {
+            known.push((&number.dataset, (&number.method, number.quantity), values));
+        }
+    }
+    let comparisons = Comparisons::of(&known);
+    for (number, estimate) in numbers.iter_mut().zip(estimates) {
         let Some(estimate) = estimate else { continue };
-        // A percentage ends where it ends, however wide few seeds make the interval.
+        // A percentage lies between 0 and 100, however wide few seeds make the interval.
         let bounded = |interval: Interval| match number.quantity {
             Quantity::MissingGapGrowth => interval,
             _ => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
@@ -292,17 +322,50 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         number.interval = estimate.interval.map(bounded);
         (number.error, number.df, number.sample_error) = (estimate.error, estimate.df, estimate.sample_error);
     }
-    let mut results = Results {
+    Ok(Results {
         schema: SCHEMA,
         suite,
         estimator: "mean ± sample standard deviation over seeds; Avg and ΔGap are formed per seed".into(),
         quantities: Quantity::ALL.map(QuantityDescription::from).to_vec(),
         numbers,
-        comparisons: Comparisons::default(),
+        comparisons,
         cells: cells.iter().filter_map(record).collect(),
-    };
-    results.comparisons = comparison::compare(&results, replicates)?;
-    Ok(results)
+    })
+}
+
+/// The values of a number, with its resamples if every one of its seeds has them.
+///
+/// # Errors
+/// If a resampled score differs from the score of the evaluation: the predictions do not belong to the scores.
+fn values(number: &Number, ratios: &[f64], replicates: &Replicates) -> anyhow::Result<Values> {
+    let scored = number.seeds.iter().filter_map(|seed| match seed.value {
+        Status::Value { value } => Some((seed.seed, value)),
+        _ => None,
+    });
+    let plain: Values = scored.map(|(seed, value)| (seed, vec![value])).collect();
+    let Some(levels) = number.quantity.levels(number.ratio.unwrap_or(1.0), ratios) else { return Ok(plain) };
+    let names: Vec<String> = levels.iter().map(ToString::to_string).collect();
+    let mut resampled = Values::new();
+    for (seed, value) in &plain {
+        let Some(cell) = replicates.cell(&number.dataset, &number.method, *seed) else { return Ok(plain) };
+        let scores = names.iter().map(|name| cell.get(name)).collect::<Option<Vec<_>>>();
+        let Some(scores) = scores else { return Ok(plain) };
+        let at = |resample: usize| {
+            let scores: Vec<f64> = scores.iter().map(|scores| scores[resample]).collect();
+            number.quantity.from(&scores, ratios)
+        };
+        let all: Vec<f64> = (0..scores[0].len()).map(at).collect();
+        let Number { dataset, method, quantity, .. } = number;
+        anyhow::ensure!(
+            (all[0] - value[0]).abs() < 1e-9,
+            "{dataset} × {method} × seed {seed}: the predictions give {} for {}, the scores say {}",
+            all[0],
+            quantity.name(),
+            value[0]
+        );
+        resampled.push((*seed, all));
+    }
+    Ok(resampled)
 }
 
 fn check(suite: &SuiteDescription, cells: &[Cell]) -> anyhow::Result<()> {
@@ -329,7 +392,7 @@ fn number(
         None => Status::NotRun { cause: "the suite has no such cell".into() },
         Some(Outcome::Failed { cause }) => Status::Failed { cause: cause.clone() },
         Some(Outcome::NotRun { cause }) => Status::NotRun { cause: cause.clone() },
-        Some(Outcome::Scored(scores)) => match quantity.of(scores, ratio.unwrap_or(1.0)) {
+        Some(Outcome::Scored(scores)) => match scores.quantity(quantity, ratio.unwrap_or(1.0)) {
             Some(value) if value.is_finite() => Status::Value { value },
             Some(_) => Status::NotANumber,
             None => Status::NotRun { cause: quantity.absence().into() },
@@ -362,12 +425,12 @@ fn number(
 }
 
 impl SuiteDescription {
-    /// The command that does something with this suite, `seesaw run paper --subset 24`.
+    /// A command on this suite, such as `seesaw run paper --subset 24`.
     pub fn command(&self, verb: &str) -> String {
         format!("seesaw {verb} {}{}", self.suite, self.arguments)
     }
 
-    /// A dataset's title; with its name where the suite has it several times.
+    /// The title of a dataset, with its name if another dataset of the suite has the same title.
     pub fn title_of(&self, dataset: &DatasetDescription) -> String {
         match self.datasets.iter().filter(|other| other.title == dataset.title).count() {
             0 | 1 => dataset.title.clone(),
@@ -375,10 +438,10 @@ impl SuiteDescription {
         }
     }
 
-    /// The part of the suite with these datasets and methods, in this order.
+    /// Restricts the suite to these datasets and methods, in this order.
     ///
     /// # Errors
-    /// If there is no such dataset or method in it.
+    /// If the suite has no such dataset or method.
     pub fn restricted(&self, datasets: &[String], methods: &[String]) -> anyhow::Result<SuiteDescription> {
         let method = |name: &String| {
             let found = self.methods.iter().find(|method| method.name == *name);
@@ -399,10 +462,10 @@ impl SuiteDescription {
 }
 
 impl Results {
-    /// The same results with these datasets and methods only, in this order.
+    /// Restricts the results to these datasets and methods, in this order.
     ///
     /// # Errors
-    /// If there is no such dataset or method in them.
+    /// If the results hold no such dataset or method.
     pub fn restricted(&self, datasets: &[String], methods: &[String]) -> anyhow::Result<Results> {
         let mut results = self.clone();
         results.suite = self.suite.restricted(datasets, methods)?;
@@ -416,12 +479,12 @@ impl Results {
         Ok(results)
     }
 
-    /// What is known of a cell; none if it has no scores.
+    /// The record of a cell; `None` if it has no scores.
     pub fn cell(&self, dataset: &str, method: &str, seed: u64) -> Option<&CellRecord> {
         self.cells.iter().find(|cell| cell.dataset == dataset && cell.method == method && cell.seed == seed)
     }
 
-    /// The number of a method on a dataset; quantities of missing modalities at ratio 1 unless one is given.
+    /// The number of a method on a dataset; quantities of missing modalities are at ratio 1 by default.
     pub fn number(&self, dataset: &str, method: &str, quantity: Quantity, ratio: Option<f64>) -> Option<&Number> {
         let ratio = if quantity.is_missing() { Some(ratio.unwrap_or(1.0)) } else { None };
         self.numbers.iter().find(|number| {

@@ -1,4 +1,4 @@
-//! Results for the tests of this room.
+//! Sample results for tests.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
     }
 }
 
-/// All methods are trained on all datasets.
+/// Trains all methods on all datasets.
 fn train_all(suite: &mut SuiteDescription) {
     let methods: Vec<String> = suite.methods.iter().map(|method| method.name.clone()).collect();
     suite.datasets.iter_mut().for_each(|dataset| dataset.methods.clone_from(&methods));
@@ -72,7 +72,7 @@ fn without_noisy_text(mut outcome: Outcome) -> Outcome {
 }
 
 impl Results {
-    /// The same results with these methods only, on all datasets.
+    /// Restricts the results to these methods, on all datasets.
     pub fn of_methods(&self, methods: &[String]) -> anyhow::Result<Results> {
         let datasets: Vec<String> = self.suite.datasets.iter().map(|dataset| dataset.name.clone()).collect();
         self.restricted(&datasets, methods)
@@ -84,7 +84,8 @@ pub fn difficult(kind: SuiteKind) -> Results {
     collect(description(kind, &[1, 2]), &cells()).unwrap()
 }
 
-/// Cells with everything that can happen: values, a true zero, a NaN in all seeds and in one, a failed seed, a method that did not run.
+/// Cells with everything that can happen: values, a true zero, a NaN in all seeds and in one, a failed seed, a method
+/// that did not run.
 pub fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
     let mut push = |dataset: &str, method: &str, seed: u64, outcome: Outcome| {
@@ -103,7 +104,7 @@ pub fn cells() -> Vec<Cell> {
     cells
 }
 
-/// Results as they look in earnest: three datasets, six missing ratios, five seeds, up to seven methods.
+/// Results of a realistic size: three datasets, six missing ratios, five seeds, up to seven methods.
 pub fn realistic(kind: SuiteKind, methods: usize) -> Results {
     let mut suite = description(kind, &[1, 2, 3, 4, 5]);
     suite.title = "Smoke run on the emoji benchmark".into();

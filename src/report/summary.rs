@@ -1,4 +1,4 @@
-//! What tables and figures need of a trace: the share of conflicting steps, the cosine between the gradients of image
+//! Summarises traces for tables and figures: the share of conflicting steps, the cosine between the gradients of image
 //! and text, the losses per epoch.
 
 use std::collections::BTreeMap;
@@ -14,17 +14,17 @@ pub const LOSSES: [&str; 3] = ["loss_T", "loss_v", "loss_l"];
 /// Equal bins over [-1, 1] of a cosine's histogram.
 pub const BINS: usize = 40;
 
-/// How far rounding in float32 may carry a cosine beyond ±1.
+/// How far rounding in float32 can push a cosine beyond ±1.
 const ROUNDING: f32 = 1e-3;
 
-/// One training's trace, summarised.
+/// The summary of one training's trace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TraceSummary {
     pub steps: usize,
     /// The share of steps in which the task gradient and the KL gradient have a negative inner product, before any
-    /// projection, in percent; none if the method has no KL gradient.
+    /// projection, in percent; `None` if the method has no KL gradient.
     pub conflict: Option<f64>,
-    /// The cosine between the gradients of image and text; none if the trace has neither of its columns.
+    /// The cosine between the gradients of image and text; `None` if the trace has neither column.
     pub cosine: Option<CosineSummary>,
     /// Column → its mean over the steps of each epoch; only the columns of [`LOSSES`] that the trace has.
     pub losses: BTreeMap<String, Vec<f64>>,
@@ -42,7 +42,7 @@ pub enum Cosine {
 }
 
 impl Cosine {
-    /// In the order in which they are preferred.
+    /// The preferred one first.
     pub const ALL: [Cosine; 2] = [Cosine::Update, Cosine::Embedding];
 
     /// The trace's column.
@@ -53,7 +53,7 @@ impl Cosine {
         }
     }
 
-    /// What it compares, in words.
+    /// Describes what it compares.
     pub fn meaning(self) -> &'static str {
         match self {
             Cosine::Update => "the updates of the image and the text embedding layer (h_v, h_l)",
@@ -62,11 +62,11 @@ impl Cosine {
     }
 }
 
-/// A cosine over the steps of a training.
+/// The cosines of all steps of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CosineSummary {
     pub column: Cosine,
-    /// Over the steps where it is defined; none if there are none.
+    /// Over the steps in which it is defined; `None` if there are none.
     pub mean: Option<f64>,
     /// Steps in which one of the gradients is 0, so that there is no cosine.
     pub undefined: usize,
@@ -82,7 +82,7 @@ impl CosineSummary {
 }
 
 impl TraceSummary {
-    /// Summarises a trace of a number of epochs, all of the same number of steps.
+    /// Summarises a trace whose epochs all have the same number of steps.
     ///
     /// # Errors
     /// If the steps do not divide into the epochs; if a loss is not finite, a cosine lies outside [-1, 1], or
@@ -98,7 +98,7 @@ impl TraceSummary {
         let found = Cosine::ALL.into_iter().filter_map(|cosine| Some((cosine, columns.get(cosine.column())?)));
         let mut cosines: Vec<CosineSummary> =
             found.map(|(column, steps)| cosine(column, steps)).collect::<anyhow::Result<_>>()?;
-        // A column that is undefined throughout says less than the other.
+        // A column that is undefined in every step says less than the other.
         let chosen = cosines.iter().position(|cosine| cosine.mean.is_some()).unwrap_or(0);
         let mut losses = BTreeMap::new();
         for name in LOSSES {
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(summary(&[("loss_T", &steps)], 4).losses["loss_T"], [4.0, 2.0, 1.0, 0.5]);
     }
 
-    /// A bin holds its lower end; the last one holds 1 too, and what rounding put beyond.
+    /// A bin includes its lower end. The last one also includes 1, and values that rounding put beyond it.
     #[test]
     fn bins_end_where_the_next_begins() {
         let steps = [-1.0, -1.00001, -0.951, -0.949, -0.001, 0.0, 0.049, 0.05, 0.949, 0.951, 1.0, 1.00001];
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((cosine.histogram.len(), cosine.defined(), cosine.undefined), (40, 12, 0));
     }
 
-    /// Steps without a cosine are counted and left out of its mean, never taken for 0.
+    /// Steps without a cosine are counted, but do not enter its mean as 0.
     #[test]
     fn undefined_is_not_zero() {
         let cosine = summary(&[("cos_update_v_l", &[f32::NAN, 0.5, f32::NAN, 0.25])], 1).cosine.unwrap();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_update_is_compared_unless_it_is_undefined_throughout() {
+    fn the_update_is_compared_unless_it_is_always_undefined() {
         let of = |given: &[(&str, &[f32])]| summary(given, 1).cosine.map(|cosine| (cosine.column, cosine.mean));
         let (some, none) = (&[0.5, f32::NAN][..], &[f32::NAN, f32::NAN][..]);
         let (update, embedding) = ("cos_update_v_l", "cos_embedding_v_l");
@@ -209,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_cannot_be_are_refused() {
-        for (given, epochs, told) in [
+    fn impossible_numbers_are_refused() {
+        for (given, epochs, expected) in [
             (("loss_T", &[1.0; 5][..]), 2, "a trace of 2 epochs should have a multiple of 2 steps, found 5"),
             (("loss_T", &[1.0; 5]), 0, "a trace of 0 epochs should have a multiple of 0 steps, found 5"),
             (("loss_T", &[]), 2, "a trace of 2 epochs should have a multiple of 2 steps, found 0"),
@@ -228,7 +228,7 @@ mod tests {
                 "`cos_embedding_v_l` should be a cosine between -1 and 1, found inf at step 1",
             ),
         ] {
-            assert_eq!(TraceSummary::of(&columns(&[given]), epochs).unwrap_err().to_string(), told);
+            assert_eq!(TraceSummary::of(&columns(&[given]), epochs).unwrap_err().to_string(), expected);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::errors;
 /// A table or figure of the paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// As experiment files write it; its files have this name.
+    /// Its name in experiment files, and the name of its files.
     pub name: &'static str,
     /// What it shows, in one line.
     pub meaning: &'static str,
@@ -13,15 +13,14 @@ pub struct Target {
     pub kind: Kind,
 }
 
-/// What a target is; it decides on the formats. How it is made is known to [`super::render`] alone, so that a program that
-/// only plans does without.
+/// What a target is, which decides on its formats. Only [`super::render`] knows how to make it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Table(Table),
     Figure(Figure),
 }
 
-/// The tables, by their numbers in the paper. Templates write them.
+/// The tables, by their numbers in the paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     One,
@@ -47,90 +46,50 @@ pub enum Figure {
 pub enum Methods {
     /// One or more.
     Any,
-    /// As many as there are parts, which say what each one is.
+    /// One per part; a part says what its method is.
     Parts(&'static [&'static str]),
 }
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    table("table1", "scores with full, missing and noisy modalities", Table::One),
+    table("table2", "the ablation: scores with full and missing modalities", Table::Two),
     Target {
-        name: "table1",
-        meaning: "scores with full, missing and noisy modalities",
-        methods: Methods::Any,
-        kind: Kind::Table(Table::One),
-    },
-    Target {
-        name: "table2",
-        meaning: "the ablation: scores with full and missing modalities",
-        methods: Methods::Any,
-        kind: Kind::Table(Table::Two),
-    },
-    Target {
-        name: "table3",
-        meaning: "conflicting gradients and missing ΔGap",
         methods: Methods::Parts(&["without projection", "with projection"]),
-        kind: Kind::Table(Table::Three),
+        ..table("table3", "conflicting gradients and missing ΔGap", Table::Three)
     },
+    table("table4", "scores with full and missing modalities on one more dataset", Table::Four),
+    table("table5", "scores with full and missing modalities on one more dataset", Table::Five),
     Target {
-        name: "table4",
-        meaning: "scores with full and missing modalities on one more dataset",
-        methods: Methods::Any,
-        kind: Kind::Table(Table::Four),
-    },
-    Target {
-        name: "table5",
-        meaning: "scores with full and missing modalities on one more dataset",
-        methods: Methods::Any,
-        kind: Kind::Table(Table::Five),
-    },
-    Target {
-        name: "figure2",
-        meaning: "scores of each modality alone, and the losses per modality",
         methods: Methods::Parts(&["the method shown"]),
-        kind: Kind::Figure(Figure::Two),
+        ..figure("figure2", "scores of each modality alone, and the losses per modality", Figure::Two)
     },
+    figure("figure4", "ΔGap against the missing ratio", Figure::Four),
+    figure("figure5", "missing ΔGap with an encoder pair that was trained on both modalities", Figure::GapBars),
     Target {
-        name: "figure4",
-        meaning: "ΔGap against the missing ratio",
-        methods: Methods::Any,
-        kind: Kind::Figure(Figure::Four),
-    },
-    Target {
-        name: "figure5",
-        meaning: "missing ΔGap with an encoder pair that was trained on both modalities",
-        methods: Methods::Any,
-        kind: Kind::Figure(Figure::GapBars),
-    },
-    Target {
-        name: "figure6",
-        meaning: "losses per modality",
         methods: Methods::Parts(&["without reweighting", "with reweighting"]),
-        kind: Kind::Figure(Figure::Six),
+        ..figure("figure6", "losses per modality", Figure::Six)
     },
     Target {
-        name: "figure7",
-        meaning: "cosines between the gradients of image and text",
         methods: Methods::Parts(&["without projection", "with projection"]),
-        kind: Kind::Figure(Figure::Seven),
+        ..figure("figure7", "cosines between the gradients of image and text", Figure::Seven)
     },
-    Target {
-        name: "figure8",
-        meaning: "missing ΔGap with other fusions",
-        methods: Methods::Any,
-        kind: Kind::Figure(Figure::GapBars),
-    },
-    Target {
-        name: "figure9",
-        meaning: "missing ΔGap with other encoders",
-        methods: Methods::Any,
-        kind: Kind::Figure(Figure::GapBars),
-    },
+    figure("figure8", "missing ΔGap with other fusions", Figure::GapBars),
+    figure("figure9", "missing ΔGap with other encoders", Figure::GapBars),
 ];
 
-/// The target of a name.
+const fn table(name: &'static str, meaning: &'static str, which: Table) -> Target {
+    Target { name, meaning, methods: Methods::Any, kind: Kind::Table(which) }
+}
+
+const fn figure(name: &'static str, meaning: &'static str, which: Figure) -> Target {
+    Target { name, meaning, methods: Methods::Any, kind: Kind::Figure(which) }
+}
+
+/// Finds a target by its name.
 ///
 /// # Errors
-/// A usage error with the nearest name, or all names.
+/// A usage error that lists the known names, with the nearest one first.
 pub fn find(name: &str) -> anyhow::Result<&'static Target> {
     let names = || TARGETS.iter().map(|target| target.name);
     TARGETS.iter().find(|target| target.name == name).ok_or_else(|| {
@@ -144,10 +103,10 @@ pub fn find(name: &str) -> anyhow::Result<&'static Target> {
 }
 
 impl Target {
-    /// Checks a list of methods by its length.
+    /// Checks the number of methods.
     ///
     /// # Errors
-    /// A usage error that says how many there should be and what each one is.
+    /// A usage error that says how many methods the target shows, and what each one is.
     pub fn check(&self, methods: &[String]) -> anyhow::Result<()> {
         let (fits, expected) = match self.methods {
             Methods::Any => (!methods.is_empty(), "at least one method".to_owned()),

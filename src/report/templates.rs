@@ -1,5 +1,5 @@
-//! Templates: where they are (in the project, and before it in a folder of the user's), and how minijinja fills them. A
-//! template has holes, not arithmetic.
+//! Finds templates, first in the user's folder and then in the project, and fills them with minijinja. A template
+//! places values; it does not compute them.
 
 use std::path::{Path, PathBuf};
 
@@ -11,18 +11,18 @@ use super::escape;
 use crate::digest::Digest;
 use crate::errors;
 
-/// What a template writes; it says which characters are the template's, and what is escaped of itself.
+/// What a template writes, which decides on its delimiters and on automatic escaping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
-    /// Escaped of itself.
+    /// Escapes automatically.
     Html,
-    /// Braces and percent signs belong to LaTeX: `<% %>`, `<< >>` and `<# #>` are the template's.
+    /// Has the delimiters `<% %>`, `<< >>` and `<# #>`, since braces and percent signs belong to LaTeX.
     Latex,
     /// Markdown, CSV.
     Text,
 }
 
-/// Folders of templates; what an earlier one has goes before what a later one has.
+/// Folders of templates; an earlier one takes precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Templates(pub Vec<PathBuf>);
 
@@ -33,22 +33,22 @@ impl From<&Path> for Templates {
 }
 
 impl Templates {
-    /// The file of a template: the first there is, else where the last folder should have it.
+    /// The path of a template: where it exists first, else in the last folder.
     pub fn path(&self, name: &str) -> PathBuf {
         let mut paths = self.0.iter().map(|folder| folder.join(name));
         paths.clone().find(|path| path.is_file()).or_else(|| paths.next_back()).unwrap_or_else(|| PathBuf::from(name))
     }
 
-    /// A template's text.
+    /// Reads a template.
     ///
     /// # Errors
-    /// If none of the folders has it, or it cannot be read.
+    /// If no folder has it, or it cannot be read.
     pub fn read(&self, name: &str) -> anyhow::Result<String> {
         let path = self.path(name);
         std::fs::read_to_string(&path).with_context(|| format!("cannot read the template {}", path.display()))
     }
 
-    /// The names of templates with the hashes of their content.
+    /// The digests of templates, with their names.
     ///
     /// # Errors
     /// If one of them cannot be read.
@@ -56,14 +56,14 @@ impl Templates {
         names.into_iter().map(|name| Ok((name.clone(), Digest::of(self.read(&name)?.as_bytes())))).collect()
     }
 
-    /// Fills a template, which may import the others that are named, for the macros in them.
+    /// Fills a template, which may import macros from the `imported` ones.
     ///
     /// # Errors
-    /// If a template is missing or malformed, or uses a name that is not there; with its file and line.
+    /// If a template is missing or malformed, or uses an unknown name. The error has the file and the line.
     pub fn fill(&self, name: &str, imported: &[&str], language: Language, context: &Value) -> anyhow::Result<String> {
         let mut environment = environment(language)?;
-        let told = |error: minijinja::Error| {
-            // What goes wrong in a macro is told where it went wrong.
+        let explain = |error: minijinja::Error| {
+            // An error in a macro has the place of the macro.
             let at = innermost(&error);
             let path = self.path(at.name().unwrap_or(name));
             let line = at.line().map_or(String::new(), |line| format!(" line {line}"));
@@ -74,9 +74,9 @@ impl Templates {
             )
         };
         for name in imported.iter().chain([&name]) {
-            environment.add_template_owned((*name).to_owned(), self.read(name)?).map_err(told)?;
+            environment.add_template_owned((*name).to_owned(), self.read(name)?).map_err(explain)?;
         }
-        environment.get_template(name).and_then(|template| template.render(context)).map_err(told)
+        environment.get_template(name).and_then(|template| template.render(context)).map_err(explain)
     }
 }
 
@@ -97,7 +97,7 @@ fn environment(language: Language) -> anyhow::Result<Environment<'static>> {
     Ok(environment)
 }
 
-/// The error of a template that caused another one's.
+/// The first cause of an error.
 fn innermost(error: &minijinja::Error) -> &minijinja::Error {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<minijinja::Error>());
     source.map_or(error, innermost)
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_users_template_goes_before_ours() {
+    fn the_users_template_takes_precedence() {
         let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let templates = Templates(vec![theirs.path().to_owned(), ours.path().to_owned()]);
         std::fs::write(ours.path().join("a.j2"), "ours").unwrap();

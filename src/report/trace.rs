@@ -1,4 +1,4 @@
-//! Reading traces: what a training wrote down, step by step. Needs no tensors.
+//! Reads traces: what a training recorded, step by step. Needs no tensors.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,12 @@ pub(crate) type Columns = BTreeMap<String, Vec<f32>>;
 /// Reads a trace, a safetensors file with one float32 vector per column.
 ///
 /// # Errors
-/// If the file is malformed, if a column is something else than a float32 vector, if columns differ in length, or if
-/// there are none: each names the column, what was expected and what was found.
+/// If the file is malformed, a column is not a float32 vector, columns differ in length, or there are none.
 pub(crate) fn read(bytes: &[u8]) -> anyhow::Result<Columns> {
-    let file = SafeTensors::deserialize(bytes).context("the trace is not a well-formed safetensors file")?;
+    let file = SafeTensors::deserialize(bytes).context("the trace is not a valid safetensors file")?;
     let mut columns = Columns::new();
     let mut length = None;
-    // By name, so that of two mistakes it is always the same that is told.
+    // Sorted by name, so that the same file always gives the same error.
     let mut tensors = file.tensors();
     tensors.sort_by(|(one, _), (other, _)| one.cmp(other));
     for (name, view) in &tensors {
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_come_as_they_were_written() {
+    fn columns_survive_their_file() {
         let bytes = file(&[
             ("loss_T", Dtype::F32, &[2], floats(&[1.5, -0.25])),
             ("cos_T_kl", Dtype::F32, &[2], floats(&[f32::NAN, 1.0])),
@@ -73,14 +72,14 @@ mod tests {
         assert!(columns["cos_T_kl"][0].is_nan() && columns["cos_T_kl"][1] == 1.0);
     }
 
-    /// Every file that is no trace says which column is wrong, what was expected and what was found.
+    /// The error says which column is wrong, what was expected and what was found.
     #[test]
-    fn what_is_no_trace_is_refused() {
+    fn malformed_traces_are_refused() {
         let good = file(&[("loss_T", Dtype::F32, &[3], floats(&[1.0, 2.0, 3.0]))]);
         for cut in 0..good.len() {
             read(&good[..cut]).unwrap_err();
         }
-        for (columns, told) in [
+        for (columns, expected) in [
             (vec![], "the trace has no columns"),
             (
                 vec![("a", Dtype::I32, &[1][..], vec![0; 4])],
@@ -95,7 +94,7 @@ mod tests {
                 "the column `b` of the trace should have 1 steps, as `a` has, found 2",
             ),
         ] {
-            assert_eq!(read(&file(&columns)).unwrap_err().to_string(), told);
+            assert_eq!(read(&file(&columns)).unwrap_err().to_string(), expected);
         }
     }
 }

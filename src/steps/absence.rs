@@ -1,13 +1,12 @@
-//! Why a step gave nothing.
+//! Why a step has no results.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Step};
-use crate::errors;
+use super::kind::Kind;
 
-/// What became of a step that gave nothing.
+/// How a step without results ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
@@ -30,12 +29,12 @@ impl Status {
     }
 }
 
-/// Why a step gave nothing: what became of it, and the first cause.
+/// Why a step has no results: its status and the first cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Absence {
     pub status: Status,
-    /// The step in which the cause lies: itself, or one that it needs. None: no step is to blame.
+    /// The step that failed or is unavailable: this one, or one that it needs. None if no step is to blame.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub origin: Option<Origin>,
     /// What happened there.
@@ -45,7 +44,7 @@ pub struct Absence {
     pub hint: Option<String>,
 }
 
-/// The step in which the cause of an absence lies.
+/// The step that caused an absence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Origin {
@@ -56,38 +55,23 @@ pub struct Origin {
 }
 
 impl Absence {
-    /// A step that failed, or whose data is unavailable.
-    pub fn of(step: &Step, status: Status, cause: impl Into<String>, hint: Option<&str>) -> Self {
-        let origin = Origin { step: step.label(), kind: step.kind(), status };
-        Absence { status, origin: Some(origin), cause: cause.into(), hint: hint.map(str::to_owned) }
-    }
-
-    /// A step that ended with this error.
-    pub fn by_error(step: &Step, error: &anyhow::Error) -> Self {
-        let status = match errors::class_of(error) {
-            errors::Class::Unavailable => Status::Unavailable,
-            _ => Status::Failed,
-        };
-        Absence::of(step, status, format!("{error:#}"), errors::hint_of(error))
-    }
-
-    /// A step that did not run although nothing that it needs is absent.
+    /// A step that did not run although all its inputs are there.
     pub fn not_run(cause: &str) -> Self {
         Absence { status: Status::NotRun, origin: None, cause: cause.to_owned(), hint: None }
     }
 
-    /// For keys, which hold why a step went on without an input.
+    /// As an ingredient of keys.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("an absence is plain data")
     }
 
-    /// What that means for a step that needs the absent one: the first cause, not the whole chain of steps between.
+    /// The absence of a step that needs this one: it keeps the first cause, and leaves out the steps between.
     pub fn of_dependent(&self) -> Self {
         Absence { status: Status::NotRun, ..self.clone() }
     }
 }
 
-/// The cause in one line; where another step failed, with that step.
+/// The cause in one line; if another step failed, with its label.
 impl fmt::Display for Absence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {

@@ -1,20 +1,29 @@
-//! Chooses among the candidates of a sweep by their scores on the validation split. The test split has no say.
+//! Chooses among the candidates of a sweep by their scores on the validation split; the test split is not used.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use super::job::{Job, Outputs};
+use super::kind::Describe;
 use super::train::Summary;
-use super::{Describe, Job, Outputs};
 use crate::errors;
 use crate::methods::MethodOptions;
 use crate::store::Ingredients;
 
-/// Takes, for one seed, the training of the candidate whose mean validation score over all seeds is the highest; of
-/// several, the first. A candidate that lacks a seed is not chosen. Inputs: `summary I SEED` of every candidate I and
-/// seed, `weights I` and `trace I` of this seed. Outputs: `weights` and `trace` of the chosen one, `summary` likewise, and
-/// `choice`, a [`Choice`].
+/// Chooses the candidate with the highest mean validation score over all seeds, the first one in case of a tie, and
+/// passes on its training with one of the seeds. A candidate without results for some seed is never chosen.
+///
+/// | input | content |
+/// |---|---|
+/// | `summary I SEED` | the [`Summary`] of candidate I, for each candidate and seed |
+/// | `weights I`, `trace I` | candidate I's training with this seed |
+///
+/// | output | content |
+/// |---|---|
+/// | `weights`, `trace`, `summary` | those of the chosen candidate with this seed |
+/// | `choice` | a [`Choice`] |
 #[derive(Clone, Debug)]
 pub struct Choose {
     /// The dataset's name in the suite.
@@ -26,23 +35,22 @@ pub struct Choose {
     pub seed: u64,
 }
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// What chose.
+    /// The criterion, for people.
     pub by: String,
     pub chosen: MethodOptions,
     pub candidates: Vec<Candidate>,
 }
 
-/// One combination of a sweep's values.
+/// A combination of the values swept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     pub options: MethodOptions,
-    /// The mean over the seeds of the score on the validation split of the epoch that would be evaluated, in percent;
-    /// none if a training failed.
+    /// The validation score of the selected epoch in percent, averaged over the seeds; none if a training has no results.
     pub validation: Option<f64>,
-    /// Why there is no score.
+    /// Why there is no validation score.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cause: Option<String>,
 }
@@ -80,20 +88,19 @@ impl Choose {
         for &seed in &self.seeds {
             let role = summary_role(at, seed);
             if let Some(absence) = job.absent.get(&role) {
-                let cause = Some(format!("seed {seed}: {}", absence));
+                let cause = Some(format!("seed {seed}: {absence}"));
                 return Ok(Candidate { options: options.clone(), validation: None, cause });
             }
             let summary: Summary = job.read_json(&role)?;
             let epoch = (summary.selected_epoch as usize).checked_sub(1);
             let score = epoch.and_then(|epoch| summary.validation.get(epoch));
-            sum += score.with_context(|| format!("the input `{role}` has no score of its selected epoch"))?;
+            sum +=
+                score.with_context(|| format!("the input `{role}` has no validation score of its selected epoch"))?;
         }
         let validation = Some(sum / self.seeds.len() as f64);
         Ok(Candidate { options: options.clone(), validation, cause: None })
     }
-}
 
-impl Choose {
     pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let candidates: Vec<Candidate> = self
             .candidates
@@ -104,8 +111,8 @@ impl Choose {
         let chosen = first_highest(candidates.iter().map(|candidate| candidate.validation)).ok_or_else(|| {
             let causes: Vec<&str> = candidates.iter().filter_map(|candidate| candidate.cause.as_deref()).collect();
             errors::failed(
-                format!("no candidate of {} has a training for every seed: {}", self.name, causes.join("; ")),
-                "the failed trainings say why",
+                format!("no candidate of {} was trained with every seed: {}", self.name, causes.join("; ")),
+                "fix what made these trainings fail, and run the same command again",
             )
         })?;
         let mut outputs = BTreeMap::new();
@@ -127,7 +134,7 @@ impl Choose {
     }
 }
 
-/// The place of the highest number, of several the first.
+/// The index of the highest finite number, the first one in case of a tie.
 fn first_highest(scores: impl Iterator<Item = Option<f64>>) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
     for (at, score) in scores.enumerate() {

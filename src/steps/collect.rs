@@ -1,14 +1,15 @@
-//! Collects the scores of all cells of a suite into its results. Cells without scores are part of it, with the cause.
+//! Collects the scores of a suite's cells into its results, and why the other cells have none.
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
-
+use super::absence::{Absence, Origin, Status};
+use super::condition::Condition;
 use super::evaluate::Scores;
+use super::job::{InputFile, Job, Outputs};
+use super::kind::{Describe, Kind};
 use super::train::Summary;
-use super::{Absence, Describe, InputFile, Job, Kind, Origin, Outputs, Status};
 use crate::report;
-use crate::report::comparison::replicates::{self, CellReplicates, Replicates};
+use crate::report::replicates::{self, CellReplicates, Replicates};
 use crate::report::results::{
     Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, Quantity, SuiteDescription, collect_with,
 };
@@ -19,26 +20,23 @@ use crate::terms::Modality;
 /// Collects a suite. Output `results`: a JSON file of [`report::results::Results`].
 #[derive(Clone, Debug)]
 pub struct Collect {
-    /// What is collected: `results`, or the table or figure that it is for.
+    /// `results`, or the table or figure that shows the results.
     pub of: String,
-    /// The suite, or the part of it that is collected.
+    /// The suite, or the part of it to collect.
     pub suite: SuiteDescription,
-    /// The quantities that it shows, and corrects for comparing; none: all.
+    /// The quantities shown, for whose number p-values are corrected; none for all.
     pub quantities: Option<Vec<Quantity>>,
 }
-
-/// The conditions of each cell.
-const CONDITIONS: [&str; 3] = ["full", "missing", "noisy"];
 
 /// The role of the resampled scores of a method's trainings on a dataset.
 pub fn replicates_role(dataset: &str, method: &str) -> String {
     format!("replicates {dataset} {method}")
 }
 
-/// The role of a cell's scores under a condition, or of its training's `weights`, `trace`, `summary` or
+/// The role of a cell's scores under a condition (by its name), or of its training's `weights`, `trace`, `summary` or
 /// `choice`.
-pub fn role(condition: &str, dataset: &str, method: &str, seed: u64) -> String {
-    format!("{condition} {dataset} {method} {seed}")
+pub fn role(what: &str, dataset: &str, method: &str, seed: u64) -> String {
+    format!("{what} {dataset} {method} {seed}")
 }
 
 impl Describe for Collect {
@@ -47,7 +45,7 @@ impl Describe for Collect {
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // Everything that captions say, names and titles included: they are in the output.
+        // Everything that captions say, names and titles included, is in the output.
         let Collect { of: _, suite, quantities } = self;
         list.natural("report's recipe", report::RECIPE);
         list.options("suite", suite);
@@ -84,15 +82,13 @@ impl Collect {
     }
 }
 
-/// The resampled scores of a method's trainings, by seed. Without them intervals are those over seeds, and say so.
+/// The resampled scores of a method's trainings by seed. If there are none, intervals are over seeds alone.
 fn resampled(job: &Job, role: &str) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {
-    let Some(InputFile { path, .. }) = job.inputs.get(role) else { return Ok(BTreeMap::new()) };
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    replicates::read(&bytes).with_context(|| format!("the input `{role}` ({}) is malformed", path.display()))
+    if job.inputs.contains_key(role) { job.parse(role, replicates::read) } else { Ok(BTreeMap::new()) }
 }
 
 fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, seed: u64) -> anyhow::Result<Outcome> {
-    let roles = CONDITIONS.map(|condition| role(condition, dataset, method, seed));
+    let roles = Condition::ALL.map(|condition| role(condition.name(), dataset, method, seed));
     if let Some(absence) = roles.iter().find_map(|role| job.absent.get(role)) {
         return Ok(failed_or_not_run(absence));
     }
@@ -107,7 +103,7 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
         text: number(&missing, Some(Modality::Text), Some(ratio)),
     };
     let mut provenance = Provenance::default();
-    for (condition, role) in CONDITIONS.iter().zip(&roles) {
+    for (condition, role) in Condition::ALL.map(Condition::name).into_iter().zip(&roles) {
         let InputFile { sha256, key, path: _ } = job.input(role)?;
         provenance.keys.insert(format!("evaluate {condition}"), key.clone());
         provenance.inputs.insert(format!("scores {condition}"), sha256.clone());
@@ -138,20 +134,17 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
     }))
 }
 
-/// What a training's trace comes to; none if it could not be made. How many epochs it has is in its summary: a method may
-/// have settings of its own.
+/// The summary of a training's trace; none without the trace. The number of epochs is that of the training, since a method
+/// may have its own settings.
 fn trace(job: &Job, [trace, summary]: [String; 2]) -> anyhow::Result<Option<TraceSummary>> {
     if [&trace, &summary].into_iter().any(|role| job.absent.contains_key(role)) {
         return Ok(None);
     }
     let Summary { epochs, .. } = job.read_json(&summary)?;
-    let path = &job.input(&trace)?.path;
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let read = report::trace::read(&bytes).and_then(|columns| TraceSummary::of(&columns, epochs));
-    read.map(Some).with_context(|| format!("the input `{trace}` ({}) is malformed", path.display()))
+    job.parse(&trace, |bytes| TraceSummary::of(&report::trace::read(bytes)?, epochs)).map(Some)
 }
 
-/// The cell failed if its own training, choice or evaluation did; because of anything else (a download) it did not run.
+/// The cell failed if its own training, choice or evaluation did. If anything before them did, it was not run.
 fn failed_or_not_run(absence: &Absence) -> Outcome {
     let of_the_cell = |origin: &&Origin| {
         origin.status == Status::Failed && matches!(origin.kind, Kind::Train | Kind::Choose | Kind::Evaluate)
@@ -169,9 +162,9 @@ mod tests {
 
     use super::super::evaluate::Level;
     use super::*;
-    use crate::manifests::fetch::FetchPlaces;
     use crate::report::SuiteKind;
-    use crate::report::results::{DatasetDescription, MethodDescription, Results, Status};
+    use crate::report::results::{Results, Status};
+    use crate::report::samples::description;
     use crate::steps;
     use crate::terms::Modality::{Image, Text};
 
@@ -194,67 +187,31 @@ mod tests {
         assert_eq!(not_run(Kind::Fetch, steps::Status::Unavailable), fetch);
     }
 
-    fn description() -> SuiteDescription {
-        let text = String::new;
-        SuiteDescription {
-            kind: SuiteKind::Smoke,
-            suite: "tiny".into(),
-            arguments: String::new(),
-            title: text(),
-            seeds: vec![3],
-            selection: text(),
-            optimizer: text(),
-            missing: text(),
-            noisy: text(),
-            ratios: vec![1.0],
-            datasets: vec![DatasetDescription {
-                name: "words".into(),
-                dataset: text(),
-                methods: vec!["balgrad".into()],
-                title: text(),
-                metric: text(),
-                fusion: text(),
-                // The method has settings of its own: its trace has two epochs.
-                epochs: 7,
-                encoders: text(),
-            }],
-            methods: vec![MethodDescription { name: "balgrad".into(), title: text(), source: text() }],
-        }
+    /// One cell, whose method has its own settings: its trace has two epochs.
+    fn tiny() -> SuiteDescription {
+        let part = ["words", "balgrad"].map(|name| vec![name.to_owned()]);
+        let suite = description(SuiteKind::Smoke, &[3]).restricted(&part[0], &part[1]).unwrap();
+        SuiteDescription { ratios: vec![1.0], ..suite }
     }
 
-    /// A job with the inputs of the one cell; its trace as given.
+    /// A job with the inputs of the only cell, with this trace or none.
     fn job(folder: &std::path::Path, trace: Option<&[u8]>) -> Job {
-        let mut job = Job {
-            inputs: BTreeMap::new(),
-            absent: BTreeMap::new(),
-            folder: folder.to_owned(),
-            interrupt: Default::default(),
-            progress: std::sync::Arc::new(crate::progress::Silent),
-            threads: 1,
-            device: tch::Device::Cpu,
-            downloads: FetchPlaces::new(folder.to_owned(), folder.to_owned(), Vec::new()),
-        };
         let level = |modality, ratio, score| Level { modality, ratio, impaired: 0, score };
         let impaired = |ratio| vec![level(Some(Image), ratio, 20.0), level(Some(Text), ratio, 30.0)];
         let scores = |levels| serde_json::to_vec(&Scores { metric: String::new(), samples: 4, levels }).unwrap();
         let summary =
             Summary { selected_epoch: 2, epochs: 2, validation: vec![1.0, 2.0], metric: String::new(), parameters: 1 };
-        let files = [
-            ("full", Some(scores(vec![level(None, None, 40.0)]))),
-            ("missing", Some(scores(impaired(Some(1.0))))),
-            ("noisy", Some(scores(impaired(None)))),
-            ("summary", Some(serde_json::to_vec(&summary).unwrap())),
-            ("trace", trace.map(<[u8]>::to_vec)),
+        let mut files = vec![
+            ("full", scores(vec![level(None, None, 40.0)])),
+            ("missing", scores(impaired(Some(1.0)))),
+            ("noisy", scores(impaired(None))),
+            ("summary", serde_json::to_vec(&summary).unwrap()),
         ];
-        for (what, bytes) in files {
-            let role = role(what, "words", "balgrad", 3);
-            let Some(bytes) = bytes else {
-                job.absent.insert(role, Absence::not_run("lost"));
-                continue;
-            };
-            let path = folder.join(what);
-            std::fs::write(&path, bytes).unwrap();
-            job.inputs.insert(role, InputFile { path, sha256: format!("content of {what}"), key: "key".into() });
+        files.extend(trace.map(|trace| ("trace", trace.to_vec())));
+        let role = |what| role(what, "words", "balgrad", 3);
+        let mut job = Job::with_inputs(folder, files.into_iter().map(|(what, bytes)| (role(what), bytes)));
+        if trace.is_none() {
+            job.absent.insert(role("trace"), Absence::not_run("its training failed"));
         }
         job
     }
@@ -268,12 +225,12 @@ mod tests {
 
     fn collected(trace: Option<&[u8]>) -> anyhow::Result<Results> {
         let folder = tempfile::tempdir().unwrap();
-        let outputs = Collect { of: "results".into(), suite: description(), quantities: None }
-            .compute(&job(folder.path(), trace))?;
+        let outputs =
+            Collect { of: "results".into(), suite: tiny(), quantities: None }.compute(&job(folder.path(), trace))?;
         Ok(serde_json::from_slice(&std::fs::read(&outputs["results"]).unwrap()).unwrap())
     }
 
-    /// A trace comes into the results by as many epochs as its training had, and what it came from is told.
+    /// A trace is summarised over the epochs of its training, and the results name its step and content.
     #[test]
     fn a_trace_is_summarised() {
         let trace = columns(&[("loss_v", [4.0, 2.0, 1.0, 1.0]), ("conflict", [0.0, 1.0, 1.0, 1.0])]);
@@ -284,12 +241,12 @@ mod tests {
         assert_eq!(cell.trace.as_ref().unwrap().losses["loss_v"], [3.0, 1.0]);
         assert_eq!(
             (cell.provenance.keys["train"].as_str(), cell.provenance.inputs["trace"].as_str()),
-            ("key", "content of trace")
+            ("key of trace words balgrad 3", "content of trace words balgrad 3")
         );
         assert_eq!(results.number("words", "balgrad", Quantity::MissingGap, None).unwrap().mean, Some(10.0));
     }
 
-    /// Scores do not depend on a trace; one that is not what it should be is told with its cell.
+    /// Scores do not depend on a trace. A malformed one is an error that names the cell.
     #[test]
     fn a_trace_may_be_absent_but_not_malformed() {
         let results = collected(None).unwrap();

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tch::{Kind as TensorKind, Tensor};
 
+use super::job::{Job, Outputs};
+use super::kind::{Cost, Describe};
 use super::prepare::archives;
-use super::{Cost, Describe, Job, Outputs};
 use crate::encoders::{self, ImageEncoderOptions, TextEncoderOptions};
-use crate::impairments::PictureItem;
-use crate::pictures::Decoding;
+use crate::pictures::{Decoding, PictureItem};
 use crate::store::Ingredients;
 use crate::tensors;
+use crate::terms::Split;
 
 /// Which encoder.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,17 +21,26 @@ pub enum Encoder {
     Text(TextEncoderOptions),
 }
 
-/// Encodes the input `items`. The archives of the encoder's weights, and of the pictures, are inputs too. Output
-/// `features`: a safetensors file with one tensor `features`, float32 [items, d].
+/// What is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Split(Split),
+    /// The test split under noise.
+    NoisyTest,
+    /// The one item that stands for a missing modality, the same for all datasets.
+    Blank,
+}
+
+/// Encodes the input `items`. The archives of the encoder's weights and of the pictures are inputs too. Output `features`:
+/// a safetensors file with one tensor `features`, float32 [items, d].
 #[derive(Clone, Debug)]
 pub struct Encode {
     pub dataset: String,
-    /// `train`, `val`, `test`, `test noisy`, or `blank`.
-    pub part: String,
+    pub part: Part,
     pub encoder: Encoder,
-    /// What the encoder is called.
+    /// The encoder's name in labels.
     pub called: String,
-    /// How files become pictures.
+    /// How picture files are decoded.
     pub decoding: Decoding,
 }
 
@@ -40,20 +50,22 @@ impl Describe for Encode {
             Encoder::Image(_) => ("image", &self.called),
             Encoder::Text(_) => ("text", &self.called),
         };
-        match self.part.as_str() {
-            "blank" => format!("encode blank {modality} with {encoder}"),
-            part => format!("encode {} {part} {modality} with {encoder}", self.dataset),
+        let dataset = &self.dataset;
+        match self.part {
+            Part::Split(split) => format!("encode {dataset} {} {modality} with {encoder}", split.name()),
+            Part::NoisyTest => format!("encode {dataset} test noisy {modality} with {encoder}"),
+            Part::Blank => format!("encode blank {modality} with {encoder}"),
         }
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // Items count by content: the same pictures in two datasets are encoded once.
+        // Items are in the key by content: pictures that two datasets share are encoded once.
         let Encode { dataset: _, part: _, encoder, called: _, decoding } = self;
         match encoder {
             Encoder::Image(options) => {
                 list.natural("encoder's recipe", options.recipe());
                 list.options("image", options);
-                // The first way of decoding is what the encoders' recipes began with.
+                // The encoders' first recipes imply this decoding.
                 if *decoding != Decoding::OVER_WHITE {
                     list.options("decoding", decoding);
                 }
@@ -94,17 +106,13 @@ impl Encode {
     }
 }
 
-/// Reads what [`Encode`] wrote, into fresh memory on the job's device.
+/// Reads the features that [`Encode`] wrote, float32 [items, d], to the job's device.
 pub(super) fn read_features(job: &Job, role: &str) -> anyhow::Result<Tensor> {
-    let path = &job.input(role)?.path;
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut file = tensors::from_safetensors(&bytes).with_context(|| format!("the input `{role}`"))?;
-    let features = file.remove("features").with_context(|| format!("the input `{role}` holds no `features`"))?;
-    anyhow::ensure!(
-        features.dim() == 2 && features.kind() == TensorKind::Float,
-        "the input `{role}` should be float32 [n, d], is {:?} {:?}",
-        features.kind(),
-        features.size()
-    );
+    let features = job.parse(role, |bytes| {
+        let features = tensors::from_safetensors(bytes)?.remove("features").context("there is no tensor `features`")?;
+        let (kind, size) = (features.kind(), features.size());
+        ensure!(kind == TensorKind::Float && size.len() == 2, "expected float32 [n, d], found {kind:?} {size:?}");
+        Ok(features)
+    })?;
     Ok(features.to_device(job.device))
 }

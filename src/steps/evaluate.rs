@@ -1,49 +1,37 @@
-//! Evaluates finished weights on the test split, as it is or under one impairment at all its levels.
+//! Evaluates trained weights on the test split under one condition, at all its levels.
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tch::Kind as TensorKind;
 
+use super::condition::Condition;
 use super::encode::read_features;
+use super::job::{Job, Outputs};
+use super::kind::Describe;
 use super::prepare::About;
 use super::train::feature_set;
-use super::{Describe, Job, Outputs};
-use crate::evaluation::{impaired, metrics};
+use crate::evaluation::metrics;
 use crate::impairments::missing;
 use crate::model::task::Task;
 use crate::model::{Model, Shape};
-use crate::report::comparison::replicates::Level as Named;
+use crate::report::replicates::Level as Named;
 use crate::store::Ingredients;
 use crate::tensors;
 use crate::terms::{Modality, Split};
 use crate::training::config::TrainConfig;
 use crate::training::fit::{self, FeatureSet};
-
-/// Under what the test split is evaluated.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Condition {
-    /// As it is.
-    Full,
-    /// A modality missing at each of these ratios. A blank feature is an input, `blank image` or `blank text`, where
-    /// the definition is not the feature vector 0.
-    Missing { ratios: Vec<f64> },
-    /// A noisy modality; its features are inputs, `noisy image` and `noisy text`.
-    Noisy,
-}
-
-impl Condition {
-    pub fn name(&self) -> &'static str {
-        match self {
-            Condition::Full => "full",
-            Condition::Missing { .. } => "missing",
-            Condition::Noisy => "noisy",
-        }
-    }
-}
+use crate::training::impaired;
 
 /// Evaluates a cell.
+///
+/// | input | content |
+/// |---|---|
+/// | `about`, `weights` | of the dataset and the training |
+/// | `test samples`, `test image`, `test text` | the test split and its features |
+/// | `ranks` | [`Condition::Missing`]: the order in which samples lose a modality |
+/// | `blank image`, `blank text` | [`Condition::Missing`]: the features of a missing one, if they are not the vector 0 |
+/// | `noisy image`, `noisy text` | [`Condition::Noisy`]: the noisy features |
 ///
 /// | output | content |
 /// |---|---|
@@ -56,30 +44,33 @@ pub struct Evaluate {
     pub name: String,
     pub seed: u64,
     pub condition: Condition,
-    /// The settings that the weights were trained with; only those that a prediction needs are in the key.
+    /// The missing ratios of [`Condition::Missing`].
+    pub ratios: Vec<f64>,
+    /// The settings of the training. Only those that predictions depend on are in the key.
     pub config: TrainConfig,
-    /// Whether the weights have unimodal heads.
+    /// Whether the model has unimodal heads.
     pub heads: bool,
 }
 
-/// Scores in percent.
+/// The scores of a cell under a condition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     pub metric: String,
-    /// Test samples.
+    /// The number of test samples.
     pub samples: usize,
     pub levels: Vec<Level>,
 }
 
-/// One score.
+/// The score at one level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Level {
     /// The impaired modality; none for the full score.
     pub modality: Option<Modality>,
-    /// The missing ratio, where there is one.
+    /// The missing ratio; none if no modality is missing.
     pub ratio: Option<f64>,
-    /// Samples whose modality is impaired.
+    /// The number of impaired samples.
     pub impaired: usize,
+    /// In percent.
     pub score: f64,
 }
 
@@ -96,11 +87,11 @@ impl Describe for Evaluate {
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // Weights count by content, so everything that led to them is left out: the method, the seed, the settings of
-        // the training that a prediction does not need.
-        let Evaluate { dataset: _, name: _, seed: _, condition, config, heads } = self;
+        // Weights are in the key by content, so what led to them is not: the method, the seed, and the settings that
+        // predictions do not depend on.
+        let Evaluate { dataset: _, name: _, seed: _, condition, ratios, config, heads } = self;
         list.text("condition", condition.name());
-        if let Condition::Missing { ratios } = condition {
+        if *condition == Condition::Missing {
             list.options("ratios", ratios);
         }
         let TrainConfig {
@@ -132,9 +123,9 @@ impl Evaluate {
         for (name, modality, ratio, impaired, features) in self.versions(job, &test)? {
             job.interrupt.check()?;
             let predicted = task.predict(&fit::logits(&model, &features)?);
-            let score = metrics::score_of_predictions(&task, &predicted, &features.y);
+            let score = metrics::score(task.metric, task.classes(), &predicted, &features.y);
             levels.push(Level { modality, ratio, impaired, score });
-            // The smallest kind that holds every class number.
+            // The smallest kind that holds every class index.
             let kind = if task.logits <= 256 { TensorKind::Uint8 } else { TensorKind::Int };
             predictions.push((name, predicted.to_kind(kind)));
         }
@@ -145,16 +136,9 @@ impl Evaluate {
             ("predictions".to_owned(), job.write("predictions", &predictions)?),
         ]))
     }
-}
 
-/// Name, impaired modality, ratio, number of impaired samples, features.
-type Version = (String, Option<Modality>, Option<f64>, usize, FeatureSet);
-
-impl Evaluate {
     fn model(&self, job: &Job, task: Task, test: &FeatureSet) -> anyhow::Result<Model> {
-        let path = &job.input("weights")?.path;
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let weights = tensors::from_safetensors(&bytes).context("the weights")?;
+        let weights = job.parse("weights", tensors::from_safetensors)?;
         let shape = Shape {
             task,
             fusion: self.config.fusion,
@@ -166,30 +150,31 @@ impl Evaluate {
         Model::with(shape, weights.into_iter().map(|(name, value)| (name, value.to_device(job.device))).collect())
     }
 
+    /// The test split at each level.
     fn versions(&self, job: &Job, test: &FeatureSet) -> anyhow::Result<Vec<Version>> {
         let mut versions = Vec::new();
-        match &self.condition {
+        match self.condition {
             Condition::Full => versions.push(("full".to_owned(), None, None, 0, impaired::unchanged(test))),
-            Condition::Missing { ratios } => {
+            Condition::Missing => {
                 let ranks: Vec<u32> = job.read_json("ranks")?;
-                anyhow::ensure!(ranks.len() as i64 == test.len(), "the mask is for {} samples", ranks.len());
+                anyhow::ensure!(
+                    ranks.len() as i64 == test.len(),
+                    "expected ranks of {} samples, found {}",
+                    test.len(),
+                    ranks.len()
+                );
                 for modality in Modality::ALL {
                     let role = format!("blank {}", modality.name());
                     let blank = match job.inputs.contains_key(&role) {
                         true => Some(read_features(job, &role)?),
                         false => None,
                     };
-                    for &ratio in ratios {
+                    for &ratio in &self.ratios {
                         let mask = missing::mask(&ranks, ratio)?;
                         let features = impaired::without(test, modality, &mask, blank.as_ref())?;
                         let name = Named::Missing(modality.name(), ratio).to_string();
-                        versions.push((
-                            name,
-                            Some(modality),
-                            Some(ratio),
-                            missing::count(ratio, ranks.len()),
-                            features,
-                        ));
+                        let impaired = missing::count(ratio, ranks.len());
+                        versions.push((name, Some(modality), Some(ratio), impaired, features));
                     }
                 }
             }
@@ -205,3 +190,7 @@ impl Evaluate {
         Ok(versions)
     }
 }
+
+/// The test split at one level: its name, the impaired modality, the missing ratio, the number of impaired samples, the
+/// features.
+type Version = (String, Option<Modality>, Option<f64>, usize, FeatureSet);

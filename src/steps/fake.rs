@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Cost, Describe, Job, Kind, Outputs, Step, StepResult};
+use super::Step;
+use super::job::{Job, Outputs};
+use super::kind::{Cost, Describe, Kind, StepResult};
 use crate::errors;
 use crate::store::Ingredients;
 
@@ -15,7 +17,7 @@ type Action = Arc<dyn Fn(&Job) -> anyhow::Result<()> + Send + Sync>;
 #[derive(Clone)]
 pub struct Fake {
     pub label: String,
-    /// A part behind `|` is a parameter that does not change the result.
+    /// What follows `|` is a parameter that does not change the result.
     pub text: String,
     pub kind: Kind,
     pub cost: Cost,

@@ -1,26 +1,27 @@
-//! Brings one archive and verifies it.
+//! Fetches one archive and verifies it.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 
-use super::{Cost, Describe, Job, Outputs};
+use super::job::{Job, Outputs};
+use super::kind::{Cost, Describe};
 use crate::digest::Digest;
 use crate::manifests::Archive;
 use crate::manifests::fetch::{self, FetchContext};
 use crate::store::Ingredients;
 
-/// Fetches an archive of a manifest. Its key is the content that the manifest or its lock file asks for: another mirror or
-/// another tool brings the same bytes. Where nobody knows the content yet, it is the places that it is brought from.
+/// Fetches an archive of a manifest. The key holds the checksum of the manifest or its lock file, so that all mirrors and
+/// tools give the same result. If there is no checksum yet, the key holds the sources. Output `archive`: the file.
 #[derive(Clone, Debug)]
 pub struct Fetch {
     pub archive: Archive,
 }
 
-/// The name of the one output.
+/// The name of the only output.
 pub const ARCHIVE: &str = "archive";
 
-/// What the fetch of an archive is called.
+/// The label of the step that fetches an archive.
 pub fn label(archive: &Archive) -> String {
     format!("fetch {}", archive.name)
 }
@@ -31,7 +32,7 @@ impl Describe for Fetch {
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // The name is a label; the sources are ways to the same bytes; all else follows from the content.
+        // The name is a label, the sources lead to the same bytes, and everything else follows from the content.
         let Archive { name, sources, sha256: _, locked: _, size: _, at_most: _, about: _, git_blob, known: _ } =
             &self.archive;
         match self.archive.expected() {
@@ -51,7 +52,7 @@ impl Describe for Fetch {
 
 impl Fetch {
     pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
-        let destination = job.folder.join("archive");
+        let destination = job.folder.join(ARCHIVE);
         let context = FetchContext::new(job.interrupt.clone(), job.progress.clone(), job.downloads.clone());
         fetch::fetch_archive(&self.archive, &destination, &context)?;
         if !self.archive.known.is_empty() {

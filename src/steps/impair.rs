@@ -2,36 +2,39 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Describe, Job, Outputs};
+use super::job::{Job, Outputs};
+use super::kind::Describe;
 use crate::datasets::Sample;
+use crate::impairments::missing;
 use crate::impairments::noisy::{self, ImageNoise, TextNoise};
-use crate::impairments::{PictureItem, missing};
+use crate::pictures::{PictureItem, PictureNoise};
 use crate::store::Ingredients;
 use crate::terms::Modality;
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Draw {
-    /// Output `ranks`: each sample's rank in the order in which samples lose a modality.
+    /// Output `ranks`: each sample's rank in the order in which samples lose a modality, a list of integers.
     Missing,
-    /// Output `items`: a noisy picture per sample.
+    /// Output `items`: a noisy picture for each sample.
     NoisyPictures { noise: ImageNoise, seed: u64 },
-    /// Outputs `items`, a noisy text per sample, and `rate`, what was really deleted.
+    /// Outputs `items`, a noisy text for each sample, and `rate`, a [`Rate`].
     NoisyTexts { noise: TextNoise, seed: u64 },
-    /// Output `items`: one picture of zeros, or one empty text, that stands for a missing one. Without inputs.
+    /// Output `items`: one picture of zeros, or one empty text, that stands for a missing one. It has no inputs.
     Blank(Modality),
 }
 
-/// Draws an impairment for a dataset's test split.
+/// Draws an impairment for the test split of a dataset. Inputs: `samples`, and the `pictures` or `texts` that become noisy.
 #[derive(Clone, Debug)]
 pub struct Impair {
     pub dataset: String,
     pub draw: Draw,
 }
 
-/// What was really deleted from texts.
+/// How many characters or words the noise deleted from all texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
     pub deleted: u64,
@@ -51,7 +54,7 @@ impl Describe for Impair {
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // The dataset counts by the content of its samples.
+        // The dataset is in the key by the content of its samples.
         let Impair { dataset: _, draw } = self;
         match draw {
             Draw::Missing => list.text("draw", "missing"),
@@ -85,10 +88,15 @@ impl Impair {
             Draw::NoisyPictures { noise, seed } => {
                 let samples: Vec<Sample> = job.read_json("samples")?;
                 let pictures: Vec<PictureItem> = job.read_json("pictures")?;
-                let clean = |sample: &Sample| pictures.get(sample.picture).and_then(|item| item.picture.as_ref());
-                let pairs = samples.iter().filter_map(|sample| Some((sample.id.as_str(), clean(sample)?)));
-                let noisy = noisy::pictures(noise, seed, pairs);
-                anyhow::ensure!(noisy.len() == samples.len(), "some samples have no picture");
+                let ImageNoise::Gaussian { sigma } = noise;
+                // Each sample has noise of its own, even if it shares its picture with others.
+                let noisy = |sample: &Sample| {
+                    let picture = pictures.get(sample.picture)?.picture.clone()?;
+                    let noise = PictureNoise { sigma, seed, sample: sample.id.clone() };
+                    Some(PictureItem { picture: Some(picture), noise: Some(noise) })
+                };
+                let noisy: Option<Vec<PictureItem>> = samples.iter().map(noisy).collect();
+                let noisy = noisy.context("some samples have no picture")?;
                 outputs.insert("items".into(), job.write_json("items", &noisy)?);
             }
             Draw::NoisyTexts { noise, seed } => {

@@ -1,19 +1,20 @@
-//! Reads a dataset's archives into samples and splits.
+//! Reads a dataset's archives into samples by split.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, Describe, Job, Outputs, StepResult};
+use super::job::{Job, Outputs};
+use super::kind::{Cost, Describe, StepResult};
 use crate::datasets::check::{Looking, check_pictures};
 use crate::datasets::{Archives, Dataset, DatasetOptions, Pictures, Reader, Reading, SUBSET_RECIPE};
 use crate::errors::{self, Class};
-use crate::impairments::PictureItem;
+use crate::pictures::PictureItem;
 use crate::store::Ingredients;
 use crate::terms::{Metric, Split, TaskKind};
 
-/// Prepares a dataset.
+/// Prepares a dataset. Inputs: its archives, `archive NAME` each.
 ///
 /// | output | content |
 /// |---|---|
@@ -21,37 +22,37 @@ use crate::terms::{Metric, Split, TaskKind};
 /// | `samples.SPLIT` | a list of [`crate::datasets::Sample`] |
 /// | `pictures.SPLIT` | the distinct pictures, a list of [`PictureItem`] |
 /// | `texts.SPLIT` | the distinct texts, a list of strings |
-/// | `pack` | a zip of the pictures that cannot be read where they are (only where pictures come from the wild) |
+/// | `pack` | a zip of the pictures that cannot be read in place (only if the reader's pictures are [`Pictures::InTheWild`]) |
 #[derive(Clone, Debug)]
 pub struct Prepare {
-    /// What its samples are called.
+    /// The name of its samples in the suite.
     pub name: String,
     pub reader: &'static Reader,
     pub options: DatasetOptions,
-    /// So many samples of each split; none: all.
+    /// The number of samples used of each split; none for all.
     pub subset: Option<u32>,
-    /// What is counted → how many, as the manifest expects them.
+    /// The counts that the manifest expects; none of them checked if empty.
     pub counts: BTreeMap<String, u64>,
-    /// The manifest, if no public source states what each of its archives must be: a person may bring others then.
+    /// The manifest, if it has an archive without a public checksum: the user may replace that archive.
     pub open: Option<String>,
 }
 
 /// The output that holds copied pictures.
 pub const PACK: &str = "pack";
 
-/// What a dataset is, without its samples.
+/// A dataset without its samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     pub task: TaskKind,
-    /// Only where it is another one than the task's kind has.
+    /// Set only if it differs from the usual metric of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<Metric>,
     pub classes: Vec<String>,
     /// Samples per split.
     pub samples: BTreeMap<String, usize>,
-    /// What was left out, counted by reason.
+    /// Samples left out, by reason.
     pub dropped: BTreeMap<String, u64>,
-    /// What was counted before anything was left out, where that is more than the samples.
+    /// What the archives contain before anything is left out, if that is more than the samples.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub found: BTreeMap<String, u64>,
 }
@@ -65,8 +66,10 @@ impl About {
 
 /// The role of an archive as an input.
 pub fn archive_role(name: &str) -> String {
-    format!("archive {name}")
+    format!("{ARCHIVE_ROLE}{name}")
 }
+
+const ARCHIVE_ROLE: &str = "archive ";
 
 impl Describe for Prepare {
     fn label(&self) -> String {
@@ -74,7 +77,7 @@ impl Describe for Prepare {
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // What is expected decides whether a result is accepted, and not what it is.
+        // Expected counts decide whether a result is accepted, and do not change it.
         let Prepare { name: _, reader, options, subset, counts: _, open: _ } = self;
         let Reader {
             name,
@@ -91,9 +94,11 @@ impl Describe for Prepare {
         } = reader;
         list.text("dataset", *name);
         list.natural("reader's recipe", *recipe);
-        options.ingredients(list);
+        if *options != DatasetOptions::None {
+            list.options("options", options);
+        }
         if *pictures == Pictures::InTheWild {
-            // Which pictures are good depends on how they are decoded.
+            // The decoding decides which pictures are readable.
             list.options("decoding", decoding);
         }
         if let Some(subset) = subset {
@@ -105,7 +110,7 @@ impl Describe for Prepare {
         }
     }
 
-    /// Holds what was counted against what the manifest expects.
+    /// Compares the counts with those that the manifest expects.
     fn accept(&self, result: &StepResult<'_>) -> anyhow::Result<()> {
         if self.counts.is_empty() {
             return Ok(());
@@ -124,11 +129,9 @@ impl Describe for Prepare {
 
 impl Prepare {
     pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
-        self.prepare(job).map_err(|error| self.or_anew(error))
+        self.prepare(job).map_err(|error| self.with_relock_hint(error))
     }
-}
 
-impl Prepare {
     fn prepare(&self, job: &Job) -> anyhow::Result<Outputs> {
         let archives = archives(job)?;
         let reading = Reading { archives: &archives, options: &self.options, interrupt: &job.interrupt };
@@ -154,11 +157,11 @@ impl Prepare {
         let samples: BTreeMap<String, usize> = Split::ALL
             .map(|split| (split.name().to_owned(), splits.get(&split).map_or(0, |data| data.samples.len())))
             .into();
-        anyhow::ensure!(task == self.reader.task, "the task should be {:?}, is {task:?}", self.reader.task);
+        anyhow::ensure!(task == self.reader.task, "expected a {:?} task, found {task:?}", self.reader.task);
         for split in [Split::Train, Split::Test] {
             anyhow::ensure!(
                 samples[split.name()] > 0,
-                "{} has no {} samples; dropped: {dropped:?}",
+                "{} has no {} samples; left out: {dropped:?}",
                 self.reader.name,
                 split.name()
             );
@@ -182,55 +185,48 @@ impl Prepare {
         let differs = |(what, found, expected): (&String, u64, u64)| {
             (found != expected).then(|| format!("{what}: expected {expected}, found {found}"))
         };
-        let differences: Vec<String> = match self.reader.pictures {
-            Pictures::InTheWild => {
-                let both = about.found.iter().filter_map(|(what, found)| Some((what, *found, *self.counts.get(what)?)));
-                both.filter_map(differs).collect()
-            }
-            // Nothing is left out of these after it was counted, but for a subset's rest.
-            Pictures::InPlace(_) => {
-                let most = self.subset.map_or(u64::MAX, u64::from);
-                let both = about
-                    .samples
-                    .iter()
-                    .filter_map(|(what, found)| Some((what, *found as u64, *self.counts.get(what)?.min(&most))));
-                both.filter_map(differs).collect()
-            }
+        let (counted, most): (Vec<(&String, u64)>, u64) = match self.reader.pictures {
+            Pictures::InTheWild => (about.found.iter().map(|(what, found)| (what, *found)).collect(), u64::MAX),
+            // Their samples are all counted, up to the size of the subset.
+            Pictures::InPlace(_) => (
+                about.samples.iter().map(|(split, samples)| (split, *samples as u64)).collect(),
+                self.subset.map_or(u64::MAX, u64::from),
+            ),
         };
+        let both = counted.into_iter().filter_map(|(what, n)| Some((what, n, *self.counts.get(what)?.min(&most))));
+        let differences: Vec<String> = both.filter_map(differs).collect();
         if differences.is_empty() {
             return Ok(());
         }
-        Err(self.or_anew(errors::failed(
+        Err(self.with_relock_hint(errors::failed(
             format!(
                 "the archives of {} do not hold what its manifest expects: {}; left out: {:?}",
                 self.reader.name,
                 differences.join("; "),
                 about.dropped
             ),
-            "the copy may be incomplete or another version; to use it all the same, set `counts = \"report\"` for this \
-             dataset in the experiment file",
+            "the copy may be incomplete or another version; to use it anyway, set `counts = \"report\"` for this dataset in \
+             the experiment file",
         )))
     }
 
-    /// Adds to an error that the archives are to blame for how to begin with others, where that is possible: the lock file
-    /// holds on to these.
-    fn or_anew(&self, error: anyhow::Error) -> anyhow::Error {
+    /// Adds how to replace archives that the lock file pins to an error that they may have caused.
+    fn with_relock_hint(&self, error: anyhow::Error) -> anyhow::Error {
         let Some(manifest) = &self.open else { return error };
         if errors::class_of(&error) != Class::Failed || errors::is_of_the_system(&error) {
             return error;
         }
-        let anew = format!(
-            "to begin anew with another file or folder in downloads/, run `seesaw fetch --relock {manifest}`, which records \
-             that one"
+        let relock = format!(
+            "to use another file or folder in downloads/, run `seesaw fetch --relock {manifest}`, which records its checksum"
         );
-        let hint = errors::hint_of(&error).map_or_else(|| anew.clone(), |hint| format!("{hint}; or {anew}"));
+        let hint = errors::hint_of(&error).map_or_else(|| relock.clone(), |hint| format!("{hint}; or {relock}"));
         errors::failed(format!("{error:#}"), hint)
     }
 }
 
-/// The archives among a job's inputs, by their names.
+/// The archives among a job's inputs, by name.
 pub(super) fn archives(job: &Job) -> anyhow::Result<Archives> {
-    let named = job.inputs.iter().filter_map(|(role, file)| Some((role.strip_prefix("archive ")?, file)));
+    let named = job.inputs.iter().filter_map(|(role, file)| Some((role.strip_prefix(ARCHIVE_ROLE)?, file)));
     Ok(Archives(named.map(|(name, file)| (name.to_owned(), file.path.clone())).collect()))
 }
 

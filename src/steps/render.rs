@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Describe, Job, Outputs};
+use super::job::{Job, Outputs};
+use super::kind::Describe;
 use crate::digest::Digest;
 use crate::report;
 use crate::report::render::{formats, render, template_digests};
@@ -11,12 +12,12 @@ use crate::report::target::Target;
 use crate::report::templates::Templates;
 use crate::store::{Ingredients, Value};
 
-/// Renders a target in all its formats; one output per format.
+/// Renders the input `results` as a table or figure. One output per format, named after it.
 #[derive(Clone, Debug)]
 pub struct Render {
     pub target: &'static Target,
     pub templates: Templates,
-    /// File name and content of each template, when the plan was made.
+    /// File name and content of each template when the plan was made.
     pub digests: Vec<(String, Digest)>,
 }
 
@@ -26,7 +27,7 @@ impl Describe for Render {
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // Templates count by content, not by their folder.
+        // Templates are in the key by content, not by folder.
         let Render { target, templates: _, digests } = self;
         list.natural("report's recipe", report::RECIPE);
         list.text("target", target.name);
@@ -38,10 +39,10 @@ impl Describe for Render {
 
 impl Render {
     pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
-        // The key was made from what the templates were when the run began.
+        // The key holds the templates as they were when the run began.
         anyhow::ensure!(
             template_digests(self.target, &self.templates)? == self.digests,
-            "a template of {} was changed while the run went on; run it again",
+            "a template of {} changed during the run; run the same command again",
             self.target.name
         );
         let results = job.read_json::<Results>("results")?;
@@ -49,7 +50,11 @@ impl Render {
         for (format, bytes) in render(self.target, &results, &self.templates)? {
             outputs.insert(format.to_owned(), job.write(format, &bytes)?);
         }
-        anyhow::ensure!(outputs.len() == formats(self.target).len(), "a format of {} is missing", self.target.name);
+        anyhow::ensure!(
+            outputs.len() == formats(self.target).len(),
+            "a format of {} was not rendered",
+            self.target.name
+        );
         Ok(outputs)
     }
 }
@@ -59,7 +64,7 @@ mod tests {
     use super::*;
     use crate::report::target;
 
-    /// Each template's content is part of the key.
+    /// The content of each template is part of the key.
     #[test]
     fn the_key_holds_templates() {
         let render = |target: &str, template: &[u8]| {

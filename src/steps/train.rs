@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind as TensorKind, Tensor};
 
 use super::encode::read_features;
+use super::job::{Job, Outputs};
+use super::kind::Describe;
 use super::prepare::About;
-use super::{Describe, Job, Outputs};
 use crate::datasets::Sample;
 use crate::evaluation::metrics;
 use crate::methods::MethodOptions;
@@ -23,7 +24,7 @@ use crate::training::fit::{self, Cell, FeatureSet};
 /// | output | content |
 /// |---|---|
 /// | `weights` | safetensors: the trainable parameters of the selected epoch |
-/// | `trace` | safetensors: a float32 vector per scalar, one value per step |
+/// | `trace` | safetensors: a float32 `[steps]` tensor for each quantity traced |
 /// | `summary` | [`Summary`] |
 #[derive(Clone, Debug)]
 pub struct Train {
@@ -31,23 +32,23 @@ pub struct Train {
     pub dataset: String,
     /// The method's name in the suite.
     pub name: String,
-    /// Which candidate of a sweep, counted from 0.
+    /// The candidate of a sweep, counted from 0.
     pub candidate: Option<usize>,
     pub method: MethodOptions,
     pub config: TrainConfig,
     pub seed: u64,
 }
 
-/// How a training went.
+/// What a training came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Counted from 1.
+    /// The epoch whose weights are kept, counted from 1.
     pub selected_epoch: u32,
     pub epochs: u32,
     /// Score on the validation split after each epoch, in percent.
     pub validation: Vec<f64>,
     pub metric: String,
-    /// Trainable numbers.
+    /// The number of trainable scalars.
     pub parameters: u64,
 }
 
@@ -64,7 +65,7 @@ impl Describe for Train {
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // The dataset counts by its samples and features, the method by what it computes, not by its name in a suite.
+        // The dataset is in the key by its samples and features, the method by its options. Names are labels.
         let Train { dataset: _, name: _, candidate: _, method, config, seed } = self;
         list.natural("method's recipe", method.recipe());
         list.options("method", method);
@@ -80,8 +81,10 @@ impl Train {
         let task = Task::new(about.task, about.classes.len(), self.config.binary_head).scored_by(about.metric());
         let (train, val) = (feature_set(job, &task, Split::Train)?, feature_set(job, &task, Split::Val)?);
         let method = self.method.options();
-        let cell =
-            Cell { task, config: &self.config, name: &self.name, method, seed: self.seed, score: metrics::score };
+        let score = |task: &Task, logits: &Tensor, labels: &Tensor| {
+            metrics::score(task.metric, task.classes(), &task.predict(logits), labels)
+        };
+        let cell = Cell { task, config: &self.config, name: &self.name, method, seed: self.seed, score };
         let trained = fit::train(&cell, &train, &val, &job.interrupt, job.progress.as_ref())?;
 
         let parameters = &trained.model.parameters;
@@ -105,7 +108,7 @@ impl Train {
     }
 }
 
-/// A split's features, labels and gathering indices, on the job's device.
+/// A split's features and labels on the job's device, with the row of features of each sample.
 pub(super) fn feature_set(job: &Job, task: &Task, split: Split) -> anyhow::Result<FeatureSet> {
     let samples: Vec<Sample> = job.read_json(&role(split, "samples"))?;
     let x_v = read_features(job, &role(split, Modality::Image.name()))?;
@@ -114,7 +117,7 @@ pub(super) fn feature_set(job: &Job, task: &Task, split: Split) -> anyhow::Resul
         let numbers: Vec<i64> = samples.iter().map(|sample| of(sample) as i64).collect();
         anyhow::ensure!(
             numbers.iter().all(|&number| number < rows),
-            "a sample of {} names a {what} beyond the {rows} that were encoded",
+            "a {} sample refers to a {what} beyond the {rows} encoded ones",
             split.name()
         );
         Ok(Tensor::from_slice(&numbers).to_device(job.device))

@@ -5,4 +5,5 @@ mod adam;
 pub mod config;
 pub mod diagnostics;
 pub mod fit;
+pub mod impaired;
 pub mod optimizer;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Opens a report in a headless Chromium and does with it what people do.
+"""Opens a report in a headless Chromium and uses it as people do.
 
 report.py PAGE.html [--pictures FOLDER]
 
-Exit code 0: all is well; 1: something is not, and is told; 77: there is no Chromium on this machine.
+Exit code 0: all checks passed; 1: some failed, with messages; 77: Chromium is not installed.
 """
 
 import argparse
@@ -16,11 +16,12 @@ import chromium
 
 FIRST = "#table1 table"
 NUMBER = f"{FIRST} tbody tr:nth-child(2) button.n"
+PANEL = f"document.getElementById(document.querySelector('{NUMBER}').getAttribute('popovertarget'))"
 
 
-def check(truth, told):
+def check(truth, message):
     if not truth:
-        raise AssertionError(told)
+        raise AssertionError(message)
 
 
 def same(found, expected, what):
@@ -59,7 +60,7 @@ def landmarks_and_names(browser):
 def column(browser, at):
     """The values of a column of the first table, block by block; None where there is no number."""
     return browser.run(f"""[...document.querySelector('{FIRST}').tBodies].map(body =>
-        [...body.querySelectorAll('tr:not(.block)')].map(row => row.cells[{at}].dataset.v ?? null)
+        [...body.rows].slice(1).map(row => row.cells[{at}].dataset.v ?? null)
         .map(v => v === null ? null : Number(v)))""")
 
 
@@ -92,8 +93,8 @@ def sorting(browser):
             else:
                 check(is_sorted(found, expected == "descending"), f"column {at} is not {expected}: {found}")
     browser.click(f"{FIRST} thead th[data-kind=text] button")
-    names = browser.run(f"[...document.querySelector('{FIRST}').tBodies[0].querySelectorAll('tr:not(.block) th')]"
-                        ".map(th => th.textContent)")
+    names = browser.run(f"[...document.querySelector('{FIRST}').tBodies[0].rows].slice(1)"
+                        ".map(row => row.cells[0].textContent)")
     same(names, sorted(names, key=str.lower), "methods by name")
     browser.key("Enter")
     browser.key("Enter")
@@ -103,45 +104,39 @@ def sorting(browser):
 
 
 def opened(browser):
-    return browser.run("!document.querySelector('.panel').hidden")
+    return browser.run(f"{PANEL}.matches(':popover-open')")
 
 
 def panel(browser):
-    """By click, by key and under the pointer; it tells seeds and keys, and Escape closes it."""
-    told = browser.run(f"""(() => {{
-        const data = JSON.parse(document.getElementById('data-of-numbers').textContent);
-        const number = data.numbers[document.querySelector('{NUMBER}').dataset.n];
-        return {{ seeds: number.seeds.map(s => [String(s.seed), s.value ?? s.cause]),
-                 keys: number.seeds.filter(s => s.value !== null).map(s => data.trainings[s.training].keys[s.step].slice(0, 12)),
-                 commands: number.commands, title: number.title }} }})()""")
-    check(told["seeds"] and told["keys"], f"the first number has neither seeds nor keys: {told}")
+    """By click and by key; it shows seeds, keys and commands, and Escape or a click elsewhere closes it."""
+    glance = browser.run(f"document.querySelector('{NUMBER}').title")
+    check("interval" in glance or "seed" in glance, f"the tooltip of a number is {glance!r}")
     for way, act in (("a click", lambda: browser.click(NUMBER)), ("Enter", lambda: browser.key("Enter"))):
         act()
         check(opened(browser), f"{way} does not open the panel")
-        text = browser.run("document.querySelector('.panel').innerText")
-        for part in [told["title"], *sum(told["seeds"], []), *told["keys"], *told["commands"]]:
-            check(part in text, f"the panel does not tell {part!r}: {text}")
+        text = browser.run(f"{PANEL}.innerText")
+        for part in [browser.run(f"{PANEL}.querySelector('h3').textContent"), "95 % interval", "evaluate full",
+                     "seesaw run tiny", "seesaw explain --suite tiny train"]:
+            check(part in text, f"the panel does not contain {part!r}: {text}")
+        seeds = browser.run(f"[...{PANEL}.querySelector('table').tBodies[0].rows].map(row => [...row.cells].map(c => c.textContent))")
+        check(len(seeds) == 3 and all(len(row) == 4 and all(row) for row in seeds), f"the seeds of a number: {seeds}")
         check("null" not in text and "undefined" not in text and "NaN" not in text, f"the panel has a hole: {text}")
-        same(browser.run("document.activeElement.className"), "panel", f"what has the focus after {way}")
-        same(browser.run(f"document.querySelector('{NUMBER}').ariaExpanded"), "true", "aria-expanded")
-        inside = browser.run("(() => { const b = document.querySelector('.panel').getBoundingClientRect();"
+        inside = browser.run(f"(() => {{ const b = {PANEL}.getBoundingClientRect();"
                              "return b.left >= 0 && b.top >= 0 && b.right <= innerWidth && b.bottom <= innerHeight })()")
-        check(inside, "the panel reaches out of the window")
+        check(inside, "the panel extends beyond the window")
         covers = browser.run(f"""(() => {{ const b = document.querySelector('{NUMBER}').getBoundingClientRect();
-            return document.querySelector('.panel').contains(document.elementFromPoint((b.left + b.right) / 2, (b.top + b.bottom) / 2)) }})()""")
-        check(not covers, "the panel covers the number that it tells of")
+            return {PANEL}.contains(document.elementFromPoint((b.left + b.right) / 2, (b.top + b.bottom) / 2)) }})()""")
+        check(not covers, "the panel covers its number")
         browser.key("Escape")
         check(not opened(browser), "Escape does not close the panel")
         check(browser.run(f"document.activeElement === document.querySelector('{NUMBER}')"), "the focus does not come back")
-    browser.key("Enter")
-    browser.click(".panel .close")
-    check(not opened(browser), "the panel's own button does not close it")
-    browser.mouse("mouseMoved", (2, 2))
-    browser.mouse("mouseMoved", browser.middle(NUMBER))
-    until(browser, "!document.querySelector('.panel').hidden", "the panel under the pointer")
-    check(browser.run("document.activeElement.className !== 'panel'"), "a glance takes the focus")
-    browser.mouse("mouseMoved", (2, 2))
-    until(browser, "document.querySelector('.panel').hidden", "the panel goes with the pointer")
+    browser.click(NUMBER)
+    browser.click("h1")
+    check(not opened(browser), "a click elsewhere does not close the panel")
+    browser.click(NUMBER)
+    browser.run(f"{PANEL}.querySelector('a').click()")
+    check(browser.run("document.getElementById('trainings').open"), "the link to the keys does not open them")
+    browser.run("document.getElementById('trainings').open = false; scrollTo(0, 0)")
 
 
 def arrows(browser):
@@ -161,26 +156,26 @@ def arrows(browser):
 
 
 def zoom(browser):
-    """A figure opens large, can be scaled and moved, and goes back to its place."""
-    box = "document.querySelector('figure svg, dialog svg').getAttribute('viewBox')"
-    before = browser.run(box)
-    count = browser.run("document.querySelectorAll('figure .drawing svg').length")
+    """A figure opens large, and can be scaled and moved."""
+    image = "document.querySelector('dialog.zoom img')"
     browser.click("figure .enlarge")
     check(browser.run("document.querySelector('dialog.zoom').open"), "the figure does not open")
-    view = "document.querySelector('dialog.zoom svg').getAttribute('viewBox')"
-    same(browser.run(view), before, "the whole figure first")
-    for way, act in (("the wheel", lambda: browser.mouse("mouseWheel", browser.middle("dialog .canvas"), deltaX=0, deltaY=-120)),
-                     ("+", lambda: browser.key("+")), ("an arrow", lambda: browser.key("ArrowRight"))):
-        was = browser.run(view)
-        act()
-        until(browser, f"{view} !== '{was}'", f"{way} changes nothing")
-    browser.key("0")
-    same(browser.run(view), before, "0 shows the whole figure")
+    same(browser.run(f"{image}.src"), browser.run("document.querySelector('figure img').src"), "the enlarged figure")
+    until(browser, f"{image}.naturalWidth > 0", "the figure is no image")
+    width = f"{image}.offsetWidth"
+    before = browser.run(width)
     browser.key("+")
+    until(browser, f"{width} > {before}", "+ does not enlarge")
+    at = "document.querySelector('dialog .canvas').scrollLeft"
+    for way, act in (("an arrow", lambda: browser.key("ArrowRight")),
+                     ("the wheel", lambda: browser.mouse("mouseWheel", browser.middle("dialog .canvas"), deltaX=-20, deltaY=0))):
+        was = browser.run(at)
+        act()
+        until(browser, f"{at} !== {was}", f"{way} does not move the figure")
+    browser.key("0")
+    same(browser.run(width), before, "0 shows the whole figure")
     browser.key("Escape")
     until(browser, "!document.querySelector('dialog.zoom').open", "Escape closes the figure")
-    same(browser.run("document.querySelectorAll('figure .drawing svg').length"), count, "figures in their places")
-    same(browser.run(box), before, "the figure as it was")
 
 
 CONTRAST = """(() => {
@@ -198,7 +193,7 @@ CONTRAST = """(() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || element.closest('svg, script, .aside, .drawing, [hidden], dialog')) continue;
+    if (!walker.currentNode.textContent.trim() || element.closest('script, .aside, [popover]:not(:popover-open), dialog')) continue;
     const [a, b] = [light(numbers(getComputedStyle(element).color)), light(behind(element))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4.5) poor.add(`${element.tagName}.${element.className}: ${ratio.toFixed(2)}`);
@@ -241,7 +236,8 @@ def narrow(browser):
     }})()""")
     check(left[0] and abs(left[1]) < 2, f"the first column moved by {left[1]} px (scrolled: {left[0]})")
     browser.click(NUMBER)
-    check(opened(browser), "a number cannot be asked")
+    check(opened(browser), "a number does not open")
+    check(browser.run(f"{PANEL}.getBoundingClientRect().right") <= 360, "the panel is wider than the screen")
     browser.key("Escape")
     browser.run("document.querySelectorAll('details').forEach(d => d.open = false)")
     browser.size(1280, 900)
@@ -260,22 +256,24 @@ def printing(browser, pictures):
 
 
 def without_script(browser, url):
-    """Everything can be read, and nothing pretends to be pressable."""
+    """Everything can be read, and the only buttons are those that work."""
     browser.send("Emulation.setScriptExecutionDisabled", value=True)
     browser.open(url)
     document = browser.send("DOM.getDocument")["root"]["nodeId"]
     count = lambda selector: len(browser.send("DOM.querySelectorAll", nodeId=document, selector=selector)["nodeIds"])
-    same(count("button"), 0, "buttons without a script")
+    same(count("button:not([popovertarget])"), 0, "buttons without a script")
+    browser.click(NUMBER)
+    check(opened(browser), "a number does not open without a script")
     check(count(f"{FIRST} td .v") > 10 and count("#numbers details table") > 1, "numbers without a script")
     browser.send("Emulation.setScriptExecutionDisabled", value=False)
 
 
 def forbidden(browser, url):
-    """The page's own policy keeps it from asking, whatever runs in it."""
+    """The page's own policy refuses requests, whatever runs in it."""
     browser.open(url)
-    asked = browser.run("fetch('http://127.0.0.1:9/').then(() => 'answered', () => 'refused')")
-    same(asked, "refused", "a request of the page")
-    check(any("Content Security Policy" in told for told in browser.complaints()), "the policy was not what refused it")
+    answer = browser.run("fetch('http://127.0.0.1:9/').then(() => 'answered', () => 'refused')")
+    same(answer, "refused", "a request of the page")
+    check(any("Content Security Policy" in line for line in browser.complaints()), "the policy was not what refused it")
 
 
 def look(browser, pictures):
@@ -310,7 +308,7 @@ def main():
     given = parser.parse_args()
     program = chromium.find()
     if not program:
-        print("SKIPPED: there is no Chromium, so the report was not opened")
+        print("SKIPPED: Chromium is not installed, so the report was not opened")
         return 77
     url = given.page.resolve().as_uri()
     browser = chromium.Browser(program)
@@ -321,14 +319,14 @@ def main():
         browser.open(url)
 
         def silence():
-            same(browser.complaints(), [], "said on the console")
+            same(browser.complaints(), [], "messages on the console")
             same(sorted({each for each in browser.requests() if each != url and not each.startswith("data:")}), [],
-                 "asked for")
+                 "requests")
 
         checks = [
             ("landmarks and names", lambda: landmarks_and_names(browser)),
             ("sorting", lambda: sorting(browser)),
-            ("what a number tells", lambda: panel(browser)),
+            ("details of a number", lambda: panel(browser)),
             ("arrows", lambda: arrows(browser)),
             ("figures at full size", lambda: zoom(browser)),
             ("light and dark", lambda: themes(browser)),

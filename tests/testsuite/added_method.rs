@@ -90,7 +90,10 @@ fn the_example_trains_and_is_what_it_says() {
     )
     .unwrap();
     let method = Auxiliary { weight: 0.5 };
-    let cell = Cell { task, config: &config, name: "auxiliary", method: &method, seed: 1, score: metrics::score };
+    let score = |task: &Task, logits: &Tensor, labels: &Tensor| {
+        metrics::score(task.metric, task.classes(), &task.predict(logits), labels)
+    };
+    let cell = Cell { task, config: &config, name: "auxiliary", method: &method, seed: 1, score };
     let (training, validation) = (split(&task, 64, "train"), split(&task, 32, "val"));
     let trained = train(&cell, &training, &validation, &Interrupt::default(), &Silent).unwrap();
     assert!(*trained.trace.validation.last().unwrap() > 80.0, "{:?}", trained.trace.validation);

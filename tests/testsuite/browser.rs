@@ -5,11 +5,11 @@ use std::process::Command;
 
 use crate::project::{Project, SUITE};
 
-/// `tests/browser/report.py` says by this that there is no Chromium.
+/// The exit code of `tests/browser/report.py` without Chromium.
 const SKIPPED: i32 = 77;
 
-/// A person can sort the tables, ask numbers where they came from, enlarge figures and read it all in light and dark, on a
-/// phone, on paper and without the script; the page complains of nothing and asks for nothing.
+/// A person can sort the tables, see the details of numbers, enlarge figures and read it all in light and dark, on a
+/// phone, on paper and without the script; the page logs no errors and loads nothing.
 #[test]
 fn the_report_works_in_a_browser() {
     let project = Project::new();
@@ -22,13 +22,13 @@ fn the_report_works_in_a_browser() {
     let page = project.root.join("out/tiny/report.html");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/report.py");
     let output = Command::new("python3").arg("-B").arg(script).arg(page).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
+    let log = String::from_utf8_lossy(&output.stdout);
     if output.status.code() == Some(SKIPPED) {
         assert!(std::env::var_os("CI").is_none(), "CI installs Chromium");
-        std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes()).unwrap();
+        std::io::Write::write_all(&mut std::io::stderr(), log.as_bytes()).unwrap();
         return;
     }
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{log}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The report is made again from what the store holds; of a suite that never ran there is none, and it is said what to do.
@@ -38,10 +38,7 @@ fn a_report_is_made_again() {
     let output = project.run(&["report", "tiny"]);
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        told.contains("the suite `tiny` has no results yet") && told.contains("`seesaw run tiny` makes them"),
-        "{told}"
-    );
+    assert!(told.contains("the suite `tiny` has no results yet") && told.contains("run `seesaw run tiny`"), "{told}");
     project.succeed(&["run", "tiny"]);
     let file = project.root.join("out/tiny/report.html");
     let first = std::fs::read_to_string(&file).unwrap();
@@ -52,6 +49,6 @@ fn a_report_is_made_again() {
     // With other seeds planned, what was collected last is shown, and what is not there is said.
     project.write_suite(&SUITE.replace("seeds = [1, 2]", "seeds = [1, 2, 3]"));
     let told = project.succeed(&["report", "tiny"]);
-    assert!(told.contains("missing: Steps that were not run: not run yet"), "{told}");
+    assert!(told.contains("not made: Steps that did not run: not run yet"), "{told}");
     assert!(std::fs::read_to_string(&file).unwrap().contains("<code>train emoji-subgroup balgrad seed 3</code>"));
 }

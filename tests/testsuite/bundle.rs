@@ -229,7 +229,7 @@ fn a_bundle_is_packed_the_same_and_checked_elsewhere() {
     let said = project.succeed(&["verify", plain.to_str().unwrap()]);
     assert!(
         said.contains("labels are not in the bundle")
-            && said.ends_with("nothing differs in what was compared; what was not is named above\n"),
+            && said.ends_with("all checks passed; skipped checks are listed above\n"),
         "{said}"
     );
 }
@@ -257,16 +257,13 @@ fn a_run_with_other_seeds_and_claims_is_checked() {
     let mut bad = good.clone();
     replace(&mut bad, "out/claims.json", "\"undecided\"", "\"reproduced\"");
     let bad = with_manifest(bad);
-    refused(
-        &bad,
-        &["`out/claims.json` is not the file that the provenance names", "is another one when it is judged again"],
-    );
+    refused(&bad, &["`out/claims.json` is not the file that the provenance names", "differs when it is judged again"]);
 
     // A report that was edited since is not packed as if it were the run's.
     std::fs::write(project.root.join("out/tiny.seeds-2/report.html"), "all is well").unwrap();
     let output = project.run(&export);
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
-    assert!(told(&output).contains("report.html is not the one that provenance.json tells of"), "{}", told(&output));
+    assert!(told(&output).contains("report.html is not the file that provenance.json lists"), "{}", told(&output));
     // Made again, everything beside it tells the same.
     std::fs::write(project.root.join("experiments/claims.toml"), claims.replace("points = 0.5", "points = 30"))
         .unwrap();
@@ -284,7 +281,7 @@ fn tampering_is_told_by_name() {
     let mut bad = good.clone();
     bad.get_mut(&object).unwrap()[0] ^= 1;
     refused(&bad, &[&format!("`{object}` has the SHA-256")]);
-    refused(&with_manifest(bad), &[&format!("`{object}` has another content than its name says")]);
+    refused(&with_manifest(bad), &[&format!("the content of `{object}` has the SHA-256")]);
 
     let mut bad = good.clone();
     let number = step(&good, "collect results");
@@ -293,17 +290,20 @@ fn tampering_is_told_by_name() {
     replace(&mut bad, "out/results.json", mean, "\"mean\": 99.5,");
     refused(&bad, &["`out/results.json` has"]);
     let bad = with_manifest(bad);
-    refused(&bad, &["`out/results.json` is not the file that the provenance names", "`collect results` gave"]);
+    refused(
+        &bad,
+        &["`out/results.json` is not the file that the provenance names", "is not the output of `collect results`"],
+    );
     let (old, new) = (number["outputs"]["results"]["sha256"].as_str().unwrap(), Digest::of(&bad["out/results.json"]));
     let mut worse = bad.clone();
     let provenance = String::from_utf8(worse[PROVENANCE].clone()).unwrap().replace(old, &new.to_string());
     worse.insert(PROVENANCE.into(), provenance.into_bytes());
-    refused(&with_manifest(worse), &["`collect results` gave other outputs than the provenance says"]);
+    refused(&with_manifest(worse), &["the outputs of `collect results` differ between its record and the provenance"]);
 
     let mut bad = good.clone();
     bad.remove(&object);
     refused(&bad, &[&format!("`{object}` is missing")]);
-    refused(&with_manifest(bad), &["is neither there nor listed as left out"]);
+    refused(&with_manifest(bad), &["is neither in the bundle nor listed as left out"]);
 
     let action = first(&good, "store/actions/");
     let mut bad = good.clone();
@@ -311,7 +311,7 @@ fn tampering_is_told_by_name() {
     refused(&with_manifest(bad), &[&format!("`{action}` does not have the key")]);
     let mut bad = good.clone();
     bad.remove(&action);
-    refused(&with_manifest(bad), &["has no good record"]);
+    refused(&with_manifest(bad), &["has no valid record"]);
 
     let mut bad = good.clone();
     replace(&mut bad, "project/experiments/tiny.toml", "epochs = 2", "epochs = 3");
@@ -322,7 +322,7 @@ fn tampering_is_told_by_name() {
     bad.insert("out/extra.txt".into(), b"extra".to_vec());
     refused(&bad, &["`out/extra.txt` is not in the manifest"]);
     bad.insert("src/main.rs".into(), b"extra".to_vec());
-    refused(&with_manifest(bad), &["`src/main.rs` has no place in a bundle"]);
+    refused(&with_manifest(bad), &["`src/main.rs` does not belong into a bundle"]);
 }
 
 /// Somebody writes a better number into the results, and makes hashes, record and provenance agree with it: what is
@@ -356,11 +356,11 @@ fn a_consistent_forgery_is_computed_again() {
     members.insert("out/results.json".into(), forged);
     let provenance = String::from_utf8(members[PROVENANCE].clone()).unwrap();
     let provenance = provenance.replace(&old, &new).replace(
-        &format!("\"size\":{}", collected["outputs"]["results"]["size"]),
-        &format!("\"size\":{}", output.size),
+        &format!("\"size\": {}", collected["outputs"]["results"]["size"]),
+        &format!("\"size\": {}", output.size),
     );
     members.insert(PROVENANCE.into(), provenance.into_bytes());
-    refused(&with_manifest(members), &["`results` of `collect results` is another one when it is computed again"]);
+    refused(&with_manifest(members), &["`results` of `collect results` differs when it is computed again"]);
 }
 
 #[test]
@@ -373,11 +373,11 @@ fn hostile_and_foreign_files_are_refused() {
     }
     let mut bad = good.clone();
     let manifest = bad.remove(MANIFEST).unwrap();
-    refused(&bad, &["is no bundle", "its first member should be `bundle.json`"]);
+    refused(&bad, &["is not a bundle", "its first member should be `bundle.json`"]);
     bad.insert(MANIFEST.into(), b"{\"schema\": 7}".to_vec());
     refused(&bad, &["has the layout 7, expected 1"]);
     bad.insert(MANIFEST.into(), manifest[..manifest.len() / 2].to_vec());
-    refused(&bad, &["is no bundle"]);
+    refused(&bad, &["is not a bundle"]);
     let folder = tempfile::tempdir().unwrap();
     let (text, half) = (folder.path().join("text"), folder.path().join("half.tar.gz"));
     std::fs::write(&text, "no archive").unwrap();
@@ -405,12 +405,12 @@ fn only_a_finished_run_is_exported() {
     let table = project.root.join("out/tiny/table1.md");
     let good = std::fs::read(&table).unwrap();
     std::fs::write(&table, "better").unwrap();
-    export(&["table1.md is not what `render table1` gave"]);
+    export(&["table1.md is not the output of `render table1`"]);
     std::fs::write(&table, good).unwrap();
     let suite = project.root.join("experiments/tiny.toml");
     let text = std::fs::read_to_string(&suite).unwrap();
     std::fs::write(&suite, format!("{text}\n# more\n")).unwrap();
-    export(&["tiny.toml was changed since the run was planned from it"]);
+    export(&["tiny.toml has changed since the run was planned from it"]);
     // Nothing is computed for a remark, and the provenance names the new file.
     let said = project.succeed(&["run", "tiny"]);
     assert!(said.starts_with("nothing to do"), "{said}");
@@ -419,7 +419,7 @@ fn only_a_finished_run_is_exported() {
     let store = Store::open(&project.root.join(".seesaw")).unwrap();
     let trace = store.latest("train emoji-subgroup balgrad seed 1").unwrap().outputs["trace"];
     store.set_aside(trace.sha256).unwrap();
-    export(&["the store has no whole `trace` of `train emoji-subgroup balgrad seed 1`"]);
+    export(&["the store has no intact `trace` of `train emoji-subgroup balgrad seed 1`"]);
 }
 
 /// A run that lacks something is packed and checked as what it is.
@@ -437,8 +437,7 @@ fn an_incomplete_run_is_a_bundle_too() {
     project.succeed(&["export", "tiny"]);
     let said = project.succeed(&["verify", "tiny.tar.gz"]);
     assert!(
-        said.contains("steps were not done")
-            && said.ends_with("nothing differs in what was compared; what was not is named above\n"),
+        said.contains("steps are not done") && said.ends_with("all checks passed; skipped checks are listed above\n"),
         "{said}"
     );
     let output = project.run(&["verify", "tiny.tar.gz", "--rerun", "1"]);

@@ -53,7 +53,7 @@ fn claims_are_judged_after_a_run() {
     std::fs::write(&path, &mapped).unwrap();
     let early = project.run(&["claims", "tiny"]);
     assert_eq!(early.status.code(), Some(2));
-    assert!(told(&early).contains("`seesaw run tiny` makes them"), "{}", told(&early));
+    assert!(told(&early).contains("run `seesaw run tiny`"), "{}", told(&early));
 
     project.succeed(&["run", "tiny"]);
     let results = project.results();

@@ -1,5 +1,9 @@
 //! Datasets as a person meets them: looked at, expected to hold something, and trained on.
 
+use std::path::Path;
+
+use seesaw::datasets::READERS;
+use seesaw::manifests::load_all;
 use seesaw_mirror::serve::Server;
 
 use crate::project::{Project, told};
@@ -85,6 +89,18 @@ impl Place {
     }
 }
 
+/// Every dataset has a committed manifest, with its archives and the counts that its reader should find.
+#[test]
+fn every_dataset_has_a_manifest() {
+    let all = load_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests")).unwrap();
+    assert!(all.is_sorted_by_key(|manifest| &manifest.name));
+    for reader in READERS {
+        let manifest = all.iter().find(|manifest| manifest.name == reader.manifest).unwrap();
+        assert!(manifest.serves(reader.name) && manifest.counts[reader.name].len() >= 3, "{}", reader.name);
+        assert!(reader.archives.iter().all(|name| manifest.archive(name).is_ok()), "{}", reader.name);
+    }
+}
+
 #[test]
 fn memes_and_birds_are_shown() {
     let place = Place::new(100);
@@ -138,7 +154,7 @@ fn expectations_end_runs_and_prepare_nothing_anew() {
 
     let plan = place.project.succeed(&["plan", "tiny", "--summary", "--mirror", &url]);
     assert!(plan.contains(&format!("refused    prepare cub-200-2011: {words}")), "{plan}");
-    assert!(plan.contains(" refused or held up\n"), "{plan}");
+    assert!(plan.contains(" refused or blocked\n"), "{plan}");
     let steps: serde_json::Value =
         serde_json::from_str(&place.project.succeed(&["plan", "tiny", "--json", "--mirror", &url])).unwrap();
     let states = |state: &str| {
@@ -146,7 +162,7 @@ fn expectations_end_runs_and_prepare_nothing_anew() {
         steps.map(|step| step["step"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(states("refused"), ["prepare cub-200-2011"]);
-    assert!(!states("held up").is_empty() && states("held up").iter().all(|step| step.contains("cub-200-2011")));
+    assert!(!states("blocked").is_empty() && states("blocked").iter().all(|step| step.contains("cub-200-2011")));
     let status = place.project.succeed(&["status", "tiny", "--mirror", &url]);
     assert!(status.contains(&format!("refused: prepare cub-200-2011: {words}")), "{status}");
 

@@ -107,7 +107,7 @@ fn paths_exist() {
         for code in prose(&text).split('`').skip(1).step_by(2) {
             let begins = |folder: &str| code.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
             // Made by a run, never committed.
-            let made = ["tests/mirror", "tests/fuzz/corpus", "tests/fuzz/artifacts", "src/methods/auxiliary.rs"];
+            let made = ["tests/fuzz/corpus", "tests/fuzz/artifacts", "src/methods/auxiliary.rs"];
             if !FOLDERS.iter().any(|folder| begins(folder)) || made.iter().any(|made| code.starts_with(made)) {
                 continue;
             }
@@ -146,7 +146,7 @@ fn commands_exist() {
     let is_target = |word: &str| {
         let kind = word.split_once('-').filter(|(kind, _)| ["table", "figure"].contains(kind)).map(|(kind, _)| kind);
         let target = kind.map_or(format!("\n{word}:"), |kind| format!("\n{kind}-%:"));
-        word.contains('=') || word == "mirror" || makefile.contains(&target)
+        word.contains('=') || makefile.contains(&target)
     };
     for document in documents() {
         let text = read(&document);
@@ -158,7 +158,7 @@ fn commands_exist() {
         }
     }
     let readme = read(&root().join("README.md"));
-    for name in known.iter().filter(|name| !["help", "mirror"].contains(&name.as_str())) {
+    for name in known.iter().filter(|name| *name != "help") {
         assert!(commands(&readme, "seesaw").contains(name), "README.md does not mention `seesaw {name}`");
     }
 }

@@ -173,7 +173,7 @@ fn a_wrong_hash_is_quarantined() {
 #[test]
 fn odd_answers_end_a_mirror() {
     for (answer, part) in [
-        (Answer::TooMany, "more than the 300000 bytes"),
+        (Answer::TooMany, "more than the expected 300000 bytes"),
         (Answer::Announces(300_001), "expected 300000 bytes, it announces 300001"),
         (Answer::Announces(299_999), "expected 300000 bytes, it announces 299999"),
         (Answer::RedirectAway, "a redirect to http://example.org/file, which is not https"),
@@ -320,7 +320,7 @@ fn sources_are_tried_in_order() {
     let error = place.fetch(sources()).unwrap_err();
     let (told, hint) = (format!("{error:#}"), seesaw::errors::hint_of(&error).unwrap().to_owned());
     assert!(told.contains("404") && told.contains("given.zip is not in"), "{told}");
-    assert!(hint.contains("check the network") && hint.contains("put the file given.zip"), "{hint}");
+    assert!(hint.contains("check the address") && hint.contains("put the file given.zip"), "{hint}");
     std::fs::create_dir_all(&place.context.manual[0]).unwrap();
     std::fs::write(place.context.manual[0].join("given.zip"), body()).unwrap();
     place.fetch(sources()).unwrap();

@@ -99,7 +99,7 @@ fn an_archive_that_cannot_be_read_is_not_recorded() {
     place.unpack();
     let output = place.project.run(&["data", "show", "hateful-memes"]);
     assert!(output.status.success(), "{}", told(&output));
-    assert!(told(&output).contains("hateful-memes.lock.json what came without a public checksum"), "{}", told(&output));
+    assert!(told(&output).contains("hateful-memes.lock.json; commit this file"), "{}", told(&output));
     assert!(place.lock.exists());
 }
 

@@ -146,8 +146,8 @@ fn a_damaged_object_is_noticed_and_made_again() {
     assert_eq!(std::fs::read_dir(project.root.join(".seesaw/quarantine")).unwrap().count(), 1);
 }
 
-/// What the report reads and nothing else needs: it is made again by the run that finds it damaged, or by the next one
-/// after a command that only reads. The files are the same afterwards.
+/// A damaged object that only the report reads is computed again by the run that finds it, or by the next run after a
+/// command that only reads. The files are the same afterwards.
 #[test]
 fn damage_behind_a_report_is_made_good() {
     let project = Project::new();
@@ -164,12 +164,21 @@ fn damage_behind_a_report_is_made_good() {
         path
     };
     let all = [("collect results", "results"), ("render figure4", "svg")];
-    // Nobody looks at what is not needed.
+    // Objects that nothing needs are not read.
     let paths = all.map(|(label, output)| hurt(label, output, true));
     let nothing = project.succeed(&["run", "tiny"]);
     assert!(nothing.starts_with("nothing to do"), "{nothing}");
 
-    std::fs::remove_file(project.root.join("out/tiny/.finished.json")).unwrap();
+    // A report that is edited or gone comes back from its own object.
+    let (page, tex) = (project.root.join("out/tiny/report.html"), project.root.join("out/tiny/report.tex"));
+    let html = std::fs::read(&page).unwrap();
+    std::fs::write(&page, "all is well").unwrap();
+    std::fs::remove_file(&tex).unwrap();
+    project.succeed(&["run", "tiny"]);
+    assert!(std::fs::read(&page).unwrap() == html && tex.is_file());
+
+    // A remark in the suite's file changes no result, but the provenance: the reports are made again.
+    project.write_suite(&format!("{SUITE}\n# a remark\n"));
     let output = project.run(&["run", "tiny"]);
     assert!(output.status.success(), "{}", told(&output));
     assert!(
@@ -271,7 +280,7 @@ fn mistakes_are_usage_errors() {
         (&["run", "tinny"][..], &["there is no suite `tinny`", "did you mean `tiny`?"][..]),
         (&["run"], &["SUITE"]),
         (&["plan", "tiny", "--device", "gpu"], &["unknown device `gpu`", "cuda:N"]),
-        (&["explain", "--suite", "tiny", "train", "nothing"], &["has no step `train nothing`", "near: "]),
+        (&["explain", "--suite", "tiny", "train", "nothing"], &["has no step `train nothing`", "similar: "]),
         (&["fetch", "emojis"], &["`emojis`", "did you mean `emoji`?"]),
         (&["run", "tiny", "--project", "/"], &["/ holds no `experiments/`", "--project"]),
     ] {

@@ -173,7 +173,7 @@ fn templates_that_take_the_place_of_none_are_refused() {
     std::fs::write(folder.join("tabel1.md.j2"), "{{ mark }}").unwrap();
     let refused = project.run(&plan);
     assert_eq!(refused.status.code(), Some(2));
-    for part in ["tabel1.md.j2 takes the place of no template", "did you mean `table1.md.j2`?"] {
+    for part in ["tabel1.md.j2 replaces no template", "did you mean `table1.md.j2`?"] {
         assert!(told(&refused).contains(part), "{}", told(&refused));
     }
 }

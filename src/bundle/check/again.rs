@@ -1,21 +1,21 @@
-//! What follows from a bundle's suite, scores and predictions, computed again without tensors.
+//! Everything that can be computed again without tensors: the plan, results, tables, figures, scores.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::Context;
 
 use super::super::plan::{self, Recorded};
 use super::super::scores;
 use super::super::unpack::Bundle;
-use super::Check;
+use super::finding::Check;
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
 use crate::interrupt::Interrupt;
-use crate::manifests::fetch::FetchPlaces;
 use crate::publication::record::{self, Provenance, Status};
 use crate::steps::{InputFile, Job, Kind};
 
-/// The suite's plan gives the recorded keys; collecting and rendering give the recorded bytes.
+/// Compares recorded keys with those of the plan, and recorded results with what collecting and rendering give again.
 pub(super) fn plan_and_reports(
     bundle: &Bundle,
     provenance: &Provenance,
@@ -26,7 +26,7 @@ pub(super) fn plan_and_reports(
     let graph = match plan::build(bundle, provenance, |_| Ok(())) {
         Ok(graph) => graph,
         Err(error) => {
-            other_program(&mut keys, provenance, format!("the plan cannot be made again: {error:#}"));
+            keys.differs_here(provenance, format!("the plan cannot be made again: {error:#}"));
             reports.unchecked.push("the plan could not be made again".to_owned());
             return Ok(vec![keys, reports]);
         }
@@ -41,36 +41,36 @@ pub(super) fn plan_and_reports(
     }
     for step in &provenance.steps {
         if graph.find(&step.step).is_none() {
-            other_program(&mut keys, provenance, format!("the suite's plan has no step `{}`", step.step));
+            keys.differs_here(provenance, format!("the suite's plan has no step `{}`", step.step));
         }
     }
     let mut left: BTreeMap<String, usize> = BTreeMap::new();
-    for id in graph.ids().filter(|id| is_repeated(graph.node(*id).step.kind()) && recorded.action(*id).is_some()) {
+    for id in graph.ids().filter(|id| is_cheap(graph.node(*id).step.kind()) && recorded.action(*id).is_some()) {
         interrupt.check()?;
         let why = match good.contains(&id) {
             true => repeat(bundle, &recorded, id, interrupt, &mut reports)?,
-            false => Some("their keys are not those of the plan"),
+            false => Some("their keys differ from those of the plan"),
         };
         if let Some(why) = why {
             *left.entry(why.to_owned()).or_default() += 1;
         }
     }
-    reports.leave(left);
+    reports.skip(left);
     Ok(vec![keys, reports])
 }
 
-/// What needs no tensors and is no reading of archives.
-fn is_repeated(kind: Kind) -> bool {
+/// Whether a step needs neither tensors nor archives.
+fn is_cheap(kind: Kind) -> bool {
     matches!(kind, Kind::Resample | Kind::Collect | Kind::Render)
 }
 
-/// Compares a step's recorded key with the plan's; the step, if they agree.
+/// Compares a step's recorded key with the plan's; returns the step if they are equal.
 fn compare_key(recorded: &Recorded<'_>, id: NodeId, provenance: &Provenance, check: &mut Check) -> Option<NodeId> {
     let step = &recorded.graph.node(id).step;
     let label = step.label();
     match provenance.step(&label) {
         None => {
-            other_program(check, provenance, format!("the provenance has no step `{label}` of the plan"));
+            check.differs_here(provenance, format!("the provenance has no step `{label}` of the plan"));
             return None;
         }
         Some(stated) if stated.status != Status::Done => return None,
@@ -78,15 +78,15 @@ fn compare_key(recorded: &Recorded<'_>, id: NodeId, provenance: &Provenance, che
     }
     let (key, action) = recorded.action(id)?;
     if provenance.suite.mirror && matches!(step.kind(), Kind::Fetch | Kind::Prepare) {
-        let why = "what a mirror served was planned from its own manifests, which are not here";
-        if !check.unchecked.iter().any(|told| told == why) {
+        let why = "archives of a mirror were planned from its own manifests, which are not in the bundle";
+        if !check.unchecked.iter().any(|known| known == why) {
             check.unchecked.push(why.to_owned());
         }
         return None;
     }
     check.examined += 1;
     let Some(inputs) = recorded.inputs(id) else {
-        check.problems.push(format!("a step before `{label}` has no good record"));
+        check.problems.push(format!("a step before `{label}` has no valid record"));
         return None;
     };
     let ingredients = recorded.ingredients(id, &inputs)?;
@@ -94,19 +94,11 @@ fn compare_key(recorded: &Recorded<'_>, id: NodeId, provenance: &Provenance, che
         return Some(id);
     }
     let difference = action.ingredients.first_difference(&ingredients).unwrap_or_else(|| "its order".to_owned());
-    other_program(check, provenance, format!("`{label}` has another key than the plan gives: {difference}"));
+    check.differs_here(provenance, format!("`{label}` has another key than the plan gives: {difference}"));
     None
 }
 
-/// A difference from what this program would plan: a problem, unless another version of the program packed the bundle.
-pub(super) fn other_program(check: &mut Check, provenance: &Provenance, what: String) {
-    match provenance.program.source_sha256 == env!("SEESAW_SOURCE_SHA256") {
-        true => check.problems.push(what),
-        false => check.unchecked.push(format!("{what} (the run was made by another version of this program)")),
-    }
-}
-
-/// Computes a step again, and compares the bytes; or says why it cannot.
+/// Computes a step again and compares the bytes. Returns a reason if that is not possible.
 fn repeat(
     bundle: &Bundle,
     recorded: &Recorded<'_>,
@@ -116,10 +108,10 @@ fn repeat(
 ) -> anyhow::Result<Option<&'static str>> {
     let node = recorded.graph.node(id);
     let label = node.step.label();
-    let Some((_, action)) = recorded.action(id) else { return Ok(Some("they have no good record")) };
+    let Some((_, action)) = recorded.action(id) else { return Ok(Some("they have no valid record")) };
     let workspace = bundle.store.workspace()?;
     let Some(job) = job(bundle, recorded, id, workspace.path(), interrupt) else {
-        return Ok(Some("an input is not in the bundle (labels are, if it is exported --with labels)"));
+        return Ok(Some("an input is not in the bundle (export it --with labels)"));
     };
     check.examined += 1;
     let outputs = match crate::steps::execute_without_tensors(&node.step, &job) {
@@ -133,20 +125,14 @@ fn repeat(
         let found = outputs.get(name).map(|path| Digest::of_file(path)).transpose();
         match found.with_context(|| format!("cannot read the output `{name}`"))? {
             Some((found, _)) if found == output.sha256 => {}
-            _ => check.problems.push(format!("`{name}` of `{label}` is another one when it is computed again")),
+            _ => check.problems.push(format!("`{name}` of `{label}` differs when it is computed again")),
         }
     }
     Ok(None)
 }
 
-/// The step's inputs as files; none if one that it reads is not in the bundle. Weights are named in results and not read.
-fn job(
-    bundle: &Bundle,
-    recorded: &Recorded<'_>,
-    id: NodeId,
-    folder: &std::path::Path,
-    interrupt: &Interrupt,
-) -> Option<Job> {
+/// A job with the step's inputs as files; `None` if the bundle lacks one. Weights are never read: results only name them.
+fn job(bundle: &Bundle, recorded: &Recorded<'_>, id: NodeId, folder: &Path, interrupt: &Interrupt) -> Option<Job> {
     let (_, action) = recorded.action(id)?;
     let mut inputs = BTreeMap::new();
     let mut absent = BTreeMap::new();
@@ -163,20 +149,10 @@ fn job(
         let path = bundle.store.object_path(output.sha256);
         inputs.insert(role.clone(), InputFile { path, sha256: output.sha256.to_string(), key: key.to_string() });
     }
-    let nowhere = folder.to_owned();
-    Some(Job {
-        inputs,
-        absent,
-        folder: nowhere.clone(),
-        interrupt: interrupt.clone(),
-        progress: std::sync::Arc::new(crate::progress::Silent),
-        threads: 1,
-        device: tch::Device::Cpu,
-        downloads: FetchPlaces::new(nowhere.clone(), nowhere, Vec::new()),
-    })
+    Some(Job { inputs, absent, interrupt: interrupt.clone(), ..Job::detached(folder) })
 }
 
-/// Scores follow from predictions and labels, where labels are included.
+/// Compares scores with predictions and labels, where the bundle has labels.
 pub(super) fn predictions(bundle: &Bundle, provenance: &Provenance, interrupt: &Interrupt) -> anyhow::Result<Check> {
     let mut check = Check::new("scores against predictions and labels");
     let mut left: BTreeMap<String, usize> = BTreeMap::new();
@@ -194,17 +170,17 @@ pub(super) fn predictions(bundle: &Bundle, provenance: &Provenance, interrupt: &
         check.examined += 1;
         let compare = || {
             let scores = serde_json::from_slice(&scores).context("the scores")?;
-            let about = serde_json::from_slice(&about).context("what is known of the dataset")?;
+            let about = serde_json::from_slice(&about).context("the description of the dataset")?;
             let samples: Vec<_> = serde_json::from_slice(&samples).context("the samples")?;
             scores::differing(&scores, &predictions, &about, &samples)
         };
         match compare() {
             Ok(differing) => {
-                check.problems.extend(differing.into_iter().map(|told| format!("`{}`: {told}", step.step)));
+                check.problems.extend(differing.into_iter().map(|problem| format!("`{}`: {problem}", step.step)));
             }
             Err(error) => check.problems.push(format!("`{}`: {error:#}", step.step)),
         }
     }
-    check.leave(left);
+    check.skip(left);
     Ok(check)
 }

@@ -1,17 +1,17 @@
-//! What a bundle says of itself in several places, held against each other.
+//! Compares what a bundle states in several places.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::unpack::Bundle;
 use super::super::{action_member, object_member};
-use super::Check;
+use super::finding::Check;
 use crate::digest::Digest;
 use crate::publication::record::{Provenance, Status, Step};
 use crate::store::{Action, Value};
 
 pub(super) type Actions = BTreeMap<Digest, Action>;
 
-/// Every record is sealed, and its name is the hash of its ingredients.
+/// Every record is intact, and its name is the hash of its ingredients.
 pub(super) fn actions(bundle: &Bundle) -> (Actions, Check) {
     let mut check = Check::new("records of steps against the keys that their ingredients give");
     let mut actions = Actions::new();
@@ -29,42 +29,40 @@ pub(super) fn actions(bundle: &Bundle) -> (Actions, Check) {
     (actions, check)
 }
 
-/// Every object is some step's output, and every output is there or was left out for a reason that the manifest states.
-pub(super) fn objects(bundle: &Bundle, actions: &Actions) -> Check {
+/// Every object is the output of a step; every output is in the bundle, or the manifest says why not.
+pub(super) fn objects<'a>(bundle: &Bundle, actions: &'a Actions) -> Check {
     let mut check = Check::new("objects against the records of the steps that gave them");
-    let outputs: BTreeMap<Digest, (&str, &str, u64)> = actions
-        .values()
-        .flat_map(|action| {
-            action
-                .outputs
-                .iter()
-                .map(|(name, output)| (output.sha256, (action.label.as_str(), name.as_str(), output.size)))
-        })
-        .collect();
+    let outputs_of = |action: &'a Action| {
+        let Action { label, outputs, .. } = action;
+        outputs.iter().map(|(name, output)| (output.sha256, (label.as_str(), name.as_str())))
+    };
+    let outputs: BTreeMap<Digest, (&str, &str)> = actions.values().flat_map(outputs_of).collect();
     for name in bundle.manifest.members.keys().filter(|name| name.starts_with("store/objects/")) {
         check.examined += 1;
         let digest: Option<Digest> = name.rsplit('/').next().and_then(|file| file.parse().ok());
         let member = bundle.manifest.members[name];
         if digest != Some(member.sha256) {
-            check.problems.push(format!("`{name}` has another content than its name says, {}", member.sha256));
+            check.problems.push(format!("the content of `{name}` has the SHA-256 {}", member.sha256));
         } else if !outputs.contains_key(&member.sha256) {
             check.problems.push(format!("`{name}` is the output of no step"));
         }
     }
     let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
     let known: BTreeMap<Digest, _> = bundle.manifest.left_out.iter().map(|left| (left.sha256, left.why)).collect();
-    for (digest, (step, name, _)) in &outputs {
+    for (digest, (step, name)) in &outputs {
         match known.get(digest) {
             _ if bundle.manifest.members.contains_key(&object_member(*digest)) => {}
-            Some(why) => *left_out.entry(why.told()).or_default() += 1,
-            None => check.problems.push(format!("`{name}` of `{step}` is neither there nor listed as left out")),
+            Some(why) => *left_out.entry(why.to_string()).or_default() += 1,
+            None => {
+                check.problems.push(format!("`{name}` of `{step}` is neither in the bundle nor listed as left out"))
+            }
         }
     }
-    check.leave(left_out);
+    check.skip(left_out);
     check
 }
 
-/// What the provenance says of each step is what its record says, and inputs are outputs of recorded steps.
+/// The provenance agrees with the records of the steps, and inputs are outputs of recorded steps.
 pub(super) fn steps(provenance: &Provenance, actions: &Actions) -> Check {
     let mut check = Check::new("the provenance's steps against their records");
     let mut named = BTreeSet::new();
@@ -72,29 +70,31 @@ pub(super) fn steps(provenance: &Provenance, actions: &Actions) -> Check {
     let mut left: BTreeMap<String, usize> = BTreeMap::new();
     for step in &provenance.steps {
         if step.status != Status::Done {
-            *left.entry("steps were not done; results.json says why".to_owned()).or_default() += 1;
+            *left.entry("steps are not done; results.json says why".to_owned()).or_default() += 1;
             continue;
         }
         check.examined += 1;
         let label = &step.step;
         let Some((key, action)) = step.key.and_then(|key| Some((key, actions.get(&key)?))) else {
             let key = step.key.map_or_else(|| "no key".to_owned(), action_member);
-            check.problems.push(format!("`{label}` has no good record ({key})"));
+            check.problems.push(format!("`{label}` has no valid record ({key})"));
             continue;
         };
         named.insert(key);
         if step.outputs != action.outputs {
-            check.problems.push(format!("`{label}` gave other outputs than the provenance says"));
+            check.problems.push(format!("the outputs of `{label}` differ between its record and the provenance"));
         }
         for (role, input) in &step.inputs {
             let name = format!("input {role}");
             let recorded = action.ingredients.0.iter().find(|ingredient| ingredient.name == name);
             if recorded.map(|found| &found.value) != Some(&Value::Digest(input.sha256)) {
-                check.problems.push(format!("`{label}` has another input `{role}` than the provenance says"));
+                check
+                    .problems
+                    .push(format!("the input `{role}` of `{label}` differs between its record and the provenance"));
             }
             let source = by_label.get(input.step.as_str()).and_then(|source| source.outputs.get(&input.output));
             if source.map(|output| output.sha256) != Some(input.sha256) {
-                check.problems.push(format!("the input `{role}` of `{label}` is not what `{}` gave", input.step));
+                check.problems.push(format!("the input `{role}` of `{label}` is not the output of `{}`", input.step));
             }
         }
         let roles = action.ingredients.0.iter().filter_map(|ingredient| ingredient.name.strip_prefix("input "));
@@ -104,16 +104,16 @@ pub(super) fn steps(provenance: &Provenance, actions: &Actions) -> Check {
     }
     for (key, action) in actions.iter().filter(|(key, _)| !named.contains(*key)) {
         check.problems.push(format!(
-            "the record `{}` ({}) is of no step of the provenance",
+            "the record `{}` ({}) belongs to no step of the provenance",
             action_member(*key),
             action.label
         ));
     }
-    check.leave(left);
+    check.skip(left);
     check
 }
 
-/// Published files are what steps gave.
+/// Published files are outputs of steps.
 pub(super) fn files(bundle: &Bundle, provenance: &Provenance, actions: &Actions) -> Check {
     let mut check = Check::new("published files against the outputs of the steps that made them");
     for file in &provenance.files {
@@ -126,7 +126,7 @@ pub(super) fn files(bundle: &Bundle, provenance: &Provenance, actions: &Actions)
         let step = provenance.step(&file.step).and_then(|step| actions.get(&step.key?));
         let output = step.and_then(|action| action.outputs.get(&file.output)).map(|output| output.sha256);
         if output != member {
-            check.problems.push(format!("`{name}` is not what `{}` gave", file.step));
+            check.problems.push(format!("`{name}` is not the output of `{}`", file.step));
         }
     }
     for report in &provenance.reports {
@@ -140,12 +140,12 @@ pub(super) fn files(bundle: &Bundle, provenance: &Provenance, actions: &Actions)
     let published = |name: &str| provenance.files.iter().any(|file| file.file == name);
     let others = bundle.manifest.members.keys().filter_map(|name| name.strip_prefix("out/"));
     for name in others.filter(|name| !published(name)) {
-        check.unchecked.push(format!("`out/{name}` is no output of a step: its own hash was compared alone"));
+        check.unchecked.push(format!("`out/{name}` is no output of a step: only its hash was compared"));
     }
     check
 }
 
-/// The suite, manifests and templates are those of the provenance.
+/// The suite, manifests and templates are the files that the provenance lists.
 pub(super) fn sources(bundle: &Bundle, provenance: &Provenance) -> Check {
     let mut check = Check::new("the project's files against the provenance");
     for source in &provenance.sources {

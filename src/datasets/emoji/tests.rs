@@ -130,7 +130,7 @@ fn the_pictures_are_the_specified_ones() {
     assert_eq!(digest(resized), "32a2303b049c89eb580034f6d32b960322812d550bf156ab33f318d2f1e14d19");
 }
 
-/// Every picture of emoji-match occurs once with each label, so that nothing can be told from the picture alone.
+/// Every picture of emoji-match occurs once with each label, so that the picture alone predicts nothing.
 #[test]
 fn matches_and_foils_are_balanced_over_every_picture() {
     let dataset = read(&archives(), Benchmark::Match).unwrap();

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use super::super::SplitData;
 use super::*;
+use crate::terms::Split;
 use crate::testing::{read_dataset, zip};
 
 struct Place(tempfile::TempDir);
@@ -100,9 +101,9 @@ fn rows_that_cannot_be_read_are_counted() {
     assert_eq!((&dataset.splits, &dataset.found), (&plain.splits, &plain.found));
     assert_eq!(dataset.dropped["row that cannot be read"], 2);
     let error = kaggle("tacos_1.jpg,tacos\n,,,,\n").read("").unwrap_err();
-    let told = format!("{error:#}");
-    assert!(told.contains("texts/train_titles.csv: none of its rows can be read; line 1"), "{told}");
-    assert!(told.contains("3 columns (file, title, class), there are 2"), "{told}");
+    let message = format!("{error:#}");
+    assert!(message.contains("texts/train_titles.csv: none of its rows can be read; line 1"), "{message}");
+    assert!(message.contains("expected 3 columns, found 2"), "{message}");
     assert!(errors::hint_of(&error).unwrap().contains("correct the list"));
 }
 
@@ -158,6 +159,6 @@ fn another_archive_is_refused() {
     let error = place.read("").unwrap_err().to_string();
     assert!(error.contains("holds no `images/train/CLASS/FILE`"), "{error}");
     let error = place.read("validation-percent = 0").unwrap_err().to_string();
-    assert!(error.contains("`validation-percent` lies between 1 and 50"), "{error}");
+    assert!(error.contains("`validation-percent` should be between 1 and 50"), "{error}");
     assert!(place.read("txt = \"page\"").unwrap_err().to_string().contains("unknown field `txt`"));
 }

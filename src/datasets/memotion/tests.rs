@@ -1,15 +1,11 @@
-use super::super::Archives;
 use super::*;
-use crate::testing::{read_dataset, zip};
+use crate::testing::read_zips;
 
 const HEADER: &str = ",image_name,text_ocr,text_corrected,humour,sarcasm,offensive,motivational,overall_sentiment\n";
 const FUNNY: &str = "funny,general,slight,motivational";
 
 fn read(members: &[(&str, &[u8])], options: &str) -> anyhow::Result<Dataset> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(ARCHIVE);
-    zip(&path, members);
-    read_dataset("memotion", options, &Archives([(ARCHIVE.to_owned(), path)].into()))
+    read_zips("memotion", options, &[(ARCHIVE, members)])
 }
 
 /// A list, and a picture for each of these names.
@@ -150,25 +146,25 @@ fn a_row_that_cannot_be_read_is_counted() {
 fn what_is_no_memotion_is_refused() {
     let error = |members: &[(&str, &[u8])]| format!("{:#}", read(members, "").unwrap_err());
     assert!(error(&[("images/image_1.jpg", b"jpg")]).contains("memotion.zip holds no `labels.csv`"));
-    let told = error(&[("labels.csv", b"image_name,text_ocr\n")]);
-    assert!(told.contains("labels.csv: there should be a column `text_corrected`; there are: image_name"), "{told}");
-    let told = error(&[("labels.csv", format!("{HEADER}0,image_1.jpg,a\n").as_bytes())]);
+    let message = error(&[("labels.csv", b"image_name,text_ocr\n")]);
+    assert!(message.contains("labels.csv: expected a column `text_corrected`, found: image_name"), "{message}");
+    let message = error(&[("labels.csv", format!("{HEADER}0,image_1.jpg,a\n").as_bytes())]);
     assert!(
-        told.contains("labels.csv: none of its rows can be read; line 2: there should be 9 columns, there are 3"),
-        "{told}"
+        message.contains("labels.csv: none of its rows can be read; line 2: expected 9 columns, found 3"),
+        "{message}"
     );
     assert!(error(&[("labels.csv", HEADER.as_bytes())]).contains("the list has no rows"));
     assert!(error(&[("a/labels.csv", b""), ("b/labels.csv", b"")]).contains("labels.csv"));
     let row = format!("{HEADER}0,image_1.jpg,a,a,{FUNNY},neutral\n");
-    let told = error(&[("a/labels.csv", row.as_bytes()), ("b/labels.csv", row.as_bytes())]);
-    assert!(told.contains("two lists labels.csv"), "{told}");
+    let message = error(&[("a/labels.csv", row.as_bytes()), ("b/labels.csv", row.as_bytes())]);
+    assert!(message.contains("two lists labels.csv"), "{message}");
     for (options, part) in [
         ("task = \"irony\"", "irony"),
-        ("test-percent = 0", "`test-percent` lies between 1 and 50"),
+        ("test-percent = 0", "`test-percent` should be between 1 and 50"),
         ("test-percent = 50\nvalidation-percent = 50", "should leave something for training"),
     ] {
-        let told = read(&[], options).unwrap_err().to_string();
-        assert!(told.contains(part), "{told}");
+        let message = read(&[], options).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
     }
 }
 

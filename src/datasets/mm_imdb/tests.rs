@@ -1,10 +1,7 @@
-use super::super::Archives;
 use super::*;
-use crate::testing::{read_dataset, zip};
+use crate::testing::read_zips;
 
 fn read(options: &str) -> anyhow::Result<Dataset> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(ARCHIVE);
     let split = br#"{"train": ["0000001", "0000002", "0000003", "0000004"], "dev": ["0000005"], "test": ["0000006", "0000009"]}"#;
     let film =
         |genres: &str, plot: &str| format!(r#"{{"title": "T", "genres": {genres}, "plot": {plot}, "year": 1999}}"#);
@@ -31,8 +28,7 @@ fn read(options: &str) -> anyhow::Result<Dataset> {
     for ((json, jpeg), (_, film)) in names.iter().zip(&films) {
         members.extend([(json.as_str(), film.as_bytes()), (jpeg.as_str(), b"jpeg".as_slice())]);
     }
-    zip(&path, &members);
-    read_dataset("mm-imdb", options, &Archives([(ARCHIVE.to_owned(), path)].into()))
+    read_zips("mm-imdb", options, &[(ARCHIVE, &members)])
 }
 
 #[test]
@@ -60,16 +56,4 @@ fn the_first_of_equally_long_plots_is_taken() {
     let plots = Plots::Several(vec!["ab".into(), "é!".into(), "c".into()]);
     assert_eq!(plots.choose(Plot::Longest).unwrap(), "ab");
     assert_eq!(Plots::None.choose(Plot::Longest), None);
-}
-
-/// The genres are the manifest's, in its order: by their totals.
-#[test]
-fn genres_are_those_of_the_manifest() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests");
-    let manifest = crate::manifests::Manifest::load(&folder.join("mm-imdb.json")).unwrap();
-    let counts = &manifest.counts["mm-imdb"];
-    let total =
-        |genre: &str| ["train", "dev", "test"].map(|part| counts[&format!("{part} {genre}")]).iter().sum::<u64>();
-    assert!(GENRES.is_sorted_by_key(|genre| std::cmp::Reverse(total(genre))));
-    assert_eq!(counts.len(), 3 + 3 * GENRES.len());
 }

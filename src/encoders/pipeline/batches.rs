@@ -1,4 +1,4 @@
-//! Shares batches among threads.
+//! Distributes batches among threads.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +11,12 @@ use super::Run;
 
 /// How the work is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
-    /// Each worker takes the next batch that nobody has, prepares it and encodes it: every core is busy, and no more
-    /// batches are in memory than there are workers.
+pub(in super::super) enum Scheme {
+    /// Each worker takes the next free batch, prepares it and encodes it. Memory holds as many batches as there are
+    /// workers.
     Apart,
-    /// The workers prepare batches, and one thread more runs the device, which takes one batch at a time. At most
-    /// [`AHEAD`] batches wait for it, so that with those in the making workers + AHEAD + 1 are in memory.
+    /// The workers prepare batches, and one more thread runs the device, one batch at a time. At most [`AHEAD`] batches
+    /// wait for it, so memory holds at most workers + AHEAD + 1.
     Ahead,
 }
 
@@ -29,7 +29,7 @@ impl Scheme {
     }
 }
 
-/// Cuts a list into batches; `size` tells how many items the batch may have that begins with the given one.
+/// Cuts a list into batches; `size` is the most items of the batch that begins with the given one.
 pub(super) fn in_batches(order: Vec<usize>, size: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
     let mut batches = Vec::new();
     let mut rest = order.as_slice();
@@ -41,11 +41,11 @@ pub(super) fn in_batches(order: Vec<usize>, size: impl Fn(usize) -> usize) -> Ve
     batches
 }
 
-/// Has every batch prepared, encoded and written. `preparer` and `coder` are called once for each thread that prepares
-/// or encodes.
+/// Prepares, encodes and writes every batch. `preparer` and `coder` are called once for each thread that prepares or
+/// encodes.
 ///
 /// # Errors
-/// The first failure, or that a stop was asked for; nobody starts another batch after it.
+/// The first failure or interruption. No thread starts another batch after it.
 pub(super) fn in_parallel<Prepared, Prepare, Encode>(
     batches: &[Vec<usize>],
     run: &Run<'_>,
@@ -106,13 +106,13 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// The next batch that nobody has.
+    /// The next free batch.
     fn next(&self) -> anyhow::Result<Option<&'a [usize]>> {
         self.run.interrupt.check()?;
         Ok(self.batches.get(self.next.fetch_add(1, Ordering::Relaxed)).map(Vec::as_slice))
     }
 
-    /// A thread of libtorch's that computes alone; its failure ends everybody's work.
+    /// Runs one thread, without threads of libtorch's own. Its failure stops the others.
     fn guarded(&self, work: impl FnOnce() -> anyhow::Result<()>) {
         tch::set_num_threads(1);
         let _no_grad = tch::no_grad_guard();
@@ -128,7 +128,7 @@ impl<'a> Work<'a> {
         sender: &SyncSender<(&'a [usize], Prepared)>,
     ) -> anyhow::Result<()> {
         while let Some(batch) = self.next()? {
-            // Nobody receives: the device's thread has failed, and has told why.
+            // The device's thread has failed and keeps the error.
             if sender.send((batch, prepare(batch)?)).is_err() {
                 break;
             }

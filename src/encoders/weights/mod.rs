@@ -1,4 +1,4 @@
-//! Checkpoints: reading them, and taking tensors out of them strictly.
+//! Checkpoints: reading files, and taking tensors out of them strictly.
 
 mod pickle;
 pub mod pth_legacy;
@@ -7,38 +7,65 @@ pub mod pth_zip;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::ops::Deref;
 use std::path::Path;
 
 use anyhow::Context;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::tensors;
 
-/// How many tensors that do not fit are named: where it is more, it is most likely another model's checkpoint.
+/// The most problems that an error lists. A checkpoint with more is most likely one of another model.
 const MOST_NAMED: usize = 5;
 
-/// The tensors of a checkpoint by key. Each is taken once, with the shape that the model expects; what is missing,
-/// misshapen or left over is reported in one error, the first by their full keys.
+/// A trained tensor. A clone is another handle on the same memory, for another thread: a tensor can be sent to a thread,
+/// but not shared with it.
+#[derive(Debug)]
+pub struct Parameter(Tensor);
+
+impl Clone for Parameter {
+    fn clone(&self) -> Self {
+        Parameter(self.0.shallow_clone())
+    }
+}
+
+impl From<Tensor> for Parameter {
+    fn from(tensor: Tensor) -> Self {
+        Parameter(tensor)
+    }
+}
+
+impl Deref for Parameter {
+    type Target = Tensor;
+
+    fn deref(&self) -> &Tensor {
+        &self.0
+    }
+}
+
+/// The tensors of a checkpoint by key. Each is taken once, with the shape that the model expects. Whatever is missing,
+/// misshapen or left over is reported in one error, by full key.
 #[derive(Debug)]
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
     problems: Vec<String>,
+    device: Device,
 }
 
 impl Weights {
-    /// Reads a checkpoint: safetensors, or PyTorch's zip format or its legacy one, told apart by the first bytes.
+    /// Reads a checkpoint: safetensors, PyTorch's zip format or its legacy one, by the first bytes.
     ///
     /// # Errors
-    /// If the file is none of them, is damaged, or holds anything but tensors.
+    /// If the file has another format, is damaged, or holds anything but tensors.
     pub fn read(bytes: &[u8]) -> anyhow::Result<Self> {
         Weights::from_source(Cursor::new(bytes), bytes.len() as u64)
     }
 
-    /// As [`Weights::read`], from a file, of which one tensor at a time is in memory beside those that were read; a file
-    /// in the legacy format as a whole.
+    /// As [`Weights::read`], from a file. Beside the tensors, one storage at a time is in memory; of the legacy format, the
+    /// whole file.
     ///
     /// # Errors
-    /// As [`Weights::read`]. Whose path it is the caller knows by another name.
+    /// As [`Weights::read`], without the path: callers know the file by another name.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -58,12 +85,12 @@ impl Weights {
             [b'P', b'K', 3, 4, ..] => pth_zip::read(source, length).context("the PyTorch file")?,
             // A safetensors file begins with the length of its header, and then the header, which is JSON.
             [_, _, _, _, _, _, _, _, b'{', ..] => tensors::read_safetensors(source, length)?,
-            _ => anyhow::bail!("neither a safetensors file nor one of PyTorch (no other is read)"),
+            _ => anyhow::bail!("neither a safetensors file nor a PyTorch file"),
         };
         Ok(Weights::from_tensors(tensors))
     }
 
-    /// Tensors that are in memory already.
+    /// A checkpoint of tensors in memory.
     pub fn from_tensors(tensors: BTreeMap<String, Tensor>) -> Self {
         // Floating-point kinds are widened, so that every model computes in float32.
         let widened = tensors.into_iter().map(|(key, tensor)| {
@@ -74,16 +101,21 @@ impl Weights {
             };
             (key, tensor)
         });
-        Weights { tensors: widened.collect(), problems: Vec::new() }
+        Weights { tensors: widened.collect(), problems: Vec::new(), device: Device::Cpu }
     }
 
-    /// Renames every key, before anything is taken. Two keys that become one are a problem: only one of their tensors
-    /// could be used, and nobody would know which.
+    /// Moves every tensor to this device when it is taken.
+    pub fn to_device(self, device: Device) -> Self {
+        Weights { device, ..self }
+    }
+
+    /// Renames every key, before anything is taken. Two keys that become the same are a problem: only one of their tensors
+    /// could be used.
     pub fn rename(mut self, name: impl Fn(&str) -> String) -> Self {
         for (key, tensor) in std::mem::take(&mut self.tensors) {
             let renamed = name(&key);
             if self.tensors.insert(renamed.clone(), tensor).is_some() {
-                self.problems.push(format!("`{renamed}` is there twice, once as `{key}`"));
+                self.problems.push(format!("`{renamed}` occurs twice, once as `{key}`"));
             }
         }
         self
@@ -99,9 +131,20 @@ impl Weights {
         self.tensors.get(key).map(Tensor::size)
     }
 
-    /// Takes a tensor. One that is missing, misshapen or no float is noted, and zeros stand for it until
-    /// [`Weights::finish`] reports it.
-    pub fn take(&mut self, key: &str, size: &[i64]) -> Tensor {
+    /// Takes a tensor. If it is missing, misshapen or not floating-point, zeros take its place until [`Weights::finish`]
+    /// reports it.
+    pub fn take(&mut self, key: &str, size: &[i64]) -> Parameter {
+        let tensor = self.take_on_cpu(key, size);
+        self.placed(tensor)
+    }
+
+    /// Moves a tensor that was computed from taken ones to the device of the others.
+    pub(super) fn placed(&self, tensor: Tensor) -> Parameter {
+        Parameter(tensor.to_device(self.device))
+    }
+
+    /// As [`Weights::take`], but leaves the tensor on the CPU.
+    pub(super) fn take_on_cpu(&mut self, key: &str, size: &[i64]) -> Tensor {
         match self.tensors.remove(key) {
             Some(tensor) if tensor.size() != size => {
                 self.problems.push(format!("`{key}` should be {size:?}, is {:?}", tensor.size()));
@@ -112,8 +155,8 @@ impl Weights {
             Some(tensor) => return tensor,
             None => self.problems.push(format!("`{key}` {size:?} is missing")),
         }
-        // One zero, seen as many: what is expected may be larger than any memory.
-        Tensor::zeros([1], (Kind::Float, tch::Device::Cpu)).expand(size, false)
+        // A view of one zero: the expected tensor may be larger than memory.
+        Tensor::zeros([1], (Kind::Float, Device::Cpu)).expand(size, false)
     }
 
     /// Drops the tensors that a model may ignore.
@@ -122,7 +165,7 @@ impl Weights {
     }
 
     /// # Errors
-    /// What was missing, misshapen or left over: names the first, and says how many there are besides.
+    /// If a tensor was missing, misshapen or left over: lists the first ones and counts the others.
     pub fn finish(self) -> anyhow::Result<()> {
         let left = self.tensors.keys().map(|key| format!("`{key}` is not a tensor of this model"));
         let mut problems: Vec<String> = self.problems.into_iter().chain(left).collect();
@@ -146,7 +189,7 @@ mod tests {
 
     #[test]
     fn everything_that_does_not_fit_is_named() {
-        let one = Tensor::ones([2, 3], (Kind::Float, tch::Device::Cpu));
+        let one = Tensor::ones([2, 3], (Kind::Float, Device::Cpu));
         let file = || read(&[("a", &one), ("b", &one.to_kind(Kind::Double)), ("n", &one.to_kind(Kind::Int64))]);
         let mut weights = file();
         assert_eq!(weights.take("b", &[2, 3]).kind(), Kind::Float);
@@ -165,7 +208,7 @@ mod tests {
         assert!(error.contains("`a` is not a tensor") && error.contains("`b` is not a tensor"), "{error}");
     }
 
-    /// Another model's checkpoint is told in a few lines.
+    /// The error about another model's checkpoint stays short.
     #[test]
     fn of_many_the_first_are_named() {
         let mut weights = read(&[]);
@@ -179,12 +222,12 @@ mod tests {
 
     #[test]
     fn keys_that_become_one_are_named() {
-        let one = Tensor::ones([1], (Kind::Float, tch::Device::Cpu));
+        let one = Tensor::ones([1], (Kind::Float, Device::Cpu));
         let mut weights = read(&[("bert.a", &one), ("a", &one)]);
         weights = weights.rename(|key| key.strip_prefix("bert.").unwrap_or(key).to_owned());
         let _ = weights.take("a", &[1]);
         let error = weights.finish().unwrap_err().to_string();
-        assert!(error.contains("`a` is there twice, once as `bert.a`"), "{error}");
+        assert!(error.contains("`a` occurs twice, once as `bert.a`"), "{error}");
     }
 
     /// Half precision, in files of either kind, is widened without loss.
@@ -198,7 +241,7 @@ mod tests {
         bytes.extend(values.iter().flat_map(|&x| half::bf16::from_f32(x).to_le_bytes()));
         let mut weights = Weights::read(&bytes).unwrap();
         for key in ["a", "b"] {
-            assert_eq!(weights.take(key, &[3]), Tensor::from_slice(&values), "{key}");
+            assert_eq!(*weights.take(key, &[3]), Tensor::from_slice(&values), "{key}");
         }
         weights.finish().unwrap();
     }
@@ -228,12 +271,12 @@ mod tests {
     }
 
     #[test]
-    fn other_formats_are_told_apart() {
-        let tell = |bytes: &[u8]| format!("{:#}", Weights::read(bytes).unwrap_err());
-        assert!(tell(b"").contains("neither a safetensors file"));
-        assert!(tell(&[b'.'; 600]).contains("neither a safetensors file"));
-        assert!(tell(b"PK\x03\x04....").contains("the PyTorch file: not a readable zip archive"));
-        assert!(tell(b"\x80\x02.").contains("legacy PyTorch file"));
-        assert!(tell(b"\xff\xff\xff\xff\xff\xff\xff\xff{").contains("safetensors"));
+    fn other_formats_are_refused() {
+        let error = |bytes: &[u8]| format!("{:#}", Weights::read(bytes).unwrap_err());
+        assert!(error(b"").contains("neither a safetensors file"));
+        assert!(error(&[b'.'; 600]).contains("neither a safetensors file"));
+        assert!(error(b"PK\x03\x04....").contains("the PyTorch file: not a readable zip archive"));
+        assert!(error(b"\x80\x02.").contains("legacy PyTorch file"));
+        assert!(error(b"\xff\xff\xff\xff\xff\xff\xff\xff{").contains("safetensors"));
     }
 }

@@ -1,17 +1,17 @@
-//! Means over seeds with what is known of their error.
+//! Means over seeds and their errors.
 //!
-//! A score of a training on a test split varies with the seed, with the choice of the test samples, and with how the two
-//! meet: seed × sample. With n seeds on one test split
+//! The score of a training varies with the seed, with the choice of the test samples, and with their interaction, seed ×
+//! sample. With n seeds on one test split
 //!
 //! > Var(mean) = (σ²_seed + σ²_seed×sample)/n + σ²_sample.
 //!
-//! The spread over the seeds, as the split is, estimates the first two together. The last is what all seeds share when the
-//! test samples are drawn again (bootstrap): the mean covariance of two seeds' scores over the resamples. The error is the
-//! root of the sum; its degrees of freedom are Satterthwaite's (1946), those of the seeds being n − 1, and those of the
-//! samples so many that they do not count; the interval is mean ± t · error. (Resampling seeds and samples together, Owen
-//! 2007, "The pigeonhole bootstrap", counts σ²_seed×sample twice, and with few seeds has to be widened besides.)
+//! The spread over the seeds on the original split estimates the first two together. The last is what all seeds share when
+//! the test samples are resampled (bootstrap): the mean covariance of two seeds' scores over the resamples. The error is
+//! the root of the sum. Its degrees of freedom are Satterthwaite's (1946): n − 1 for the seeds, and so many for the samples
+//! that they do not matter. The interval is mean ± t · error. (Resampling seeds and samples together, Owen 2007, "The
+//! pigeonhole bootstrap", counts σ²_seed×sample twice, and its intervals are too narrow for few seeds.)
 //!
-//! Without predictions per sample, error and interval are those of Student's t over the seeds: of this test split alone.
+//! Without predictions per sample, error and interval are Student's t over the seeds, on this test split alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,20 +26,20 @@ pub struct Interval {
     pub how: How,
 }
 
-/// How an interval, and the error that a test uses, came about.
+/// How an interval, and the error of a test, were computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
     /// Over seeds, and over test samples by resampling them.
     Bootstrap,
-    /// Student's t over the seeds: the error of the test samples is not in it.
+    /// Student's t over the seeds, without the error of the test samples.
     TOverSeeds,
 }
 
 /// A mean over seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
-    /// Over so many seeds.
+    /// The number of seeds.
     pub n: usize,
     pub mean: f64,
     /// The sample standard deviation over the seeds; none for fewer than two.
@@ -48,13 +48,13 @@ pub struct Estimate {
     pub error: Option<f64>,
     /// Its degrees of freedom.
     pub df: Option<f64>,
-    /// The part of it that more seeds do not lower: that of the choice of test samples, σ_sample.
+    /// The part of it that more seeds do not reduce: σ_sample, from the choice of test samples.
     pub sample_error: Option<f64>,
     /// None for fewer than two seeds.
     pub interval: Option<Interval>,
 }
 
-/// More degrees of freedom than these make no difference.
+/// More degrees of freedom make no difference.
 pub const MOST_DF: f64 = 1e5;
 
 /// An estimate from one value per seed.
@@ -78,8 +78,8 @@ fn around(mean: f64, error: f64, df: f64, how: How) -> Interval {
     Interval { low: mean - half, high: mean + half, how }
 }
 
-/// An estimate from the values of each seed: first of the test samples as they are, then of the same resamples for all
-/// seeds.
+/// An estimate from the values of each seed: first on the original test samples, then on resamples that are the same for
+/// all seeds.
 ///
 /// # Panics
 /// If seeds have different numbers of values, or none.
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(covariance(&[vec![0.0, 1.0], vec![0.0, 1.0]]), None);
     }
 
-    /// Without noise of samples it is Student's t; what all seeds share is added, and brings degrees of freedom.
+    /// Without noise of the samples it is Student's t; what all seeds share adds to the error and the degrees of freedom.
     #[test]
     fn errors_add_up() {
         let still = |value: f64| vec![value; 4];
@@ -164,10 +164,10 @@ mod tests {
         assert_eq!(combined(0.0, 5, 2.0), (2.0, MOST_DF));
     }
 
-    /// The interval holds the truth in about 95 of 100 experiments, whatever share of the noise is of the seeds, of the
-    /// samples, and of both together.
+    /// The interval contains the truth in about 95 of 100 experiments, whatever part of the noise comes from seeds, samples
+    /// and their interaction.
     #[test]
-    fn intervals_hold_what_they_say() {
+    fn intervals_have_their_coverage() {
         for (of_seeds, of_samples, of_both) in [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.5, 1.0, 1.0), (1.0, 0.4, 0.2)] {
             let experiments: u64 = 1500;
             let held = (0..experiments).filter(|&experiment| {
@@ -189,9 +189,9 @@ mod tests {
     }
 
     proptest! {
-        /// An interval holds its mean, whatever the values; it moves and grows with them.
+        /// An interval contains its mean, and moves and scales with the values.
         #[test]
-        fn an_interval_holds_its_mean(
+        fn an_interval_contains_its_mean(
             values in prop::collection::vec(prop::collection::vec(-1e3..1e3f64, 30), 2..6),
             shift in -100.0..100.0f64,
         ) {

@@ -1,8 +1,7 @@
 //! Statistics over seeds and test samples: means, intervals, paired comparisons and their correction.
 //!
-//! [`tally`] scores resampled test samples, [`bootstrap`] makes means with intervals of them, [`paired`] tests differences,
-//! [`holm`] corrects for many tests,
-//! [`student`] has the distributions.
+//! [`tally`] scores resampled test samples, [`bootstrap`] turns the scores into means with intervals, [`paired`] tests
+//! differences, [`holm`] corrects for many tests, and [`student`] is the t distribution.
 
 pub mod bootstrap;
 pub mod holm;
@@ -10,7 +9,7 @@ pub mod paired;
 pub mod student;
 pub mod tally;
 
-/// The mean; none of nothing. NaN if a value is NaN: a caller that wants to leave it out does so before.
+/// The mean; none of no values, NaN if a value is NaN.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }

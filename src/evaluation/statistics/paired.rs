@@ -1,18 +1,18 @@
-//! Tests of paired differences, their size, and how many seeds would decide them.
+//! Tests of paired differences, effect sizes, and the number of seeds that would decide a test.
 
 use super::bootstrap::{Estimate, MOST_DF, combined};
 use super::student::{small_sample_correction, t_cdf, two_sided_p, two_sided_t};
 
-/// What is closer to 0 than this is 0 but for rounding: scores are percentages, cosines at most 1.
+/// Values closer to 0 are rounding errors: scores are percentages, cosines at most 1.
 pub const ROUNDING: f64 = 1e-9;
 
-/// Fewer seeds than this say nothing about significance.
+/// A test needs at least this many seeds.
 pub const LEAST_SEEDS: usize = 3;
 
 /// The two-sided p of a mean difference: t = mean / error with the error's degrees of freedom. With the error over seeds
 /// that is the paired t test (Student 1908); with one over seeds and test samples it tests both together (see
-/// [`super::bootstrap`]). None for fewer than [`LEAST_SEEDS`]. All differences being 0 gives 1; an error of 0 of other
-/// differences is no evidence, and gives none.
+/// [`super::bootstrap`]). None for fewer than [`LEAST_SEEDS`], and for differences without spread, unless all are 0: then
+/// it is 1.
 pub fn p_value(difference: &Estimate) -> Option<f64> {
     let error = difference.error.filter(|_| difference.n >= LEAST_SEEDS)?;
     if error > ROUNDING {
@@ -21,9 +21,9 @@ pub fn p_value(difference: &Estimate) -> Option<f64> {
     (difference.mean.abs() <= ROUNDING).then_some(1.0)
 }
 
-/// The one-sided p of a mean difference being `least` or more: small if it is surely smaller (a test of non-superiority by
-/// a margin: Lakens 2017, "Equivalence Tests"). The error is that of [`p_value`]. None for fewer than [`LEAST_SEEDS`], and
-/// of differences without an error: on a few samples even different models do the same in every seed.
+/// The one-sided p of a mean difference being `least` or more: small if it is certainly smaller (a test of non-superiority
+/// by a margin: Lakens 2017, "Equivalence Tests"). The error is that of [`p_value`]. None for fewer than [`LEAST_SEEDS`],
+/// and for differences without spread: on a few samples even different models agree in every seed.
 pub fn p_below(difference: &Estimate, least: f64) -> Option<f64> {
     let error = difference.error.filter(|_| difference.n >= LEAST_SEEDS)?;
     (error > ROUNDING).then(|| Some(t_cdf((difference.mean - least) / error, difference.df?)))?
@@ -36,8 +36,8 @@ pub fn effect_size(difference: &Estimate) -> Option<f64> {
     Some(difference.mean / std * small_sample_correction((difference.n - 1) as f64))
 }
 
-/// How many seeds would decide a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// The number of seeds that would decide a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeedsNeeded {
     About(usize),
@@ -46,13 +46,13 @@ pub enum SeedsNeeded {
     NoNumber,
 }
 
-/// More seeds than this are not worth naming.
+/// Larger numbers of seeds are not computed.
 pub const MOST_SEEDS: usize = 1000;
 
 /// The smallest number of seeds with which a difference as large as this one, with this spread over seeds and this error
 /// of the test samples, is significant at level `alpha` (two-sided) with a probability of about 0.8: |mean| ≥ (t + t₀.₈) ·
-/// error (the usual approximation of the power of a t test by its shifted distribution). The difference is itself
-/// uncertain, and so is this number: a guide. None without a spread, or without a difference.
+/// error (the usual approximation of the power of a t test by its shifted distribution). It is a rough guide, because the
+/// difference is itself uncertain. None without a spread, or without a difference.
 pub fn seeds_needed(difference: &Estimate, alpha: f64) -> Option<SeedsNeeded> {
     let std = difference.std?;
     let sample_error = difference.sample_error.unwrap_or(0.0);
@@ -66,7 +66,7 @@ pub fn seeds_needed(difference: &Estimate, alpha: f64) -> Option<SeedsNeeded> {
         let (error, df) = combined(std, n, sample_error);
         mean >= distance(df) * error
     };
-    // As many seeds as one likes: the error becomes that of the samples.
+    // With any number of seeds, the error of the samples remains.
     if mean < distance(MOST_DF) * sample_error {
         return Some(SeedsNeeded::NoNumber);
     }
@@ -100,7 +100,7 @@ mod tests {
     /// Against 0, a one-sided p is half of the two-sided one, or the rest of it; against the mean itself it is ½; and it
     /// is that of the differences that are `least` smaller.
     #[test]
-    fn surely_smaller_than_a_margin() {
+    fn certainly_smaller_than_a_margin() {
         let sleep = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4];
         let estimate = over_seeds(&sleep).unwrap();
         let two_sided = p_value(&estimate).unwrap();
@@ -116,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn few_seeds_and_no_spread_say_nothing() {
+    fn few_seeds_and_no_spread_give_no_test() {
         let p = |values: &[f64]| p_value(&over_seeds(values).unwrap());
         assert_eq!(p(&[5.0, 5.1]), None);
         assert_eq!(p(&[5.0, 5.0, 5.0]), None);
         assert_eq!(p(&[0.0, 0.0, 0.0]), Some(1.0));
-        // What differs by rounding alone does not differ.
+        // Rounding errors are no differences.
         assert_eq!(p(&[0.1 + 0.2 - 0.3, 0.0, 0.0]), Some(1.0));
         assert_eq!(p(&[5.0, 5.0 + 1e-15, 5.0]), None);
         assert_eq!(effect_size(&over_seeds(&[5.0, 5.0, 5.0]).unwrap()), None);

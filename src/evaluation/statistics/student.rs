@@ -1,5 +1,8 @@
 //! Student's t distribution.
 //!
+//! Results are compared bit by bit, and the crate `statrs` gives other last bits of probabilities (a relative error of about
+//! 1e-12) and quantiles that are right to about seven digits only, so this is our own.
+//!
 //! The distribution function of t is a regularised incomplete beta function, evaluated by its continued fraction with
 //! Lentz's algorithm; sources: Press et al., "Numerical Recipes", 3rd edition, sections 6.1 and 6.4; Lanczos's
 //! approximation of ln Γ with the coefficients of P. Godfrey (g = 7, n = 9).
@@ -92,7 +95,7 @@ pub fn two_sided_t(alpha: f64, df: f64) -> f64 {
     bisect(alpha, |t| two_sided_p(t, df))
 }
 
-/// Where a falling function of t ≥ 0 takes a value: doubled until it is beyond, then halved to the last bit.
+/// The t ≥ 0 where a falling function takes a value: doubled until it is beyond, then bisected to the last bit.
 fn bisect(value: f64, falling: impl Fn(f64) -> f64) -> f64 {
     if value <= 0.0 {
         return f64::INFINITY;
@@ -114,7 +117,7 @@ fn bisect(value: f64, falling: impl Fn(f64) -> f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// What Cohen's d of `df` degrees of freedom is multiplied with to be unbiased (Hedges 1981): Γ(df/2) / (√(df/2)
+/// The factor that makes Cohen's d of `df` degrees of freedom unbiased (Hedges 1981): Γ(df/2) / (√(df/2)
 /// Γ((df − 1)/2)); for df ≥ 2.
 pub fn small_sample_correction(df: f64) -> f64 {
     (ln_gamma(df / 2.0) - ln_gamma((df - 1.0) / 2.0)).exp() / (df / 2.0).sqrt()

@@ -1,9 +1,9 @@
-//! Scores of resampled test samples, from counts with weights.
+//! Scores of resampled test samples, from weighted counts.
 //!
-//! A resampled test split is the split with a weight per sample: how often its group was drawn. A group is what comes into a
-//! test split together: a sample by itself, or several of the same thing, which are no independent evidence (cluster
-//! bootstrap: Field and Welsh 2007, "Bootstrapping clustered data"). A score needs sums of weights
-//! over lists of samples only (who was hit, who was predicted, who is positive), for several resamples at once.
+//! A resampled test split is the split with a weight per sample: how often its group was drawn. A group is what enters a
+//! test split together: a single sample, or several of the same thing, which are not independent evidence (cluster
+//! bootstrap: Field and Welsh 2007, "Bootstrapping clustered data"). A score needs nothing but sums of weights over lists
+//! of samples: the hits, the predicted and the positive ones.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,6 @@ use crate::evaluation::metrics::f1_macro;
 use crate::interrupt::Interrupt;
 use crate::random::Stream;
 use crate::terms::Metric;
-
-/// Resamples that are summed at once.
-const LANES: usize = 8;
-
-/// Weights of each sample, one per lane.
-type Weights = Vec<[u32; LANES]>;
 
 /// A list of samples per class or label.
 type Lists = Vec<Vec<u32>>;
@@ -32,11 +26,11 @@ pub struct Truth {
     positives: Lists,
     /// Per sample, the number of its group.
     groups: Vec<u32>,
-    /// How many groups.
+    /// The number of groups.
     units: u64,
 }
 
-/// What a model predicted, counted against the truth.
+/// The predictions of a model, compared with the truth.
 #[derive(Clone, Debug)]
 pub struct Tally {
     /// Samples of a class or label that are predicted as such.
@@ -49,7 +43,7 @@ impl Truth {
     /// The labels of each sample, each below `classes`; every sample is a group by itself.
     ///
     /// # Errors
-    /// If there are no samples, or a label is out of range: names it.
+    /// If there are no samples, or a label is out of range.
     pub fn new(metric: Metric, classes: usize, labels: Vec<Vec<u32>>) -> anyhow::Result<Self> {
         anyhow::ensure!(!labels.is_empty(), "there are no test samples to resample");
         let positives = lists(classes, &labels)?;
@@ -57,10 +51,10 @@ impl Truth {
         Ok(Truth { metric, positives, units: groups.len() as u64, groups, labels })
     }
 
-    /// The same samples in groups: samples with the same name come together.
+    /// The same samples in groups: samples with the same name belong together.
     ///
     /// # Panics
-    /// If there are not as many names as samples.
+    /// If the number of names is not that of samples.
     pub fn grouped<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
         let mut groups = Vec::with_capacity(self.labels.len());
@@ -90,62 +84,44 @@ impl Truth {
         Ok(Tally { hits: hits.collect(), predicted })
     }
 
-    /// The scores of each tally in percent: first of the split as it is, then of so many resamples of it. The resamples
-    /// depend on their number and on the number of groups alone, so that they are the same for all models.
+    /// The scores of each tally in percent: first of the split as it is, then of `resamples` resamples of it. A resample
+    /// depends on its number and on the number of groups alone, so all models see the same ones.
     ///
     /// # Errors
-    /// If a stop was asked for.
+    /// If the run was interrupted.
     pub fn scores(&self, tallies: &[Tally], resamples: u32, interrupt: &Interrupt) -> anyhow::Result<Vec<Vec<f64>>> {
-        let blocks = (resamples as usize + 1).div_ceil(LANES);
-        let scored: Vec<Vec<[f64; LANES]>> = (0..blocks)
+        let scored: Vec<Vec<f64>> = (0..=resamples)
             .into_par_iter()
-            .map(|block| {
+            .map(|resample| {
                 interrupt.check()?;
-                let weights = self.weights(block);
+                let weights = self.weights(u64::from(resample));
                 let positives = sums(&self.positives, &weights);
-                let total = sum(0..self.samples() as u32, &weights);
-                Ok(tallies.iter().map(|tally| self.score(tally, &weights, &positives, total)).collect())
+                let drawn: i64 = weights.iter().copied().map(i64::from).sum();
+                Ok(tallies.iter().map(|tally| self.score(tally, &weights, &positives, drawn)).collect())
             })
             .collect::<anyhow::Result<_>>()?;
-        let of = |row: usize| {
-            scored.iter().flat_map(move |block| block[row]).take(resamples as usize + 1).collect::<Vec<f64>>()
-        };
-        Ok((0..tallies.len()).map(of).collect())
+        Ok((0..tallies.len()).map(|tally| scored.iter().map(|scores| scores[tally]).collect()).collect())
     }
 
-    /// The weights of some neighbouring resamples. The 0th one is the split as it is.
-    fn weights(&self, block: usize) -> Weights {
-        let mut drawn = vec![[0; LANES]; self.units as usize];
-        for lane in 0..LANES {
-            let resample = (block * LANES + lane) as u64;
-            if resample == 0 {
-                drawn.iter_mut().for_each(|weight| weight[lane] = 1);
-                continue;
-            }
-            let mut stream = Stream::new(resample, &["bootstrap", "test samples"]);
-            for _ in 0..self.units {
-                drawn[stream.below(self.units) as usize][lane] += 1;
-            }
+    /// How often each sample was drawn. The 0th resample is the split as it is.
+    fn weights(&self, resample: u64) -> Vec<u32> {
+        if resample == 0 {
+            return vec![1; self.samples()];
+        }
+        let mut drawn = vec![0; self.units as usize];
+        let mut stream = Stream::new(resample, &["bootstrap", "test samples"]);
+        for _ in 0..self.units {
+            drawn[stream.below(self.units) as usize] += 1;
         }
         self.groups.iter().map(|&group| drawn[group as usize]).collect()
     }
 
-    /// `total` is how many samples were drawn: groups differ in size.
-    fn score(&self, tally: &Tally, weights: &Weights, positives: &[[u32; LANES]], total: [u32; LANES]) -> [f64; LANES] {
+    /// `drawn` is the number of drawn samples: groups differ in size.
+    fn score(&self, tally: &Tally, weights: &[u32], positives: &[i64], drawn: i64) -> f64 {
         let hits = sums(&tally.hits, weights);
         match self.metric {
-            Metric::Accuracy => std::array::from_fn(|lane| {
-                let hits: u64 = hits.iter().map(|class| u64::from(class[lane])).sum();
-                100.0 * hits as f64 / f64::from(total[lane])
-            }),
-            Metric::F1Macro => {
-                let predicted = sums(&tally.predicted, weights);
-                std::array::from_fn(|lane| {
-                    let [hits, predicted, positives] = [&hits[..], &predicted, positives]
-                        .map(|counts| counts.iter().map(|class| i64::from(class[lane])).collect::<Vec<i64>>());
-                    f1_macro(&hits, &predicted, &positives)
-                })
-            }
+            Metric::Accuracy => 100.0 * hits.iter().sum::<i64>() as f64 / drawn as f64,
+            Metric::F1Macro => f1_macro(&hits, &sums(&tally.predicted, weights), positives),
         }
     }
 }
@@ -166,17 +142,9 @@ fn lists(classes: usize, labels: &[Vec<u32>]) -> anyhow::Result<Lists> {
 }
 
 /// The sum of weights over each list.
-fn sums(lists: &Lists, weights: &Weights) -> Vec<[u32; LANES]> {
-    lists.iter().map(|list| sum(list.iter().copied(), weights)).collect()
-}
-
-fn sum(list: impl IntoIterator<Item = u32>, weights: &Weights) -> [u32; LANES] {
-    let mut sum = [0; LANES];
-    for sample in list {
-        let weight = &weights[sample as usize];
-        (0..LANES).for_each(|lane| sum[lane] += weight[lane]);
-    }
-    sum
+fn sums(lists: &Lists, weights: &[u32]) -> Vec<i64> {
+    let sum = |list: &Vec<u32>| list.iter().map(|&sample| i64::from(weights[sample as usize])).sum();
+    lists.iter().map(sum).collect()
 }
 
 #[cfg(test)]
@@ -285,11 +253,11 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told() {
-        let told = |result: anyhow::Result<Tally>| result.unwrap_err().to_string();
+    fn misfits_are_refused() {
+        let error = |result: anyhow::Result<Tally>| result.unwrap_err().to_string();
         let truth = Truth::new(Metric::Accuracy, 2, one(&[0, 1])).unwrap();
-        assert_eq!(told(truth.tally(&one(&[0]))), "expected predictions for 2 test samples, found 1");
-        assert_eq!(told(truth.tally(&one(&[0, 2]))), "test sample 1: expected a label below 2, found 2");
+        assert_eq!(error(truth.tally(&one(&[0]))), "expected predictions for 2 test samples, found 1");
+        assert_eq!(error(truth.tally(&one(&[0, 2]))), "test sample 1: expected a label below 2, found 2");
         assert!(Truth::new(Metric::Accuracy, 2, Vec::new()).is_err());
         let stop = Interrupt::default();
         stop.raise();

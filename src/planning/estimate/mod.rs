@@ -1,12 +1,10 @@
-//! What the rest of a plan will take, from what this machine was measured to do: an estimate of time and disk, before
-//! anything runs.
+//! Estimates the time, downloads and disk space of the steps to run, from the measured speed of this machine.
 
 mod work;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::datasets::Pictures;
 use crate::engine::Engine;
@@ -14,81 +12,38 @@ use crate::engine::graph::Graph;
 use crate::engine::survey::State;
 use crate::experiments::{DatasetPlan, Suite};
 use crate::manifests::Manifest;
-use crate::steps::encode::{Encode, Encoder};
-use crate::steps::evaluate::Condition;
+use crate::planning::calibration::{Calibration, STEP};
+use crate::steps::condition::Condition;
+use crate::steps::encode::{Encode, Encoder, Part};
 use crate::steps::fetch::Fetch;
 use crate::steps::prepare::About;
 use crate::steps::train::Train;
 use crate::steps::{Kind, Step};
 use crate::terms::Split;
 
-/// What a machine can do, measured in a few seconds; kept beside the store's objects.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// What was measured: device, threads, libtorch; another machine is measured anew.
-    pub of: String,
-    /// Multiply-adds of a transformer's products per second, in thousand millions, with all threads busy.
-    pub product: f64,
-    /// Those of convolutions.
-    pub convolution: f64,
-    /// Pictures of 512 × 512 that are decoded and resized per second.
-    pub decoded: f64,
-    /// Method → seconds per training step on one thread while all are busy, at [`STEP`].
-    pub steps: BTreeMap<String, f64>,
-}
-
-/// The sizes at which training steps are measured: features of image and text, embedding, batch.
-pub const STEP: (u32, u32, u32, u32) = (768, 768, 256, 64);
-
-impl Calibration {
-    /// Where a store keeps it.
-    pub fn file(engine: &Engine) -> PathBuf {
-        engine.store.root().join("calibration.json")
-    }
-
-    /// What is measured on this machine.
-    pub fn subject(engine: &Engine) -> String {
-        let environment = &engine.environment;
-        format!(
-            "{} {} {} threads {}",
-            environment.device, environment.architecture, engine.threads, environment.libtorch
-        )
-    }
-
-    /// What was measured before on this machine, for these methods.
-    pub fn load(engine: &Engine, suite: &Suite) -> Option<Calibration> {
-        Self::read(&Self::file(engine), &Self::subject(engine), suite)
-    }
-
-    fn read(file: &Path, subject: &str, suite: &Suite) -> Option<Calibration> {
-        let known: Calibration = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
-        let methods = suite.methods.iter().all(|method| known.steps.contains_key(&method.name));
-        (known.of == subject && methods).then_some(known)
-    }
-}
-
-/// What the rest of a plan will take.
+/// What the steps to run will take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Estimate {
     /// Kind of step → seconds on this machine.
     pub seconds: BTreeMap<&'static str, f64>,
-    /// Bytes that are still to be downloaded of files whose size a source says, if only in round numbers.
+    /// Bytes to download of files whose size is known, exactly or in round numbers.
     pub downloads: u64,
-    /// Larger files of which only a bound is known → the bound.
+    /// Large files to download of unknown size → the upper bound in bytes.
     pub downloads_at_most: BTreeMap<String, u64>,
-    /// Bytes that results will take in the store beside the archives.
+    /// Bytes of results in the store, without the archives.
     pub results: u64,
-    /// Whether sizes of datasets were taken from their manifests, since they are not prepared yet.
+    /// Whether the size of a dataset comes from its manifest, since it is not prepared yet.
     pub from_manifests: bool,
 }
 
 impl Estimate {
+    /// The time of all steps together, in seconds.
     pub fn total_seconds(&self) -> f64 {
         self.seconds.values().sum()
     }
 }
 
-/// The samples of a dataset.
+/// The number of samples in each split of a dataset.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Sizes {
     train: f64,
@@ -97,48 +52,44 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(&self, part: &str) -> f64 {
+    fn of(&self, part: Part) -> f64 {
         match part {
-            "train" => self.train,
-            "val" => self.val,
-            "blank" => 1.0,
-            _ => self.test,
+            Part::Split(Split::Train) => self.train,
+            Part::Split(Split::Val) => self.val,
+            Part::Split(Split::Test) | Part::NoisyTest => self.test,
+            Part::Blank => 1.0,
         }
     }
 }
 
 impl Engine {
-    /// Estimates what is not done yet.
+    /// Estimates the steps that are not done yet. The prediction for a kind of step is scaled by how long its steps that are
+    /// done took.
     pub fn estimate(&self, suite: &Suite, manifests: &[Manifest], graph: &Graph, machine: &Calibration) -> Estimate {
         let states = self.survey(graph);
         let mut estimate = Estimate::default();
-        let mut sizes = BTreeMap::new();
+        let mut prediction = Prediction { machine, threads: self.threads, datasets: BTreeMap::new() };
         for dataset in &suite.datasets {
-            let (found, prepared) = self.sizes(dataset, suite, manifests, graph, &states);
+            let (sizes, prepared) = self.sizes(dataset, suite, manifests, graph, &states);
             estimate.from_manifests |= !prepared;
-            sizes.insert(dataset.samples.clone(), found);
-            sizes.insert(dataset.name.clone(), found);
+            for name in [&dataset.samples, &dataset.name] {
+                prediction.datasets.entry(name).or_insert((dataset, sizes));
+            }
         }
-        let planned =
-            |name: &str| suite.datasets.iter().find(|dataset| dataset.name == name || dataset.samples == name);
-        // What was predicted for steps that are done, and what they took.
+        // Kind → (predicted, measured) seconds of the steps that are done.
         let mut experience: BTreeMap<&'static str, (f64, f64)> = BTreeMap::new();
         for id in graph.ids() {
             let step = &graph.node(id).step;
             let kind = step.kind();
-            let of = Of { machine, threads: self.threads, sizes: &sizes, planned: &planned };
-            let (seconds, bytes) = of.step(step);
+            let (seconds, bytes) = prediction.step(step).unwrap_or_default();
             match &states[id.0] {
                 State::Blocked(_) => {}
                 State::Done(_, action) | State::Refused(_, action, _) => {
                     let (predicted, took) = experience.entry(kind.name()).or_default();
                     *predicted += seconds;
-                    // One-core steps share the cores; what is predicted is the machine's time.
-                    *took += if matches!(kind, Kind::Train | Kind::Evaluate) {
-                        action.seconds / self.threads as f64
-                    } else {
-                        action.seconds
-                    };
+                    // Steps on one core share the machine, and predictions are in seconds of the whole machine.
+                    let share = if matches!(kind, Kind::Train | Kind::Evaluate) { self.threads as f64 } else { 1.0 };
+                    *took += action.seconds / share;
                 }
                 _ => {
                     if let Step::Fetch(Fetch { archive }) = step {
@@ -162,7 +113,7 @@ impl Engine {
         estimate
     }
 
-    /// The samples of a dataset, and whether that is what was prepared.
+    /// The size of a dataset, and whether it comes from the prepared dataset.
     fn sizes(
         &self,
         dataset: &DatasetPlan,
@@ -171,8 +122,10 @@ impl Engine {
         graph: &Graph,
         states: &[State],
     ) -> (Sizes, bool) {
-        let prepared = graph.find(&format!("prepare {}", dataset.samples)).and_then(|id| match &states[id.0] {
-            State::Done(_, action) | State::Refused(_, action, _) => action.outputs.get("about"),
+        let prepared = graph.ids().find_map(|id| match (&graph.node(id).step, &states[id.0]) {
+            (Step::Prepare(step), State::Done(_, action) | State::Refused(_, action, _)) => {
+                (step.name == dataset.samples).then(|| action.outputs.get("about")).flatten()
+            }
             _ => None,
         });
         let about = prepared.and_then(|about| self.store.read(about).ok());
@@ -189,8 +142,8 @@ impl Engine {
     }
 }
 
-/// The samples that a manifest's counts tell, whatever its dataset calls its splits; a validation split that is drawn from
-/// the training split is taken for a tenth of it.
+/// The size of a dataset from the counts of its manifest, whatever it calls the splits. If the validation split is drawn from
+/// the training split, it is assumed to be a tenth of it.
 fn from_counts(counts: &BTreeMap<String, u64>) -> Sizes {
     let first = |names: &[&str]| names.iter().find_map(|name| counts.get(*name)).map(|n| *n as f64);
     let train = first(&["train", "train pictures"]);
@@ -206,54 +159,55 @@ fn from_counts(counts: &BTreeMap<String, u64>) -> Sizes {
     }
 }
 
-struct Of<'a> {
+/// What the prediction of a step depends on.
+struct Prediction<'a> {
     machine: &'a Calibration,
     threads: usize,
-    sizes: &'a BTreeMap<String, Sizes>,
-    planned: &'a dyn Fn(&str) -> Option<&'a DatasetPlan>,
+    /// By the dataset's name, and by the name of its samples.
+    datasets: BTreeMap<&'a str, (&'a DatasetPlan, Sizes)>,
 }
 
-/// A bound that is no more than this many bytes may as well be the size.
+/// An upper bound of at most this many bytes is used as the size.
 const LITTLE: u64 = 64 << 20;
 
-/// Bytes of a float32.
+/// The bytes of a float32.
 const FLOAT: f64 = 4.0;
 
-/// Scalars of a step in a trace, about.
+/// The approximate number of quantities in a trace.
 const SCALARS: f64 = 24.0;
 
-impl Of<'_> {
-    /// Seconds of this machine, with all cores at work, and bytes.
-    fn step(&self, step: &Step) -> (f64, u64) {
+impl Prediction<'_> {
+    /// The seconds of a step, with all cores busy, and the bytes of its results; none if both are negligible.
+    fn step(&self, step: &Step) -> Option<(f64, u64)> {
         match step {
             Step::Prepare(prepare) => {
-                let sizes = self.sizes.get(&prepare.name).copied().unwrap_or_default();
+                let (_, sizes) = self.datasets.get(prepare.name.as_str())?;
                 let all = sizes.train + sizes.val + sizes.test;
                 let decoded = self.machine.decoded / work::of_decoding(prepare.reader.name);
                 let seconds = if prepare.reader.pictures == Pictures::InTheWild { all / decoded } else { 0.0 };
-                (seconds, (all * 500.0) as u64)
+                Some((seconds, (all * 500.0) as u64))
             }
             Step::Encode(encode) => self.encode(encode),
             Step::Train(train) => self.train(train),
             Step::Evaluate(evaluate) => {
-                let test = self.sizes.get(&evaluate.dataset).map_or(0.0, |sizes| sizes.test);
-                let levels = match &evaluate.condition {
+                let (_, Sizes { test, .. }) = self.datasets.get(evaluate.dataset.as_str())?;
+                let levels = match evaluate.condition {
                     Condition::Full => 1.0,
-                    Condition::Missing { ratios } => 2.0 * ratios.len() as f64,
+                    Condition::Missing => 2.0 * evaluate.ratios.len() as f64,
                     Condition::Noisy => 2.0,
                 };
-                // A forward pass over the head, about a third of a baseline's step per batch.
+                // A forward pass takes about a third of a baseline's training step.
                 let step = self.machine.steps.values().copied().fold(f64::MAX, f64::min) / 3.0;
                 let batches = test * levels / f64::from(STEP.3);
-                (batches * step / self.threads as f64, (test * levels * 4.0) as u64)
+                Some((batches * step / self.threads as f64, (test * levels * 4.0) as u64))
             }
-            _ => (0.0, 0),
+            _ => None,
         }
     }
 
-    fn encode(&self, encode: &Encode) -> (f64, u64) {
-        let items = self.sizes.get(&encode.dataset).copied().unwrap_or_default().of(&encode.part);
-        let dataset = (self.planned)(&encode.dataset).map_or("", |plan| plan.reader.name);
+    fn encode(&self, encode: &Encode) -> Option<(f64, u64)> {
+        let (plan, sizes) = self.datasets.get(encode.dataset.as_str())?;
+        let (items, dataset) = (sizes.of(encode.part), plan.reader.name);
         let (work, scale) = match &encode.encoder {
             Encoder::Image(options) => (work::of_picture(&options.name, options.size), 1.0),
             Encoder::Text(options) => (work::of_token(&options.name), work::tokens(dataset)),
@@ -263,12 +217,11 @@ impl Of<'_> {
             Encoder::Image(_) => items * work::of_decoding(dataset) / self.machine.decoded,
             Encoder::Text(_) => 0.0,
         };
-        (items * scale * work.giga / rate + decoding, (items * work.width as f64 * FLOAT) as u64)
+        Some((items * scale * work.giga / rate + decoding, (items * work.width as f64 * FLOAT) as u64))
     }
 
-    fn train(&self, train: &Train) -> (f64, u64) {
-        let Some(plan) = (self.planned)(&train.dataset) else { return (0.0, 0) };
-        let sizes = self.sizes.get(&train.dataset).copied().unwrap_or_default();
+    fn train(&self, train: &Train) -> Option<(f64, u64)> {
+        let (plan, sizes) = self.datasets.get(train.dataset.as_str())?;
         let width = |work: work::Work| work.width as f64;
         let inputs =
             width(work::of_picture(&plan.image.name, plan.image.size)) + width(work::of_token(&plan.text.name));
@@ -280,7 +233,7 @@ impl Of<'_> {
             / f64::from(batch);
         let step = self.machine.steps.get(&train.name).copied().unwrap_or_default();
         let weights = inputs * f64::from(config.embedding) * FLOAT;
-        (steps * step * share / self.threads as f64, (weights + steps * SCALARS * FLOAT) as u64)
+        Some((steps * step * share / self.threads as f64, (weights + steps * SCALARS * FLOAT) as u64))
     }
 }
 
@@ -293,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_come_from_whatever_a_manifest_counts() {
+    fn sizes_come_from_the_counts_of_a_manifest() {
         let food = from_counts(&counts(&[("train pictures", 1000), ("test pictures", 300), ("classes", 101)]));
         assert_eq!(food, Sizes { train: 900.0, val: 100.0, test: 300.0 });
         let memes =
@@ -302,27 +255,5 @@ mod tests {
         let memotion = from_counts(&counts(&[("rows", 6992)]));
         assert_eq!(memotion.train + memotion.val + memotion.test, 6992.0);
         assert_eq!(from_counts(&BTreeMap::new()), Sizes::default());
-    }
-
-    /// What was measured elsewhere, or lacks a method, is measured again.
-    #[test]
-    fn a_calibration_is_for_one_machine() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("calibration.json");
-        let text =
-            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/smoke.toml")).unwrap();
-        let suite = Suite::parse("smoke", &text).unwrap();
-        assert_eq!(Calibration::read(&file, "here", &suite), None);
-        let steps = suite.methods.iter().map(|method| (method.name.clone(), 0.01)).collect();
-        let mut known = Calibration { of: "here".into(), product: 50.0, convolution: 20.0, decoded: 300.0, steps };
-        let write = |known: &Calibration| std::fs::write(&file, serde_json::to_vec(known).unwrap()).unwrap();
-        write(&known);
-        assert_eq!(Calibration::read(&file, "here", &suite).as_ref(), Some(&known));
-        assert_eq!(Calibration::read(&file, "there", &suite), None);
-        known.steps.remove("agm");
-        write(&known);
-        assert_eq!(Calibration::read(&file, "here", &suite), None);
-        std::fs::write(&file, "{").unwrap();
-        assert_eq!(Calibration::read(&file, "here", &suite), None);
     }
 }

@@ -1,13 +1,13 @@
-//! How much work things are, before any of it is done: rough numbers, for estimates alone.
+//! How much work a step is: rough numbers, used only by estimates.
 
-/// What an encoder does to one picture, or to one token of a text.
+/// The work of an encoder per picture, or per token of a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Work {
-    /// Multiply-adds, in thousand millions, from the architecture's sizes.
+    /// Multiply-adds in billions, from the sizes of the architecture.
     pub giga: f64,
-    /// Convolutions are slower per multiply-add than the products of a transformer.
+    /// Whether it convolves: that is slower per multiply-add than the matrix products of a transformer.
     pub convolution: bool,
-    /// Features of an item.
+    /// The number of features.
     pub width: u64,
 }
 
@@ -19,7 +19,7 @@ const fn convolution(giga: f64, width: u64) -> Work {
     Work { giga, convolution: true, width }
 }
 
-/// The work of an image encoder per picture; another size than its own counts by its area.
+/// The work of an image encoder per picture; another picture size than its own scales the work by the area.
 pub fn of_picture(encoder: &str, size: Option<u32>) -> Work {
     let scaled = |own: f64, work: Work| {
         let share = size.map_or(1.0, |size| (f64::from(size) / own).powi(2));
@@ -33,7 +33,7 @@ pub fn of_picture(encoder: &str, size: Option<u32>) -> Work {
         // 50 tokens.
         "clip-vit-b32" => transformer(4.4, 512),
         "resnet-50" | "resnet-50-v1" | "resnet-50-v2" => convolution(4.1, 2048),
-        // Depthwise convolutions use the processor less: counted one and a half times, as measured.
+        // Depthwise convolutions use the processor less: measured 1.5 times as slow.
         "efficientnet-lite0" => scaled(224.0, convolution(1.5 * 0.41, 1280)),
         _ => transformer(17.6, 768),
     }
@@ -50,8 +50,8 @@ pub fn of_token(encoder: &str) -> Work {
     }
 }
 
-/// Tokens of a text, on average: words as the datasets' papers and counts tell them (MM-IMDb 92.5, Hateful Memes 11.7), by
-/// 1.35 tokens a word and two at the ends.
+/// The mean number of tokens of a text: the mean number of words (MM-IMDb 92.5, Hateful Memes 11.7, from the papers) times
+/// 1.35, plus the two at the ends.
 pub fn tokens(dataset: &str) -> f64 {
     match dataset {
         "mm-imdb" => 127.0,
@@ -61,10 +61,10 @@ pub fn tokens(dataset: &str) -> f64 {
     }
 }
 
-/// What decoding a dataset's pictures costs, a photograph of 512 × 512 being 1.
+/// The work of decoding one of a dataset's pictures, relative to a photograph of 512 × 512.
 pub fn of_decoding(dataset: &str) -> f64 {
     match dataset {
-        // Cuts of 72 × 72 from sheets that are decoded once.
+        // Cut-outs of 72 × 72 from sheets that are decoded once.
         "emoji-subgroup" | "emoji-match" | "emoji-words" => 0.02,
         _ => 1.0,
     }
@@ -75,9 +75,9 @@ mod tests {
     use super::*;
     use crate::encoders::{IMAGE_ENCODERS, TEXT_ENCODERS};
 
-    /// Every encoder has numbers of its own, or is meant by the last line.
+    /// Every encoder has a row of its own, or is the one that the last row describes.
     #[test]
-    fn every_encoder_is_known() {
+    fn every_encoder_has_a_row() {
         let others = [transformer(17.6, 768), transformer(0.085, 768)];
         for encoder in IMAGE_ENCODERS {
             let own = encoder.name == "vit-b16-in21k" || of_picture(encoder.name, None) != others[0];

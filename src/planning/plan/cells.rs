@@ -1,6 +1,6 @@
-//! The steps of a suite's cells: what is encoded, impaired, trained and evaluated, and of which inputs.
+//! The steps of a suite's cells: what is encoded, impaired, trained and evaluated, from which inputs.
 
-use super::{Preparation, output};
+use super::data::{self, Preparation, output};
 use crate::datasets::{Pictures, check};
 use crate::engine::graph::{Graph, NodeId, Source};
 use crate::experiments::{DatasetPlan, MethodPlan, Suite};
@@ -9,42 +9,46 @@ use crate::manifests::Manifest;
 use crate::report::results::{Quantity, SuiteDescription};
 use crate::steps::choose::{self, Choose};
 use crate::steps::collect::{self, Collect};
-use crate::steps::encode::{Encode, Encoder};
-use crate::steps::evaluate::{Condition, Evaluate};
+use crate::steps::condition::Condition;
+use crate::steps::encode::{Encode, Encoder, Part};
+use crate::steps::evaluate::Evaluate;
 use crate::steps::impair::{Draw, Impair};
 use crate::steps::prepare::{self, archive_role};
 use crate::steps::resample::{self, Resample};
 use crate::steps::train::{self, Train};
 use crate::terms::{Modality, Split};
 
+/// A graph under construction.
 pub(super) struct Builder<'a> {
     pub(super) graph: Graph,
     pub(super) suite: &'a Suite,
     pub(super) manifests: &'a [Manifest],
 }
 
-/// The scores of a method's cells on a dataset, as inputs of a collecting step.
+/// The scores of a method on a dataset, as inputs of [`Collect`].
 pub(super) struct MethodScores {
     pub(super) dataset: String,
     pub(super) method: String,
     pub(super) inputs: Vec<(String, Source)>,
 }
 
-/// What comes of a cell: inputs of the collecting step, and of the resampling one.
+/// The outputs of a cell.
 pub(super) struct CellOutputs {
+    /// Inputs of [`Collect`].
     pub(super) scores: Vec<(String, Source)>,
+    /// Inputs of [`Resample`].
     pub(super) predictions: Vec<(String, Source)>,
 }
 
-/// Where a dataset's prepared and encoded parts are.
+/// The steps that prepare and encode a dataset.
 pub(super) struct Features {
     pub(super) prepared: NodeId,
-    /// Split × modality.
+    /// Features of each split and modality.
     pub(super) encoded: Vec<(Split, Modality, NodeId)>,
     pub(super) ranks: NodeId,
     /// Features of the noisy test split.
-    pub(super) noisy: [(Modality, NodeId); 2],
-    /// Features that stand for a missing modality, where it is not the vector 0.
+    pub(super) noisy: Vec<(Modality, NodeId)>,
+    /// Features that stand for a missing modality, if they are not the vector 0.
     pub(super) blank: Vec<(Modality, NodeId)>,
 }
 
@@ -64,7 +68,7 @@ impl Builder<'_> {
         output(self.graph.add(Collect { of: of.to_owned(), suite: part, quantities }, inputs), "results")
     }
 
-    /// Adds the resampling of a method's predictions on the dataset at a place in the suite.
+    /// Adds the resampling of a method's predictions on a dataset, by its index in the suite.
     pub(super) fn resample(
         &mut self,
         at: usize,
@@ -86,12 +90,13 @@ impl Builder<'_> {
     }
 
     fn archives(&mut self, manifest: &str, names: &[&str]) -> anyhow::Result<Vec<(String, Source)>> {
-        super::archives(&mut self.graph, self.manifests, manifest, names)
+        data::archives(&mut self.graph, self.manifests, manifest, names)
     }
 
+    /// Adds all that a dataset's cells share.
     pub(super) fn features(&mut self, dataset: &DatasetPlan) -> anyhow::Result<Features> {
         let preparation = Preparation { subset: self.suite.subset, ..Preparation::of(dataset) };
-        let prepared = super::prepare(&mut self.graph, self.manifests, &preparation)?;
+        let prepared = data::prepare(&mut self.graph, self.manifests, &preparation)?;
         let mut encoded = Vec::new();
         for split in Split::ALL {
             for modality in Modality::ALL {
@@ -99,7 +104,8 @@ impl Builder<'_> {
                     Modality::Image => format!("pictures.{}", split.name()),
                     Modality::Text => format!("texts.{}", split.name()),
                 };
-                let node = self.encode(dataset, split.name(), modality, output(prepared, items), Some(prepared))?;
+                let node =
+                    self.encode(dataset, Part::Split(split), modality, output(prepared, items), Some(prepared))?;
                 encoded.push((split, modality, node));
             }
         }
@@ -111,16 +117,11 @@ impl Builder<'_> {
         let pictures = self.graph.add(impair(pictures), [test("samples"), test("pictures")]);
         let texts = Draw::NoisyTexts { noise: noisy.text, seed: noisy.seed };
         let texts = self.graph.add(impair(texts), [test("samples"), test("texts")]);
-        let noisy = [
-            (
-                Modality::Image,
-                self.encode(dataset, "test noisy", Modality::Image, output(pictures, "items"), Some(prepared))?,
-            ),
-            (
-                Modality::Text,
-                self.encode(dataset, "test noisy", Modality::Text, output(texts, "items"), Some(prepared))?,
-            ),
-        ];
+        let mut noisy = Vec::new();
+        for (modality, drawn) in [(Modality::Image, pictures), (Modality::Text, texts)] {
+            let items = output(drawn, "items");
+            noisy.push((modality, self.encode(dataset, Part::NoisyTest, modality, items, Some(prepared))?));
+        }
         let mut blank = Vec::new();
         for (modality, wanted) in [
             (Modality::Image, self.suite.missing.image == MissingImage::ZeroImage),
@@ -128,16 +129,18 @@ impl Builder<'_> {
         ] {
             if wanted {
                 let drawn = self.graph.add(impair(Draw::Blank(modality)), []);
-                blank.push((modality, self.encode(dataset, "blank", modality, output(drawn, "items"), None)?));
+                blank.push((modality, self.encode(dataset, Part::Blank, modality, output(drawn, "items"), None)?));
             }
         }
         Ok(Features { prepared, encoded, ranks, noisy, blank })
     }
 
+    /// Adds the encoding of a part of a dataset. The pictures of a split may be in the dataset's archives or in the pack that
+    /// its preparation made.
     fn encode(
         &mut self,
         dataset: &DatasetPlan,
-        part: &str,
+        part: Part,
         modality: Modality,
         items: Source,
         prepared: Option<NodeId>,
@@ -148,7 +151,7 @@ impl Builder<'_> {
             Modality::Text => (Encoder::Text(dataset.text.clone()), dataset.text.needs()),
         };
         let mut inputs = self.archives(manifest, archives)?;
-        if modality == Modality::Image && part != "blank" {
+        if modality == Modality::Image && part != Part::Blank {
             match (reader.pictures, prepared) {
                 (Pictures::InPlace(archives), _) => inputs.extend(self.archives(reader.manifest, archives)?),
                 (Pictures::InTheWild, Some(prepared)) => {
@@ -162,7 +165,7 @@ impl Builder<'_> {
         let [image, text] = &dataset.encoders;
         let encode = Encode {
             dataset: dataset.samples.clone(),
-            part: part.to_owned(),
+            part,
             encoder,
             called: if modality == Modality::Image { image.clone() } else { text.clone() },
             decoding: reader.decoding,
@@ -170,7 +173,7 @@ impl Builder<'_> {
         Ok(self.graph.add(encode, inputs))
     }
 
-    /// Adds a training on the dataset at a place in the suite, and its evaluations.
+    /// Adds a training on a dataset, by its index in the suite, and its evaluations.
     pub(super) fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> CellOutputs {
         let name = &self.suite.datasets[at].name;
         let part = |split: Split| {
@@ -224,20 +227,18 @@ impl Builder<'_> {
         let ranks = ("ranks".to_owned(), output(features.ranks, "ranks"));
         let missing = features.blank.iter().map(|blank| feature("blank", blank)).chain([ranks]).collect();
         let noisy = features.noisy.iter().map(|noisy| feature("noisy", noisy)).collect();
-        let conditions: [(Condition, Vec<(String, Source)>); 3] = [
-            (Condition::Full, Vec::new()),
-            (Condition::Missing { ratios: self.suite.missing.ratios.clone() }, missing),
-            (Condition::Noisy, noisy),
-        ];
+        let conditions: [(Condition, Vec<(String, Source)>); 3] =
+            [(Condition::Full, Vec::new()), (Condition::Missing, missing), (Condition::Noisy, noisy)];
         let mut predictions = Vec::new();
         for (condition, more) in conditions {
             let role = collect::role(condition.name(), name, &method.name, seed);
-            let predicted = resample::role(condition.name(), seed);
+            let predicted = resample::role(condition, seed);
             let step = Evaluate {
                 dataset: name.clone(),
                 name: method.name.clone(),
                 seed,
                 condition,
+                ratios: self.suite.missing.ratios.clone(),
                 config: config.clone(),
                 heads,
             };

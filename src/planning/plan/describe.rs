@@ -1,9 +1,9 @@
-//! What the results say of their suite.
+//! Describes a suite for its results and captions.
 
 use crate::experiments::{DatasetPlan, MethodPlan, Suite};
 use crate::report::results::{DatasetDescription, MethodDescription, SuiteDescription};
 
-/// All of it.
+/// The whole suite.
 pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
     let names: Vec<String> = suite.datasets.iter().map(|dataset| dataset.name.clone()).collect();
     let methods: Vec<String> = suite.methods.iter().map(|method| method.name.clone()).collect();
@@ -38,24 +38,24 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
     })
 }
 
-/// Different words, each once, in the order in which they come first.
+/// Joins the distinct words in the order of their first occurrence.
 fn distinct(words: impl Iterator<Item = String>, between: &str) -> String {
     let mut seen: Vec<String> = Vec::new();
-    words.for_each(|word| {
+    for word in words {
         if !seen.contains(&word) {
-            seen.push(word)
+            seen.push(word);
         }
-    });
+    }
     seen.join(between)
 }
 
-/// Which epoch is evaluated on these datasets.
+/// How the evaluated epoch is selected on these datasets.
 pub(super) fn selection(suite: &Suite, datasets: &[String]) -> String {
     let shown = suite.datasets.iter().filter(|dataset| datasets.contains(&dataset.name));
     distinct(shown.map(|dataset| dataset.training.selection.description().to_owned()), "; ")
 }
 
-/// The optimiser of these datasets, and what these methods have of their own.
+/// The optimiser on these datasets, and those of methods that have their own.
 pub(super) fn optimizer(suite: &Suite, datasets: &[String], methods: &[String]) -> String {
     let shown = |dataset: &&DatasetPlan| datasets.contains(&dataset.name);
     let common = suite.datasets.iter().filter(shown);
@@ -75,7 +75,7 @@ pub(super) fn optimizer(suite: &Suite, datasets: &[String], methods: &[String]) 
     words
 }
 
-/// The name that a variant has in experiment files.
+/// The name of a variant in experiment files.
 fn plain_name(variant: &impl serde::Serialize) -> String {
     serde_json::to_value(variant).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }

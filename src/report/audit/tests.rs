@@ -11,7 +11,7 @@ fn the_papers_findings_are_these() {
         .findings
         .iter()
         .map(|finding| {
-            let Finding { kind, table, row, dataset, method, printed, against, note: _ } = finding;
+            let Finding { kind, place: Place { table, row, dataset, method, printed }, against, note: _ } = finding;
             format!("{}: {table} {} {dataset} {method} {printed}, {against}", kind.title(), row.name())
         })
         .collect();
@@ -29,13 +29,13 @@ fn the_papers_findings_are_these() {
     assert_eq!(audit.checked, Checked { cells: 195, averages: 42, gaps: 42, shared: 30, impaired: 84 });
     // 17 averages end in half a hundredth; the paper rounds all of them up, and no gap needs rounding.
     assert_eq!(audit.rounding.len(), 17);
-    assert!(audit.rounding.iter().all(|one| (one.printed.value() - one.recomputed - 0.005).abs() < 1e-9));
+    assert!(audit.rounding.iter().all(|one| (one.place.printed.value() - one.recomputed - 0.005).abs() < 1e-9));
     assert_eq!(audit.not_transcribed.len(), 10);
 }
 
-/// Who is best, by the numbers, in three rows: BalGrad alone, another one, and two that share it.
+/// The best by the numbers in three rows: BalGrad, another method, and two methods that share it.
 #[test]
-fn the_best_are_told_by_the_numbers() {
+fn the_best_are_found_by_the_numbers() {
     let audit = audit(&committed());
     let of = |row, dataset: &str| {
         let found =
@@ -75,7 +75,7 @@ fn rounding_ends_at_a_hundredth() {
         let kinds: Vec<String> = audit
             .findings
             .iter()
-            .map(|one| format!("{} {} {}", one.kind.title(), one.row.name(), one.against))
+            .map(|one| format!("{} {} {}", one.kind.title(), one.place.row.name(), one.against))
             .collect();
         (kinds, audit.rounding.len())
     };
@@ -87,13 +87,13 @@ fn rounding_ends_at_a_hundredth() {
     assert_eq!(found, ["arithmetic noisy-avg 25.015".to_owned(), "arithmetic noisy-gap 10.01".to_owned(), mark]);
 }
 
-/// A derived number that differs without its rows differing is a fault of its own.
+/// A derived number that differs between tables although its rows do not is not explained by them.
 #[test]
-fn what_does_not_follow_is_told_as_such() {
+fn a_difference_that_does_not_follow_has_its_own_note() {
     let audit = audit(&reference(&rows(60.0, 30.0, 45.0, 30.0), &rows(60.0, 30.0, 45.1, 30.0)));
-    let told: Vec<(&str, &str)> = audit.findings.iter().map(|one| (one.kind.title(), one.note.as_str())).collect();
+    let notes: Vec<(&str, &str)> = audit.findings.iter().map(|one| (one.kind.title(), one.note.as_str())).collect();
     assert_eq!(
-        told,
+        notes,
         [("arithmetic", "its rows give 45.00; rounding explains at most 0.01"), ("two tables", "the same cell"),]
     );
     assert!(audit.text().contains("table2 noisy-avg d m"), "{}", audit.text());

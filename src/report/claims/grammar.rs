@@ -1,12 +1,12 @@
-//! The grammar of `experiments/claims.toml`.
+//! The grammar of `experiments/claims.toml`, and the comparisons that its claims consist of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::assertion::Assertion;
 use crate::errors;
 use crate::report::SuiteKind;
 use crate::report::quantity::Quantity;
@@ -29,7 +29,7 @@ pub struct Claims {
     pub claims: Vec<Claim>,
 }
 
-/// The smallest difference worth the name: what is surely smaller is no reproduction of a difference.
+/// The smallest meaningful difference: one that is certainly smaller reproduces no claim.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SmallestEffect {
@@ -66,30 +66,100 @@ pub struct Claim {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Predicate {
-    /// The method's quantity is lower than that of each of the others.
-    Lowest { method: String, quantity: Quantity, among: Option<Vec<String>> },
-    /// The method's quantity is higher than that of each of the others.
-    Highest { method: String, quantity: Quantity, among: Option<Vec<String>> },
-    /// The quantity of one method lies above that of another by more than a margin.
-    Compare {
-        greater: String,
-        smaller: String,
-        quantity: Quantity,
-        #[serde(default)]
-        margin: f64,
-    },
-    /// None of the method's impaired scores lies above its full one.
+    /// The method is better than each of the others in each of the quantities.
+    Best { method: String, quantities: Vec<Quantity>, among: Option<Vec<String>> },
+    /// None of the method's impaired scores is above its full one.
     NoNegativeTransfer { method: String },
-    /// The method is better than each of its parts alone in each of the quantities.
-    BothBeatEach { method: String, parts: Vec<String>, quantities: Vec<Quantity> },
     /// The mean cosine between the gradients of image and text is higher with than without (Figure 7).
     RaisesMeanCosine { with: String, without: String },
     /// ΔGap grows with the missing ratio (Figure 4): per seed, its least-squares slope over the ratios is above 0.
     GrowsWithRatio { methods: Vec<String> },
-    /// The slope of the method's ΔGap is smaller than that of each of the others (Figure 4).
-    LeastGrowth { method: String, among: Option<Vec<String>> },
-    /// The share of steps with conflicting gradients is lower with than without (Table 3).
-    ConflictsFall { with: String, without: String },
+}
+
+/// One comparison of a claim: on a dataset, `greater` is above `smaller`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assertion {
+    /// The paper's name of the dataset.
+    pub dataset: String,
+    pub greater: Side,
+    /// None: 0.
+    pub smaller: Option<Side>,
+    /// Whether equality is enough.
+    pub or_equal: bool,
+}
+
+/// What is measured of a method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    pub method: String,
+    pub measure: Measure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// At missing ratio 1.
+    Quantity(Quantity),
+    /// The mean cosine between the gradients of image and text.
+    MeanCosine,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let measure = match self.measure {
+            Measure::Quantity(quantity) => quantity.name(),
+            Measure::MeanCosine => "mean cosine",
+        };
+        write!(f, "{measure} of {}", self.method)
+    }
+}
+
+impl Assertion {
+    /// In words: `full of balgrad > full of agm on food101`, with the dataset's name there.
+    pub fn on(&self, dataset: &str) -> String {
+        let sign = if self.or_equal { "≥" } else { ">" };
+        let smaller = self.smaller.as_ref().map_or_else(|| "0".to_owned(), Side::to_string);
+        format!("{} {sign} {smaller} on {dataset}", self.greater)
+    }
+}
+
+impl Claim {
+    /// The claim's comparisons, dataset by dataset. `compared` are the methods of a `best` without `among`.
+    pub fn assertions(&self, compared: &[String]) -> Vec<Assertion> {
+        self.datasets.iter().flat_map(|dataset| self.predicate.assertions(dataset, compared)).collect()
+    }
+}
+
+impl Predicate {
+    fn assertions(&self, dataset: &str, compared: &[String]) -> Vec<Assertion> {
+        let side = |method: &String, measure| Side { method: method.clone(), measure };
+        let assertion =
+            |greater, smaller, or_equal| Assertion { dataset: dataset.to_owned(), greater, smaller, or_equal };
+        match self {
+            Predicate::Best { method, quantities, among } => {
+                let others = among.as_deref().unwrap_or(compared).iter().filter(|other| *other != method);
+                let pairs = quantities.iter().flat_map(|quantity| others.clone().map(move |other| (*quantity, other)));
+                let better = |(quantity, other): (Quantity, &String)| {
+                    let [best, other] = [method, other].map(|method| side(method, Measure::Quantity(quantity)));
+                    let (greater, smaller) = if quantity.higher_is_better() { (best, other) } else { (other, best) };
+                    assertion(greater, Some(smaller), false)
+                };
+                pairs.map(better).collect()
+            }
+            Predicate::NoNegativeTransfer { method } => {
+                let of = |quantity| side(method, Measure::Quantity(quantity));
+                let impaired = Quantity::ALL.into_iter().filter(|quantity| quantity.can_be_negative_transfer());
+                impaired.map(|quantity| assertion(of(Quantity::Full), Some(of(quantity)), true)).collect()
+            }
+            Predicate::RaisesMeanCosine { with, without } => {
+                let [with, without] = [with, without].map(|method| side(method, Measure::MeanCosine));
+                vec![assertion(with, Some(without), false)]
+            }
+            Predicate::GrowsWithRatio { methods } => {
+                let growth = Measure::Quantity(Quantity::MissingGapGrowth);
+                methods.iter().map(|method| assertion(side(method, growth), None, false)).collect()
+            }
+        }
+    }
 }
 
 impl Claims {
@@ -121,16 +191,16 @@ impl Claims {
             let id = &claim.id;
             ensure!(file.claims[..at].iter().all(|other| other.id != *id), "two claims have the id `{id}`");
             ensure!(!claim.datasets.is_empty(), "claim `{id}`: `datasets` should name at least one");
-            let assertions = super::assertion::of(claim, &file.compared);
+            let assertions = claim.assertions(&file.compared);
             ensure!(!assertions.is_empty(), "claim `{id}`: it compares nothing");
         }
         Ok(file)
     }
 
-    /// Looks whether all methods and datasets are known, so that a slip of the pen is no claim that was never run.
+    /// Checks that all methods and datasets are known: a typo would look like a claim that was not run.
     ///
     /// # Errors
-    /// A usage error that names the claim, the name and those that are near.
+    /// A usage error that names the claim, the unknown name and a near one.
     pub fn check_names(&self, methods: &BTreeSet<String>, datasets: &BTreeSet<String>) -> anyhow::Result<()> {
         let check = |place: &str, what: &str, name: &str, known: &BTreeSet<String>| {
             if known.contains(name) {
@@ -152,7 +222,7 @@ impl Claims {
         for claim in &self.claims {
             let place = format!("claim `{}`", claim.id);
             claim.datasets.iter().try_for_each(|name| check(&place, "dataset", name, datasets))?;
-            for Assertion { greater, smaller, .. } in super::assertion::of(claim, &self.compared) {
+            for Assertion { greater, smaller, .. } in claim.assertions(&self.compared) {
                 for side in [Some(greater), smaller].into_iter().flatten() {
                     check(&place, "method", &side.method, methods)?;
                 }
@@ -161,17 +231,17 @@ impl Claims {
         Ok(())
     }
 
-    /// Which dataset of a suite stands for which of the paper's; none if the suite is one of the paper's own, where each
-    /// stands for itself.
+    /// Which dataset of a suite stands for which of the paper's; none for suites of the paper itself, where each stands for
+    /// itself.
     ///
     /// # Errors
-    /// A usage error if the suite is not the paper's, and nothing says which datasets stand for the paper's.
+    /// A usage error if the suite is not the paper's and has no mapping.
     pub fn mapping(&self, suite: &str, kind: SuiteKind) -> anyhow::Result<Option<&Mapping>> {
         let mapping = self.suites.get(suite);
         if mapping.is_none() && kind == SuiteKind::Smoke {
             return Err(errors::usage(
-                format!("no claims are made about the suite `{suite}`: its datasets are not the paper's"),
-                format!("say in experiments/{FILE} which of its datasets stand for the paper's, as [suites.{suite}]"),
+                format!("there are no claims about the suite `{suite}`: its datasets are not the paper's"),
+                format!("map the paper's datasets to those of the suite in experiments/{FILE}, as [suites.{suite}]"),
             ));
         }
         Ok(mapping)
@@ -186,14 +256,54 @@ mod tests {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments").join(FILE)).unwrap()
     }
 
+    fn comparisons(predicate: &str) -> Vec<String> {
+        let text = format!(
+            "version = 1\ncompared = [\"a\", \"b\"]\nsmallest-effect = {{ points = 1, cosine = 1 }}\n[[claims]]\nid = \"x\"\n\
+             says = \"\"\nat = \"\"\ndatasets = [\"d\"]\npredicate = {{ {predicate} }}\n"
+        );
+        let file = Claims::parse(&text).unwrap();
+        file.claims[0].assertions(&file.compared).iter().map(|one| one.on("d")).collect()
+    }
+
     #[test]
-    fn unknown_names_are_told() {
+    fn every_predicate_is_comparisons() {
+        assert_eq!(
+            comparisons(r#"kind = "best", method = "m", quantities = ["conflict"]"#),
+            ["conflict of a > conflict of m on d", "conflict of b > conflict of m on d"]
+        );
+        assert_eq!(
+            comparisons(r#"kind = "best", method = "a", quantities = ["full"]"#),
+            ["full of a > full of b on d"]
+        );
+        assert_eq!(
+            comparisons(r#"kind = "best", method = "m", among = ["p", "q"], quantities = ["full", "noisy-gap"]"#),
+            [
+                "full of m > full of p on d",
+                "full of m > full of q on d",
+                "noisy-gap of p > noisy-gap of m on d",
+                "noisy-gap of q > noisy-gap of m on d",
+            ]
+        );
+        assert_eq!(
+            comparisons(r#"kind = "no-negative-transfer", method = "m""#),
+            ["missing-image", "missing-text", "noisy-image", "noisy-text"]
+                .map(|q| format!("full of m ≥ {q} of m on d"))
+        );
+        assert_eq!(
+            comparisons(r#"kind = "raises-mean-cosine", with = "m", without = "n""#),
+            ["mean cosine of m > mean cosine of n on d"]
+        );
+        assert_eq!(comparisons(r#"kind = "grows-with-ratio", methods = ["m"]"#), ["missing-gap-growth of m > 0 on d"]);
+    }
+
+    #[test]
+    fn unknown_names_are_refused() {
         let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<String>>();
         let methods =
             set(&["baseline", "mslr", "ogm-ge", "agm", "balgrad", "balgrad-reweighting", "balgrad-projection"]);
         let datasets = set(&["food101", "hateful-memes", "mm-imdb", "emoji-subgroup", "emoji-match", "emoji-words"]);
         Claims::parse(&committed()).unwrap().check_names(&methods, &datasets).unwrap();
-        for (from, to, told) in [
+        for (from, to, expected) in [
             ("\"agm\"", "\"agmm\"", "there is no method `agmm`"),
             (
                 "datasets = [\"food101\"]",
@@ -206,33 +316,33 @@ mod tests {
             assert!(text.contains(from), "{from}");
             let error =
                 Claims::parse(&text.replacen(from, to, 1)).unwrap().check_names(&methods, &datasets).unwrap_err();
-            assert!(error.to_string().contains(told), "{to}: {error}");
+            assert!(error.to_string().contains(expected), "{to}: {error}");
             assert!(errors::hint_of(&error).unwrap().starts_with("did you mean"), "{error:?}");
         }
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn mistakes_are_refused() {
         Claims::parse(&committed()).unwrap();
-        for (from, to, told) in [
+        for (from, to, expected) in [
             ("version = 1", "version = 2", "`version` should be 1, found 2"),
-            ("kind = \"lowest\"", "kind = \"least\"", "unknown variant `least`"),
-            ("quantity = \"missing-gap\" }", "quantity = \"gap\" }", "unknown variant `gap`"),
-            ("kind = \"lowest\",", "kind = \"lowest\", margin = 1,", "unknown field `margin`"),
+            ("kind = \"best\"", "kind = \"least\"", "unknown variant `least`"),
+            ("quantities = [\"missing-gap\"]", "quantities = [\"gap\"]", "unknown variant `gap`"),
+            ("kind = \"best\",", "kind = \"best\", margin = 1,", "unknown field `margin`"),
             (
                 "id = \"no-negative-transfer\"",
                 "id = \"lowest-missing-gap\"",
                 "two claims have the id `lowest-missing-gap`",
             ),
             ("datasets = [\"food101\"]", "datasets = []", "claim `both-parts-beat-each`: `datasets` should name"),
-            ("parts = [\"balgrad-reweighting\", \"balgrad-projection\"]", "parts = []", "it compares nothing"),
+            ("among = [\"balgrad-reweighting\", \"balgrad-projection\"]", "among = []", "it compares nothing"),
             ("points = 0.5", "points = 0", "`smallest-effect` should be above 0"),
             ("[suites.smoke]", "[suites.smoke]\nlabel = 1", "unknown field `label`"),
         ] {
             let text = committed();
             assert!(text.contains(from), "{from}");
             let error = format!("{:#}", Claims::parse(&text.replacen(from, to, 1)).unwrap_err());
-            assert!(error.contains(told), "{to}: {error}");
+            assert!(error.contains(expected), "{to}: {error}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What the results say of a comparison.
+//! A comparison, measured in the results.
 
-use super::assertion::{Assertion, Measure, Side};
+use super::grammar::{Assertion, Measure, Side};
 use crate::evaluation::statistics::bootstrap::Estimate;
 use crate::report::comparison::{self, Values};
 use crate::report::quantity::Quantity;
-use crate::report::results::{Number, Results, Status};
+use crate::report::results::{Number, Results, SeedValue, Status};
 use crate::report::summary::Cosine;
 use crate::report::table::cell::cause;
 
@@ -14,8 +14,8 @@ pub struct Measured {
     /// The mean of each side over its seeds.
     pub greater: f64,
     pub smaller: Option<f64>,
-    /// The difference over the seeds that both have, minus the margin.
-    pub excess: Estimate,
+    /// The difference over the seeds that both have.
+    pub difference: Estimate,
     /// Which cosine was compared, where one was.
     pub cosine: Option<Cosine>,
 }
@@ -23,13 +23,13 @@ pub struct Measured {
 /// Why a comparison cannot be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// `full of balgrad`, on which dataset; none if the cause says it all.
+    /// `full of balgrad`, and on which dataset; none if the cause is complete by itself.
     pub of: Option<(String, String)>,
     pub cause: String,
 }
 
 impl Missing {
-    /// A cause that says it all.
+    /// A cause that is complete by itself.
     pub fn plain(cause: String) -> Self {
         Missing { of: None, cause }
     }
@@ -52,91 +52,57 @@ pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Resul
     if !results.suite.datasets.iter().any(|known| known.name == dataset) {
         return Err(Missing::plain(format!("the suite has no dataset `{dataset}`")));
     }
-    let greater = values(results, dataset, &assertion.greater)?;
-    let smaller = assertion.smaller.as_ref().map(|side| values(results, dataset, side)).transpose()?;
-    let kept = |smaller: &Side| match (assertion.greater.measure, smaller.measure) {
-        (Measure::Quantity(one), Measure::Quantity(other)) => {
-            results.comparisons.find(dataset, (&assertion.greater.method, one), (&smaller.method, other))
+    let Assertion { greater, smaller, .. } = assertion;
+    let (one, column) = values(results, dataset, greater)?;
+    let other = smaller.as_ref().map(|side| values(results, dataset, side)).transpose()?.map(|(values, _)| values);
+    let difference = match (greater.measure, smaller.as_ref().map(|side| (side, side.measure))) {
+        (Measure::Quantity(quantity), None) => {
+            results.number(dataset, &greater.method, quantity, None).and_then(Number::estimate)
         }
-        _ => None,
+        (Measure::Quantity(quantity), Some((side, Measure::Quantity(subtracted)))) => {
+            let pair = results.comparisons.find(dataset, (&greater.method, quantity), (&side.method, subtracted));
+            pair.map(|pair| pair.estimate())
+        }
+        _ => comparison::estimate(
+            &other.as_ref().map_or_else(|| one.clone(), |other| comparison::differences(&one, other)),
+        ),
     };
-    let compared = match &assertion.smaller {
-        Some(smaller) => kept(smaller).map(|comparison| comparison.estimate()),
-        None => number(results, dataset, &assertion.greater).and_then(Number::estimate),
-    };
-    let over_seeds = || match &smaller {
-        Some(smaller) => comparison::estimate(&comparison::differences(&greater, smaller)),
-        None => comparison::estimate(&greater),
-    };
-    let difference =
-        compared.or_else(over_seeds).ok_or_else(|| Missing::plain(format!("{dataset}: no seed has both sides")))?;
     let mean = |values: &Values| values.iter().map(|(_, value)| value[0]).sum::<f64>() / values.len() as f64;
     Ok(Measured {
-        greater: mean(&greater),
-        smaller: smaller.as_ref().map(mean),
-        excess: without_margin(difference, assertion.margin),
-        cosine: match assertion.greater.measure {
-            Measure::MeanCosine => cosine(results, dataset, &assertion.greater.method),
-            Measure::Quantity(_) => None,
-        },
+        greater: mean(&one),
+        smaller: other.as_ref().map(mean),
+        difference: difference.ok_or_else(|| Missing::plain(format!("{dataset}: no seed has both sides")))?,
+        cosine: column,
     })
 }
 
-fn without_margin(difference: Estimate, margin: f64) -> Estimate {
-    let mut excess = difference;
-    excess.mean -= margin;
-    if let Some(interval) = &mut excess.interval {
-        interval.low -= margin;
-        interval.high -= margin;
-    }
-    excess
-}
-
-/// The number of a side, at missing ratio 1 where there is one.
-fn number<'a>(results: &'a Results, dataset: &str, side: &Side) -> Option<&'a Number> {
-    match side.measure {
-        Measure::Quantity(quantity) => results.number(dataset, &side.method, quantity, None),
-        Measure::MeanCosine => None,
-    }
-}
-
-/// A side's value per seed.
-fn values(results: &Results, dataset: &str, side: &Side) -> Result<Values, Missing> {
+/// A side's value per seed, and which cosine it is where it is one.
+fn values(results: &Results, dataset: &str, side: &Side) -> Result<(Values, Option<Cosine>), Missing> {
     let known = results.suite.datasets.iter().find(|known| known.name == dataset);
     if !known.is_some_and(|known| known.methods.contains(&side.method)) {
         return Err(Missing::plain(format!("the suite does not train {} on {dataset}", side.method)));
     }
-    let found = match side.measure {
-        Measure::Quantity(_) => quantity_values(results, dataset, side),
-        Measure::MeanCosine => cosines(results, dataset, &side.method),
+    let (found, column): (Values, _) = match side.measure {
+        Measure::Quantity(quantity) => {
+            let number = results.number(dataset, &side.method, quantity, None);
+            let value = |seed: &SeedValue| match seed.value {
+                Status::Value { value } => Some((seed.seed, vec![value])),
+                _ => None,
+            };
+            (number.into_iter().flat_map(|number| &number.seeds).filter_map(value).collect(), None)
+        }
+        Measure::MeanCosine => {
+            let of = |seed: &u64| results.cell(dataset, &side.method, *seed)?.trace.as_ref()?.cosine.as_ref();
+            let column = results.suite.seeds.iter().find_map(of).map(|cosine| cosine.column);
+            // Only of trainings whose cosine compares the same gradients as the first one's.
+            let value = |seed: &u64| of(seed).filter(|cosine| Some(cosine.column) == column)?.mean;
+            (results.suite.seeds.iter().filter_map(|seed| Some((*seed, vec![value(seed)?]))).collect(), column)
+        }
     };
     if found.is_empty() {
         return Err(Missing { of: Some((side.to_string(), dataset.to_owned())), cause: why(results, dataset, side) });
     }
-    Ok(found)
-}
-
-fn quantity_values(results: &Results, dataset: &str, side: &Side) -> Values {
-    let seeds = number(results, dataset, side).into_iter().flat_map(|number| &number.seeds);
-    let value = |status: &Status| match status {
-        Status::Value { value } => Some(*value),
-        _ => None,
-    };
-    seeds.filter_map(|seed| Some((seed.seed, vec![value(&seed.value)?]))).collect()
-}
-
-/// Which cosine the first of a method's trainings has.
-fn cosine(results: &Results, dataset: &str, method: &str) -> Option<Cosine> {
-    let of = |seed: &u64| results.cell(dataset, method, *seed)?.trace.as_ref()?.cosine.as_ref();
-    results.suite.seeds.iter().find_map(of).map(|cosine| cosine.column)
-}
-
-/// Only of trainings whose cosine compares the same gradients as the first one's.
-fn cosines(results: &Results, dataset: &str, method: &str) -> Values {
-    let of = |seed: &u64| results.cell(dataset, method, *seed)?.trace.as_ref()?.cosine.as_ref();
-    let column = cosine(results, dataset, method);
-    let same = |seed: &u64| of(seed).filter(|cosine| Some(cosine.column) == column)?.mean;
-    results.suite.seeds.iter().filter_map(|seed| Some((*seed, vec![same(seed)?]))).collect()
+    Ok((found, column))
 }
 
 /// Why a side has no value at all.
@@ -147,7 +113,7 @@ fn why(results: &Results, dataset: &str, side: &Side) -> String {
     };
     let number = results.number(dataset, &side.method, quantity, None);
     let causes = number.into_iter().flat_map(|number| number.seeds.iter().filter_map(|seed| cause(&seed.value)));
-    causes.into_iter().next().unwrap_or_else(|| "its trainings do not tell".to_owned())
+    causes.into_iter().next().unwrap_or_else(|| "its trainings have no such value".to_owned())
 }
 
 #[cfg(test)]
@@ -160,31 +126,21 @@ mod tests {
         Side { method: method.into(), measure }
     }
 
-    fn compare(
-        results: &Results,
-        dataset: &str,
-        greater: Side,
-        smaller: Option<Side>,
-        margin: f64,
-    ) -> Result<Measured, Missing> {
-        let assertion = Assertion { dataset: String::new(), greater, smaller, margin, or_equal: false };
+    fn compare(results: &Results, dataset: &str, greater: Side, smaller: Option<Side>) -> Result<Measured, Missing> {
+        let assertion = Assertion { dataset: String::new(), greater, smaller, or_equal: false };
         measure(results, dataset, &assertion)
     }
 
-    /// A difference of quantities is the results' own comparison; the margin moves the mean and the interval.
+    /// A difference of quantities is the results' own comparison.
     #[test]
     fn quantities_are_compared_as_in_the_results() {
         let results = realistic(SuiteKind::Smoke, 5);
         let full = Measure::Quantity(Quantity::Full);
-        let of =
-            |margin| compare(&results, "emoji-match", side("balgrad", full), Some(side("agm", full)), margin).unwrap();
+        let found = compare(&results, "emoji-match", side("balgrad", full), Some(side("agm", full))).unwrap();
         let pair =
             results.comparisons.find("emoji-match", ("balgrad", Quantity::Full), ("agm", Quantity::Full)).unwrap();
-        let (plain, moved) = (of(0.0), of(2.0));
-        assert_eq!(plain.excess, pair.estimate());
-        assert!((plain.greater - plain.smaller.unwrap() - pair.difference).abs() < 1e-9);
-        assert!((moved.excess.mean - (pair.difference - 2.0)).abs() < 1e-12);
-        assert!((moved.excess.interval.unwrap().high - (pair.interval.unwrap().high - 2.0)).abs() < 1e-12);
+        assert_eq!(found.difference, pair.estimate());
+        assert!((found.greater - found.smaller.unwrap() - pair.difference).abs() < 1e-9);
     }
 
     /// ΔGap in the samples is linear in the ratio: its slope is ΔGap at ratio 1.
@@ -192,42 +148,40 @@ mod tests {
     fn growth_is_the_slope_of_the_gap() {
         let results = difficult(SuiteKind::Smoke);
         let growth = side("balgrad", Measure::Quantity(Quantity::MissingGapGrowth));
-        let found = compare(&results, "food_101 & more", growth, None, 0.0).unwrap();
+        let found = compare(&results, "food_101 & more", growth, None).unwrap();
         let gap = results.number("food_101 & more", "balgrad", Quantity::MissingGap, None).unwrap();
-        assert!((found.excess.mean - gap.mean.unwrap()).abs() < 1e-9);
-        assert_eq!((found.smaller, found.excess.n), (None, 2));
+        assert!((found.difference.mean - gap.mean.unwrap()).abs() < 1e-9);
+        assert_eq!((found.smaller, found.difference.n), (None, 2));
         let number = results.number("food_101 & more", "balgrad", Quantity::MissingGapGrowth, None).unwrap();
-        assert_eq!((Some(found.excess.mean), found.excess.interval), (number.mean, number.interval));
+        assert_eq!((Some(found.difference.mean), found.difference.interval), (number.mean, number.interval));
     }
 
     #[test]
     fn cosines_come_from_traces() {
         let results = ablation(SuiteKind::Smoke);
         let sides = (side("balgrad", Measure::MeanCosine), side("balgrad-reweighting", Measure::MeanCosine));
-        let found = compare(&results, "emoji-words", sides.0, Some(sides.1), 0.0).unwrap();
+        let found = compare(&results, "emoji-words", sides.0, Some(sides.1)).unwrap();
         // 0.02 + 0.07·3 against 0.02 + 0.07·1; one seed failed.
-        assert!((found.excess.mean - 0.14).abs() < 1e-9);
-        assert_eq!((found.excess.n, found.cosine), (4, Some(Cosine::Update)));
+        assert!((found.difference.mean - 0.14).abs() < 1e-9);
+        assert_eq!((found.difference.n, found.cosine), (4, Some(Cosine::Update)));
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn what_is_missing_is_missing() {
         let results = difficult(SuiteKind::Smoke);
         let full = Measure::Quantity(Quantity::Full);
-        let told = |dataset: &str, method: &str, measure| {
-            compare(&results, dataset, side(method, measure), Some(side("baseline", full)), 0.0)
-                .unwrap_err()
-                .to_string()
+        let missing = |dataset: &str, method: &str, measure| {
+            compare(&results, dataset, side(method, measure), Some(side("baseline", full))).unwrap_err().to_string()
         };
-        assert_eq!(told("food101", "balgrad", full), "the suite has no dataset `food101`");
-        assert_eq!(told("words", "agm", full), "the suite does not train agm on words");
+        assert_eq!(missing("food101", "balgrad", full), "the suite has no dataset `food101`");
+        assert_eq!(missing("words", "agm", full), "the suite does not train agm on words");
         assert_eq!(
-            told("words", "broken", full),
+            missing("words", "broken", full),
             "full of broken on words: not run: `fetch words.zip` failed: no network"
         );
         assert_eq!(
-            told("words", "baseline", Measure::MeanCosine),
-            "mean cosine of baseline on words: its trainings do not tell"
+            missing("words", "baseline", Measure::MeanCosine),
+            "mean cosine of baseline on words: its trainings have no such value"
         );
     }
 }

@@ -1,10 +1,9 @@
-//! Claims: what the paper claims, held against a suite's results, with a verdict.
+//! What the paper claims, checked in a suite's results, with a verdict on each claim.
 //!
-//! [`grammar`] is the file `experiments/claims.toml`; a claim is a conjunction of comparisons ([`assertion`]), which are
-//! measured in the results ([`measure`]) and looked up in what the paper prints ([`printed`]). The five verdicts are
+//! [`grammar`] is the file `experiments/claims.toml`; a claim is a conjunction of comparisons, which are measured in the
+//! results ([`measure`]) and looked up in what the paper prints ([`printed`]). The five verdicts are
 //! [`verdict::Verdict`].
 
-pub mod assertion;
 pub mod grammar;
 pub mod measure;
 pub mod printed;
@@ -21,9 +20,9 @@ pub use verdict::Verdict;
 use super::SuiteKind;
 use super::reference::Reference;
 use super::results::Results;
-use crate::evaluation::statistics::bootstrap::Interval;
+use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
 use crate::evaluation::statistics::paired::{ROUNDING, SeedsNeeded, effect_size, p_below, p_value};
-use assertion::{Assertion, Measure};
+use grammar::{Assertion, Measure};
 use measure::Missing;
 
 /// The verdicts on all claims.
@@ -54,10 +53,10 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Why, in a sentence.
     pub because: String,
-    /// For what the claim is tested against: see [`verdict`].
+    /// See [`verdict`].
     pub p: Option<f64>,
     pub p_corrected: Option<f64>,
-    /// For a claim that does not hold: against a difference worth the name after all; see [`verdict`].
+    /// For a claim that does not hold: of a meaningful difference after all; see [`verdict`].
     pub p_small: Option<f64>,
     pub p_small_corrected: Option<f64>,
     /// How many seeds might decide an undecided claim.
@@ -80,20 +79,19 @@ pub struct Check {
     /// The mean of the side that should be greater, and of the other one.
     pub greater: f64,
     pub smaller: Option<f64>,
-    pub margin: f64,
-    /// The mean difference over common seeds, minus the margin.
+    /// The mean difference over common seeds.
     pub excess: f64,
     pub interval: Option<Interval>,
     /// Common seeds.
     pub n: usize,
     pub p: Option<f64>,
-    /// One-sided, of a difference that is worth the name. None where equality is enough: any difference is worth it.
+    /// One-sided, of a meaningful difference. None where equality is enough: then any difference is meaningful.
     pub p_small: Option<f64>,
     /// Cohen's d_z.
     pub effect: Option<f64>,
     #[serde(skip)]
-    estimate: crate::evaluation::statistics::bootstrap::Estimate,
-    /// The smallest difference worth the name.
+    estimate: Estimate,
+    /// The smallest meaningful difference.
     #[serde(skip)]
     smallest_effect: f64,
 }
@@ -101,7 +99,7 @@ pub struct Check {
 /// Judges every claim.
 ///
 /// # Errors
-/// A usage error if the suite is not the paper's, and nothing says which datasets stand for the paper's.
+/// A usage error if the suite is not the paper's and has no mapping.
 pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyhow::Result<Judgements> {
     let suite = &results.suite;
     let mapping = claims.mapping(&suite.suite, suite.kind)?;
@@ -133,15 +131,15 @@ fn weigh(
     mapping: Option<&grammar::Mapping>,
     reference: &Reference,
 ) -> Judgement {
-    let assertions = assertion::of(claim, &claims.compared);
+    let assertions = claim.assertions(&claims.compared);
     let (mut comparisons, mut missing) = (Vec::new(), Vec::new());
     for assertion in &assertions {
         let here = match mapping {
             None => Some(&assertion.dataset),
             Some(mapping) => mapping.datasets.get(&assertion.dataset),
         };
-        let told = || Missing::plain(format!("no dataset of the suite stands for `{}`", assertion.dataset));
-        match here.ok_or_else(told).and_then(|here| check(claims, results, here, assertion)) {
+        let unmapped = || Missing::plain(format!("no dataset of the suite stands for `{}`", assertion.dataset));
+        match here.ok_or_else(unmapped).and_then(|here| check(claims, results, here, assertion)) {
             Ok(check) => comparisons.push(check),
             Err(cause) => missing.push(cause),
         }
@@ -163,7 +161,7 @@ fn weigh(
     }
 }
 
-/// What is missing for the same cause, once: one number by its name, several by their datasets. Of a cause its first line.
+/// Missing numbers by the first line of their cause: a single number by its name, several by their datasets.
 fn grouped(missing: &[Missing]) -> Vec<String> {
     let first_line = |missing: &Missing| missing.cause.lines().next().unwrap_or_default().to_owned();
     let mut groups: Vec<(String, Vec<&Missing>)> = Vec::new();
@@ -174,7 +172,7 @@ fn grouped(missing: &[Missing]) -> Vec<String> {
             None => groups.push((cause, vec![one])),
         }
     }
-    let told = |(cause, mut group): (String, Vec<&Missing>)| {
+    let line = |(cause, mut group): (String, Vec<&Missing>)| {
         group.dedup();
         let mut datasets: Vec<&str> = group.iter().filter_map(|one| Some(one.of.as_ref()?.1.as_str())).collect();
         datasets.dedup();
@@ -184,32 +182,29 @@ fn grouped(missing: &[Missing]) -> Vec<String> {
             (_, false) => format!("{}: {cause}", datasets.join(", ")),
         }
     };
-    groups.into_iter().map(told).collect()
+    groups.into_iter().map(line).collect()
 }
 
 fn check(claims: &Claims, results: &Results, dataset: &str, assertion: &Assertion) -> Result<Check, Missing> {
-    let measure::Measured { greater, smaller, excess, cosine: compared } =
+    let measure::Measured { greater, smaller, difference, cosine: compared } =
         measure::measure(results, dataset, assertion)?;
     let grammar::SmallestEffect { points, cosine } = claims.smallest_effect;
     let smallest_effect = if assertion.greater.measure == Measure::MeanCosine { cosine } else { points };
+    let of = compared.map_or_else(String::new, |cosine| format!(" (cosine of {})", cosine.meaning()));
     Ok(Check {
-        says: match compared {
-            Some(cosine) => format!("{} (cosine of {})", printed::words(assertion, dataset), cosine.meaning()),
-            None => printed::words(assertion, dataset),
-        },
+        says: format!("{}{of}", assertion.on(dataset)),
         dataset: dataset.to_owned(),
-        holds: excess.mean > ROUNDING || (assertion.or_equal && excess.mean >= -ROUNDING),
+        holds: difference.mean > ROUNDING || (assertion.or_equal && difference.mean >= -ROUNDING),
         greater,
         smaller,
-        margin: assertion.margin,
-        excess: excess.mean,
-        interval: excess.interval,
-        n: excess.n,
-        p: p_value(&excess),
-        p_small: p_below(&excess, smallest_effect).filter(|_| !assertion.or_equal),
-        effect: effect_size(&excess),
+        excess: difference.mean,
+        interval: difference.interval,
+        n: difference.n,
+        p: p_value(&difference),
+        p_small: p_below(&difference, smallest_effect).filter(|_| !assertion.or_equal),
+        effect: effect_size(&difference),
         smallest_effect,
-        estimate: excess,
+        estimate: difference,
     })
 }
 

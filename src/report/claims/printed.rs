@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::assertion::{Assertion, Measure, Side};
+use super::grammar::{Assertion, Measure, Side};
 use crate::report::reference::{PrintedTable, Reference};
 
 /// What the paper prints about a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Printed {
     pub outcome: PrintedOutcome,
-    /// The comparisons that do not hold, or that could not be looked at.
+    /// The comparisons that do not hold, or that could not be checked.
     pub details: Vec<String>,
 }
 
@@ -20,11 +20,11 @@ pub enum PrintedOutcome {
     Satisfied,
     /// One does not, in one of the tables that print it.
     Violated,
-    /// None is known not to hold, and some could not be looked at.
+    /// None is known not to hold, and some could not be checked.
     NotTranscribed,
 }
 
-/// Holds a claim's comparisons against every table that prints both sides.
+/// Checks a claim's comparisons in every table that prints both sides.
 pub fn check(assertions: &[Assertion], reference: &Reference) -> Printed {
     let (mut violated, mut unknown) = (Vec::new(), Vec::new());
     for assertion in assertions {
@@ -32,16 +32,14 @@ pub fn check(assertions: &[Assertion], reference: &Reference) -> Printed {
         for (name, table) in reference.tables() {
             let Some([greater, smaller]) = sides(assertion, table) else { continue };
             seen = true;
-            let excess = f64::from(greater - smaller) - 100.0 * assertion.margin;
-            if !(excess > 1e-6 || (assertion.or_equal && excess > -1e-6)) {
+            if !(greater > smaller || (assertion.or_equal && greater == smaller)) {
                 let [greater, smaller] = [greater, smaller].map(|hundredths| f64::from(hundredths) / 100.0);
-                let detail =
-                    format!("{}: {greater:.2} against {smaller:.2} ({name})", words(assertion, &assertion.dataset));
-                violated.push(detail);
+                let says = assertion.on(&assertion.dataset);
+                violated.push(format!("{says}: {greater:.2} against {smaller:.2} ({name})"));
             }
         }
         if !seen {
-            unknown.push(words(assertion, &assertion.dataset));
+            unknown.push(assertion.on(&assertion.dataset));
         }
     }
     let outcome = match (violated.is_empty(), unknown.is_empty()) {
@@ -59,15 +57,4 @@ fn sides(assertion: &Assertion, table: &PrintedTable) -> Option<[i32; 2]> {
         Measure::MeanCosine => None,
     };
     Some([of(&assertion.greater)?, of(assertion.smaller.as_ref()?)?])
-}
-
-/// A comparison in words, on a dataset by the name that it has there.
-pub(super) fn words(assertion: &Assertion, dataset: &str) -> String {
-    let Assertion { greater, smaller, margin, or_equal, .. } = assertion;
-    let sign = if *or_equal { "≥" } else { ">" };
-    let margin = if *margin == 0.0 { String::new() } else { format!(" + {margin}") };
-    match smaller {
-        Some(smaller) => format!("{greater} {sign} {smaller}{margin} on {dataset}"),
-        None => format!("{greater} {sign} {} on {dataset}", assertion.margin),
-    }
 }

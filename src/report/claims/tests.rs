@@ -24,7 +24,7 @@ fn one_claim() -> Claims {
         says = "BalGrad is better."
         at = "Table 1"
         datasets = ["food101"]
-        predicate = { kind = "highest", method = "balgrad", quantity = "full" }
+        predicate = { kind = "best", method = "balgrad", quantities = ["full"] }
         "#,
     )
     .unwrap()
@@ -69,16 +69,20 @@ fn the_five_verdicts() {
         (
             &[-0.2, -0.21, -0.19, -0.2, -0.22],
             Verdict::NotReproduced,
-            "reversed by less than the 0.5 that would be worth",
+            "reversed by less than the smallest meaningful difference of 0.5",
         ),
         // Surely smaller than half a point, and not surely negative.
-        (&[0.1, -0.2, -0.1, 0.15, -0.1], Verdict::NotReproduced, "below the 0.5 that would be worth the name (p = "),
+        (
+            &[0.1, -0.2, -0.1, 0.15, -0.1],
+            Verdict::NotReproduced,
+            "below the smallest meaningful difference of 0.5 (p = ",
+        ),
         (&[4.0, -1.0, 3.0, -2.0, 2.0], Verdict::Undecided, "the comparison holds, but not significantly (p = "),
         (&[-4.0, 1.0, -3.0, 2.0, -2.0], Verdict::Undecided, "the comparison does not hold, not significantly (p = "),
-        (&[3.0, 3.1], Verdict::Undecided, "2 seeds say nothing: 3 are the least"),
-        (&[3.0], Verdict::Undecided, "1 seed says nothing"),
-        (&[-9.0, -9.1], Verdict::Undecided, "2 seeds say nothing"),
-        (&[3.0, 3.0, 3.0], Verdict::Undecided, "no test, since nothing varies"),
+        (&[3.0, 3.1], Verdict::Undecided, "a test needs at least 3 seeds, not 2 seeds"),
+        (&[3.0], Verdict::Undecided, "at least 3 seeds, not 1 seed"),
+        (&[-9.0, -9.1], Verdict::Undecided, "not 2 seeds"),
+        (&[3.0, 3.0, 3.0], Verdict::Undecided, "no test without variation"),
         (&[0.0, 0.0, 0.0], Verdict::Undecided, "the comparison does not hold"),
         (&[f64::NAN, f64::NAN, f64::NAN], Verdict::NotRun, "full of balgrad on emoji-subgroup: failed: loss_T is NaN"),
     ] {
@@ -96,13 +100,13 @@ fn undecided_says_how_many_seeds() {
     assert_eq!(needed(&[40.0, -40.0, 40.1, -40.0, 0.0]), Some(SeedsNeeded::MoreThan(1000)));
     assert_eq!(needed(&[3.0, 3.2, 2.9, 3.1, 3.0]), None);
     assert_eq!(needed(&[3.0, 3.0, 3.0]), None);
-    let told = judged(&[4.0, -1.0, 3.0, -2.0, 2.0]).because;
-    assert!(told.contains("seeds might decide it, if the differences stay as they are"), "{told}");
+    let because = judged(&[4.0, -1.0, 3.0, -2.0, 2.0]).because;
+    assert!(because.contains("seeds might decide it if the differences stay the same"), "{because}");
 }
 
-/// What is missing for one cause is told once, by datasets.
+/// Numbers that are missing for one cause are one line, by datasets.
 #[test]
-fn causes_are_told_once() {
+fn causes_are_listed_once() {
     let of = |side: &str, dataset: &str, cause: &str| Missing {
         of: Some((side.to_owned(), dataset.to_owned())),
         cause: cause.to_owned(),
@@ -134,13 +138,13 @@ fn failed_seeds_are_left_out() {
 }
 
 /// The paper's own numbers: the claim that BalGrad's gap is smaller than the baseline's does not hold on MM-IMDb (0.45
-/// against 1.34), in both tables; what neither table prints is said to be unknown.
+/// against 1.34), in both tables; what neither table prints is unknown.
 #[test]
-fn the_papers_own_numbers_are_held_against_its_claims() {
+fn claims_are_checked_in_the_papers_own_numbers() {
     let file = file();
     let says = |id: &str| {
         let claim = file.claims.iter().find(|claim| claim.id == id).unwrap();
-        printed::check(&assertion::of(claim, &file.compared), &committed())
+        printed::check(&claim.assertions(&file.compared), &committed())
     };
     for id in ["lowest-missing-gap", "highest-noisy-average", "no-negative-transfer", "both-parts-beat-each"] {
         assert_eq!(says(id), printed::Printed { outcome: PrintedOutcome::Satisfied, details: Vec::new() }, "{id}");
@@ -182,15 +186,17 @@ fn claims_run_on_another_suite() {
         assert!(claim.p_corrected >= claim.p && !claim.because.is_empty());
     }
     let (markdown, text) = (judged.markdown(), judged.text());
-    for told in [&markdown, &text] {
+    for shown in [&markdown, &text] {
         for part in
             ["generality", "BalGrad has no negative transfer", "not run", "not transcribed", "do not satisfy it"]
         {
-            assert!(told.contains(part), "{part}: {told}");
+            assert!(shown.contains(part), "{part}: {shown}");
         }
     }
     assert!(!markdown.contains("NaN") && !text.contains("NaN"));
-    serde_json::to_string(&judged).unwrap();
+    for claim in &judged.claims {
+        assert!(text::reasons(claim).last().unwrap().starts_with("In the paper: "), "{claim:?}");
+    }
 }
 
 /// Claims about traces and about the parts alone, on results that have them.

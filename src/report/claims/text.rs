@@ -1,11 +1,11 @@
-//! Verdicts for people: `claims.md`, and what `seesaw claims` prints.
+//! Verdicts in words: `claims.md`, the output of `seesaw claims`, and what the report shows.
 
 use super::printed::PrintedOutcome;
 use super::verdict::{probability, short};
 use super::{Check, Judgement, Judgements};
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::escape::markdown;
-use crate::report::html::words::several;
+use crate::report::words::{sentence, several};
 
 impl Judgements {
     /// The content of `claims.json` and `claims.md`.
@@ -18,10 +18,10 @@ impl Judgements {
         Ok([json, self.markdown().into_bytes()])
     }
 
-    /// As Markdown: a table of verdicts, then the comparisons behind each.
+    /// As Markdown: a table of verdicts, then the comparisons of each claim.
     pub fn markdown(&self) -> String {
         let mut text = format!("# Claims: {}\n\n", markdown(&self.suite));
-        text += &format!("These verdicts are about {}. {}\n\n", self.about, self.how());
+        text += &format!("{}\n\n", note(self));
         text += "| claim | where | verdict | because | the paper's own numbers |\n|---|---|---|---|---|\n";
         for claim in &self.claims {
             let cells = [&claim.says, &claim.at, claim.verdict.name(), &claim.because, &papers(claim)].map(markdown);
@@ -30,8 +30,7 @@ impl Judgements {
         for claim in &self.claims {
             text += &format!("\n## {}\n\n{}\n", markdown(&claim.id), markdown(&claim.says));
             if !claim.comparisons.is_empty() {
-                text += "\n| comparison | holds | greater | smaller | difference | 95 % | p | d | seeds |\n\
-                         |---|---|---:|---:|---:|---:|---:|---:|---:|\n";
+                text += &format!("\n| {} |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n", COLUMNS.join(" | "));
             }
             for check in &claim.comparisons {
                 text += &format!("| {} |\n", row(check).map(|cell| markdown(&cell)).join(" | "));
@@ -49,7 +48,7 @@ impl Judgements {
         text
     }
 
-    /// For a terminal: a verdict with its reason per claim, and the comparisons that do not hold.
+    /// For a terminal: each verdict with its reason, and the comparisons that do not hold.
     pub fn text(&self) -> String {
         let mut text = format!("{}: {}\n{}\n", self.suite, self.about, self.how());
         for claim in &self.claims {
@@ -69,13 +68,13 @@ impl Judgements {
         text
     }
 
-    /// How the verdicts came about.
-    pub(in crate::report) fn how(&self) -> String {
+    /// How the verdicts were reached.
+    fn how(&self) -> String {
         let standing: Vec<String> =
             self.standing.iter().map(|(papers, ours)| format!("{ours} stands for {papers}")).collect();
         let standing = if standing.is_empty() { String::new() } else { format!("Here {}. ", standing.join(", ")) };
         format!(
-            "{standing}{}; significant below {} after {}; the smallest difference worth the name is {} points, {} of a cosine.",
+            "{standing}{}; significant below {} after {}; the smallest meaningful difference is {} points, or {} of a cosine.",
             several(self.seeds.len() as u64, "seed"),
             self.alpha,
             self.family,
@@ -85,8 +84,24 @@ impl Judgements {
     }
 }
 
+/// What the verdicts are about, and how they were reached.
+pub(in crate::report) fn note(judged: &Judgements) -> String {
+    format!("These verdicts are about {}. {}", judged.about, judged.how())
+}
+
+/// Why a claim has its verdict, and what the paper prints about it: a sentence each.
+pub(in crate::report) fn reasons(claim: &Judgement) -> Vec<String> {
+    let mut reasons: Vec<String> = match claim.missing.is_empty() {
+        true => vec![sentence(&claim.because)],
+        false => claim.missing.iter().map(|cause| sentence(cause)).collect(),
+    };
+    reasons.push(format!("In the paper: {}; its own numbers: {}.", claim.at, papers(claim)));
+    reasons.dedup();
+    reasons
+}
+
 /// Whether the paper's own numbers satisfy a claim.
-pub(in crate::report) fn papers(claim: &Judgement) -> String {
+fn papers(claim: &Judgement) -> String {
     match claim.paper.outcome {
         PrintedOutcome::Satisfied => "satisfy it".to_owned(),
         PrintedOutcome::Violated => format!("do not satisfy it: not {}", claim.paper.details.join("; not ")),
@@ -94,13 +109,13 @@ pub(in crate::report) fn papers(claim: &Judgement) -> String {
     }
 }
 
-/// That the paper's numbers cannot be looked at.
+/// Why the claim cannot be checked in the paper's numbers.
 fn unknown(claim: &Judgement) -> String {
     let of = match (claim.paper.details.len(), claim.comparisons.len() + claim.missing.len()) {
         (unknown, all) if unknown < all => format!("{unknown} of {all} comparisons"),
         _ => "this claim".to_owned(),
     };
-    format!("the numbers of {} are not transcribed, so that {of} cannot be checked in them", claim.at)
+    format!("the numbers of {} are not transcribed, so {of} cannot be checked in them", claim.at)
 }
 
 /// What the cells of [`row`] are.

@@ -1,14 +1,14 @@
 //! The five verdicts.
 //!
-//! A claim is a conjunction of comparisons. If all of them hold in the means, the claim's p is the largest of theirs: all
-//! have to be shown (intersection–union test: Berger 1982, "Multiparameter hypothesis testing and acceptance sampling").
-//! If some do not, its p is that of the strongest evidence against it: the smallest p of these, times the number of
-//! comparisons (Bonferroni). Over the claims Holm's correction is applied, and what is then below α is significant.
+//! A claim is a conjunction of comparisons. If all of them hold in the means, the claim's p is the largest of theirs,
+//! since each has to be shown (intersection–union test: Berger 1982, "Multiparameter hypothesis testing and acceptance
+//! sampling"). If some fail, its p is that of the strongest evidence against it: the smallest p of the failing ones, times
+//! the number of comparisons (Bonferroni). Holm's correction is applied over the claims; p < α is significant.
 //!
-//! That a claim does not hold in the means is no verdict yet: the difference may be there and hidden by noise. Its second
-//! p, `p_small`, is against that: the smallest p of a failing comparison's difference being worth the name after all
-//! (one-sided, non-superiority), corrected in the same way, over the same comparisons and claims. These are two families:
-//! among all claims, with a probability of at most α each, a verdict of the first kind or one of the second is wrong.
+//! A claim that fails in the means has no verdict yet: noise may hide the difference. Its second p, `p_small`, is the
+//! smallest p of a failing comparison's difference being meaningful after all (one-sided, non-superiority), corrected in
+//! the same way over the same comparisons and claims. The two kinds of p answer different questions, so they are two
+//! families, each with a probability of at most α of a wrong verdict among all claims.
 
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use super::{Check, Judgement};
 use crate::evaluation::statistics::holm::holm;
 use crate::evaluation::statistics::paired::{LEAST_SEEDS, MOST_SEEDS, ROUNDING, SeedsNeeded, seeds_needed};
 use crate::report::comparison::ALPHA;
+use crate::report::words::several;
 
 /// What the results say of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -23,10 +24,10 @@ use crate::report::comparison::ALPHA;
 pub enum Verdict {
     /// Every comparison holds, and the claim is significant.
     Reproduced,
-    /// A comparison does not hold, its difference is significantly below the smallest one worth the name, and the
-    /// opposite is not significant, or too small to be worth it either.
+    /// A comparison does not hold, its difference is significantly below the smallest meaningful one, and the opposite is
+    /// not significant or not meaningful.
     NotReproduced,
-    /// A comparison is reversed, significantly and by a difference worth the name.
+    /// A comparison is reversed, significantly and by a meaningful difference.
     Contradicted,
     /// Nothing is significant, or there are fewer than three seeds.
     Undecided,
@@ -46,7 +47,10 @@ impl Verdict {
     }
 }
 
-/// Decides on all claims together; says what the family of tests is.
+/// Decides on all claims together.
+///
+/// # Returns
+/// The family of tests, in words.
 pub(super) fn decide(claims: &mut [Judgement]) -> String {
     for claim in claims.iter_mut().filter(|claim| claim.missing.is_empty()) {
         claim.p = p_of(&claim.comparisons);
@@ -55,7 +59,7 @@ pub(super) fn decide(claims: &mut [Judgement]) -> String {
     let corrected = |p: fn(&Judgement) -> Option<f64>| holm(&claims.iter().filter_map(p).collect::<Vec<_>>());
     let mut of_p = corrected(|claim| claim.p).into_iter();
     let tests = of_p.len();
-    // A claim that holds is in the family too: which ones do not is known only after looking.
+    // A claim that holds is in the family too: which claims fail is known only from the results.
     let mut of_p_small = corrected(|claim| claim.p_small.or(claim.p.map(|_| 1.0))).into_iter();
     for claim in claims.iter_mut() {
         claim.p_corrected = claim.p.and_then(|_| of_p.next());
@@ -72,7 +76,7 @@ pub(super) fn decide(claims: &mut [Judgement]) -> String {
     format!("Holm's correction over the {tests} claims that could be tested")
 }
 
-/// The p of what the comparisons say: see the module. None if there are too few seeds, or a comparison has no spread.
+/// The p of a claim: see the module. None if there are too few seeds, or a comparison has no spread.
 fn p_of(checks: &[Check]) -> Option<f64> {
     if checks.iter().any(|check| check.n < LEAST_SEEDS) {
         return None;
@@ -85,7 +89,7 @@ fn p_of(checks: &[Check]) -> Option<f64> {
     Some((strongest * checks.len() as f64).min(1.0))
 }
 
-/// The p of a failing comparison's difference being worth the name. None if there are too few seeds, or nothing fails.
+/// The p of a failing comparison's difference being meaningful. None if there are too few seeds, or nothing fails.
 fn p_small_of(checks: &[Check]) -> Option<f64> {
     if checks.iter().any(|check| check.n < LEAST_SEEDS) {
         return None;
@@ -94,7 +98,7 @@ fn p_small_of(checks: &[Check]) -> Option<f64> {
     Some((smallest * checks.len() as f64).min(1.0))
 }
 
-/// The failing comparison whose difference is most surely not worth the name.
+/// The failing comparison whose difference is most certainly not meaningful.
 fn smallest(checks: &[Check]) -> Option<&Check> {
     let failing = checks.iter().filter(|check| !check.holds && check.p_small.is_some());
     failing.min_by(|a, b| f64::total_cmp(&a.p_small.unwrap_or(1.0), &b.p_small.unwrap_or(1.0)))
@@ -107,50 +111,48 @@ fn verdict(claim: &Judgement) -> (Verdict, String) {
     }
     let fewest = checks.iter().map(|check| check.n).min().unwrap_or(0);
     let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
-    let holding = match failing.len() {
-        0 if checks.len() == 1 => "the comparison holds".to_owned(),
-        0 => format!("all {} comparisons hold", checks.len()),
-        1 if checks.len() == 1 => "the comparison does not hold".to_owned(),
-        1 => format!("1 of {} comparisons does not hold", checks.len()),
-        n => format!("{n} of {} comparisons do not hold", checks.len()),
+    let holding = match (failing.len(), checks.len()) {
+        (0, 1) => "the comparison holds".to_owned(),
+        (1, 1) => "the comparison does not hold".to_owned(),
+        (0, all) => format!("all {all} comparisons hold"),
+        (1, all) => format!("1 of {all} comparisons does not hold"),
+        (n, all) => format!("{n} of {all} comparisons do not hold"),
     };
     if fewest < LEAST_SEEDS {
-        let seeds = if fewest == 1 { "seed says" } else { "seeds say" };
-        return (Verdict::Undecided, format!("{holding}, but {fewest} {seeds} nothing: {LEAST_SEEDS} are the least"));
+        let seeds = several(fewest as u64, "seed");
+        return (Verdict::Undecided, format!("{holding}, but a test needs at least {LEAST_SEEDS} seeds, not {seeds}"));
     }
     let significant = claim.p_corrected.is_some_and(|p| p < ALPHA);
     let p = claim
         .p_corrected
-        .map_or("no test, since nothing varies".to_owned(), |p| format!("p {} after correction", probability(p)));
+        .map_or("no test without variation".to_owned(), |p| format!("p {} after correction", probability(p)));
     if failing.is_empty() {
         return match significant {
             true => (Verdict::Reproduced, format!("{holding}; {p}")),
             false => (Verdict::Undecided, format!("{holding}, but not significantly ({p})")),
         };
     }
-    if significant {
-        let strongest =
-            failing.iter().filter(|check| check.p.is_some()).min_by(|a, b| f64::total_cmp(&p_or(a), &p_or(b)));
-        let told = strongest.map_or(String::new(), |check| format!(": not {}, {}", check.says, numbers(check)));
-        return match strongest.filter(|check| check.excess.abs() < check.smallest_effect) {
-            None => (Verdict::Contradicted, format!("{holding}{told}; {p}")),
-            Some(check) => {
-                let small = format!("reversed by less than the {} that would be worth the name", check.smallest_effect);
-                (Verdict::NotReproduced, format!("{holding}{told}, {small}; {p}"))
+    if significant && let Some(check) = strongest(&failing) {
+        let evidence = format!("{holding}: not {}, {}", check.says, numbers(check));
+        return match check.excess.abs() < check.smallest_effect {
+            false => (Verdict::Contradicted, format!("{evidence}; {p}")),
+            true => {
+                let least = check.smallest_effect;
+                let small = format!("reversed by less than the smallest meaningful difference of {least}");
+                (Verdict::NotReproduced, format!("{evidence}, {small}; {p}"))
             }
         };
     }
-    let surely_small = claim.p_small_corrected.filter(|p| *p < ALPHA);
-    match smallest(checks).zip(surely_small) {
+    match smallest(checks).zip(claim.p_small_corrected.filter(|p| *p < ALPHA)) {
         Some((check, p_small)) => {
-            let told = format!(
-                "not {}, {}, below the {} that would be worth the name (p {} after correction)",
+            let evidence = format!(
+                "not {}, {}, below the smallest meaningful difference of {} (p {} after correction)",
                 check.says,
                 numbers(check),
                 check.smallest_effect,
                 probability(p_small)
             );
-            (Verdict::NotReproduced, format!("{holding}: {told}; the opposite is not significant either ({p})"))
+            (Verdict::NotReproduced, format!("{holding}: {evidence}; the opposite is not significant either ({p})"))
         }
         None => {
             let alone = failing.iter().filter(|check| check.p.is_some_and(|p| p < ALPHA)).count();
@@ -160,8 +162,10 @@ fn verdict(claim: &Judgement) -> (Verdict, String) {
     }
 }
 
-fn p_or(check: &Check) -> f64 {
-    check.p.unwrap_or(1.0)
+/// The failing comparison that is most certainly reversed.
+fn strongest<'a>(failing: &[&'a Check]) -> Option<&'a Check> {
+    let tested = failing.iter().filter_map(|check| Some((check.p?, *check)));
+    tested.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, check)| check)
 }
 
 /// A difference with its interval.
@@ -170,61 +174,54 @@ fn numbers(check: &Check) -> String {
     format!("the difference is {}{interval}", short(check.excess))
 }
 
-/// How many seeds might decide an undecided claim: for one that holds, as many as its least certain comparison needs; for
-/// one that does not, as many as show that one is reversed, or not worth the name. At the level that Bonferroni's
-/// correction over the claims leaves.
+/// How many seeds might decide an undecided claim: if it holds, as many as its least certain comparison needs; if it
+/// fails, as many as show that a comparison is reversed or its difference not meaningful. The level is α divided by the
+/// number of claims (Bonferroni).
 fn needed(claim: &Judgement, tests: usize) -> Option<SeedsNeeded> {
     let checks = &claim.comparisons;
     let alpha = ALPHA / tests.max(1) as f64;
     let have = checks.iter().map(|check| check.n).min()?;
     let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
     let found = match failing.is_empty() {
-        true => {
-            let each: Option<Vec<SeedsNeeded>> =
-                checks.iter().map(|check| seeds_needed(&check.estimate, alpha)).collect();
-            each?.into_iter().max_by_key(order)
-        }
+        true => checks
+            .iter()
+            .map(|check| seeds_needed(&check.estimate, alpha))
+            .collect::<Option<Vec<_>>>()?
+            .into_iter()
+            .max(),
         false => {
             let alpha = alpha / checks.len() as f64;
             let reversed = failing.iter().filter_map(|check| seeds_needed(&check.estimate, alpha));
-            let worthy = failing.iter().filter(|check| check.p_small.is_some());
-            let small = worthy.filter_map(|check| {
+            let meaningful = failing.iter().filter(|check| check.p_small.is_some());
+            let small = meaningful.filter_map(|check| {
                 let mut below = check.estimate.clone();
                 below.mean -= check.smallest_effect;
                 seeds_needed(&below, 2.0 * alpha)
             });
-            reversed.chain(small).min_by_key(order)
+            reversed.chain(small).min()
         }
     };
-    // An approximation that says "as many as there are" was not enough.
+    // The approximation may say that the present seeds are enough: they were not.
     found.map(|found| match found {
         SeedsNeeded::About(n) => SeedsNeeded::About(n.max(have + 1)),
         other => other,
     })
 }
 
-fn order(needed: &SeedsNeeded) -> usize {
-    match needed {
-        SeedsNeeded::About(n) => *n,
-        SeedsNeeded::MoreThan(_) => usize::MAX - 1,
-        SeedsNeeded::NoNumber => usize::MAX,
-    }
-}
-
 fn in_words(needed: SeedsNeeded) -> String {
     match needed {
-        SeedsNeeded::About(n) => format!("about {n} seeds might decide it, if the differences stay as they are"),
-        SeedsNeeded::MoreThan(_) => format!("even {MOST_SEEDS} seeds would not decide differences as small as these"),
+        SeedsNeeded::About(n) => format!("about {n} seeds might decide it if the differences stay the same"),
+        SeedsNeeded::MoreThan(_) => format!("even {MOST_SEEDS} seeds would not decide differences this small"),
         SeedsNeeded::NoNumber => "no number of seeds would decide it: the test split is too small".to_owned(),
     }
 }
 
-/// A p-value, with its sign of comparison.
+/// A p-value, with `=` or `<` in front.
 pub(super) fn probability(p: f64) -> String {
     if p < 1e-4 { "< 0.0001".to_owned() } else { format!("= {}", short(p)) }
 }
 
-/// A number with as many digits as one reads.
+/// A number with as many digits as a reader needs.
 pub(super) fn short(number: f64) -> String {
     let number = if number.abs() <= ROUNDING { 0.0 } else { number };
     match number.abs() {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::SuiteKind;
-use crate::report::comparison::replicates::Level;
-use crate::report::results::{Outcome, collect, collect_with};
+use crate::report::replicates::{Level, Replicates};
+use crate::report::results::{Outcome, Results, collect, collect_with};
 use crate::report::samples::{cells, description, difficult, realistic};
 
 fn find(results: &Results, one: (&str, Quantity), other: (&str, Quantity)) -> Option<Comparison> {
@@ -104,9 +104,9 @@ fn resampled_differences_are_paired_by_sample() {
     assert!(zero.low >= 0.0 && zero.high <= 100.0);
 }
 
-/// Predictions that do not belong to the scores are told.
+/// Predictions that do not belong to the scores are an error.
 #[test]
-fn predictions_have_to_give_the_scores() {
+fn predictions_must_match_the_scores() {
     let mut wrong = replicates(1.0);
     wrong.0.get_mut(&("food_101 & more".into(), "baseline".into(), 2)).unwrap().get_mut("full").unwrap()[0] = 50.0;
     let error = collect_with(description(SuiteKind::Smoke, &[1, 2]), &cells(), &wrong).unwrap_err().to_string();

@@ -1,43 +1,49 @@
-//! Figure 6: the losses of the image's and the text's head per epoch, a panel per dataset, of two methods: without and
+//! Figure 6: the losses of the image head and the text head per epoch, a panel per dataset, of two methods: without and
 //! with reweighting.
 
-use super::axis::Axis;
-use super::curves::{MODALITIES, Point, draw_bands, draw_lines, losses, note_heads, place, traces};
-use super::legend::{Entry, Sample};
-use super::notes::Gaps;
-use super::page::{self, PANEL, Page, Panel, Row};
-use super::pen::Pen;
-use super::{Figure, spread_of_lines};
-use crate::report::results::{DatasetDescription, Results};
+use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample};
+use super::gaps::{Gaps, place};
+use super::spread;
+use crate::evaluation::statistics::{mean, sample_std};
+use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results};
+use crate::report::summary::TraceSummary;
+use crate::report::table::cell::cause;
 
-/// Draws the figure for the two methods of the results: the first without, the second with reweighting.
-///
-/// # Errors
-/// If drawing or converting fails.
-pub fn draw(results: &Results) -> anyhow::Result<Figure> {
-    page::figure(results, &page(results))
-}
+/// Each modality with the column that holds the loss of its head, and its pen.
+pub const MODALITIES: [(&str, &str, Pen); 2] = [("image", "loss_v", Pen::IMAGE), ("text", "loss_l", Pen::TEXT)];
 
-pub(super) fn page(results: &Results) -> Page<'_> {
+/// The chart of the two methods of the results.
+pub fn chart(results: &Results) -> Chart {
     let suite = &results.suite;
     let mut gaps = Gaps::new(suite);
-    let panels = suite.datasets.iter().enumerate();
-    let panels = panels.map(|(at, dataset)| panel(results, dataset, at == 0, &mut gaps)).collect();
-    // In the order of the methods.
-    let mut legend: Vec<_> = lines(suite.methods.len()).collect();
-    legend.sort_by_key(|(method, modality, _)| (*method, *modality));
-    let entry = |(method, modality, pen): (usize, usize, Pen)| Entry {
-        title: format!("{}, {}", suite.methods[method].title, MODALITIES[modality].0),
-        pen,
-        sample: Sample::Line,
+    let last = suite.methods.len().saturating_sub(1);
+    let pens = |method: usize| match method == last {
+        true => [Pen::IMAGE, Pen::TEXT],
+        false => [Pen::IMAGE_ABOVE, Pen::TEXT_ABOVE],
     };
-    let legend = legend.into_iter().map(entry).collect();
+    let mut panels = Vec::new();
+    for dataset in &suite.datasets {
+        let found: Vec<_> = suite.methods.iter().map(|method| losses(results, dataset, method, &mut gaps)).collect();
+        // The last method has solid lines; the other ones lie on top of them.
+        let curves = found.into_iter().enumerate().rev().flat_map(|(at, losses)| pens(at).into_iter().zip(losses));
+        panels.push(loss_panel(dataset, curves.collect(), panels.is_empty()));
+    }
+    let entries = suite.methods.iter().enumerate().flat_map(|(at, method)| {
+        let title = |modality: &str| format!("{}, {modality}", method.title);
+        let entry = move |((modality, ..), pen): (&(&str, &str, Pen), Pen)| Entry {
+            title: title(modality),
+            pen,
+            sample: Sample::Line,
+        };
+        MODALITIES.iter().zip(pens(at)).map(entry)
+    });
+    let legend = entries.collect();
     let titles: Vec<&str> = suite.methods.iter().map(|method| method.title.as_str()).collect();
-    Page {
+    Chart {
         subtitle: format!(
-            "Training losses of the heads of one modality, {}. {}; {}.",
-            titles.join(" (without reweighting, broken lines) and ") + " (with reweighting, drawn through)",
-            spread_of_lines(suite.seeds.len()),
+            "Training losses of the heads of one modality, {} (with reweighting, solid lines): {}; {}.",
+            titles.join(" (without reweighting, broken lines) and "),
+            spread(suite.seeds.len(), "bands"),
             suite.optimizer
         ),
         rows: vec![Row { heading: String::new(), panels, legend }],
@@ -45,88 +51,75 @@ pub(super) fn page(results: &Results) -> Page<'_> {
     }
 }
 
-/// Method, modality and pen of each line, in the order in which they are drawn: the last method's, drawn through, and the
-/// others' on top of them.
-fn lines(methods: usize) -> impl Iterator<Item = (usize, usize, Pen)> {
-    (0..methods).rev().flat_map(move |method| {
-        let pens = if method + 1 == methods { [Pen::IMAGE, Pen::TEXT] } else { [Pen::IMAGE_ABOVE, Pen::TEXT_ABOVE] };
-        pens.into_iter().enumerate().map(move |(modality, pen)| (method, modality, pen))
-    })
-}
-
-fn panel<'a>(results: &'a Results, dataset: &'a DatasetDescription, first: bool, gaps: &mut Gaps<'_>) -> Panel<'a> {
-    let methods = &results.suite.methods;
-    let mut found = Vec::new();
-    for method in methods {
-        let traces = traces(results, dataset, method, gaps);
-        note_heads(&traces, &place(dataset, method), gaps);
-        found.push(traces);
-    }
-    let curve = |(method, modality, pen): (usize, usize, Pen)| (pen, losses(&found[method], MODALITIES[modality].1));
-    let curves = lines(methods.len()).map(curve).collect();
-    loss_panel(dataset, curves, first)
-}
-
 /// A panel of losses per epoch.
-pub(super) fn loss_panel(dataset: &DatasetDescription, curves: Vec<(Pen, Vec<Point>)>, first: bool) -> Panel<'_> {
+pub fn loss_panel(dataset: &DatasetDescription, curves: Vec<(Pen, Vec<Point>)>, first: bool) -> Panel {
     let points = || curves.iter().flat_map(|(_, points)| points);
     let highest = points().map(|(_, mean, std)| mean + std).fold(0.0, f64::max);
     let epochs = points().map(|(epoch, ..)| *epoch as usize).max().unwrap_or(dataset.epochs as usize);
+    let marks = match points().next() {
+        Some(_) => Mark::lines(&curves, epochs.div_ceil(12)),
+        None => vec![Mark::Message("no losses: see the note below".into())],
+    };
     Panel {
         title: dataset.title.clone(),
-        width: PANEL.0,
+        span: 1,
         x: Axis::epochs(epochs),
         y: Axis::from_zero(highest, if first { "loss (mean over an epoch)" } else { "" }),
-        draw: Box::new(move |area, frame| {
-            if curves.iter().all(|(_, points)| points.is_empty()) {
-                return frame.say(area, "no losses: see the note below");
-            }
-            curves.iter().try_for_each(|(pen, points)| draw_bands(area, frame, *pen, points))?;
-            curves.iter().try_for_each(|(pen, points)| draw_lines(area, frame, *pen, points, epochs.div_ceil(12)))
-        }),
+        marks,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::SuiteKind;
-    use crate::report::figure::tests::told;
-    use crate::report::samples::ablation;
-
-    /// A point is the mean over the seeds of an epoch's loss; the first method's lines lie on top.
-    #[test]
-    fn curves_are_means_over_seeds() {
-        let mut results = ablation(SuiteKind::Smoke);
-        for (at, cell) in results.cells.iter_mut().filter(|cell| cell.method == "balgrad").enumerate() {
-            let curve = vec![1.0 + (at % 5) as f64, 0.5];
-            cell.trace.iter_mut().for_each(|trace| drop(trace.losses.insert("loss_v".into(), curve.clone())));
+/// The losses of the image head and the text head per epoch, over the seeds that have them. Notes the trainings that
+/// have no trace, or no such head.
+pub fn losses(
+    results: &Results,
+    dataset: &DatasetDescription,
+    method: &MethodDescription,
+    gaps: &mut Gaps<'_>,
+) -> [Vec<Point>; 2] {
+    let traces = traces(results, dataset, method, gaps);
+    for (seed, trace) in &traces {
+        let absent: Vec<_> = MODALITIES.iter().filter(|(_, column, _)| !trace.losses.contains_key(*column)).collect();
+        if !absent.is_empty() {
+            let heads: Vec<&str> = absent.iter().map(|(modality, ..)| *modality).collect();
+            let columns: Vec<String> = absent.iter().map(|(_, column, _)| format!("`{column}`")).collect();
+            let (heads, columns) = (heads.join(" or the "), columns.join(", "));
+            let cause = format!("its training has no head for the {heads} alone (its trace has no {columns})");
+            gaps.add(&place(dataset, method), *seed, None, &cause);
         }
-        let (dataset, method) = (&results.suite.datasets[0], &results.suite.methods[3]);
-        let mut gaps = Gaps::new(&results.suite);
-        let found = traces(&results, dataset, method, &mut gaps);
-        let points = losses(&found, "loss_v");
-        assert_eq!(points, [(1.0, 3.0, 2.5f64.sqrt()), (2.0, 0.5, 0.0)]);
-        assert!(gaps.lines().is_empty());
-        let drawn: Vec<(usize, usize)> = lines(2).map(|(method, modality, _)| (method, modality)).collect();
-        assert_eq!(drawn, [(1, 0), (1, 1), (0, 0), (0, 1)]);
     }
+    MODALITIES.map(|(_, column, _)| {
+        let curves: Vec<&Vec<f64>> = traces.iter().filter_map(|(_, trace)| trace.losses.get(column)).collect();
+        let epochs = curves.iter().map(|curve| curve.len()).max().unwrap_or(0);
+        let point = |epoch: usize| {
+            let values: Vec<f64> = curves.iter().filter_map(|curve| curve.get(epoch).copied()).collect();
+            Some((epoch as f64 + 1.0, mean(&values)?, sample_std(&values).unwrap_or(0.0)))
+        };
+        (0..epochs).filter_map(point).collect()
+    })
+}
 
-    #[test]
-    fn lines_are_named_and_what_has_no_head_is_told() {
-        let results = ablation(SuiteKind::Smoke);
-        let words = told(page, &results, &["balgrad-projection", "balgrad"]);
-        for part in [
-            "BalGrad w/o reweighting (without reweighting, broken lines) and BalGrad (with reweighting, drawn through)",
-            "BalGrad w/o reweighting, image BalGrad w/o reweighting, text BalGrad, image BalGrad, text",
-            "Left out: BalGrad on Emoji words, seed 4: failed",
-        ] {
-            assert!(words.contains(part), "{part}\n{words}");
+/// The traces of a method on a dataset, with their seeds. Notes the cells without one.
+pub fn traces<'a>(
+    results: &'a Results,
+    dataset: &DatasetDescription,
+    method: &MethodDescription,
+    gaps: &mut Gaps<'_>,
+) -> Vec<(u64, &'a TraceSummary)> {
+    let full = results.number(&dataset.name, &method.name, Quantity::Full, None);
+    let mut traces = Vec::new();
+    for &seed in &results.suite.seeds {
+        let record = results.cell(&dataset.name, &method.name, seed);
+        if let Some(trace) = record.and_then(|record| record.trace.as_ref()) {
+            traces.push((seed, trace));
+            continue;
         }
-        assert!(!words.contains("no head"), "{words}");
-        let words = told(page, &results, &["baseline", "balgrad"]);
-        let part = "Left out: Baseline on Emoji subgroup; Baseline on Emoji match; Baseline on Emoji words: its training \
-                    has no head for the image or the text alone (its trace has no `loss_v`, `loss_l`)";
-        assert!(words.contains(part), "{part}\n{words}");
+        let known = full.and_then(|full| full.seeds.iter().find(|known| known.seed == seed));
+        let cause = match record {
+            Some(_) => "its training has no trace".to_owned(),
+            None => known.and_then(|known| cause(&known.value)).unwrap_or_else(|| "not run".to_owned()),
+        };
+        gaps.add(&place(dataset, method), seed, None, &cause);
     }
+    traces
 }

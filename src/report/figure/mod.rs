@@ -1,25 +1,23 @@
-//! Figures, drawn once as SVG; PDF and PNG are made from that. Text is turned into outlines with the font that comes with
-//! the project, so that a figure looks the same everywhere.
-//!
-//! A file per figure says what is on it; [`page`] puts titles, panels, legends and notes in their places, [`frame`] draws
-//! axes, [`notes`] tells what is missing and why, and [`pen`] is what everything is drawn with.
+//! Figures. A module per figure turns results into a [`chart::Chart`], which says what to show; [`drawing`] decides
+//! where everything goes and writes an SVG, from which [`export`] makes the PDF and the PNG. Text becomes outlines in
+//! the bundled font, so that a figure looks the same everywhere.
 
-mod axis;
-mod bars;
-mod curves;
+mod chart;
+mod drawing;
 mod export;
-pub mod figure2;
-pub mod figure4;
-pub mod figure6;
-pub mod figure7;
-mod frame;
-pub mod gap_bars;
-mod legend;
-mod notes;
-mod page;
-mod pen;
+mod figure2;
+mod figure4;
+mod figure6;
+mod figure7;
+mod gap_bars;
+mod gaps;
 pub mod sheet;
+mod text;
 pub mod training;
+
+use super::results::Results;
+use super::target;
+use chart::Chart;
 
 /// A figure in all its formats.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,11 +28,46 @@ pub struct Figure {
     pub png: Vec<u8>,
 }
 
-/// How lines of means over seeds are to be read.
-fn spread_of_lines(seeds: usize) -> String {
+/// The size of a figure and of its type. All other lengths are multiples of the type size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Style {
+    /// The size of the type in pixels: one em.
+    pub em: f64,
+    /// Width and height of a panel in em.
+    pub panel: (f64, f64),
+    /// The least width of a figure in em.
+    pub width: f64,
+}
+
+impl Style {
+    /// For screens.
+    pub const SCREEN: Style = Style { em: 10.0, panel: (38.0, 30.0), width: 56.0 };
+}
+
+/// Draws a figure of the paper. The results hold only the methods that it shows.
+///
+/// # Errors
+/// If a format cannot be written.
+pub fn draw(which: target::Figure, results: &Results) -> anyhow::Result<Figure> {
+    let suite = &results.suite;
+    drawing::draw(&suite.title, suite.kind, &chart(which, results), &Style::SCREEN)
+}
+
+fn chart(which: target::Figure, results: &Results) -> Chart {
+    match which {
+        target::Figure::Two => figure2::chart(results),
+        target::Figure::Four => figure4::chart(results),
+        target::Figure::GapBars => gap_bars::chart(results),
+        target::Figure::Six => figure6::chart(results),
+        target::Figure::Seven => figure7::chart(results),
+    }
+}
+
+/// What points or bars and their spreads are: `what` names the marks that show the spread.
+fn spread(seeds: usize, what: &str) -> String {
     match seeds {
-        0 | 1 => "One seed, no spread".to_owned(),
-        n => format!("Lines: means over {n} seeds; bands: ± one sample standard deviation"),
+        0 | 1 => "one seed, no spread".to_owned(),
+        n => format!("means over {n} seeds, {what}: ± one sample standard deviation"),
     }
 }
 

@@ -1,83 +1,104 @@
-use super::page::{Page, drawing};
+use super::chart::{Mark, Pen};
+use super::figure7::{Pooled, pool, shown_bins};
+use super::gaps::Gaps;
 use super::*;
 use crate::report::SuiteKind;
-use crate::report::results::{Outcome, Results, collect};
-use crate::report::samples::{ablation, cells, description, difficult, realistic};
+use crate::report::results::{Cell, Outcome, Results, collect};
+use crate::report::samples::{ablation, cells, description, difficult, realistic, scored};
+use crate::report::summary::{BINS, Cosine, CosineSummary, TraceSummary};
+use crate::report::target::Figure::{Four, GapBars, Seven, Six, Two};
+use crate::report::trace::Columns;
 
-/// The text of a drawing before it is outlined, its lines joined.
-pub fn words(svg: &str) -> String {
+/// The text of a figure before it becomes outlines.
+fn words(which: target::Figure, results: &Results) -> String {
+    let suite = &results.suite;
+    let svg = drawing::svg(&suite.title, suite.kind, &chart(which, results), &Style::SCREEN);
     let inside = svg.split("<text").skip(1).filter_map(|text| text.split_once('>')?.1.split_once("</text>"));
-    let words = inside.map(|(text, _)| text.trim()).collect::<Vec<_>>().join(" ");
-    words.replace("&lt;", "<").replace("&apos;", "'").replace("&amp;", "&")
+    let words = inside.map(|(text, _)| text).collect::<Vec<_>>().join(" ");
+    words.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
-/// The words of a figure of some methods of the sample results.
-pub fn told(page: fn(&Results) -> Page<'_>, results: &Results, methods: &[&str]) -> String {
-    let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
-    let results = results.of_methods(&names).unwrap();
-    let (drawn, _) = drawing(&results.suite.title, results.suite.kind, &page(&results)).unwrap();
-    words(&drawn)
+fn of(results: &Results, methods: &[&str]) -> Results {
+    results.of_methods(&methods.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
 }
 
-type DrawFigure = fn(&Results) -> anyhow::Result<Figure>;
+#[track_caller]
+fn assert_says(which: target::Figure, results: &Results, parts: &[&str]) {
+    let words = words(which, results);
+    for part in parts {
+        assert!(words.contains(part), "{part}\n{words}");
+    }
+}
 
-/// Every figure, with sample results and methods for it.
-fn samples() -> Vec<(&'static str, DrawFigure, Results)> {
-    let figures: [(&str, DrawFigure); 5] = [
-        ("figure2", figure2::draw),
-        ("figure4", figure4::draw),
-        ("figure5", gap_bars::draw),
-        ("figure6", figure6::draw),
-        ("figure7", figure7::draw),
-    ];
-    let of = |(name, draw): (&'static str, DrawFigure)| {
-        let methods: &[&str] = match name {
-            "figure2" => &["balgrad"],
-            "figure6" => &["balgrad-projection", "balgrad"],
-            "figure7" => &["balgrad-reweighting", "balgrad"],
-            _ => return (name, draw, realistic(SuiteKind::Smoke, 7)),
-        };
-        let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
-        (name, draw, ablation(SuiteKind::Smoke).of_methods(&names).unwrap())
-    };
-    figures.map(of).into()
+/// Every figure with sample results of its methods.
+fn samples() -> Vec<(target::Figure, Results)> {
+    let ablation = ablation(SuiteKind::Smoke);
+    vec![
+        (Two, of(&ablation, &["balgrad"])),
+        (Four, realistic(SuiteKind::Smoke, 7)),
+        (GapBars, realistic(SuiteKind::Smoke, 7)),
+        (Six, of(&ablation, &["balgrad-projection", "balgrad"])),
+        (Seven, of(&ablation, &["balgrad-reweighting", "balgrad"])),
+    ]
+}
+
+/// Writes the picture to the folder `SEESAW_FIGURES`, if it is set, for a person to look at.
+fn keep(name: &str, figure: &Figure) {
+    if let Some(folder) = std::env::var_os("SEESAW_FIGURES") {
+        std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), &figure.png).unwrap();
+    }
 }
 
 /// The same results give the same bytes: no time, no random names.
 #[test]
 fn figures_are_the_same_each_time() {
-    for (name, draw, results) in samples() {
-        let first = draw(&results).unwrap();
+    for (which, results) in samples() {
+        let first = draw(which, &results).unwrap();
         assert!(first.pdf.starts_with(b"%PDF-") && first.png.starts_with(b"\x89PNG"));
         for _ in 0..3 {
-            assert!(first == draw(&results).unwrap(), "{name}");
+            assert!(first == draw(which, &results).unwrap(), "{which:?}");
         }
+        keep(&format!("{which:?}"), &first);
     }
 }
 
-/// Every figure says what kind of results it shows, in its picture and to those who cannot see it.
+/// Every figure says what kind of results it shows, in its picture and in its title, whatever the suite is called.
 #[test]
 fn every_figure_is_marked() {
-    for (name, draw, mut results) in samples() {
+    for (which, mut results) in samples() {
         results.suite.title = "A figure of the paper".into();
-        let svg = String::from_utf8(draw(&results).unwrap().svg).unwrap();
+        let svg = String::from_utf8(draw(which, &results).unwrap().svg).unwrap();
         let title = "<title>A figure of the paper (smoke run, not a result of the paper)</title>";
-        assert!(svg.contains(title), "{name}: {}", &svg[..400]);
-        assert!(!svg.contains("<text") && !svg.contains("href"), "{name}");
-    }
-    for page in [figure2::page, figure4::page, gap_bars::page, figure6::page, figure7::page] {
-        let words = told(page, &ablation(SuiteKind::Smoke), &["balgrad-projection", "balgrad"]);
-        assert!(words.starts_with("Smoke run on the emoji benchmark: smoke run, not a result of the paper"), "{words}");
+        assert!(svg.contains(title), "{which:?}: {}", &svg[..400]);
+        assert!(!svg.contains("<text") && !svg.contains("href"), "{which:?}");
+        let words = words(which, &results);
+        assert!(words.starts_with("A figure of the paper: smoke run, not a result of the paper"), "{words}");
     }
 }
 
-/// Results without numbers, traces, datasets or methods, of one seed, with numbers of any size and names that are no XML
-/// are drawn without a fuss.
+/// All lengths follow the type size.
+#[test]
+fn a_figure_has_the_size_of_its_style() {
+    let results = realistic(SuiteKind::Smoke, 2);
+    let size = |style: &Style| {
+        let svg = drawing::svg("A title", SuiteKind::Smoke, &chart(Four, &results), style);
+        let side = |name: &str| svg.split_once(name).unwrap().1.split('"').nth(1).unwrap().parse::<f64>().unwrap();
+        (side(" width="), side(" height="))
+    };
+    assert_eq!(size(&Style::SCREEN).0, 3.0 * 380.0);
+    let print = Style { em: 7.0, panel: (21.0, 17.0), width: 65.0 };
+    assert_eq!(size(&print).0, 65.0 * 7.0);
+    // Sizes are rounded up to whole pixels.
+    let doubled = size(&Style { em: 14.0, ..print }).1 - 2.0 * size(&print).1;
+    assert!((-2.0..=0.0).contains(&doubled), "{doubled}");
+}
+
+/// Results without numbers, traces, datasets or methods, of one seed, with numbers of any size and with any names.
 #[test]
 fn strange_results_are_drawn() {
     let traceless = collect(description(SuiteKind::Smoke, &[1]), &cells()[..1]).unwrap();
     let nothing = collect(description(SuiteKind::Smoke, &[1, 2]), &[]).unwrap();
-    for (name, draw, results) in samples() {
+    for (which, results) in samples() {
         let mut strange = vec![difficult(SuiteKind::Paper), traceless.clone(), nothing.clone()];
         for size in [0.0, 1e300, 1e-300, -5.0] {
             let mut huge = results.clone();
@@ -108,24 +129,253 @@ fn strange_results_are_drawn() {
         short.suite.methods.clear();
         strange.push(short);
         for (at, results) in strange.iter().enumerate() {
-            draw(results).unwrap_or_else(|error| panic!("{name}, case {at}: {error:#}"));
+            draw(which, results).unwrap_or_else(|error| panic!("{which:?}, case {at}: {error:#}"));
         }
     }
 }
 
-/// What has no trace says why: failed, not run, or scored by a training whose trace is not there.
+/// A missing trace has a cause: failed, not run, or no trace of a training that has scores.
 #[test]
-fn what_is_left_out_is_told() {
+fn notes_say_why_something_is_left_out() {
     let mut cells = cells();
     cells.retain(|cell| cell.dataset == "words" || cell.seed == 1);
-    assert!(matches!(cells[0].outcome, Outcome::Scored(_)));
     let results = collect(description(SuiteKind::Smoke, &[1, 2]), &cells).unwrap();
-    let words = told(figure6::page, &results, &["balgrad", "broken"]);
-    for part in [
-        "Left out: BalGrad on food_101 & more, seed 1; BalGrad on words, seed 1: its training has no trace",
-        "BalGrad on food_101 & more, seed 2; Broken on food_101 & more, seed 2: not run: the suite has no such cell",
-        "failed: loss_T is NaN at step 7_000 (epoch 2)",
-    ] {
-        assert!(words.contains(part), "{part}\n{words}");
+    assert_says(
+        Six,
+        &of(&results, &["balgrad", "broken"]),
+        &[
+            "Left out: BalGrad on food_101 & more, seed 1; BalGrad on words, seed 1: its training has no trace",
+            "BalGrad on food_101 & more, seed 2; Broken on food_101 & more, seed 2: not run: the suite has no such cell",
+            "failed: loss_T is NaN at step 7_000 (epoch 2)",
+        ],
+    );
+}
+
+/// Figure 2: the image alone is what remains without the text, and the other way round.
+#[test]
+fn figure2_labels_bars_with_their_scores() {
+    let results = difficult(SuiteKind::Smoke);
+    assert_says(
+        Two,
+        &of(&results, &["baseline"]),
+        &["51.5 40.0 21.5 60.0 30.0 0.0 full image only text only", "food_101 & more accuracy words F1-macro"],
+    );
+    assert_says(
+        Two,
+        &of(&results, &["broken"]),
+        &[
+            "score (percent) failed failed failed — — — full",
+            "Left out: Broken on food_101 & more: failed: loss_T is NaN at step 7_000",
+        ],
+    );
+    let nan = "BalGrad on words (full), seed 1: the score is not a number";
+    assert_says(Two, &of(&results, &["balgrad"]), &[nan]);
+    let headless =
+        ["no head for the image or the text alone (its trace has no", "no losses: see the note below", "70.0"];
+    assert_says(Two, &of(&ablation(SuiteKind::Smoke), &["baseline"]), &headless);
+}
+
+/// Figure 4: a line does not cross the place of a missing number.
+#[test]
+fn figure4_breaks_the_line_at_a_missing_number() {
+    let suite = description(SuiteKind::Smoke, &[1]);
+    let mut outcome = scored(50.0, 20.0, 40.0);
+    if let Outcome::Scored(scores) = &mut outcome {
+        scores.missing[1].image = f64::NAN;
     }
+    let cell = Cell { dataset: "words".into(), method: "baseline".into(), seed: 1, outcome };
+    let results = collect(suite, &[cell]).unwrap();
+    let (words, methods) = (&results.suite.datasets[1], &results.suite.methods);
+    let runs = |method| figure4::runs(&results, words, method);
+    assert_eq!(runs(&methods[0]), [vec![(0.0, 0.0, 0.0)], vec![(1.0, 20.0, 0.0)]]);
+    assert!(runs(&methods[1]).is_empty());
+    assert_says(Four, &results, &["Baseline on words, r = 0.5: the score is not a number"]);
+}
+
+#[test]
+fn figure4_says_what_failed() {
+    assert_says(
+        Four,
+        &difficult(SuiteKind::Smoke),
+        &[
+            "missing ratio r ΔGap (percentage points)",
+            "BalGrad (incomplete)",
+            "Broken (failed)",
+            "Broken on food_101 & more; BalGrad on words, seed 2: failed: loss_T is NaN at step 7_000 (epoch 2)",
+            "Broken on words: not run: `fetch words.zip` failed: no network",
+            "BalGrad on words, seed 1, r = 0, 0.5: the score is not a number",
+        ],
+    );
+}
+
+/// Figures 5, 8 and 9: a row per encoders and fusion, and a bar per method with its value or why there is none.
+#[test]
+fn gap_bars_are_grouped_by_setting() {
+    let mut results = difficult(SuiteKind::Smoke);
+    results.suite.datasets[1].fusion = "attention".into();
+    assert_says(
+        GapBars,
+        &results,
+        &[
+            "(a) lite0-minilm; concat fusion",
+            "(b) lite0-minilm; attention fusion",
+            "18.5",
+            "Broken on words (lite0-minilm; attention fusion): not run: `fetch words.zip` failed: no network",
+            "BalGrad on words (lite0-minilm; attention fusion), seed 2: failed: loss_T is NaN at step 7_000 (epoch 2)",
+        ],
+    );
+    results.suite.datasets[1].fusion = "concat".into();
+    assert!(!words(GapBars, &results).contains("(a)"));
+}
+
+/// Figure 6: a point is the mean over the seeds of an epoch's loss; the first method's lines lie on top.
+#[test]
+fn figure6_shows_means_over_seeds() {
+    let mut results = of(&ablation(SuiteKind::Smoke), &["balgrad-projection", "balgrad"]);
+    for (at, cell) in results.cells.iter_mut().filter(|cell| cell.method == "balgrad").enumerate() {
+        let curve = vec![1.0 + (at % 5) as f64, 0.5];
+        cell.trace.iter_mut().for_each(|trace| drop(trace.losses.insert("loss_v".into(), curve.clone())));
+    }
+    let chart = figure6::chart(&results);
+    let lines = chart.rows[0].panels[0].marks.iter().filter_map(|mark| match mark {
+        Mark::Line { pen, points, .. } => Some((*pen, points)),
+        _ => None,
+    });
+    let (pens, points): (Vec<Pen>, Vec<_>) = lines.unzip();
+    assert_eq!(pens, [Pen::IMAGE, Pen::TEXT, Pen::IMAGE_ABOVE, Pen::TEXT_ABOVE]);
+    assert_eq!(*points[0], [(1.0, 3.0, 2.5f64.sqrt()), (2.0, 0.5, 0.0)]);
+}
+
+#[test]
+fn figure6_names_lines_and_says_what_has_no_head() {
+    let results = ablation(SuiteKind::Smoke);
+    let pair = of(&results, &["balgrad-projection", "balgrad"]);
+    assert_says(
+        Six,
+        &pair,
+        &[
+            "BalGrad w/o reweighting (without reweighting, broken lines) and BalGrad (with reweighting, solid lines)",
+            "BalGrad w/o reweighting, image BalGrad w/o reweighting, text BalGrad, image BalGrad, text",
+            "Left out: BalGrad on Emoji words, seed 4: failed",
+        ],
+    );
+    assert!(!words(Six, &pair).contains("no head"));
+    let headless = "Left out: Baseline on Emoji subgroup; Baseline on Emoji match; Baseline on Emoji words: its training \
+                    has no head for the image or the text alone (its trace has no `loss_v`, `loss_l`)";
+    assert_says(Six, &of(&results, &["baseline", "balgrad"]), &[headless]);
+}
+
+/// Column, mean, undefined steps, (bin, steps).
+type Seed<'a> = (Cosine, Option<f64>, usize, &'a [(usize, u64)]);
+
+/// Pools the cosines of one method, given seed by seed; with the notes.
+fn pooled(seeds: &[Seed<'_>]) -> (Option<Pooled>, Vec<String>) {
+    let numbers: Vec<u64> = (1..).take(seeds.len()).collect();
+    let cells = numbers.iter().zip(seeds).map(|(&seed, &(column, mean, undefined, bins))| {
+        let mut histogram = vec![0; BINS];
+        bins.iter().for_each(|&(bin, steps)| histogram[bin] = steps);
+        let mut outcome = scored(50.0, 20.0, 40.0);
+        if let Outcome::Scored(scores) = &mut outcome {
+            let cosine = Some(CosineSummary { column, mean, undefined, histogram });
+            scores.trace = Some(TraceSummary { steps: 20, conflict: None, cosine, losses: Default::default() });
+        }
+        Cell { dataset: "words".into(), method: "baseline".into(), seed, outcome }
+    });
+    let results = collect(description(SuiteKind::Smoke, &numbers), &cells.collect::<Vec<_>>()).unwrap();
+    let (mut gaps, mut notes) = (Gaps::new(&results.suite), Vec::new());
+    let found = pool(&results, &results.suite.datasets[1], &results.suite.methods[0], &mut gaps, &mut notes);
+    (found, [gaps.lines(), notes].concat())
+}
+
+/// Every step counts the same, whichever seed it belongs to. Steps without a cosine do not count, and are noted.
+#[test]
+fn figure7_pools_the_steps_of_all_seeds() {
+    let first = (Cosine::Update, Some(0.5), 2, &[(20, 3), (39, 3)][..]);
+    let (found, notes) = pooled(&[first, (Cosine::Update, Some(-0.5), 0, &[(20, 2)])]);
+    let found = found.unwrap();
+    assert_eq!((found.column, found.mean), (Cosine::Update, 0.25));
+    assert_eq!((found.shares[20], found.shares[39], found.shares.iter().sum::<f64>()), (62.5, 37.5, 100.0));
+    assert_eq!(notes, ["Baseline on words: 2 of 10 steps are left out, in which the cosine is undefined."]);
+}
+
+#[test]
+fn figure7_pools_one_kind_of_cosine() {
+    let embedding = (Cosine::Embedding, Some(0.5), 0, &[(30, 4)][..]);
+    let (found, notes) = pooled(&[embedding, (Cosine::Update, Some(0.1), 0, &[(22, 4)])]);
+    assert_eq!(found.map(|pooled| (pooled.column, pooled.mean)), Some((Cosine::Update, 0.1)));
+    assert_eq!(notes, ["Left out: Baseline on words, seed 1: its trace holds another cosine than `cos_update_v_l`"]);
+    let (found, notes) = pooled(&[(Cosine::Update, None, 4, &[])]);
+    assert_eq!(found, None);
+    assert_eq!(notes, ["Left out: Baseline on words: the cosine is undefined in all steps: a gradient is 0"]);
+}
+
+#[test]
+fn figure7_shows_the_bins_that_hold_steps() {
+    let bins = |filled: &[usize]| {
+        let mut shares = vec![0.0; BINS];
+        filled.iter().for_each(|&bin| shares[bin] = 1.0);
+        shown_bins([Pooled { column: Cosine::Update, mean: 0.0, shares }].iter())
+    };
+    assert_eq!([&[][..], &[0, 39], &[5, 30], &[20], &[39]].map(bins), [(0, 39), (0, 39), (4, 31), (14, 26), (28, 39)]);
+}
+
+/// Figure 7 says which gradients are compared, and in each panel both means.
+#[test]
+fn figure7_says_what_is_compared() {
+    let mut results = of(&ablation(SuiteKind::Smoke), &["balgrad-reweighting", "balgrad"]);
+    assert_says(
+        Seven,
+        &results,
+        &[
+            "here the updates of the image and the text embedding layer (h_v, h_l): BalGrad w/o projection",
+            "mean 0.030 BalGrad w/o projection BalGrad Left out",
+            "mean 0.090 mean 0.230 Emoji match",
+            "Histograms over all steps of 5 seeds",
+            "Left out: BalGrad on Emoji words, seed 4: failed: balgrad: `loss_v` is NaN at step 712 (epoch 9)",
+        ],
+    );
+    for cell in results.cells.iter_mut().filter(|cell| cell.dataset == "emoji-words") {
+        cell.trace.iter_mut().flat_map(|trace| &mut trace.cosine).for_each(|c| c.column = Cosine::Embedding);
+    }
+    results.suite.datasets[2].fusion = "addition".into();
+    assert_says(
+        Seven,
+        &results,
+        &[
+            "(h_v, h_l), or the task loss's gradients at the image and the text embedding (z_v, z_l): BalGrad",
+            "Emoji words: cosine of the task loss's gradients",
+            "Emoji words: with addition both embeddings have one gradient, so the cosine is 1.",
+        ],
+    );
+    results.cells.iter_mut().flat_map(|cell| &mut cell.trace).for_each(|trace| trace.cosine = None);
+    assert_says(Seven, &results, &["its trace holds no cosine between the gradients of image and text"]);
+}
+
+#[test]
+fn curves_of_a_training_are_means_of_consecutive_steps() {
+    assert_eq!(training::curve(&[1.0, f32::NAN, 3.0], 200), [vec![(1.0, 1.0)], vec![(3.0, 3.0)]]);
+    let many: Vec<f32> = (0..400).map(|step| step as f32).collect();
+    let curve = training::curve(&many, 200);
+    assert_eq!((curve.len(), curve[0].len()), (1, 200));
+    assert_eq!((curve[0][0], curve[0][199]), ((1.5, 0.5), (399.5, 398.5)));
+}
+
+/// Any columns make a figure, each time the same.
+#[test]
+fn strange_traces_are_drawn() {
+    let nan = vec![f32::NAN; 3];
+    let undefined = [("cos_T_kl".to_owned(), nan), ("coefficient_v".to_owned(), vec![-2.0, 1e30, 0.0])];
+    for columns in [Columns::new(), [("loss_T".to_owned(), vec![1.0])].into(), undefined.into()] {
+        let draw = || training::draw("A training", SuiteKind::Smoke, "words".into(), &columns).unwrap();
+        assert!(draw() == draw());
+    }
+    let falling = (0..400).map(|step| (-0.01 * step as f32).exp());
+    let columns = [
+        ("loss_T".to_owned(), falling.clone().collect()),
+        ("loss_v".to_owned(), falling.clone().map(|loss| 1.5 * loss).collect()),
+        ("cos_T_kl".to_owned(), falling.clone().map(|loss| loss - 0.5).collect()),
+        ("conflict".to_owned(), (0..400).map(|step| f32::from(u8::from(step % 3 == 0))).collect()),
+    ];
+    let figure = training::draw("A training", SuiteKind::Smoke, "400 steps".into(), &columns.into()).unwrap();
+    keep("Training", &figure);
 }

@@ -1,6 +1,6 @@
 //! The paper's own numbers: `experiments/reference.json`, to the two decimals that the paper prints.
 //!
-//! They are shown beside ours, audited, and held against the claims; no number of ours is ever made of them.
+//! They are shown beside ours, audited, and compared with the claims; no number of ours is computed from them.
 
 mod ordered;
 mod printed;
@@ -19,7 +19,7 @@ use crate::errors;
 /// The file's name in the folder of experiments.
 pub const FILE: &str = "reference.json";
 
-/// What the file holds. Any cell may be missing or `null`.
+/// The content of the file. Any cell may be absent or `null`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
@@ -109,7 +109,7 @@ impl Reference {
         Reference::parse(&text).map_err(|error| {
             errors::usage(
                 format!("{}: {error:#}", path.display()),
-                "the file holds what the paper prints; `git checkout` brings back the one that came with the project",
+                "the file has the numbers that the paper prints; `git checkout` restores the project's own",
             )
         })
     }
@@ -121,12 +121,15 @@ impl Reference {
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let reference: Reference = serde_json::from_str(text)?;
         for (name, table) in reference.tables() {
-            ensure!(reference.not_transcribed.get(name).is_none(), "`not_transcribed` names `{name}`, which is there");
+            ensure!(
+                reference.not_transcribed.get(name).is_none(),
+                "`not_transcribed` names `{name}`, which is in the file"
+            );
             for (quantity, dataset, method) in &table.marked_negative_transfer {
                 ensure!(
                     quantity.can_be_negative_transfer() && table.get(*quantity, dataset, method).is_some(),
-                    "{name}: `marked_negative_transfer` names {}, {dataset}, {method}, which is no impaired score of \
-                     the table",
+                    "{name}: `marked_negative_transfer` names {}, {dataset}, {method}, which is not an impaired score \
+                     of the table",
                     quantity.name()
                 );
             }
@@ -134,7 +137,7 @@ impl Reference {
         Ok(reference)
     }
 
-    /// The tables that are there, by name.
+    /// The transcribed tables, by name.
     pub fn tables(&self) -> impl Iterator<Item = (&'static str, &PrintedTable)> {
         let Reference { table1, table2, table3, table4, table5, .. } = self;
         let all = [("table1", table1), ("table2", table2), ("table3", table3), ("table4", table4), ("table5", table5)];
@@ -144,17 +147,12 @@ impl Reference {
     /// A table by name.
     ///
     /// # Errors
-    /// If it is not transcribed: says what it shows.
+    /// If it is not transcribed; the error says what it shows.
     pub fn table(&self, name: &str) -> Result<&PrintedTable, NotTranscribed> {
         let found = self.tables().find(|(known, _)| *known == name);
         found
             .map(|(_, table)| table)
             .ok_or_else(|| NotTranscribed { name: name.to_owned(), shows: self.not_transcribed.get(name).cloned() })
-    }
-
-    /// What the paper prints for a quantity of a method on a dataset, in the first table that has it.
-    pub fn find(&self, quantity: Quantity, dataset: &str, method: &str) -> Option<(&'static str, Printed)> {
-        self.tables().find_map(|(name, table)| Some((name, table.get(quantity, dataset, method)?)))
     }
 }
 
@@ -187,7 +185,6 @@ mod tests {
         assert_eq!(get("table2", Quantity::MissingText, "hateful-memes", "balgrad").as_deref(), Some("57.48"));
         assert_eq!(get("table1", Quantity::NoisyAvg, "food101", "agm").as_deref(), Some("67.00"));
         assert_eq!(get("table2", Quantity::NoisyAvg, "food101", "balgrad"), None);
-        assert_eq!(reference.find(Quantity::Full, "mm-imdb", "balgrad-projection").unwrap().0, "table2");
         let (one, two) = (reference.table("table1").unwrap(), reference.table("table2").unwrap());
         assert_eq!((one.cells().count(), two.cells().count()), (9 * 3 * 5, 5 * 3 * 4));
         assert!(one.is_marked(Quantity::MissingImage, "hateful-memes", "agm"));
@@ -207,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn any_cell_may_be_missing() {
+    fn any_cell_may_be_absent() {
         let table = r#"{"rows": {"full": {"food101": {"balgrad": null, "agm": 78.9}}}}"#;
         let reference = Reference::parse(&text(table, "")).unwrap();
         let table = reference.table("table1").unwrap();
@@ -218,26 +215,26 @@ mod tests {
     }
 
     #[test]
-    fn what_the_file_should_not_hold_is_told() {
+    fn wrong_content_is_refused() {
         let row = |row: &str| format!(r#"{{"rows": {{"full": {row}}}}}"#);
-        for (table, more, told) in [
+        for (table, more, expected) in [
             (row(r#"{"food101": {"agm": 78.931}}"#), "", "expected a number of at most two decimals, found 78.931"),
             (row(r#"{"food101": {"agm": 789}}"#), "", "expected a number from 0 to 100, found 789"),
-            (row(r#"{"food101": {"agm": 1, "agm": 2}}"#), "", "\"agm\" is there twice"),
+            (row(r#"{"food101": {"agm": 1, "agm": 2}}"#), "", "\"agm\" appears twice"),
             (r#"{"rows": {"half": {}}}"#.to_owned(), "", "unknown variant `half`"),
             (r#"{"rows": {}, "column": 1}"#.to_owned(), "", "unknown field `column`"),
             (row("{}"), r#", "table9": 1"#, "unknown field `table9`"),
             (
                 r#"{"rows": {}, "marked_negative_transfer": [["missing-image", "food101", "agm"]]}"#.to_owned(),
                 "",
-                "table1: `marked_negative_transfer` names missing-image, food101, agm, which is no impaired score",
+                "table1: `marked_negative_transfer` names missing-image, food101, agm, which is not an impaired score",
             ),
         ] {
             let error = format!("{:#}", Reference::parse(&text(&table, more)).unwrap_err());
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
         let twice = text(&row("{}"), "").replace(r#""not_transcribed": {}"#, r#""not_transcribed": {"table1": ""}"#);
         let error = Reference::parse(&twice).unwrap_err().to_string();
-        assert_eq!(error, "`not_transcribed` names `table1`, which is there");
+        assert_eq!(error, "`not_transcribed` names `table1`, which is in the file");
     }
 }

@@ -1,12 +1,12 @@
-//! JSON objects whose order is kept and whose names are there once.
+//! JSON objects that keep their order and have no name twice.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// The members of a JSON object, in the file's order. A name that comes twice is an error: serde's own maps would keep
-/// the last value without a word.
+/// The members of a JSON object, in the file's order. A name that appears twice is an error: serde's own maps would
+/// silently keep the last value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ordered<K, V>(pub Vec<(K, V)>);
 
@@ -22,10 +22,6 @@ impl<K: PartialEq, V> Ordered<K, V> {
         K: PartialEq<Q>,
     {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
-    pub fn names(&self) -> impl Iterator<Item = &K> {
-        self.0.iter().map(|(name, _)| name)
     }
 }
 
@@ -56,7 +52,7 @@ where
         let mut members: Vec<(K, V)> = Vec::new();
         while let Some(name) = map.next_key::<K>()? {
             if members.iter().any(|(known, _)| *known == name) {
-                return Err(A::Error::custom(format!("{name:?} is there twice")));
+                return Err(A::Error::custom(format!("{name:?} appears twice")));
             }
             members.push((name, map.next_value()?));
         }

@@ -21,7 +21,7 @@ fn rendered(format: &str) -> String {
     of_methods("table1", &difficult(SuiteKind::Smoke), &["baseline", "balgrad", "broken"], format)
 }
 
-/// The same results, with everything that can happen to a number, in every format.
+/// Results with everything that can happen to a number, in every format.
 #[test]
 fn tables_in_all_formats() {
     insta::assert_snapshot!("table1.md", rendered("md"));
@@ -65,7 +65,7 @@ fn files_are_tidy() {
     }
 }
 
-/// What a target shows is checked here too, whatever the plan was.
+/// The number of methods is checked again, whatever the plan was.
 #[test]
 fn too_many_methods_are_refused() {
     let error = render(target::find("table3").unwrap(), &ablation(SuiteKind::Smoke), &folders()).unwrap_err();
@@ -74,7 +74,7 @@ fn too_many_methods_are_refused() {
     assert_eq!(error.to_string(), "the results hold no method `agm`");
 }
 
-/// Every template that a table is made of is part of its key, the shared ones too; figures have none.
+/// The key of a table holds all of its templates, the shared ones too; figures have none.
 #[test]
 fn all_templates_are_digested() {
     let names: Vec<String> = template_digests(target::find("table2").unwrap(), &folders())
@@ -82,7 +82,7 @@ fn all_templates_are_digested() {
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    let expected = TABLE_FORMATS.map(|format| [format!("table2.{format}.j2"), format!("shared.{format}.j2")]);
+    let expected = TABLE_FORMATS.map(|format| [format!("table.{format}.j2"), format!("shared.{format}.j2")]);
     assert_eq!(names, expected.concat());
     assert!(template_digests(target::find("figure6").unwrap(), &folders()).unwrap().is_empty());
 }
@@ -97,9 +97,9 @@ fn compile(fragment: &str) -> Option<String> {
         .output();
     let Ok(run) = run else {
         assert!(std::env::var_os("CI").is_none(), "CI installs pdflatex");
-        // Past the capture of a passing test's output, which would hide it.
-        let told = "SKIPPED: pdflatex is not installed, so LaTeX was not compiled\n";
-        std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes()).unwrap();
+        // Not captured, unlike the output of a passing test.
+        let skipped = "SKIPPED: pdflatex is not installed, so LaTeX was not compiled\n";
+        std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
         return None;
     };
     let log = String::from_utf8_lossy(&run.stdout).into_owned();
@@ -113,7 +113,7 @@ fn tex(results: &Results) -> String {
     String::from_utf8(all.into_iter().find(|(format, _)| *format == "tex").unwrap().1).unwrap()
 }
 
-/// pdflatex takes the table, with all its special characters and with up to seven methods, and nothing is too wide.
+/// pdflatex compiles tables with special characters and up to seven methods, and nothing is too wide.
 #[test]
 fn the_latex_table_compiles() {
     let tables = [difficult(SuiteKind::Smoke), realistic(SuiteKind::Smoke, 2), realistic(SuiteKind::Smoke, 7)];
@@ -132,15 +132,15 @@ fn every_character_can_be_set() {
     let latin = ('\u{1}'..='\u{17f}').map(String::from);
     let others = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρςστυφχψω±×−≤≥≠≈∞√∈→←·—–’‘“”…€漢😀\u{301}\u{202e}";
     let text: Vec<String> = latin.chain(others.chars().map(String::from)).collect();
-    // Each alone, and next to each other, where ligatures lurk.
+    // Each alone, and next to each other, where there may be ligatures.
     let paragraphs = escape::latex(&text.join("x ")) + "\n\n" + &escape::latex(&text.concat());
     let _ = compile(&format!("\\sloppy {paragraphs}\n"));
 }
 
-/// Renders with a template of the user's in place of the project's.
+/// Renders Table 1 with a template of its own.
 fn with_template(format: &str, text: &str) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     let folder = tempfile::tempdir().unwrap();
-    for name in TABLE_FORMATS.iter().flat_map(|format| templates(target::find("table1").unwrap(), format)) {
+    for name in TABLE_FORMATS.iter().flat_map(|format| ["table", "shared"].map(|name| format!("{name}.{format}.j2"))) {
         std::fs::copy(
             self::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(&name),
             folder.path().join(&name),
@@ -151,14 +151,14 @@ fn with_template(format: &str, text: &str) -> anyhow::Result<Vec<(&'static str, 
     render(target::find("table1").unwrap(), &difficult(SuiteKind::Smoke), &Templates::from(folder.path()))
 }
 
-/// No template can pass a smoke result off as the paper's: the mark has to be where a reader sees it.
+/// No template can pass off a smoke run as the paper's result: the mark has to be where a reader sees it.
 #[test]
 fn a_template_that_hides_the_mark_is_refused() {
     let refused = |format: &str, text: &str| {
         let error = with_template(format, text).expect_err(text);
-        let told = format!("{error:#}");
-        assert!(told.contains(&format!("table1.{format}.j2")), "{told}");
-        assert!(told.contains("smoke run, not a result of the paper"), "{told}");
+        let message = format!("{error:#}");
+        assert!(message.contains(&format!("table1.{format}.j2")), "{message}");
+        assert!(message.contains("smoke run, not a result of the paper"), "{message}");
         assert!(errors::hint_of(&error).unwrap().contains("`caption` or `mark`"));
     };
     refused("md", "Table 1 of the paper\n");
@@ -167,9 +167,9 @@ fn a_template_that_hides_the_mark_is_refused() {
     refused("csv", "mean\n1\n");
     refused("tex", "% <<mark|latex>>\nTable 1 of the paper\n");
     refused("tex", "100\\% \\\\% <<mark|latex>>\n");
-    // The project's own template, its caption taken out: the comment at its head is still there.
+    // The project's template without its caption still has the comment at its head.
     let own =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join("table1.tex.j2")).unwrap();
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join("table.tex.j2")).unwrap();
     let without = own.replace("\\caption{<<caption|latex>>}\n", "\\caption{Table 1 of the paper.}\n");
     assert!(without != own && without.contains("% <<mark|latex>>"));
     refused("tex", &without);
@@ -181,18 +181,21 @@ fn a_template_that_hides_the_mark_is_refused() {
 }
 
 #[test]
-fn a_mistake_in_a_template_is_told_with_its_line() {
-    let told = |format: &str, text: &str| format!("{:#}", with_template(format, text).unwrap_err());
-    let error = told("md", "{{ mark }}\n{{ captoin }}\n");
+fn an_error_in_a_template_names_its_line() {
+    let error_of = |format: &str, text: &str| format!("{:#}", with_template(format, text).unwrap_err());
+    let error = error_of("md", "{{ mark }}\n{{ captoin }}\n");
     assert!(error.contains("table1.md.j2 line 2"), "{error}");
-    let error = told("md", "{{ mark }}\n\n{% for row in %}\n");
+    let error = error_of("md", "{{ mark }}\n\n{% for row in %}\n");
     assert!(error.contains("table1.md.j2 line 3"), "{error}");
-    let error = told("tex", "<<mark>>\n<<rows[99].title>>\n");
+    let error = error_of("tex", "<<mark>>\n<<rows[99].title>>\n");
     assert!(error.contains("table1.tex.j2 line 2"), "{error}");
-    let error = told("md", "{% from \"shared.md.j2\" import grid %}\n{{ mark }}\n{{ grid(1, rows, labels) }}\n");
-    assert!(error.contains("shared.md.j2 line"), "what goes wrong in a macro is told where: {error}");
-    let error = told("csv", "{{ mark }}\n{% include \"other.j2\" %}\n");
-    assert!(error.contains("table1.csv.j2 line 2"), "a template that is in no key cannot be taken in: {error}");
+    let error = error_of("md", "{% from \"shared.md.j2\" import grid %}\n{{ mark }}\n{{ grid(1, rows, labels) }}\n");
+    assert!(error.contains("shared.md.j2 line"), "the error has the place of the macro: {error}");
+    let error = error_of("csv", "{{ mark }}\n{% include \"other.j2\" %}\n");
+    assert!(
+        error.contains("table1.csv.j2 line 2"),
+        "a template that is not part of the key cannot be included: {error}"
+    );
 }
 
 #[test]

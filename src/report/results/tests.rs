@@ -2,7 +2,7 @@ use super::*;
 use crate::report::samples::{ablation, cells, description, difficult};
 
 #[test]
-fn numbers_are_means_over_seeds_and_know_why_they_are_not() {
+fn numbers_are_means_over_seeds_or_have_a_cause() {
     let results = difficult(SuiteKind::Smoke);
     let get = |dataset, method, quantity| results.number(dataset, method, quantity, None).unwrap();
     let gap = get("food_101 & more", "baseline", Quantity::MissingGap);
@@ -13,7 +13,7 @@ fn numbers_are_means_over_seeds_and_know_why_they_are_not() {
     assert_eq!((full.mean, full.n), (None, 0));
     assert_eq!(full.seeds[0].value, Status::NotANumber);
     assert!(matches!(&full.seeds[1].value, Status::Failed { cause } if cause.contains("step 7_000")));
-    // The NaN is in the full score alone; the impaired ones of that seed are numbers.
+    // Only the full score of that seed is NaN.
     assert_eq!(get("words", "balgrad", Quantity::MissingText).mean, Some(20.0));
     assert!(get("food_101 & more", "balgrad", Quantity::MissingText).negative_transfer);
     assert!(!get("food_101 & more", "baseline", Quantity::MissingText).negative_transfer);
@@ -36,9 +36,9 @@ fn conflicts_exist_where_traces_have_them() {
     assert!(results.cell("emoji-words", "balgrad", 4).is_none());
 }
 
-/// Of some methods, in another order, every number and every trace is what it was.
+/// Selecting and reordering methods keeps every number and every trace.
 #[test]
-fn a_choice_of_methods_changes_no_number() {
+fn selecting_methods_changes_no_number() {
     let all = ablation(SuiteKind::Smoke);
     let some = all.of_methods(&["balgrad".into(), "baseline".into()]).unwrap();
     let names: Vec<&str> = some.suite.methods.iter().map(|method| method.name.as_str()).collect();
@@ -59,23 +59,23 @@ fn results_survive_their_file() {
     assert!(text.starts_with(r#"{"schema":4,"type":"paper","suite":"example""#), "{text}");
 }
 
-/// Scores that nobody asked for, or that came twice, are told rather than dropped.
+/// Unexpected and repeated scores are an error; they are not dropped.
 #[test]
-fn cells_that_do_not_belong_are_refused() {
+fn unexpected_cells_are_refused() {
     let suite = description(SuiteKind::Smoke, &[1, 2]);
     let mut twice = cells();
     twice.push(twice[0].clone());
-    let told = collect(suite.clone(), &twice).unwrap_err().to_string();
-    assert_eq!(told, "the suite example has two scores of the cell food_101 & more × baseline × seed 1");
+    let message = collect(suite.clone(), &twice).unwrap_err().to_string();
+    assert_eq!(message, "the suite example has two scores of the cell food_101 & more × baseline × seed 1");
     let mut unknown = cells();
     unknown[0].seed = 7;
-    let told = collect(suite, &unknown).unwrap_err().to_string();
-    assert!(told.contains("no cell food_101 & more × baseline × seed 7"), "{told}");
+    let message = collect(suite, &unknown).unwrap_err().to_string();
+    assert!(message.contains("no cell food_101 & more × baseline × seed 7"), "{message}");
 }
 
-/// A cell without scores is not run, never a zero.
+/// It is not 0.
 #[test]
-fn a_cell_that_is_not_there_is_not_run() {
+fn a_cell_without_scores_is_not_run() {
     let results = collect(description(SuiteKind::Smoke, &[1]), &[]).unwrap();
     let full = results.number("words", "balgrad", Quantity::Full, None).unwrap();
     assert_eq!((full.mean, full.std, full.n), (None, None, 0));

@@ -1,6 +1,6 @@
-//! Tables beside the paper's: ours, the paper's own, the difference, or both.
+//! Compares a table with the paper's: ours, the paper's own numbers, the difference, or both.
 
-use super::cell::{note_on, shown};
+use super::cell::{note_on, ranks, shown};
 use super::{Table, TableCell};
 use crate::errors;
 use crate::report::SuiteKind;
@@ -11,14 +11,14 @@ use crate::report::results::{DatasetDescription, Results};
 /// Whose numbers a table shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Of {
-    /// What was computed.
+    /// The computed ones.
     #[default]
     Ours,
-    /// What the paper prints.
+    /// The ones that the paper prints.
     Paper,
     /// Ours minus the paper's.
     Delta,
-    /// Ours, the paper's in brackets beside it.
+    /// Ours, with the paper's in brackets.
     Both,
 }
 
@@ -35,11 +35,11 @@ impl Of {
     }
 }
 
-/// A table of ours, named as in the paper, turned into one of another kind. A number of ours is never replaced: what is
-/// not transcribed, and what was not computed, is shown as missing.
+/// Turns a table of ours, named as in the paper, into one of another kind. A number that was not transcribed, or not
+/// computed, is shown as missing; ours and the paper's never replace each other.
 ///
 /// # Errors
-/// A usage error if the results are none of the paper's: they have nothing to stand beside.
+/// A usage error if the paper has no numbers for the datasets of the results.
 pub fn beside(table: Table, name: &str, results: &Results, reference: &Reference, of: Of) -> anyhow::Result<Table> {
     if of == Of::Ours {
         return Ok(table);
@@ -55,7 +55,7 @@ pub fn beside(table: Table, name: &str, results: &Results, reference: &Reference
     let printed = reference.table(name);
     let mut table = table;
     if let (Of::Both, Err(missing)) = (of, &printed) {
-        // One sentence in place of a dash in every cell.
+        // One sentence instead of a dash in every cell.
         table.caption = format!("The paper's numbers do not stand beside: {missing}. {}", table.caption);
         return Ok(table);
     }
@@ -90,18 +90,17 @@ fn caption(table: &Table, reference: &Reference, of: Of) -> String {
     }
 }
 
-/// Gives a cell the paper's number, and shows what is wanted of both.
+/// Adds the paper's number to a cell, and shows what is asked for.
 fn turn(cell: &mut TableCell, printed: &Result<&PrintedTable, NotTranscribed>, of: Of, footnotes: &mut Vec<String>) {
-    let quantity = Quantity::ALL.into_iter().find(|quantity| quantity.name() == cell.quantity);
-    let number = match (printed, quantity) {
-        (Ok(table), Some(quantity)) => table
-            .get(quantity, &cell.dataset, &cell.method)
+    let quantity = named(cell.quantity);
+    let number = match printed {
+        Ok(table) => quantity
+            .and_then(|quantity| table.get(quantity, &cell.dataset, &cell.method))
             .ok_or_else(|| "the paper's table has no such number".to_owned()),
-        (Err(missing), _) => Err(missing.to_string()),
-        (Ok(_), None) => Err("the paper's table has no such number".to_owned()),
+        Err(missing) => Err(missing.to_string()),
     };
     cell.paper_value = number.as_ref().ok().map(|number| number.value());
-    // A result that is no number has no difference either.
+    // Without a number of ours there is no difference.
     cell.difference = cell.mean.zip(cell.paper_value).map(|(ours, papers)| ours - papers);
     let papers = number.as_ref().map_or_else(|_| MISSING.to_owned(), ToString::to_string);
     match of {
@@ -125,7 +124,7 @@ fn turn(cell: &mut TableCell, printed: &Result<&PrintedTable, NotTranscribed>, o
     }
 }
 
-/// Ours minus the paper's, with its sign. Why there is none of ours stands in the cell's own note.
+/// Shows ours minus the paper's with its sign. The cell's own note says why there is no number of ours.
 fn show_difference(cell: &mut TableCell) {
     match (cell.difference, cell.mean) {
         (Some(difference), _) => {
@@ -143,29 +142,18 @@ const MISSING: &str = "—";
 
 /// Ranks the paper's numbers among themselves.
 fn rank(table: &mut Table) {
-    let known: Vec<(String, &str, f64)> = table
-        .rows
-        .iter()
-        .flat_map(|row| &row.cells)
-        .filter_map(|cell| Some((cell.dataset.clone(), cell.quantity, cell.paper_value?)))
-        .collect();
-    for cell in table.rows.iter_mut().flat_map(|row| &mut row.cells) {
-        let (Some(value), Some(quantity)) =
-            (cell.paper_value, Quantity::ALL.into_iter().find(|quantity| quantity.name() == cell.quantity))
-        else {
-            continue;
-        };
-        let mut distinct: Vec<f64> = known
-            .iter()
-            .filter(|(dataset, name, _)| *dataset == cell.dataset && *name == cell.quantity)
-            .map(|(_, _, value)| if quantity.higher_is_better() { -value } else { *value })
-            .collect();
-        let comparable = distinct.len() > 1;
-        distinct.sort_by(f64::total_cmp);
-        distinct.dedup();
-        let place = |at: usize| distinct.get(at).is_some_and(|known| known.abs() == value.abs());
-        (cell.best, cell.second) = (comparable && place(0), comparable && place(1));
+    let mut cells: Vec<&mut TableCell> = table.rows.iter_mut().flat_map(|row| &mut row.cells).collect();
+    let key = |cell: &TableCell| (cell.dataset.clone(), cell.quantity);
+    cells.sort_by_key(|cell| key(cell));
+    for group in cells.chunk_by_mut(|one, other| key(one) == key(other)) {
+        let Some(quantity) = named(group[0].quantity) else { continue };
+        let ranks = ranks(quantity, group.iter().map(|cell| cell.paper_value));
+        group.iter_mut().zip(ranks).for_each(|(cell, rank)| (cell.best, cell.second) = (rank == 0, rank == 1));
     }
+}
+
+fn named(quantity: &str) -> Option<Quantity> {
+    Quantity::ALL.into_iter().find(|known| known.name() == quantity)
 }
 
 #[cfg(test)]
@@ -213,8 +201,7 @@ mod tests {
         assert!(of(Of::Ours).rows[0].cells.iter().all(|cell| cell.paper_value.is_none()));
     }
 
-    /// The paper's numbers are ranked among themselves and marked as the paper marks them; what is missing of ours does
-    /// not matter.
+    /// The paper's numbers are ranked among themselves and marked as the paper marks them, whatever is missing of ours.
     #[test]
     fn the_papers_table_is_the_papers() {
         let table = of(Of::Paper);
@@ -226,7 +213,7 @@ mod tests {
         assert!(table.footnotes.is_empty() && table.caption.contains(&table.mark));
     }
 
-    /// The difference is that of the unrounded mean; where ours is missing, it is missing, and says why.
+    /// The difference is that of the unrounded mean. It is missing where ours is, with the cause.
     #[test]
     fn a_difference_has_a_sign() {
         let table = of(Of::Delta);
@@ -237,7 +224,7 @@ mod tests {
         assert!(table.caption.contains("reproduction"), "{}", table.caption);
     }
 
-    /// What a difference does not show is not explained below it.
+    /// The caption does not explain marks that differences do not have.
     #[test]
     fn differences_have_no_marks() {
         let caption = of(Of::Delta).caption;
@@ -245,7 +232,7 @@ mod tests {
         assert!(["Best in bold", "†", "negative transfer"].iter().all(|marks| !caption.contains(marks)), "{caption}");
     }
 
-    /// A number of ours that is missing stays missing beside the paper's.
+    /// A missing number of ours stays missing.
     #[test]
     fn both_stand_side_by_side() {
         let table = of(Of::Both);
@@ -256,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_transcribed_says_so() {
+    fn a_number_that_is_not_transcribed_has_a_note() {
         let results = paper();
         for (of, text) in [(Of::Paper, "—"), (Of::Both, "40.00"), (Of::Delta, "—")] {
             let table = beside(table3(&results), "table3", &results, &committed(), of).unwrap();
@@ -280,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn other_suites_have_no_paper_beside_them() {
+    fn other_suites_cannot_be_compared() {
         let refused = |results: &Results| {
             beside(table1(results), "table1", results, &committed(), Of::Both).unwrap_err().to_string()
         };

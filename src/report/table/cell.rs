@@ -1,27 +1,26 @@
-//! One number of a table, as it is shown: rounded, ranked among its neighbours, with its footnotes.
+//! Shows one number in a table: rounded, ranked among the methods, with its footnotes.
 
 use super::TableCell;
 use crate::report::results::{Number, Quantity, Results, Status};
 
-/// The cell of a method on a dataset, ranked among all methods of the results. What has no number says why in a footnote.
+/// The cell of a method on a dataset, ranked among all methods of the results. A footnote says why a number is missing.
 pub fn of(results: &Results, dataset: &str, method: &str, quantity: Quantity, notes: &mut Vec<String>) -> TableCell {
     let methods = &results.suite.methods;
-    let numbers: Vec<Option<&Number>> =
-        methods.iter().map(|method| results.number(dataset, &method.name, quantity, None)).collect();
+    let means = methods.iter().map(|method| results.number(dataset, &method.name, quantity, None)?.mean);
     let at = methods.iter().position(|known| known.name == method);
-    let rank = at.map_or(usize::MAX, |at| ranks(quantity, &numbers)[at]);
+    let rank = at.map_or(usize::MAX, |at| ranks(quantity, means)[at]);
     match results.number(dataset, method, quantity, None) {
         Some(number) => cell(number, rank, notes),
         None => absent(results, dataset, method, quantity, notes),
     }
 }
 
-/// Ranks from 0, the best; equal ones share a rank. Compared is what is shown, so that what looks equal is equal.
-fn ranks(quantity: Quantity, numbers: &[Option<&Number>]) -> Vec<usize> {
-    let value = |number: &Option<&Number>| shown(number.as_ref()?.mean?).parse::<f64>().ok();
-    let values: Vec<Option<f64>> = numbers.iter().map(value).collect();
+/// Ranks, 0 being the best; `usize::MAX` where there is no rank. Numbers are compared as they are shown, so that equal
+/// text has equal ranks.
+pub(super) fn ranks(quantity: Quantity, numbers: impl Iterator<Item = Option<f64>>) -> Vec<usize> {
+    let values: Vec<Option<f64>> = numbers.map(|number| shown(number?).parse().ok()).collect();
     let mut distinct: Vec<f64> = values.iter().copied().flatten().collect();
-    // A method that has nothing to be compared with is not the best.
+    // Without another number to compare with there is no best one.
     let comparable = distinct.len() > 1;
     distinct.sort_by(f64::total_cmp);
     distinct.dedup();
@@ -32,10 +31,10 @@ fn ranks(quantity: Quantity, numbers: &[Option<&Number>]) -> Vec<usize> {
     values.iter().map(|value| rank(value).filter(|_| comparable).unwrap_or(usize::MAX)).collect()
 }
 
-/// A number as the table shows it.
+/// A number as tables show it.
 pub(in crate::report) fn shown(number: f64) -> String {
     let text = format!("{number:.2}");
-    // A gap of rounding errors is no negative number.
+    // A gap that is a rounding error is not negative.
     if text == "-0.00" { "0.00".into() } else { text }
 }
 
@@ -65,8 +64,8 @@ fn cell(number: &Number, rank: usize, footnotes: &mut Vec<String>) -> TableCell 
     }
 }
 
-/// A cell of which the results hold nothing: it stays in its column, and says so. Where no training was finished, that is
-/// why; else the quantity does not exist for the method, or was left out of the results.
+/// The cell of a number that the results do not hold. Either no training was finished, or the quantity does not exist
+/// for the method, or it was left out of the results.
 fn absent(results: &Results, dataset: &str, method: &str, quantity: Quantity, notes: &mut Vec<String>) -> TableCell {
     let full = results.number(dataset, method, Quantity::Full, None);
     let scored = |seed: u64| results.cell(dataset, method, seed).is_some();
@@ -100,7 +99,8 @@ pub(super) fn note_on(cell: &mut TableCell, cause: String, footnotes: &mut Vec<S
 
 const NOT_RUN: &str = "—";
 
-/// What became of a number, and the word that stands in its place; of several seeds without a number, the worst is told.
+/// The status of a number, and the word shown in its place. If seeds failed for several reasons, the most serious one
+/// counts.
 pub(in crate::report) fn status(number: &Number) -> (&'static str, &'static str) {
     let any = |test: fn(&Status) -> bool| number.seeds.iter().any(|seed| test(&seed.value));
     if number.mean.is_some() {
@@ -114,7 +114,7 @@ pub(in crate::report) fn status(number: &Number) -> (&'static str, &'static str)
     }
 }
 
-/// Why seeds are missing from a number, each cause once.
+/// Why seeds did not contribute to a number, each cause once.
 fn causes(number: &Number) -> Vec<String> {
     let total = number.seeds.len();
     let mut causes: Vec<(String, Vec<u64>)> = Vec::new();
@@ -125,14 +125,14 @@ fn causes(number: &Number) -> Vec<String> {
             None => causes.push((cause, vec![seed.seed])),
         }
     }
-    let told = |(cause, seeds): (String, Vec<u64>)| match seeds.len() == total {
+    let line = |(cause, seeds): (String, Vec<u64>)| match seeds.len() == total {
         true => cause,
         false => {
             let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
             format!("{} of {total} seeds; seed {}: {cause}", number.n, seeds.join(", "))
         }
     };
-    causes.into_iter().map(told).collect()
+    causes.into_iter().map(line).collect()
 }
 
 /// Why a seed gave no number.
@@ -145,7 +145,7 @@ pub(in crate::report) fn cause(status: &Status) -> Option<String> {
     }
 }
 
-/// The number of a footnote; the same cause has the same number.
+/// The number of a footnote. The same cause has the same number.
 fn number_of(cause: String, footnotes: &mut Vec<String>) -> usize {
     match footnotes.iter().position(|known| *known == cause) {
         Some(at) => at + 1,

@@ -1,4 +1,4 @@
-//! Tables as the paper lays them out. Everything that a template places is computed here.
+//! Lays out tables as in the paper. Everything that a template shows is computed here.
 
 mod beside;
 mod caption;
@@ -20,9 +20,9 @@ pub struct Table {
     /// The command that makes this table again.
     pub command: String,
     pub label: String,
-    /// How many columns of labels stand before the numbers.
+    /// The number of label columns before the numbers.
     pub labels: usize,
-    /// Whether the columns are so many that a spread stands below its number rather than beside it.
+    /// Whether there are so many columns that a spread goes below its number rather than beside it.
     pub wide: bool,
     pub groups: Vec<Group>,
     pub rows: Vec<Row>,
@@ -44,7 +44,7 @@ pub struct Group {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// `Missing`, `Image`; the first one is empty but in the first row of its block.
+    /// Such as `Missing` and `Image`; the first one is empty except in the first row of its block.
     pub labels: Vec<String>,
     /// Whether a rule separates it from the row above.
     pub rule: bool,
@@ -52,7 +52,7 @@ pub struct Row {
 }
 
 /// One number, as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TableCell {
     /// `57.80`, or a word where there is no number.
     pub text: String,
@@ -60,7 +60,7 @@ pub struct TableCell {
     pub std: String,
     pub best: bool,
     pub second: bool,
-    /// It is the best, and its lead over the next is within noise, or there are too few seeds to say.
+    /// It is the best, but its lead over the next one is within noise, or there are too few seeds to test it.
     pub within_noise: bool,
     pub negative_transfer: bool,
     /// Numbers of footnotes.
@@ -92,27 +92,11 @@ impl TableCell {
     /// A cell without a number.
     fn empty(dataset: &str, method: &str, quantity: &'static str) -> Self {
         TableCell {
-            text: String::new(),
-            std: String::new(),
-            best: false,
-            second: false,
-            within_noise: false,
-            negative_transfer: false,
-            notes: Vec::new(),
-            note: String::new(),
             status: "not-run",
             dataset: dataset.into(),
             method: method.into(),
             quantity,
-            mean: None,
-            full_std: None,
-            n: 0,
-            seeds: 0,
-            low: None,
-            high: None,
-            paper: String::new(),
-            paper_value: None,
-            difference: None,
+            ..TableCell::default()
         }
     }
 }
@@ -120,7 +104,7 @@ impl TableCell {
 /// More columns than this, each with its spread beside the number, would be too small to read on a page.
 const WIDE: usize = 8;
 
-/// A quantity's row: its labels; a first one that is not empty begins a block.
+/// The row of a quantity with its labels. A first label that is not empty begins a block.
 type QuantityRow = (Quantity, &'static str, &'static str);
 
 const FULL_AND_MISSING: [QuantityRow; 5] = [
@@ -143,27 +127,29 @@ const CONFLICT_AND_GAP: [(Quantity, &str); 2] =
 
 /// The quantities that a table shows.
 pub fn quantities(which: target::Table) -> Vec<Quantity> {
-    let of = |rows: &[QuantityRow]| rows.iter().map(|(quantity, ..)| *quantity).collect();
     match which {
-        target::Table::One => of(&[&FULL_AND_MISSING[..], &NOISY].concat()),
-        target::Table::Two | target::Table::Four | target::Table::Five => of(&FULL_AND_MISSING),
         target::Table::Three => CONFLICT_AND_GAP.map(|(quantity, _)| quantity).into(),
+        _ => rows(which).into_iter().map(|(quantity, ..)| quantity).collect(),
     }
 }
 
-/// Table 1: a row per quantity, with full, missing and noisy modalities.
-pub fn table1(results: &Results) -> Table {
-    by_quantity(results, "table1", &[&FULL_AND_MISSING[..], &NOISY].concat(), caption::table1(results))
+/// Lays out a table; `name` is its target's.
+pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
+    let caption = caption::of(which, results);
+    let mut table = match which {
+        target::Table::Three => by_method(results, name, caption),
+        _ => by_quantity(results, name, &rows(which), caption),
+    };
+    noise::mark(&mut table, results);
+    table
 }
 
-/// Table 2, the ablation: Table 1 without noisy modalities.
-pub fn table2(results: &Results) -> Table {
-    by_quantity(results, "table2", &FULL_AND_MISSING, caption::table2(results))
-}
-
-/// Tables 4 and 5: scores with full and missing modalities on a dataset that is not in the main comparison.
-pub fn one_more(results: &Results, name: &str) -> Table {
-    by_quantity(results, name, &FULL_AND_MISSING, caption::one_more(results))
+/// The rows of a table that has a row per quantity.
+fn rows(which: target::Table) -> Vec<QuantityRow> {
+    match which {
+        target::Table::One => [&FULL_AND_MISSING[..], &NOISY].concat(),
+        _ => FULL_AND_MISSING.into(),
+    }
 }
 
 /// A row per quantity, a group of columns per dataset, a column per method.
@@ -180,13 +166,11 @@ fn by_quantity(results: &Results, name: &str, rows: &[QuantityRow], caption: Str
         }
     };
     let rows = rows.iter().map(row).collect();
-    let mut table = Table { rows, footnotes, ..frame(results, name, 2, &columns, caption) };
-    noise::mark(&mut table, results);
-    table
+    Table { rows, footnotes, ..frame(results, name, 2, &columns, caption) }
 }
 
-/// Table 3: a row per method, a group of columns per dataset, a column per quantity; better is lower.
-pub fn table3(results: &Results) -> Table {
+/// A row per method, a group of columns per dataset, a column per quantity. Lower is better.
+fn by_method(results: &Results, name: &str, caption: String) -> Table {
     let suite = &results.suite;
     let mut footnotes = Vec::new();
     let row = |method: &MethodDescription| {
@@ -200,9 +184,7 @@ pub fn table3(results: &Results) -> Table {
     };
     let rows = suite.methods.iter().map(row).collect();
     let columns = CONFLICT_AND_GAP.map(|(_, title)| title.to_owned());
-    let mut table = Table { rows, footnotes, ..frame(results, "table3", 1, &columns, caption::table3(results)) };
-    noise::mark(&mut table, results);
-    table
+    Table { rows, footnotes, ..frame(results, name, 1, &columns, caption) }
 }
 
 /// A table without rows, its columns the same for each dataset.
@@ -226,6 +208,21 @@ fn frame(results: &Results, name: &str, labels: usize, columns: &[String], capti
         rows: Vec::new(),
         footnotes: Vec::new(),
     }
+}
+
+#[cfg(test)]
+pub fn table1(results: &Results) -> Table {
+    layout(target::Table::One, "table1", results)
+}
+
+#[cfg(test)]
+pub fn table2(results: &Results) -> Table {
+    layout(target::Table::Two, "table2", results)
+}
+
+#[cfg(test)]
+pub fn table3(results: &Results) -> Table {
+    layout(target::Table::Three, "table3", results)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Marks best numbers whose lead over the next is within noise.
+//! Marks best numbers whose lead over the next one is within noise.
 
 use super::{Table, TableCell};
 use crate::evaluation::statistics::holm::holm;
@@ -8,14 +8,14 @@ use crate::report::results::Results;
 
 /// A quantity on a dataset, across the methods of a table.
 struct Ranking {
-    /// The places of the best numbers as (row, cell); several if they look equal.
+    /// Row and cell of each best number; several if they are shown as equal.
     best: Vec<(usize, usize)>,
-    /// The p of the best number against the next; none if there are too few seeds to say, or no single best one.
+    /// The p-value of the best number against the next one; `None` if there are too few seeds, or no single best one.
     p: Option<f64>,
 }
 
-/// Marks the best numbers of a table that are not significantly better than the next: by the paired comparison over seeds
-/// and test samples, with Holm's correction over all such comparisons of the table.
+/// Marks the best numbers of a table that are not significantly better than the next one: by the paired comparison over
+/// seeds and test samples, with Holm's correction over all such comparisons of the table.
 pub(super) fn mark(table: &mut Table, results: &Results) {
     let rankings = rankings(table, results);
     let mut corrected = holm(&rankings.iter().filter_map(|ranking| ranking.p).collect::<Vec<_>>()).into_iter();
@@ -54,7 +54,7 @@ fn rankings(table: &Table, results: &Results) -> Vec<Ranking> {
     rankings
 }
 
-/// The best of what is left.
+/// The best of the other cells.
 fn next<'a>(others: &[((usize, usize), &'a TableCell)], quantity: Quantity) -> Option<&'a TableCell> {
     let better = |mean: f64| if quantity.higher_is_better() { mean } else { -mean };
     let known = others.iter().filter_map(|(_, cell)| Some((better(cell.mean?), *cell)));
@@ -90,19 +90,19 @@ mod tests {
         [0, 1].map(|at| (table.rows[0].cells[at].best, table.rows[0].cells[at].within_noise))
     }
 
-    /// The same lead in every seed, up to a little, is no noise, however much the seeds themselves differ; with two seeds
-    /// nobody can say; a lead that comes and goes is noise.
+    /// Nearly the same lead in every seed is significant, however much the seeds differ. With two seeds there is no
+    /// test. A lead that changes its sign is noise.
     #[test]
     fn a_lead_within_noise_is_marked() {
         let of = |leads: &[f64]| full(&table1(&results(leads)));
         assert_eq!(of(&[2.0, 2.1, 1.9, 2.0, 2.05]), [(true, false), (false, false)]);
         assert_eq!(of(&[2.0, 2.1]), [(true, true), (false, false)]);
         assert_eq!(of(&[2.0, -1.5, 3.0, -2.0, 1.0]), [(true, true), (false, false)]);
-        // What looks equal is both best, and no lead.
+        // Numbers that are shown as equal are both best, without a lead.
         assert_eq!(of(&[0.0, 0.001, -0.001]), [(true, true), (true, true)]);
     }
 
-    /// A p that is below 0.05 alone is not after the correction over the table's comparisons.
+    /// A p-value below 0.05 can exceed it after the correction.
     #[test]
     fn the_correction_is_over_the_table() {
         let results = results(&[1.0, 0.2, 0.9, 0.1, 1.2]);

@@ -10,7 +10,7 @@ fn find<'a>(table: &'a Table, dataset: &str, method: &str, quantity: &str) -> &'
 }
 
 #[test]
-fn the_best_is_by_what_is_shown_and_gaps_are_better_when_small() {
+fn the_best_is_ranked_as_shown_and_small_gaps_are_better() {
     let table = table1(&difficult(SuiteKind::Smoke));
     let food = |method, quantity| find(&table, "food_101 & more", method, quantity);
     assert!(food("balgrad", "full").best && food("baseline", "full").second);
@@ -21,7 +21,7 @@ fn the_best_is_by_what_is_shown_and_gaps_are_better_when_small() {
 }
 
 #[test]
-fn what_is_no_number_says_so_with_its_cause() {
+fn a_missing_number_has_a_cause() {
     let table = table1(&difficult(SuiteKind::Smoke));
     let zero = find(&table, "words", "baseline", "missing-image");
     assert_eq!((zero.text.as_str(), zero.std.as_str(), zero.notes.len()), ("0.00", "0.00", 0));
@@ -54,7 +54,7 @@ fn ranked(full: [f64; 3]) -> Vec<(String, bool, bool)> {
 
 /// 62.125 is shown as 62.12: it ties with 62.12 and not with 62.13, however halves are rounded elsewhere.
 #[test]
-fn ties_are_what_looks_equal() {
+fn equal_text_is_a_tie() {
     let of = |text: &str, best, second| (text.to_owned(), best, second);
     assert_eq!(
         ranked([62.125, 62.13, 62.12]),
@@ -70,7 +70,7 @@ fn ties_are_what_looks_equal() {
     );
 }
 
-/// A number that the results do not hold keeps its column.
+/// A number that the results do not hold still has its cell.
 #[test]
 fn columns_never_shift() {
     let mut results = difficult(SuiteKind::Smoke);
@@ -85,14 +85,14 @@ fn columns_never_shift() {
     assert_eq!(table.footnotes[absent.notes[0] - 1], "not run: the results hold no full");
 }
 
-/// A gap of rounding errors has no sign.
+/// A gap that is a rounding error has no sign.
 #[test]
 fn zero_has_no_sign() {
     assert_eq!([0.0, -0.0, -0.001, 0.004, -0.01].map(shown), ["0.00", "0.00", "0.00", "0.00", "-0.01"]);
 }
 
 #[test]
-fn a_status_tells_what_became_of_a_number() {
+fn a_status_names_the_worst_seed() {
     let table = table1(&difficult(SuiteKind::Smoke));
     let status = |dataset, method, quantity| find(&table, dataset, method, quantity).status;
     assert_eq!(status("words", "baseline", "missing-image"), "value");
@@ -124,9 +124,9 @@ fn table3_compares_two_methods() {
     }
 }
 
-/// A method without KL gradients has no conflicts; one whose trainings all failed says that they failed.
+/// A method without KL gradients has no conflicts; a method whose trainings all failed says so.
 #[test]
-fn what_has_no_conflicts_says_why() {
+fn a_missing_conflict_has_a_cause() {
     let methods = |names: [&str; 2]| names.map(str::to_owned);
     let table = table3(&ablation(SuiteKind::Smoke).of_methods(&methods(["baseline", "balgrad"])).unwrap());
     let none = find(&table, "emoji-subgroup", "baseline", "conflict");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::datasets::reader;
+use crate::datasets::{mm_imdb, reader};
 
 fn counts(of: &[(&str, u64)]) -> BTreeMap<String, u64> {
     of.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect()
@@ -26,7 +26,7 @@ fn accept(step: &Prepare, about: &About) -> Result<(), String> {
     .map_err(|error| format!("{error:#}"))
 }
 
-/// What is expected changes no key, so that a dataset is prepared once, whoever expects what of it.
+/// Expected counts change no key, so that suites with different expectations share a prepared dataset.
 #[test]
 fn expectations_are_no_part_of_the_key() {
     let list = |step: &Prepare| {
@@ -40,54 +40,57 @@ fn expectations_are_no_part_of_the_key() {
     }
 }
 
-/// Of pictures from the wild what was found is compared, of known ones the samples, of a subset as many as there can be.
+/// With pictures from the wild, what was found is compared; else the samples, up to the size of the subset.
 #[test]
-fn what_was_found_is_held_against_what_is_expected() {
+fn counts_are_compared_with_the_expected_ones() {
     let found = about([7, 1, 1], &[("rows", 10), ("remark", 3)]);
     accept(&step("memotion", None, &[("rows", 10), ("other", 7)]), &found).unwrap();
     accept(&step("memotion", None, &[]), &found).unwrap();
-    let told = accept(&step("memotion", Some(2), &[("rows", 11)]), &found).unwrap_err();
+    let error = accept(&step("memotion", Some(2), &[("rows", 11)]), &found).unwrap_err();
     assert_eq!(
-        told,
+        error,
         "the archives of memotion do not hold what its manifest expects: rows: expected 11, found 10; left out: \
          {\"blank\": 2}"
     );
     let expected = [("train", 7), ("val", 1), ("test", 1)];
     accept(&step("emoji-match", None, &expected), &about([7, 1, 1], &[])).unwrap();
     accept(&step("emoji-match", Some(5), &expected), &about([5, 1, 1], &[])).unwrap();
-    let told = accept(&step("emoji-match", Some(5), &expected), &about([4, 1, 1], &[])).unwrap_err();
-    assert!(told.contains("train: expected 5, found 4"), "{told}");
-    let told = accept(&step("emoji-match", None, &expected), &about([7, 0, 1], &[])).unwrap_err();
-    assert!(told.contains("val: expected 1, found 0"), "{told}");
+    let error = accept(&step("emoji-match", Some(5), &expected), &about([4, 1, 1], &[])).unwrap_err();
+    assert!(error.contains("train: expected 5, found 4"), "{error}");
+    let error = accept(&step("emoji-match", None, &expected), &about([7, 0, 1], &[])).unwrap_err();
+    assert!(error.contains("val: expected 1, found 0"), "{error}");
 }
 
-/// Where a person may bring other archives, a failure that they may be to blame for says how; others do not.
+/// If the user may replace archives, an error that they may have caused says how; others do not.
 #[test]
-fn open_archives_may_be_brought_anew() {
+fn errors_say_how_to_replace_open_archives() {
     let open = Prepare { open: Some("memotion".into()), ..step("memotion", None, &[("rows", 11)]) };
     let bytes = serde_json::to_vec(&about([7, 1, 1], &[("rows", 10)])).unwrap();
     let hint = |step: &Prepare| {
         let error = step.accept(&|_| Ok(bytes.clone())).unwrap_err();
         errors::hint_of(&error).unwrap().to_owned()
     };
-    let told = hint(&open);
-    assert!(told.contains("`counts = \"report\"`") && told.contains("`seesaw fetch --relock memotion`"), "{told}");
+    let relock = hint(&open);
+    assert!(
+        relock.contains("`counts = \"report\"`") && relock.contains("`seesaw fetch --relock memotion`"),
+        "{relock}"
+    );
     assert!(!hint(&step("memotion", None, &[("rows", 11)])).contains("--relock"));
-    let anew = |error: anyhow::Error| {
-        let error = open.or_anew(error.context("memotion.zip"));
+    let described = |error: anyhow::Error| {
+        let error = open.with_relock_hint(error.context("memotion.zip"));
         (format!("{error:#}"), errors::hint_of(&error).unwrap_or_default().to_owned())
     };
-    let (told, hint) = anew(errors::failed("`a` is cut short", "get it again"));
-    assert_eq!(told, "memotion.zip: `a` is cut short");
-    assert!(hint.starts_with("get it again; or to begin anew") && hint.contains("--relock memotion"), "{hint}");
-    assert!(anew(anyhow::anyhow!("the list has no column")).1.starts_with("to begin anew"));
-    assert_eq!(anew(errors::interrupted()).1, "");
-    assert_eq!(anew(std::io::Error::from_raw_os_error(libc::EIO).into()).1, "");
+    let (message, hint) = described(errors::failed("`a` is cut short", "get it again"));
+    assert_eq!(message, "memotion.zip: `a` is cut short");
+    assert!(hint.starts_with("get it again; or to use another file") && hint.contains("--relock memotion"), "{hint}");
+    assert!(described(anyhow::anyhow!("the list has no column")).1.starts_with("to use another file"));
+    assert_eq!(described(errors::interrupted()).1, "");
+    assert_eq!(described(std::io::Error::from_raw_os_error(libc::EIO).into()).1, "");
 }
 
-/// The metric is written only where it is not that of the task, so that what is known of older datasets keeps its bytes.
+/// The metric is written only if it is not the usual one of the task.
 #[test]
-fn the_metric_is_told_where_it_differs() {
+fn an_unusual_metric_is_written() {
     let plain = about([1, 1, 1], &[]);
     assert_eq!(plain.metric(), Metric::Accuracy);
     let text = serde_json::to_string(&plain).unwrap();
@@ -98,4 +101,16 @@ fn the_metric_is_told_where_it_differs() {
     assert_eq!(serde_json::from_str::<About>(&text).unwrap().metric(), Metric::F1Macro);
     assert_eq!(reader("memotion").unwrap().metric, Metric::F1Macro);
     assert!(["food101", "cub-200-2011"].iter().all(|name| reader(name).unwrap().metric == Metric::Accuracy));
+}
+
+/// MM-IMDb's genres are the manifest's, in the order of their totals.
+#[test]
+fn genres_are_those_of_the_manifest() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data-manifests");
+    let manifest = crate::manifests::Manifest::load(&folder.join("mm-imdb.json")).unwrap();
+    let counts = &manifest.counts["mm-imdb"];
+    let total =
+        |genre: &str| ["train", "dev", "test"].map(|part| counts[&format!("{part} {genre}")]).iter().sum::<u64>();
+    assert!(mm_imdb::GENRES.is_sorted_by_key(|genre| std::cmp::Reverse(total(genre))));
+    assert_eq!(counts.len(), 3 + 3 * mm_imdb::GENRES.len());
 }

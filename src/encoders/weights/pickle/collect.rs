@@ -1,4 +1,4 @@
-//! From the value that a pickle gives to tensors.
+//! From the value of a pickle to tensors.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use tch::{Device, Tensor};
 use super::MOST_VALUES;
 use super::values::{Arena, Storage, Value, View};
 
-/// How deep state dictionaries may be nested.
+/// The deepest nesting of state dictionaries.
 const MOST_DEPTH: usize = 16;
-/// Bytes of a tensor's name, with those of the dictionaries around it.
+/// The longest name of a tensor with those of the dictionaries around it, in bytes.
 const MOST_NAME: usize = 1000;
-/// The tensors may be this many times as large as the file: tensors may share a storage, but a few bytes should not
-/// name one storage a million times.
+/// Tensors may share a storage, and together be this many times as large as the file. A few bytes should not name one
+/// storage a million times.
 const MOST_SHARED: u64 = 16;
 
 /// The tensors of nested dictionaries by name, as views on storages; names are joined with dots. Plain numbers and texts
-/// beside them are passed over.
+/// are skipped.
 ///
 /// # Errors
-/// If there is anything else.
-pub(in crate::encoders::weights) fn collect(object: &Value, arena: &Arena) -> anyhow::Result<BTreeMap<String, View>> {
+/// If the value holds anything else.
+pub fn collect(object: &Value, arena: &Arena) -> anyhow::Result<BTreeMap<String, View>> {
     let mut collector = Collector { arena, found: BTreeMap::new(), visits: 0 };
     collector.collect(object, "", 0)?;
     Ok(collector.found)
@@ -44,14 +44,14 @@ impl Collector<'_> {
         match value {
             Value::Tensor(view) => {
                 let twice = self.found.insert(prefix.to_owned(), (**view).clone()).is_some();
-                ensure!(!twice, "the tensor `{prefix}` is there twice");
+                ensure!(!twice, "the tensor `{prefix}` occurs twice");
             }
             Value::Dict(items) => {
                 for pair in self.arena.of(*items).chunks_exact(2) {
                     let name = match &pair[0] {
                         Value::Text(name) if name.len() <= MOST_NAME => name.to_string(),
                         Value::Integer(number) => number.to_string(),
-                        other => bail!("a key is {other}, which is no name"),
+                        other => bail!("a key is {other}, which is not a name"),
                     };
                     self.collect(&pair[1], &inside(&name), depth + 1)?;
                 }
@@ -62,7 +62,7 @@ impl Collector<'_> {
                 }
             }
             Value::None | Value::Bool(_) | Value::Integer(_) | Value::Long(_) | Value::Float | Value::Text(_) => {}
-            Value::Global(_) | Value::Storage(_) | Value::Mark => bail!("`{prefix}` is {value}, which is no tensor"),
+            Value::Global(_) | Value::Storage(_) | Value::Mark => bail!("`{prefix}` is {value}, which is not a tensor"),
         }
         Ok(())
     }
@@ -72,9 +72,7 @@ impl Collector<'_> {
 ///
 /// # Errors
 /// If one is described in two ways.
-pub(in crate::encoders::weights) fn storages_of(
-    found: &BTreeMap<String, View>,
-) -> anyhow::Result<BTreeMap<&str, &Storage>> {
+pub fn storages_of(found: &BTreeMap<String, View>) -> anyhow::Result<BTreeMap<&str, &Storage>> {
     let mut used: BTreeMap<&str, &Storage> = BTreeMap::new();
     for view in found.values() {
         if let Some(other) = used.insert(&view.storage.key, &view.storage) {
@@ -86,11 +84,11 @@ pub(in crate::encoders::weights) fn storages_of(
 
 /// # Errors
 /// If the tensors together would be much larger than the file.
-pub(in crate::encoders::weights) fn check_total(found: &BTreeMap<String, View>, file: u64) -> anyhow::Result<()> {
+pub fn check_total(found: &BTreeMap<String, View>, file: u64) -> anyhow::Result<()> {
     let bytes = found.values().map(|view| view.elements() * view.storage.kind.bytes());
     let wanted = bytes.fold(0, u64::saturating_add);
     let most = MOST_SHARED.saturating_mul(file);
-    ensure!(wanted <= most, "the tensors have {wanted} bytes, which is too much for a file of {file}");
+    ensure!(wanted <= most, "the tensors have {wanted} bytes, too much for a file of {file}");
     Ok(())
 }
 
@@ -98,7 +96,7 @@ pub(in crate::encoders::weights) fn check_total(found: &BTreeMap<String, View>, 
 ///
 /// # Panics
 /// If `data` is shorter than the view's storage.
-pub(in crate::encoders::weights) fn tensor(view: &View, data: &[u8]) -> Tensor {
+pub fn tensor(view: &View, data: &[u8]) -> Tensor {
     let kind = view.storage.kind;
     let width = kind.bytes() as usize;
     let size: Vec<i64> = view.size.iter().map(|&n| n as i64).collect();

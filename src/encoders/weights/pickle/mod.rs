@@ -1,4 +1,4 @@
-//! The stack machine that a pickle is a program for, cut down to what files of tensors need: it builds values, and calls
+//! A pickle is a program for a stack machine. This one knows only what files of tensors need: it builds values and calls
 //! nothing.
 
 mod collect;
@@ -13,10 +13,14 @@ pub(super) use collect::{check_total, collect, storages_of, tensor};
 pub(super) use values::{Arena, Storage, Value, View};
 use values::{Global, Items, natural, view};
 
-/// Values a pickle may make; a real checkpoint of a thousand tensors needs some twenty thousand.
-pub(in crate::encoders::weights) const MOST_VALUES: usize = 2_000_000;
-/// Runs one pickle from `at`, and leaves `at` behind it.
-pub(in crate::encoders::weights) fn pickle(bytes: &[u8], at: &mut usize) -> anyhow::Result<(Value, Arena)> {
+/// The most values of a pickle; a real checkpoint of a thousand tensors needs some twenty thousand.
+const MOST_VALUES: usize = 2_000_000;
+
+/// Runs the pickle that begins at `at`, and moves `at` behind it.
+///
+/// # Errors
+/// If the pickle is damaged, or does anything but build tensors.
+pub fn pickle(bytes: &[u8], at: &mut usize) -> anyhow::Result<(Value, Arena)> {
     let mut machine =
         Machine { bytes, at: *at, stack: Vec::new(), memo: BTreeMap::new(), arena: Arena::default(), made: 0 };
     let value = machine.run().with_context(|| format!("at byte {}", machine.at))?;
@@ -112,7 +116,7 @@ impl<'a> Machine<'a> {
             b'R' => self.reduce(),
             b'b' => self.build(),
             b'Q' => self.storage(),
-            other => bail!("the opcode 0x{other:02x} is no part of a file of tensors; the file is not loaded"),
+            other => bail!("the opcode 0x{other:02x} is not part of a file of tensors; the file is not loaded"),
         }
     }
 
@@ -189,21 +193,21 @@ impl<'a> Machine<'a> {
 
     fn put(&mut self, opcode: u8) -> anyhow::Result<()> {
         let at = if opcode == b'q' { self.byte()?.into() } else { u32::from_le_bytes(self.array()?) };
-        let value = self.stack.last().context("nothing to remember")?.clone();
+        let value = self.stack.last().context("there is no value to remember")?.clone();
         self.memo.insert(at, value);
         Ok(())
     }
 
     fn get(&mut self, opcode: u8) -> anyhow::Result<()> {
         let at = if opcode == b'h' { self.byte()?.into() } else { u32::from_le_bytes(self.array()?) };
-        let value = self.memo.get(&at).with_context(|| format!("nothing was remembered as {at}"))?.clone();
+        let value = self.memo.get(&at).with_context(|| format!("no value was remembered as {at}"))?.clone();
         self.push(value)
     }
 
     fn extend_list(&mut self, values: Vec<Value>) -> anyhow::Result<()> {
         match self.stack.last() {
             Some(Value::List(list)) => self.arena.0[list.0].extend(values),
-            other => bail!("values are appended to {}, which is no list", other.unwrap_or(&Value::Mark)),
+            other => bail!("values are appended to {}, which is not a list", other.unwrap_or(&Value::Mark)),
         }
         Ok(())
     }
@@ -211,7 +215,7 @@ impl<'a> Machine<'a> {
     fn extend_dict(&mut self, values: Vec<Value>) -> anyhow::Result<()> {
         ensure!(values.len().is_multiple_of(2), "a dictionary's key has no value");
         let Some(Value::Dict(dict)) = self.stack.last() else {
-            bail!("items are set on something that is no dictionary")
+            bail!("items are set on something that is not a dictionary")
         };
         self.arena.0[dict.0].extend(values);
         Ok(())
@@ -224,7 +228,7 @@ impl<'a> Machine<'a> {
 
     fn reduce(&mut self) -> anyhow::Result<()> {
         let Value::Tuple(arguments) = self.pop()? else { bail!("the arguments of a constructor should be a tuple") };
-        let Value::Global(global) = self.pop()? else { bail!("only the constructors of tensors can be called") };
+        let Value::Global(global) = self.pop()? else { bail!("only constructors of tensors can be called") };
         let value = match (global, self.arena.of(arguments)) {
             (Global::OrderedDict, []) => return self.push_items(Value::Dict, Vec::new()),
             (Global::RebuildTensor, [storage, offset, size, stride])
@@ -232,7 +236,7 @@ impl<'a> Machine<'a> {
                 Value::Tensor(Rc::new(view(&self.arena, storage, offset, size, stride)?))
             }
             (Global::RebuildParameter, [Value::Tensor(tensor), _, _]) => Value::Tensor(tensor.clone()),
-            (global, arguments) => bail!("{global:?} with {} arguments is no way to make a tensor", arguments.len()),
+            (global, arguments) => bail!("{global:?} with {} arguments does not make a tensor", arguments.len()),
         };
         self.push(value)
     }
@@ -242,7 +246,7 @@ impl<'a> Machine<'a> {
         self.pop()?;
         match self.stack.last() {
             Some(Value::Dict(_)) => Ok(()),
-            other => bail!("attributes are set on {}, which is no dictionary", other.unwrap_or(&Value::Mark)),
+            other => bail!("attributes are set on {}, which is not a dictionary", other.unwrap_or(&Value::Mark)),
         }
     }
 
@@ -259,7 +263,7 @@ impl<'a> Machine<'a> {
             "a persistent id should be that of a storage, begins with {}",
             Value::Text(what.clone())
         );
-        let Value::Global(Global::StorageClass(kind)) = class else { bail!("{class} is no kind of storage") };
+        let Value::Global(Global::StorageClass(kind)) = class else { bail!("{class} is not a kind of storage") };
         let Value::Text(key) = key else { bail!("a storage's key should be text") };
         ensure!(matches!(view, [] | [Value::None]), "views of storages (files of 2016) are not supported");
         let storage =

@@ -6,19 +6,20 @@ use std::rc::Rc;
 use anyhow::{Context, bail, ensure};
 use tch::Kind;
 
-/// Axes of a tensor.
+/// The most axes of a tensor.
 const MOST_AXES: usize = 16;
 
 /// A storage as tensors refer to it.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::encoders::weights) struct Storage {
-    pub(in crate::encoders::weights) kind: ElementKind,
-    pub(in crate::encoders::weights) key: String,
-    pub(in crate::encoders::weights) elements: u64,
+pub struct Storage {
+    pub kind: ElementKind,
+    pub key: String,
+    pub elements: u64,
 }
 
+/// The kind of a storage's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::encoders::weights) struct ElementKind(pub(in crate::encoders::weights) Kind);
+pub struct ElementKind(pub Kind);
 
 impl ElementKind {
     fn of_class(name: &str) -> Option<Self> {
@@ -38,27 +39,27 @@ impl ElementKind {
         Some(ElementKind(kind))
     }
 
-    pub(in crate::encoders::weights) fn bytes(self) -> u64 {
+    pub fn bytes(self) -> u64 {
         self.0.elt_size_in_bytes() as u64
     }
 }
 
 /// A tensor as the pickle describes it: a window on a storage, in elements.
 #[derive(Clone, Debug)]
-pub(in crate::encoders::weights) struct View {
-    pub(in crate::encoders::weights) storage: Rc<Storage>,
-    pub(in crate::encoders::weights) offset: u64,
-    pub(in crate::encoders::weights) size: Vec<u64>,
-    pub(in crate::encoders::weights) stride: Vec<u64>,
+pub struct View {
+    pub storage: Rc<Storage>,
+    pub offset: u64,
+    pub size: Vec<u64>,
+    pub stride: Vec<u64>,
 }
 
 impl View {
-    pub(in crate::encoders::weights) fn elements(&self) -> u64 {
+    pub fn elements(&self) -> u64 {
         self.size.iter().product()
     }
 
     /// How many elements lie in row-major order one after another, and how many axes are left outside of such a run.
-    pub(in crate::encoders::weights) fn runs(&self) -> (u64, usize) {
+    pub fn runs(&self) -> (u64, usize) {
         let mut run = 1;
         for axis in (0..self.size.len()).rev() {
             if self.size[axis] != 1 && self.stride[axis] != run {
@@ -72,7 +73,7 @@ impl View {
 
 /// A value on the machine's stack.
 #[derive(Clone, Debug)]
-pub(in crate::encoders::weights) enum Value {
+pub enum Value {
     None,
     Bool(bool),
     Integer(i64),
@@ -90,7 +91,7 @@ pub(in crate::encoders::weights) enum Value {
     Mark,
 }
 
-/// What a value is, in a few words for error messages: a text may be as long as the file.
+/// A short description for error messages: a text may be as long as the file.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -111,28 +112,28 @@ impl fmt::Display for Value {
     }
 }
 
-/// The contents of a tuple, list or dictionary, by number in the arena: a list may contain itself, and nesting may be
-/// as deep as the file is long, so nothing here owns what it contains.
+/// The contents of a tuple, list or dictionary, by number in the arena. A list may contain itself, and nesting may be as
+/// deep as the file is long, so no value owns its contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::encoders::weights) struct Items(pub(super) usize);
+pub struct Items(pub usize);
 
 #[derive(Debug, Default)]
-pub(in crate::encoders::weights) struct Arena(pub(super) Vec<Vec<Value>>);
+pub struct Arena(pub Vec<Vec<Value>>);
 
 impl Arena {
-    pub(super) fn add(&mut self, values: Vec<Value>) -> Items {
+    pub fn add(&mut self, values: Vec<Value>) -> Items {
         self.0.push(values);
         Items(self.0.len() - 1)
     }
 
-    pub(in crate::encoders::weights) fn of(&self, items: Items) -> &[Value] {
+    pub fn of(&self, items: Items) -> &[Value] {
         &self.0[items.0]
     }
 }
 
 /// The names that a pickle may mention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::encoders::weights) enum Global {
+pub enum Global {
     RebuildTensor,
     RebuildTensorV2,
     RebuildParameter,
@@ -141,7 +142,7 @@ pub(in crate::encoders::weights) enum Global {
 }
 
 impl Global {
-    pub(super) fn named(module: &str, name: &str) -> anyhow::Result<Self> {
+    pub fn named(module: &str, name: &str) -> anyhow::Result<Self> {
         match (module, name) {
             ("torch._utils", "_rebuild_tensor") => Ok(Global::RebuildTensor),
             ("torch._utils", "_rebuild_tensor_v2") => Ok(Global::RebuildTensorV2),
@@ -150,12 +151,12 @@ impl Global {
             ("torch", class) if ElementKind::of_class(class).is_some() => {
                 Ok(Global::StorageClass(ElementKind::of_class(class).expect("just looked up")))
             }
-            _ => bail!("the file mentions `{module}.{name}`, which is no part of a tensor; it is not loaded"),
+            _ => bail!("the file mentions `{module}.{name}`, which is not part of a tensor; it is not loaded"),
         }
     }
 }
 
-pub(super) fn natural(value: &Value, what: &str) -> anyhow::Result<u64> {
+pub fn natural(value: &Value, what: &str) -> anyhow::Result<u64> {
     match value {
         Value::Integer(number) => u64::try_from(*number).with_context(|| format!("{what} is negative: {number}")),
         other => bail!("{what} should be an integer, is {other}"),
@@ -163,13 +164,7 @@ pub(super) fn natural(value: &Value, what: &str) -> anyhow::Result<u64> {
 }
 
 /// Checks that a tensor stays inside its storage, in arithmetic that cannot overflow.
-pub(super) fn view(
-    arena: &Arena,
-    storage: &Value,
-    offset: &Value,
-    size: &Value,
-    stride: &Value,
-) -> anyhow::Result<View> {
+pub fn view(arena: &Arena, storage: &Value, offset: &Value, size: &Value, stride: &Value) -> anyhow::Result<View> {
     let Value::Storage(storage) = storage else { bail!("a tensor should lie on a storage") };
     let (Value::Tuple(size), Value::Tuple(stride)) = (size, stride) else { bail!("size and stride should be tuples") };
     let numbers = |tuple: Items, what: &str| -> anyhow::Result<Vec<u64>> {

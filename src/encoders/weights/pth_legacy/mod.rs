@@ -2,11 +2,12 @@
 //!
 //! The file is five pickles of protocol 2, one after another (a magic number, the protocol version, facts on the system,
 //! the saved object, the list of storage keys), then for each key the number of elements and the raw elements.
-//! Source: PyTorch, `torch/serialization.py`, `_legacy_save`.
+//! Source: `_legacy_save` in
+//! <https://github.com/pytorch/pytorch/blob/31d1cf19c3c1226ef2fbe768b3b53da0e1eaf0ad/torch/serialization.py>
 //!
-//! A pickle is a program for a small stack machine that can call anything. This reader knows the opcodes and the names
-//! that tensors need, builds values and calls nothing; everything else is an error that says what was found. Sizes are
-//! checked against the file before memory is asked for.
+//! A pickle is a program that can call anything. This reader knows the opcodes and the names that tensors need, builds
+//! values and calls nothing; everything else is an error that says what was found. Sizes are checked against the file
+//! before memory is allocated.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use super::pickle::{Arena, Storage, Value, View, check_total, collect, pickle, s
 /// The integer 0x1950a86a20f9469cfc6c, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 const PROTOCOL: i64 = 1001;
+
 /// The tensors of a file by name; names of nested dictionaries are joined with dots. Row-major, in fresh memory.
 ///
 /// # Errors
@@ -25,7 +27,7 @@ const PROTOCOL: i64 = 1001;
 pub fn read(bytes: &[u8]) -> anyhow::Result<BTreeMap<String, Tensor>> {
     let mut at = 0;
     let (magic, _) = pickle(bytes, &mut at).context("the magic number")?;
-    ensure!(matches!(&magic, Value::Long(long) if **long == MAGIC), "the magic number is not that of a PyTorch file");
+    ensure!(matches!(&magic, Value::Long(long) if **long == MAGIC), "the magic number is not PyTorch's");
     let (protocol, _) = pickle(bytes, &mut at).context("the protocol version")?;
     ensure!(matches!(protocol, Value::Integer(PROTOCOL)), "the protocol version should be {PROTOCOL}, is {protocol}");
     let (system, arena) = pickle(bytes, &mut at).context("the facts on the system")?;
@@ -52,7 +54,7 @@ fn check_system(system: &Value, arena: &Arena) -> anyhow::Result<()> {
 /// Key → raw elements.
 type Storages<'a> = BTreeMap<String, &'a [u8]>;
 
-/// Finds every storage behind the pickles; the file must hold exactly those that tensors use or that are listed.
+/// Finds the storages behind the pickles. The file must hold exactly those that tensors use.
 fn storages<'a>(
     bytes: &'a [u8],
     mut at: usize,

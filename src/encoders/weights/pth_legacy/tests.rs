@@ -18,11 +18,11 @@ fn a_good_file_gives_its_tensors() {
     }
 }
 
-/// What the reason says, by the name of the file.
+/// A part of the error, by the name of the file.
 const REASONS: &[(&str, &str)] = &[
     ("big_endian", "little-endian"),
-    ("calls_a_function", "which is no part of a tensor"),
-    ("calls_getattr", "which is no part of a tensor"),
+    ("calls_a_function", "which is not part of a tensor"),
+    ("calls_getattr", "which is not part of a tensor"),
     ("count_differs", "elements, the file says"),
     ("count_huge", "cut short"),
     ("count_negative", "elements, the file says -"),
@@ -38,7 +38,7 @@ const REASONS: &[(&str, &str)] = &[
     ("nested_bomb", "parts"),
     ("reaches_outside", "reaches to element"),
     ("strides_reach_outside", "reaches to element"),
-    ("whole_module", "which is no part of a tensor"),
+    ("whole_module", "which is not part of a tensor"),
     ("wrong_magic", "magic number"),
     ("wrong_protocol", "the protocol version should be 1001, is"),
     ("zip_format", "a pickle of protocol 2 should begin here"),
@@ -117,7 +117,7 @@ fn empty_tensors_of_huge_sizes_are_refused() {
     assert!(read(&one(4, 0, &[1; 17], &[1; 17])).is_err());
 }
 
-/// A small file that names one tensor again and again asks for more than it is worth.
+/// A small file cannot name one tensor again and again.
 #[test]
 fn many_names_for_one_tensor_are_refused() {
     let named = |times: usize| {

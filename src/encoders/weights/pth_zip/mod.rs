@@ -1,10 +1,11 @@
 //! PyTorch's zip format (`torch.save` since version 1.6), read without executing anything.
 //!
-//! A zip archive of members that are stored as they are: `NAME/data.pkl`, one pickle of protocol 2, as safely read as
-//! the legacy format's; `NAME/data/KEY`, the raw elements of each storage; `NAME/byteorder`, in files of today. Source:
-//! PyTorch, `torch/serialization.py`, `_save`, and `caffe2/serialize/inline_container.cc`.
+//! A zip archive of members without compression: `NAME/data.pkl`, one pickle of protocol 2, as safely read as
+//! the legacy format's; `NAME/data/KEY`, the raw elements of each storage; `NAME/byteorder`, in newer files. Sources:
+//! `_save` in <https://github.com/pytorch/pytorch/blob/31d1cf19c3c1226ef2fbe768b3b53da0e1eaf0ad/torch/serialization.py> and
+//! <https://github.com/pytorch/pytorch/blob/3834689c5e3caabf546aa98d83f47387ca50e684/caffe2/serialize/inline_container.cc>
 //!
-//! Storages are read one after another, so that a file is never in memory beside its tensors.
+//! Storages are read one after another, so a file is never in memory beside its tensors.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
@@ -15,7 +16,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::{View, check_total, collect, pickle, storages_of, tensor};
 
-/// Bytes of the pickle, at most; that of a thousand tensors has some hundred thousand.
+/// The longest pickle, in bytes; that of a thousand tensors has some hundred thousand.
 const MOST_PICKLE: u64 = 64 << 20;
 
 /// The tensors of a file of `length` bytes by name; names of nested dictionaries are joined with dots. Row-major, in
@@ -66,7 +67,7 @@ impl<R: Read + Seek> Members<R> {
         }
         match folders.as_slice() {
             [folder] if folder.ends_with('/') => Ok(Members { folder: folder.clone(), zip, length }),
-            [] => bail!("the archive holds no `NAME/data.pkl`, so it is no file of torch.save"),
+            [] => bail!("the archive holds no `NAME/data.pkl`, so torch.save did not write it"),
             _ => bail!("the archive holds {} members named `NAME/data.pkl`, not one", folders.len()),
         }
     }
@@ -86,12 +87,12 @@ impl<R: Read + Seek> Members<R> {
         self.member(&path, Some(expected))
     }
 
-    /// A member's content, which has the expected length, or that of a pickle at most. Memory is asked for only after
-    /// the file is known to be as long.
+    /// Reads a member of the expected length, or of at most that of a pickle. Memory is allocated only after the length is
+    /// checked against the file.
     fn member(&mut self, path: &str, expected: Option<u64>) -> anyhow::Result<Vec<u8>> {
         let name = shown(path.as_bytes());
         let mut member = self.zip.by_name(path).with_context(|| format!("the member {name}"))?;
-        // torch.save compresses nothing, and what is not compressed cannot be a bomb.
+        // torch.save compresses nothing, and a member without compression cannot be a bomb.
         ensure!(
             member.compression() == CompressionMethod::Stored && member.size() == member.compressed_size(),
             "the member {name} is compressed, which torch.save never does; it is not read"
@@ -104,7 +105,7 @@ impl<R: Read + Seek> Members<R> {
         }
         let mut content = Vec::with_capacity(size as usize);
         member.by_ref().take(size + 1).read_to_end(&mut content).with_context(|| format!("the member {name}"))?;
-        ensure!(content.len() as u64 == size, "the member {name} is not the {size} bytes long that it declares");
+        ensure!(content.len() as u64 == size, "the member {name} does not have the {size} bytes that it declares");
         Ok(content)
     }
 }

@@ -16,12 +16,12 @@ fn good() -> Vec<u8> {
     std::fs::read(own_fixtures("encoders/pth_zip").join("good.pth")).unwrap()
 }
 
-fn tell(bytes: &[u8]) -> String {
+fn error(bytes: &[u8]) -> String {
     format!("{:#}", read_bytes(bytes).unwrap_err())
 }
 
 /// Every kind, strides, offsets, shared storages, a parameter, a scalar, an empty tensor, nested names, numbers beside.
-/// `tests/fixtures/encoders/pth_zip/README.md` tells how the files were made.
+/// `tests/fixtures/encoders/pth_zip/README.md` describes how the files were made.
 #[test]
 fn a_good_file_gives_its_tensors() {
     let found = read_bytes(&good()).unwrap();
@@ -89,7 +89,7 @@ fn files_that_are_not_as_torch_writes_them_are_refused_with_a_reason() {
         (written(&members(), CompressionMethod::Deflated), "is compressed"),
         (b"PK\x03\x04 no archive".to_vec(), "not a readable zip archive"),
     ] {
-        let error = tell(&bytes);
+        let error = error(&bytes);
         assert!(error.contains(reason) && error.len() < 600, "{reason}: {error}");
     }
     // Archives of today without a byte order are older files, which were little-endian all.
@@ -99,7 +99,7 @@ fn files_that_are_not_as_torch_writes_them_are_refused_with_a_reason() {
     let mut zip = ZipArchive::new(Cursor::new(good())).unwrap();
     let at = zip.by_name("good/data/0").unwrap().data_start().unwrap() as usize;
     bytes[at] ^= 1;
-    assert!(tell(&bytes).contains("the member \"good/data/0\""), "{}", tell(&bytes));
+    assert!(error(&bytes).contains("the member \"good/data/0\""), "{}", error(&bytes));
 }
 
 /// A storage that many tensors name is read once, and cannot be named a million times.
@@ -123,9 +123,9 @@ fn small_files_do_not_ask_for_much_memory() {
     };
     let tensors = read_bytes(&file(3, 100, 400)).unwrap();
     assert_eq!(tensors["2"], Tensor::zeros([100], (Kind::Float, Device::Cpu)));
-    assert!(tell(&file(100, 10_000, 40_000)).contains("too much for a file of"));
-    assert!(tell(&file(1, 1 << 30, 400)).contains("too much for a file of"));
-    assert!(tell(&file(1, 1000, 400)).contains("should have 4000 bytes, has 400"));
+    assert!(error(&file(100, 10_000, 40_000)).contains("too much for a file of"));
+    assert!(error(&file(1, 1 << 30, 400)).contains("too much for a file of"));
+    assert!(error(&file(1, 1000, 400)).contains("should have 4000 bytes, has 400"));
 }
 
 proptest! {

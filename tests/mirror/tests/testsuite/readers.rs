@@ -1,6 +1,5 @@
 //! The readers and encoders of the project on the files of a mirror.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use seesaw::datasets::check::{Looking, check_pictures};

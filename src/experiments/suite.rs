@@ -1,0 +1,124 @@
+//! A checked suite, as plans use it.
+
+use super::file::Counts;
+use super::seeds::Seeds;
+use crate::datasets::{DatasetOptions, Reader};
+use crate::encoders::{ImageEncoderOptions, TextEncoderOptions};
+use crate::impairments::missing::MissingOptions;
+use crate::impairments::noisy::NoisyOptions;
+use crate::methods::MethodOptions;
+use crate::report::SuiteKind;
+use crate::report::target::Target;
+use crate::training::config::TrainConfig;
+
+/// A checked suite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suite {
+    /// The file's name without `.toml`.
+    pub name: String,
+    pub kind: SuiteKind,
+    pub title: String,
+    pub seeds: Vec<u64>,
+    pub datasets: Vec<DatasetPlan>,
+    pub methods: Vec<MethodPlan>,
+    pub missing: MissingOptions,
+    pub noisy: NoisyOptions,
+    pub outputs: Vec<OutputPlan>,
+    /// The number of samples used of each split; none for all.
+    pub subset: Option<u32>,
+    /// The options that a command line needs besides the suite's name, such as ` --subset 24`.
+    pub arguments: String,
+}
+
+/// A dataset of a suite, with all that its cells share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatasetPlan {
+    /// Unique in the suite; part of its cells' labels.
+    pub name: String,
+    /// The name of its samples, masks and noise: that of the first dataset in the suite that is read in the same way, since
+    /// these share them.
+    pub samples: String,
+    pub reader: &'static Reader,
+    pub options: DatasetOptions,
+    pub counts: Counts,
+    /// The name in tables.
+    pub title: String,
+    pub image: ImageEncoderOptions,
+    pub text: TextEncoderOptions,
+    /// The names of its encoders (image, text). If the suite has the same encoder with other options, the name of the pair
+    /// is added.
+    pub encoders: [String; 2],
+    pub training: TrainConfig,
+    /// The names of the methods trained on it, in the suite's order.
+    pub methods: Vec<String>,
+}
+
+/// A method of a suite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MethodPlan {
+    /// Unique in the suite.
+    pub name: String,
+    /// The name in tables.
+    pub title: String,
+    /// Its publication.
+    pub citation: &'static str,
+    /// Its options. With a sweep there are several, of which the validation split chooses.
+    pub candidates: Vec<MethodOptions>,
+    /// The settings of its trainings, one for each dataset of the suite.
+    pub trainings: Vec<TrainConfig>,
+}
+
+/// A table or figure of a suite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputPlan {
+    /// Unique in the suite.
+    pub target: &'static Target,
+    /// The names of the methods shown, in this order; the target checked their number.
+    pub methods: Vec<String>,
+    /// The names of the datasets shown, in this order. Each method is trained on each of them.
+    pub datasets: Vec<String>,
+}
+
+impl Suite {
+    /// The same suite on a subset of its data, or on the data of a mirror: a trial, and labelled as one everywhere.
+    pub fn on_trial(mut self, subset: Option<u32>, mirrored: bool) -> Self {
+        let mut reasons = Vec::new();
+        if mirrored {
+            self.arguments += " --mirror URL";
+            reasons.push("data and weights of a mirror".to_owned());
+        }
+        if let Some(subset) = subset {
+            self.arguments += &format!(" --subset {subset}");
+            reasons.insert(0, format!("{subset} samples per split"));
+        }
+        if !reasons.is_empty() {
+            self.kind = SuiteKind::Trial;
+            self.title = format!("{} ({})", self.title, reasons.join(", "));
+        }
+        self.subset = subset;
+        self
+    }
+
+    /// The same suite with other seeds.
+    pub fn with_seeds(mut self, seeds: Option<&Seeds>) -> Self {
+        if let Some(seeds) = seeds {
+            self.arguments += &format!(" --seeds {}", seeds.argument());
+            self.seeds.clone_from(&seeds.0);
+        }
+        self
+    }
+
+    /// The number of epochs that a method trains on a dataset.
+    pub fn epochs(&self, dataset: &str, method: &str) -> Option<u32> {
+        let at = self.datasets.iter().position(|known| known.name == dataset)?;
+        let method = self.methods.iter().find(|known| known.name == method)?;
+        method.trainings.get(at).map(|training| training.epochs)
+    }
+}
+
+impl DatasetPlan {
+    /// Whether both have the same samples.
+    pub(super) fn reads_like(&self, other: &DatasetPlan) -> bool {
+        self.reader.name == other.reader.name && self.options == other.options && self.counts == other.counts
+    }
+}

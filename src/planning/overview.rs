@@ -1,0 +1,126 @@
+//! What a run of a suite would do, step by step: `seesaw plan`.
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::calibration::Calibration;
+use super::estimate::Estimate;
+use super::project::Planned;
+use crate::engine::Engine;
+use crate::engine::survey::State;
+use crate::experiments::Suite;
+use crate::steps::Kind;
+
+/// Measures this machine for an estimate.
+pub type Measure = fn(&Engine, &Suite) -> anyhow::Result<Calibration>;
+
+/// What a run would do, for people and scripts.
+#[derive(Serialize)]
+pub struct Overview {
+    pub suite: String,
+    pub steps: Vec<PlannedStep>,
+    /// Archive → what a person has to do before it can be fetched.
+    pub unavailable: Vec<(String, String)>,
+    /// `None` if there is nothing to do, or nobody asked for it.
+    pub estimate: Option<Estimate>,
+}
+
+/// A step of a plan.
+#[derive(Serialize)]
+pub struct PlannedStep {
+    pub step: String,
+    pub kind: Kind,
+    pub state: StepState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a run would do with a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum StepState {
+    #[serde(rename = "done")]
+    Done,
+    #[serde(rename = "would run")]
+    WouldRun,
+    #[serde(rename = "would run after others")]
+    WouldRunAfterOthers,
+    /// Done, but the result is not what is expected.
+    #[serde(rename = "refused")]
+    Refused,
+    /// Needs a refused step.
+    #[serde(rename = "blocked")]
+    Blocked,
+}
+
+impl StepState {
+    pub fn would_run(self) -> bool {
+        matches!(self, StepState::WouldRun | StepState::WouldRunAfterOthers)
+    }
+}
+
+impl Overview {
+    /// The steps of a plan, not yet with an estimate.
+    pub fn of(planned: &Planned, engine: &Engine) -> Self {
+        let graph = &planned.graph;
+        let step = |(id, state): (_, &State)| {
+            let planned = &graph.node(id).step;
+            let (state, key, reason) = match state {
+                State::Done(key, _) => (StepState::Done, Some(*key), None),
+                State::Ready(ingredients, reason) => {
+                    (StepState::WouldRun, Some(ingredients.key()), Some(reason.to_string()))
+                }
+                State::Waiting(_) => (StepState::WouldRunAfterOthers, None, None),
+                State::Refused(key, _, absence) => (StepState::Refused, Some(*key), Some(absence.to_string())),
+                State::Blocked(absence) => (StepState::Blocked, None, Some(absence.to_string())),
+            };
+            let key = key.map(|key| key.to_string());
+            PlannedStep { step: planned.label(), kind: planned.kind(), state, key, reason }
+        };
+        Overview {
+            suite: planned.suite.name.clone(),
+            steps: graph.ids().zip(&engine.survey(graph)).map(step).collect(),
+            unavailable: engine.unavailable(graph),
+            estimate: None,
+        }
+    }
+
+    /// Whether a run would compute anything.
+    pub fn has_work(&self) -> bool {
+        self.steps.iter().any(|step| step.state.would_run())
+    }
+
+    /// Adds the estimate. If this machine was not measured before, `measure` does it; the result is kept in the store.
+    ///
+    /// # Returns
+    /// False if there is neither a measurement nor a way to measure.
+    ///
+    /// # Errors
+    /// If measuring fails, or the measurement cannot be written.
+    pub fn add_estimate(
+        &mut self,
+        planned: &Planned,
+        engine: &Engine,
+        measure: Option<Measure>,
+        quiet: bool,
+    ) -> anyhow::Result<bool> {
+        let Planned { suite, manifests, graph, .. } = planned;
+        let machine = match (Calibration::load(engine, suite), measure) {
+            (Some(known), _) => known,
+            (None, None) => return Ok(false),
+            (None, Some(measure)) => {
+                if !quiet {
+                    eprintln!("measuring this machine for the estimate; this takes a few seconds, once");
+                }
+                let found = measure(engine, suite)?;
+                let file = Calibration::file(engine);
+                let text = serde_json::to_vec_pretty(&found)?;
+                engine.store.write_file(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+                found
+            }
+        };
+        self.estimate = Some(engine.estimate(suite, manifests, graph, &machine));
+        Ok(true)
+    }
+}

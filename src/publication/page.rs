@@ -1,0 +1,184 @@
+//! `report.html` and `report.tex`: the content is gathered from the records and outputs of a run.
+
+use std::collections::BTreeMap;
+
+use super::machine::Build;
+use super::{Files, Finished, claims, outputs, record};
+use crate::engine::graph::{Node, NodeId};
+use crate::engine::run::NodeOutcome;
+use crate::report::html::{self, Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
+use crate::report::latex;
+use crate::report::open_questions::open_questions;
+use crate::report::results::Results;
+use crate::steps::prepare::{About, Prepare};
+use crate::steps::{Kind, Origin, Status, Step};
+use crate::store::{Action, Value};
+use crate::terms::{Split, TaskKind};
+
+/// The templates that the report is made of.
+pub const TEMPLATES: [&str; 4] = {
+    let [page, style, script] = html::TEMPLATES;
+    [page, style, script, latex::TEMPLATE]
+};
+
+/// `report.html` and `report.tex`.
+///
+/// # Errors
+/// If results cannot be read, or a template is malformed.
+pub fn files(finished: &Finished) -> anyhow::Result<Files> {
+    let report = gather(finished)?;
+    let templates = finished.run.project.templates();
+    Ok(vec![
+        ("report.html".to_owned(), html::page(&report, &templates)?.into_bytes()),
+        ("report.tex".to_owned(), latex::document(&report, &templates)?.into_bytes()),
+    ])
+}
+
+fn gather(finished: &Finished) -> anyhow::Result<Report> {
+    let results = outputs::results(finished)?;
+    let (tables, figures) = outputs::targets(finished)?;
+    Ok(Report {
+        tables,
+        figures,
+        claims: claims::judge_if_any(finished)?,
+        datasets: datasets(finished, &results)?,
+        methods: methods(finished, &results),
+        questions: open_questions()?,
+        environment: environment(finished),
+        steps: steps(finished),
+        failures: failures(finished),
+        results,
+    })
+}
+
+/// The prepared datasets, each under the titles of the suite's entries that use it.
+fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<DatasetEntry>> {
+    let prepared = finished.steps().filter_map(|(id, node)| match &node.step {
+        Step::Prepare(prepare) => Some((id, prepare)),
+        _ => None,
+    });
+    let entry = |(id, step): (NodeId, &Prepare)| {
+        let used = finished.run.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
+        let title_of =
+            |name: &String| results.suite.datasets.iter().find(|known| known.name == *name).map(|d| &d.title);
+        let mut titles: Vec<&str> = Vec::new();
+        for dataset in used {
+            let title = title_of(&dataset.name).unwrap_or(&dataset.name).as_str();
+            if !titles.contains(&title) {
+                titles.push(title);
+            }
+        }
+        let content = match finished.nodes.get(id.0) {
+            Some(NodeOutcome::Done(_, action)) => Ok(counts(outputs::read_json(finished, action, "about")?)),
+            Some(NodeOutcome::Absent(absence)) => Err(absence.to_string()),
+            _ => Err("not run yet".to_owned()),
+        };
+        Ok(DatasetEntry { title: titles.join(", "), content })
+    };
+    prepared.map(entry).collect()
+}
+
+fn counts(about: About) -> Counts {
+    let task = match about.task {
+        TaskKind::Multiclass => format!("one of {} classes", about.classes.len()),
+        TaskKind::Binary => "one of two classes".to_owned(),
+        TaskKind::Multilabel => format!("any of {} labels", about.classes.len()),
+    };
+    let samples = Split::ALL.map(|split| {
+        let name = split.name();
+        (name.to_owned(), about.samples.get(name).copied().unwrap_or(0) as u64)
+    });
+    Counts {
+        task,
+        samples: samples.into(),
+        found: about.found.into_iter().collect(),
+        dropped: about.dropped.into_iter().collect(),
+    }
+}
+
+/// The methods with the options of their trainings, as recorded in the keys.
+fn methods(finished: &Finished, results: &Results) -> Vec<MethodEntry> {
+    let mut candidates: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut options: BTreeMap<&str, Vec<Fact>> = BTreeMap::new();
+    for (id, node) in finished.steps() {
+        let (Step::Train(train), Some(action)) = (&node.step, finished.action(id)) else { continue };
+        let number = train.candidate.map_or(0, |candidate| candidate + 1);
+        candidates.entry(&train.name).and_modify(|most| *most = number.max(*most)).or_insert(number);
+        options.entry(&train.name).or_insert_with(|| options_of(action));
+    }
+    let entry = |method: &crate::report::results::MethodDescription| {
+        let chosen = match candidates.get(method.name.as_str()) {
+            None | Some(0) => options.get(method.name.as_str()).cloned().unwrap_or_default(),
+            Some(n) => vec![Fact::new("chosen on the validation split, candidates", n.to_string())],
+        };
+        MethodEntry { title: method.title.clone(), source: method.source.clone(), options: chosen }
+    };
+    results.suite.methods.iter().map(entry).collect()
+}
+
+fn options_of(action: &Action) -> Vec<Fact> {
+    let of_method = |ingredient: &crate::store::Ingredient| {
+        let name = ingredient.name.strip_prefix("method.").filter(|name| *name != "method")?;
+        let value = match &ingredient.value {
+            Value::Text(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Some(Fact::new(name, value))
+    };
+    action.ingredients.0.iter().filter_map(of_method).collect()
+}
+
+fn environment(finished: &Finished) -> Vec<Fact> {
+    let Build { version, rustc, commit } = Build::look(Some(&finished.run.project.root));
+    let machine = &finished.run.engine.environment;
+    vec![
+        Fact::new("Seesaw", version),
+        Fact::new("Commit of the project's folder", commit.unwrap_or_else(|| "unknown".to_owned())),
+        Fact::new("Compiler", rustc),
+        Fact::new("libtorch", machine.libtorch.clone()),
+        Fact::new("Device", machine.device.clone()),
+        Fact::new("Architecture", format!("{}, {}", machine.architecture, std::env::consts::OS)),
+        Fact::new("Threads", finished.run.engine.threads.to_string()),
+    ]
+}
+
+fn steps(finished: &Finished) -> Vec<StepTime> {
+    let time = |(id, node): (NodeId, &Node)| match finished.nodes.get(id.0)? {
+        NodeOutcome::Done(key, action) => Some(StepTime {
+            kind: node.step.kind().name(),
+            label: node.step.label(),
+            key: key.to_string(),
+            seconds: action.seconds,
+            finished: record::rfc3339(action.finished),
+        }),
+        _ => None,
+    };
+    let mut steps: Vec<StepTime> = finished.steps().filter_map(time).collect();
+    let order = |step: &StepTime| Kind::ALL.iter().position(|kind| kind.name() == step.kind);
+    steps.sort_by_key(order);
+    steps
+}
+
+/// The causes of all missing results, each once, with the steps that did not run because of it.
+pub fn failures(finished: &Finished) -> Vec<Failure> {
+    let mut failures: Vec<((Option<&Origin>, &str), Failure)> = Vec::new();
+    for (id, node) in finished.steps() {
+        let Some(NodeOutcome::Absent(absence)) = finished.nodes.get(id.0) else { continue };
+        let label = node.step.label();
+        let first = (absence.origin.as_ref(), absence.cause.as_str());
+        let at = failures.iter().position(|(known, _)| *known == first).unwrap_or_else(|| {
+            let what = match absence.origin.as_ref().map(|origin| (&origin.step, origin.status)) {
+                Some((step, Status::Unavailable)) => format!("{step} is unavailable"),
+                Some((step, _)) => format!("{step} failed"),
+                None => "Steps that did not run".to_owned(),
+            };
+            let hint = absence.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            failures.push((first, Failure { what, cause: format!("{}{hint}", absence.cause), steps: Vec::new() }));
+            failures.len() - 1
+        });
+        if absence.status == Status::NotRun {
+            failures[at].1.steps.push(label);
+        }
+    }
+    failures.into_iter().map(|(_, failure)| failure).collect()
+}

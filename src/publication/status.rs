@@ -1,0 +1,53 @@
+//! How much of a suite is done, and whether its files in `out/` are up to date.
+
+use serde::Serialize;
+
+use super::publish::{self, Copy};
+use crate::engine::Engine;
+use crate::engine::survey::State;
+use crate::planning::project::Planned;
+use crate::steps::Kind;
+
+/// The status of a suite.
+#[derive(Serialize)]
+pub struct Status {
+    pub suite: String,
+    pub steps: usize,
+    pub done: usize,
+    pub would_run: usize,
+    pub cells: usize,
+    pub cells_done: usize,
+    /// Step → why its result is refused.
+    pub refused: Vec<(String, String)>,
+    /// Files in `out/` that differ from the results in the store.
+    pub stale: Vec<String>,
+}
+
+impl Status {
+    pub fn of(suite: String, planned: &Planned, engine: &Engine) -> Self {
+        let Planned { graph, out, .. } = planned;
+        let states = engine.survey(graph);
+        let action = |state: &State| match state {
+            State::Done(_, action) => Some(action.clone()),
+            _ => None,
+        };
+        let done: Vec<_> = states.iter().map(action).collect();
+        let cells = || graph.ids().filter(|id| graph.node(*id).step.kind() == Kind::Train);
+        let publications = graph.publications.iter();
+        let copies = publications.filter_map(|file| Copy::of(file, done[file.source.node.0].as_deref()));
+        let refused = graph.ids().zip(&states).filter_map(|(id, state)| match state {
+            State::Refused(_, _, absence) => Some((graph.node(id).step.label(), absence.to_string())),
+            _ => None,
+        });
+        Status {
+            suite,
+            steps: graph.len(),
+            done: done.iter().flatten().count(),
+            would_run: states.iter().filter(|state| matches!(state, State::Ready(..) | State::Waiting(_))).count(),
+            cells: cells().count(),
+            cells_done: cells().filter(|id| done[id.0].is_some()).count(),
+            refused: refused.collect(),
+            stale: publish::stale(out, copies).iter().map(|copy| copy.file.to_owned()).collect(),
+        }
+    }
+}
