@@ -56,11 +56,14 @@ pub fn read_dataset(name: &str, options: &str, archives: &Archives) -> anyhow::R
     reader.read(&Reading { archives, options: &options, interrupt: &Interrupt::default() })
 }
 
-/// A dataset as its reader finds it in zips of these names and members.
+/// A zip by its name, and its members by theirs.
+pub type Zip<'a> = (&'a str, &'a [(&'a str, &'a [u8])]);
+
+/// A dataset as its reader finds it in zips.
 ///
 /// # Errors
 /// As [`read_dataset`].
-pub fn read_zips(name: &str, options: &str, zips: &[(&str, &[(&str, &[u8])])]) -> anyhow::Result<Dataset> {
+pub fn read_zips(name: &str, options: &str, zips: &[Zip<'_>]) -> anyhow::Result<Dataset> {
     let folder = tempfile::tempdir()?;
     let place = |file: &str| (file.to_owned(), folder.path().join(file));
     zips.iter().for_each(|(file, members)| zip(&folder.path().join(file), members));

@@ -57,15 +57,15 @@ pub(super) fn why_not_json(error: &serde_json::Error) -> String {
     message.rsplit_once(" at line ").map_or(message.as_str(), |(why, _)| why).to_owned()
 }
 
+/// The line and the fields of a record, or why it cannot be read.
+type Record = (u64, Result<Vec<String>, String>);
+
 /// The records of a CSV with their lines, or why a record does not have the expected `columns`. Text that is not UTF-8 is
 /// replaced.
 ///
 /// # Errors
 /// If it is not a CSV.
-pub(super) fn records<R: std::io::Read>(
-    reader: &mut csv::Reader<R>,
-    columns: usize,
-) -> anyhow::Result<Vec<(u64, Result<Vec<String>, String>)>> {
+pub(super) fn records<R: std::io::Read>(reader: &mut csv::Reader<R>, columns: usize) -> anyhow::Result<Vec<Record>> {
     let mut records = Vec::new();
     for record in reader.byte_records() {
         let record = record?;

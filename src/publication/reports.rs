@@ -260,7 +260,9 @@ mod tests {
             std::fs::remove_file(&file).unwrap();
             let object = fixture.run.engine.store.object_path(Digest::of(b"0 done"));
             std::fs::remove_file(&object).unwrap();
-            content.map(|content| std::fs::write(&object, content).unwrap());
+            if let Some(content) = content {
+                std::fs::write(&object, content).unwrap();
+            }
             assert!(write_by(&finished, &[fail]).is_err(), "{content:?}");
             assert_eq!(write_by(&finished, &[count_done]).unwrap(), [file.as_path()], "{content:?}");
             assert!(are_current(&finished), "{content:?}");

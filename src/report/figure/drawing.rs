@@ -90,7 +90,9 @@ fn panel_width(row: &Row, panel: &Panel, style: &Style) -> f64 {
 
 /// Draws the entries of a legend in as many centred lines as they need; returns where they end.
 fn legend(canvas: &mut Canvas, entries: &[Entry], mut y: f64, room: f64) -> f64 {
-    let mut lines: Vec<(f64, Vec<(&Entry, String, f64)>)> = Vec::new();
+    // The width of each line, and its entries with their fitted titles and widths.
+    type Line<'a> = (f64, Vec<(&'a Entry, String, f64)>);
+    let mut lines: Vec<Line> = Vec::new();
     for entry in entries {
         let title = fit(&entry.title, (room - SAMPLE - GAP - BEHIND) / HEADING);
         let wide = SAMPLE + GAP + HEADING * width(&title) + BEHIND;
@@ -149,6 +151,10 @@ impl<'a> Plot<'a> {
 
     /// Where a point of the axes lies. A point far outside of them is moved closer.
     fn place(&self, x: f64, y: f64) -> Place {
+        #[expect(
+            clippy::manual_clamp,
+            reason = "an axis without extent gives NaN, which `max` replaces and `clamp` keeps"
+        )]
         let share = |value: f64, (low, high): Place| ((value - low) / (high - low)).max(-1.0).min(2.0);
         let along = |from: f64, to: f64, share: f64| from + (to - from) * share;
         (along(self.left, self.right, share(x, self.x.ends)), along(self.bottom, self.top, share(y, self.y.ends)))
