@@ -104,7 +104,7 @@ pub fn is_of_the_system(error: &anyhow::Error) -> bool {
 
 /// The known name that a mistyped one probably means, if it is few edits away for its length.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let (edits, near) = known.into_iter().map(|other| (strsim::levenshtein(name, other), other)).min()?;
+    let (edits, near) = known.into_iter().map(|other| (strsim::osa_distance(name, other), other)).min()?;
     (edits <= 1 + name.chars().count() / 4).then_some(near)
 }
 

@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | [`cli`] | one file per subcommand: arguments → one call → what is printed | [`bundle`], [`publication`], [`planning`], [`engine`], [`steps`], [`methods`] |
 //! | [`bundle`] | export and verify: a run in one file, for other machines | [`publication`], [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`datasets`], [`manifests`], [`archives`], [`store`] |
-//! | [`publication`] | what a run leaves in `out/SUITE/`: tables and figures, claims, report, provenance; what commands show of a suite | [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`methods`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
+//! | [`publication`] | what a run leaves in `out/SUITE/`: tables and figures, claims, report, provenance; what commands show of a suite | [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`methods`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
 //! | [`planning`] | suite → graph of steps; what is unavailable; estimates and the calibration behind them | [`engine`], [`steps`], [`experiments`], [`report`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
 //! | [`engine`] | keys, the graph, running steps, explanations; knows steps as data alone | [`steps`], [`store`] |
 //! | [`steps`] | one `enum Step`, a file per kind: parameters, inputs, recipe version, computation | [`report`], [`evaluation`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
@@ -35,7 +35,7 @@
 //! | [`store`] | objects by SHA-256, actions by key, locks | |
 //!
 //! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`files`], [`interrupt`],
-//! [`progress`], [`random`], [`tensors`], and `testing` for tests.
+//! [`progress`], [`random`] and [`tensors`]. Only tests use `testing`, which may know every room.
 
 pub mod archives;
 pub mod bundle;

@@ -26,14 +26,14 @@ use crate::engine::Engine;
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::key::Environment;
 use crate::engine::run::{NodeOutcome, Observer};
+use crate::errors;
 use crate::publication::record::Provenance;
 use crate::random::Stream;
 use crate::report::trace;
 use crate::steps::evaluate::Scores;
 use crate::steps::train::Summary;
-use crate::steps::{Execute, Kind};
+use crate::steps::{self, Execute, Kind};
 use crate::store::{Action, Output};
-use crate::{errors, steps as step};
 
 /// Of features, relative.
 pub const FEATURES: f64 = 1e-3;
@@ -137,7 +137,7 @@ impl Rerun<'_> {
         if outcome.interrupted {
             return Err(errors::interrupted());
         }
-        if let Some((id, absence)) = outcome.absent(step::Status::Unavailable).next() {
+        if let Some((id, absence)) = outcome.absent(steps::Status::Unavailable).next() {
             let hint = absence.hint.as_deref().unwrap_or("see data-manifests/README.md");
             return Err(errors::unavailable(format!("cannot train cells again: `{}`: {absence}", label(id)), hint));
         }
@@ -146,7 +146,7 @@ impl Rerun<'_> {
         for id in self.graph.needed_for(&wanted) {
             let here = match &outcome.nodes[id.0] {
                 NodeOutcome::Done(_, action) => action,
-                NodeOutcome::Absent(absence) if absence.status == step::Status::Failed => {
+                NodeOutcome::Absent(absence) if absence.status == steps::Status::Failed => {
                     failed.push(format!("`{}`: {absence}", label(id)));
                     continue;
                 }

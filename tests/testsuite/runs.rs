@@ -120,7 +120,10 @@ fn a_damaged_object_is_noticed_and_made_again() {
         .unwrap()
         .flat_map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap())
         .map(|entry| entry.unwrap().path())
-        .filter(|path| std::fs::read(path).is_ok_and(|bytes| bytes[8..].starts_with(b"{\"features\"")))
+        .filter(|path| {
+            std::fs::read(path)
+                .is_ok_and(|bytes| bytes.get(8..).is_some_and(|header| header.starts_with(b"{\"features\"")))
+        })
         .collect();
     files.sort_by_key(|path| std::fs::metadata(path).unwrap().len());
     let path = files.pop().unwrap();
