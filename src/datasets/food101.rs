@@ -63,7 +63,7 @@ pub enum Text {
     /// The title of the page (Kaggle's copy).
     #[default]
     Title,
-    /// The page itself (official archive), its first [`MOST_CHARACTERS`].
+    /// The page itself (official archive), its first `MOST_CHARACTERS`.
     Page,
 }
 

@@ -7,8 +7,8 @@
 //! | `emoji-match` | binary | emoji picture | an English name: its own or a foil |
 //! | `emoji-words` | multilabel, 23 | emoji picture | its Turkish name |
 //!
-//! The rules are exact: [`table`] reads the Unicode table, [`base`] groups variants of one emoji, [`selection`] chooses
-//! emoji and splits, [`tasks`] makes samples. Tests hold the results against digests of an independent implementation.
+//! The rules are exact: `table` reads the Unicode table, `base` groups variants of one emoji, `selection` chooses
+//! emoji and splits, `tasks` makes samples. Tests hold the results against digests of an independent implementation.
 
 mod base;
 mod selection;
