@@ -1,7 +1,7 @@
 //! The transformer that ViT, BERT, DistilBERT, CLIP and BLIP share.
 //!
-//! The architectures differ in data alone: the keys of their checkpoints ([`Keys`]), their sizes ([`Config`]), and where
-//! a block normalizes ([`Norm`]).
+//! The architectures differ in data alone: the keys of their checkpoints (`Keys`), their sizes ([`Config`]), and where
+//! a block normalizes (`Norm`).
 
 use serde::Deserialize;
 use tch::Tensor;

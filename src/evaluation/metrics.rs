@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::terms::Metric;
 
-/// The score of predictions, in percent: class numbers below `classes`, int64 [n], or a 0 or 1 for each label, int64
+/// The score of predictions, in percent: class numbers below `classes`, int64 `[n]`, or a 0 or 1 for each label, int64
 /// [n, C]. The labels hold the same numbers in any kind and shape.
 ///
 /// # Panics

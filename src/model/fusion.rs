@@ -2,10 +2,10 @@
 //!
 //! | fusion | F | parameters |
 //! |---|---|---|
-//! | `concat` | [z_v, z_l] Wᵀ + b | `f_T.weight` [C, 2d], `f_T.bias` [C]; columns 0..d belong to the image |
+//! | `concat` | [z_v, z_l] Wᵀ + b | `f_T.weight` [C, 2d], `f_T.bias` `[C]`; columns 0..d belong to the image |
 //! | `addition` | (z_v + z_l) Wᵀ + b | `f_T.weight` [C, d], `f_T.bias` |
-//! | `attention` | r Wᵀ + b, r the mean over both tokens of softmax(Q Kᵀ/√d) U | those, and `attn.q.{weight,bias}`, `attn.k.weight`, `attn.v.{weight,bias}`, [d, d] and [d] |
-//! | `concat-mlp` | W relu(U [z_v, z_l] + a) + b | `f_T.hidden.weight` [d, 2d], `f_T.hidden.bias` [d], `f_T.weight` [C, d], `f_T.bias` |
+//! | `attention` | r Wᵀ + b, r the mean over both tokens of softmax(Q Kᵀ/√d) U | those, and `attn.q.{weight,bias}`, `attn.k.weight`, `attn.v.{weight,bias}`, [d, d] and `[d]` |
+//! | `concat-mlp` | W relu(U [z_v, z_l] + a) + b | `f_T.hidden.weight` [d, 2d], `f_T.hidden.bias` `[d]`, `f_T.weight` [C, d], `f_T.bias` |
 //!
 //! Attention has one head, no residual, no normalisation, no key bias (it changes no softmax) and no output
 //! projection (it would only compose with W); its tokens are z_v and z_l, Q = T W_qᵀ + b_q, K = T W_kᵀ,

@@ -3,9 +3,9 @@
 //!
 //! | part | map | parameters |
 //! |---|---|---|
-//! | h_m | z_m = relu(x_m W_mᵀ + b_m), [B, d] | `h_m.weight` [d, d_m], `h_m.bias` [d] |
+//! | h_m | z_m = relu(x_m W_mᵀ + b_m), [B, d] | `h_m.weight` [d, d_m], `h_m.bias` `[d]` |
 //! | f_T | o_T = F(z_v, z_l), [B, C] | see [`self::fusion`] |
-//! | f_m | o_m = z_m V_mᵀ + c_m, [B, C] | `f_m.weight` [C, d], `f_m.bias` [C] |
+//! | f_m | o_m = z_m V_mᵀ + c_m, [B, C] | `f_m.weight` [C, d], `f_m.bias` `[C]` |
 //!
 //! No step builds an autograd graph. The trainable part is small enough that every gradient has a closed form, which
 //! costs less and lets a method share what its losses have in common. Tests compare each of them with autograd.

@@ -42,7 +42,7 @@ pub enum Role {
 pub enum Part {
     /// [outputs, inputs]
     Weight,
-    /// [outputs]
+    /// `[outputs]`
     Bias,
 }
 

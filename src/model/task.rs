@@ -69,7 +69,7 @@ impl Task {
         if self.kind == TaskKind::Binary { 2 } else { self.logits as usize }
     }
 
-    /// Labels in the form that the losses take: class indices, int64 [n], for a softmax; 0/1 of `kind`, [n, C], for Bernoulli.
+    /// Labels in the form that the losses take: class indices, int64 `[n]`, for a softmax; 0/1 of `kind`, [n, C], for Bernoulli.
     pub fn labels(&self, labels: &[Vec<u32>], kind: Kind) -> Tensor {
         match (self.likelihood, self.kind) {
             (Likelihood::Softmax, _) => {
@@ -133,7 +133,7 @@ impl Task {
         }
     }
 
-    /// The probability of the truth under logits [B, C]: of the true class, [B], for a softmax; of each label's true value,
+    /// The probability of the truth under logits [B, C]: of the true class, `[B]`, for a softmax; of each label's true value,
     /// [B, C], for Bernoulli.
     pub fn probability_of_truth(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         match self.likelihood {
@@ -142,7 +142,7 @@ impl Task {
         }
     }
 
-    /// Predicted class numbers, or 0/1 per label at threshold 0.5, as int64: [B] for a softmax and a single logit,
+    /// Predicted class numbers, or 0/1 per label at threshold 0.5, as int64: `[B]` for a softmax and a single logit,
     /// [B, C] for a multilabel task.
     pub fn predict(&self, logits: &Tensor) -> Tensor {
         match (self.likelihood, self.kind) {

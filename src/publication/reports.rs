@@ -64,7 +64,7 @@ fn write_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf
     }
 }
 
-/// Whether [`write`] would write nothing.
+/// Whether [`write()`] would write nothing.
 pub fn are_current(finished: &Finished) -> bool {
     recorded(finished).is_some_and(|action| publish::stale(&finished.run.planned.out, copies(&action)).is_empty())
 }

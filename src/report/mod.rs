@@ -1,8 +1,8 @@
 //! Turns the scores of many cells into results, tables, figures and the report. Knows nothing of training.
 //!
-//! [`results`] collects scores, and the [`summary`] of each training's [`trace`], into [`results::Results`]: the
+//! [`results`] collects scores, and the [`summary`] of each training's `trace`, into [`results::Results`]: the
 //! content of `results.json`, and all that tables and figures see. [`table`] lays out tables, [`render`] writes them
-//! with templates, and [`figure`] draws figures; [`target`] lists them. [`reference`] holds the paper's own numbers,
+//! with templates, and [`figure`] draws figures; [`target`] lists them. [`mod@reference`] holds the paper's own numbers,
 //! which [`audit`] checks. [`html`] makes the page with all of it.
 
 pub mod audit;

@@ -71,7 +71,7 @@ pub fn write(seeds: &BTreeMap<u64, CellReplicates>) -> anyhow::Result<Vec<u8>> {
     safetensors::serialize(views, None).context("the resampled scores cannot be written")
 }
 
-/// Reads what [`write`] wrote: seed → level → scores.
+/// Reads what [`write()`] wrote: seed → level → scores.
 ///
 /// # Errors
 /// If the file is malformed: says what was expected and what was found.

@@ -22,9 +22,9 @@ pub struct FeatureSet {
     pub x_v: Tensor,
     /// [distinct texts, d_l]
     pub x_l: Tensor,
-    /// [n], int64: each sample's row in `x_v`.
+    /// `[n]`, int64: each sample's row in `x_v`.
     pub picture: Tensor,
-    /// [n], int64: each sample's row in `x_l`.
+    /// `[n]`, int64: each sample's row in `x_l`.
     pub text: Tensor,
     /// As [`Task::labels`] returns them.
     pub y: Tensor,
@@ -40,7 +40,7 @@ impl FeatureSet {
         self.len() == 0
     }
 
-    /// The samples with these numbers, int64 [B].
+    /// The samples with these numbers, int64 `[B]`.
     pub fn batch(&self, samples: &Tensor) -> Batch {
         Batch {
             x_v: self.x_v.index_select(0, &self.picture.index_select(0, samples)),

@@ -1,5 +1,5 @@
-//! Figures. A module per figure turns results into a [`chart::Chart`], which says what to show; [`drawing`] decides
-//! where everything goes and writes an SVG, from which [`export`] makes the PDF and the PNG. Text becomes outlines in
+//! Figures. A module per figure turns results into a `chart::Chart`, which says what to show; `drawing` decides
+//! where everything goes and writes an SVG, from which `export` makes the PDF and the PNG. Text becomes outlines in
 //! the bundled font, so that a figure looks the same everywhere.
 
 mod chart;

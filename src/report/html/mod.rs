@@ -1,7 +1,7 @@
 //! The report: one HTML page about a suite, which holds everything that it shows and loads nothing.
 //!
-//! [`Report`] is what is known. [`view`] turns it into the words and numbers that `templates/report.html.j2` places,
-//! [`grid`] turns tables so that they can be sorted, [`details`] is what a number shows on request, and [`sweeps`] lists
+//! [`Report`] is what is known. `view` turns it into the words and numbers that `templates/report.html.j2` places,
+//! `grid` turns tables so that they can be sorted, `details` is what a number shows on request, and `sweeps` lists
 //! what sweeps chose.
 
 mod details;
