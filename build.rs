@@ -29,6 +29,10 @@ fn main() {
         panic!("cannot determine the version of libtorch in {lib}: ../build-version and ../version.py are missing or unreadable")
     });
     println!("cargo:rustc-env=SEESAW_LIBTORCH_VERSION={version}");
+    // Else LD_LIBRARY_PATH could bring another libtorch: it comes before a RUNPATH, and after an RPATH.
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        println!("cargo:rustc-link-arg-bin=seesaw-full=-Wl,--disable-new-dtags");
+    }
     // Known at build time, so that commands without tensors need not load libtorch.
     let cuda = ["libtorch_cuda.so", "libtorch_cuda.dylib"].iter().any(|name| Path::new(&lib).join(name).exists());
     println!("cargo:rustc-env=SEESAW_LIBTORCH_CUDA={}", if cuda { "yes" } else { "no" });

@@ -3,7 +3,9 @@
 //! Rooms define their own error types where callers have to distinguish cases, and use [`Problem`] where only a user reads
 //! the message. The class of an error alone decides the exit code.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 /// The class of an error; each has its own exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +32,23 @@ impl Class {
     }
 }
 
+/// What to do if the folder of the store cannot be used.
+pub const ANOTHER_STORE: &str = "name another folder for the store with --store or SEESAW_STORE";
+
 /// A message (expected, found, where) and a hint (what to do next), printed as `error: …` and `hint: …`.
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub class: Class,
     pub message: String,
     pub hint: Option<String>,
+    /// The error that got a hint, if this was one: the errors behind it are printed after the message.
+    cause: Option<Arc<anyhow::Error>>,
+}
+
+impl Problem {
+    pub fn new(class: Class, message: impl Into<String>, hint: Option<String>) -> Self {
+        Problem { class, message: message.into(), hint, cause: None }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -44,16 +57,20 @@ impl fmt::Display for Problem {
     }
 }
 
-impl std::error::Error for Problem {}
+impl Error for Problem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_ref()?.source()
+    }
+}
 
 /// A usage error with a hint.
 pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    Problem { class: Class::Usage, message: message.into(), hint: Some(hint.into()) }.into()
+    of_class(Class::Usage, message, hint)
 }
 
 /// A failure with a hint.
 pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    Problem { class: Class::Failed, message: message.into(), hint: Some(hint.into()) }.into()
+    of_class(Class::Failed, message, hint)
 }
 
 /// A usage error about a name that does not exist, with the nearest known name and all others as the hint.
@@ -70,7 +87,16 @@ pub fn unavailable(message: impl Into<String>, hint: impl Into<String>) -> anyho
 
 /// An error of a given class, with a hint.
 pub fn of_class(class: Class, message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    Problem { class, message: message.into(), hint: Some(hint.into()) }.into()
+    Problem::new(class, message, Some(hint.into())).into()
+}
+
+/// Adds a hint to an error that has none. The error should have a context: its first message becomes that of the problem.
+pub fn with_hint(error: anyhow::Error, hint: impl Into<String>) -> anyhow::Error {
+    if hint_of(&error).is_some() {
+        return error;
+    }
+    let problem = Problem::new(class_of(&error), error.to_string(), Some(hint.into()));
+    Problem { cause: Some(Arc::new(error)), ..problem }.into()
 }
 
 /// The class of an error with several causes: unavailable only if all of them are.
@@ -82,7 +108,7 @@ pub fn class_of_all(classes: impl IntoIterator<Item = Class>) -> Class {
 
 /// The error that long computations return after a stop was requested.
 pub fn interrupted() -> anyhow::Error {
-    Problem { class: Class::Interrupted, message: "interrupted".into(), hint: None }.into()
+    Problem::new(Class::Interrupted, "interrupted", None).into()
 }
 
 /// The class of an error: that of the first [`Problem`] in its chain, else [`Class::Failed`].

@@ -1,6 +1,6 @@
 //! Files that are written whole or not at all, and locks that are files.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,23 +8,110 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
+use crate::errors::{self, ANOTHER_STORE};
 use crate::interrupt::Interrupt;
 
-/// Writes `bytes` to `path` by way of a temporary file in `temporary`, which must be on the same filesystem. After a
-/// crash `path` holds either the old file or the new one.
-pub fn write_atomically(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = NamedTempFile::new_in(temporary)?;
-    file.write_all(bytes)?;
-    std::fs::create_dir_all(folder_of(path))?;
-    persist(file, path)
+/// The beginning of the names of temporary files.
+pub const HALF: &str = ".half-";
+
+/// Writes `bytes` to `path` by way of a temporary file in `temporary` or, if that is on another filesystem, beside `path`.
+/// After a crash `path` holds either the old file or the new one.
+///
+/// # Errors
+/// If the file or its folder cannot be written.
+pub fn write_atomically(path: &Path, temporary: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let by_way_of = |folder: &Path| {
+        let mut file = temporary_in(folder)?;
+        file.write_all(bytes)?;
+        persist(file, path)
+    };
+    create_folder(folder_of(path))?;
+    let written = match by_way_of(temporary) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => by_way_of(folder_of(path)),
+        written => written,
+    };
+    written.map_err(|error| match path.is_dir() {
+        true => errors::failed(format!("cannot write {}: a folder is in its place", path.display()), "move it away"),
+        false => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+    })
 }
 
-/// Moves a finished temporary file to `path`, readable by everybody and durable.
+/// Creates a folder and those above it, unless they exist.
+///
+/// # Errors
+/// If that fails: says which link on the way leads nowhere, or which file is in the place of a folder.
+pub fn create_folder(folder: &Path) -> anyhow::Result<()> {
+    let Err(error) = std::fs::create_dir_all(folder) else { return Ok(()) };
+    look(folder)?;
+    let message = format!("cannot create the folder {}", folder.display());
+    match folder.ancestors().find(|part| part.exists() && !part.is_dir()) {
+        Some(file) => Err(errors::failed(format!("{message}: {} is a file", file.display()), "move the file away")),
+        None => Err(error).context(message),
+    }
+}
+
+/// Creates a folder and tries to write in it: better now than after long work.
+///
+/// # Errors
+/// If that fails.
+pub fn try_folder(folder: &Path) -> anyhow::Result<()> {
+    create_folder(folder)?;
+    temporary_in(folder).map(drop).with_context(|| format!("cannot write {}/", folder.display()))
+}
+
+/// What lies at `path`, links followed. None if nothing does.
+///
+/// # Errors
+/// If a link on the way leads nowhere, such as to a disk that is not mounted, or the path may not be read.
+pub fn look(path: &Path) -> anyhow::Result<Option<Metadata>> {
+    let error = match std::fs::metadata(path) {
+        Ok(data) => return Ok(Some(data)),
+        Err(error) => error,
+    };
+    if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        return Err(error).with_context(|| format!("cannot look at {}", path.display()));
+    }
+    let mut links = path.ancestors().filter_map(|part| Some((part, std::fs::read_link(part).ok()?)));
+    match links.find(|(link, _)| !link.exists()) {
+        None => Ok(None),
+        Some((link, target)) => Err(errors::failed(
+            format!("{} is a link to {}, which does not exist", link.display(), target.display()),
+            "mount the disk that it leads to, or remove the link",
+        )),
+    }
+}
+
+/// A temporary file with the permissions that a new file has, which [`persist`] moves to its place.
+pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Less those that the umask takes away; by itself, a temporary file is for its owner alone.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.prefix(HALF).tempfile_in(folder)
+}
+
+/// Moves a finished temporary file to `path`, and makes it durable.
 pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    set_mode(file.path(), 0o644)?;
-    file.as_file().sync_all()?;
+    sync(file.as_file())?;
     file.persist(path).map_err(|error| error.error)?;
     sync_folder(folder_of(path))
+}
+
+/// Text of a file, whose first bytes tell its encoding. What is no text becomes U+FFFD.
+pub fn decoded(bytes: &[u8]) -> String {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.as_chunks().0.iter().map(|&pair| unit(pair)).collect();
+        String::from_utf16_lossy(&units)
+    };
+    match bytes {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
 }
 
 /// The folder of a file, `.` for a plain name.
@@ -32,21 +119,33 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
-/// Makes a rename in `folder` durable.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+/// Makes the content of a file durable, if the filesystem offers that.
+pub fn sync(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        // Network shares and FUSE refuse it for folders, some of them for files too.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
-/// Sets the permissions of a file on systems that have them.
-pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+/// Makes a rename in `folder` durable.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    sync(&File::open(folder)?)
+}
+
+/// Protects a file from being edited by mistake. Filesystems without permissions do without.
+pub fn make_read_only(file: &Path) {
+    if let Ok(data) = std::fs::metadata(file) {
+        let mut permissions = data.permissions();
+        permissions.set_readonly(true);
+        let _ = std::fs::set_permissions(file, permissions);
     }
-    #[cfg(not(unix))]
-    let _ = (path, mode);
-    Ok(())
+}
+
+/// The error if a lock cannot be taken, other than because somebody holds it.
+pub fn cannot_lock(error: io::Error, path: &Path) -> anyhow::Error {
+    let hint = format!("the filesystem may not support locks (`flock`): {ANOTHER_STORE}");
+    errors::with_hint(anyhow::Error::new(error).context(format!("cannot lock {}", path.display())), hint)
 }
 
 /// Opens a file, creates it if it does not exist, and locks it. If another process holds the lock, calls `waiting` once
@@ -66,7 +165,7 @@ pub fn lock(path: &Path, interrupt: &Interrupt, waiting: impl FnOnce()) -> anyho
             // The holder moved or removed the file after we opened it: try again with the new one.
             Ok(()) => continue,
             Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(error).with_context(context),
+            Err(TryLockError::Error(error)) => return Err(cannot_lock(error, path)),
         }
         if began.elapsed() > Duration::from_millis(50)
             && let Some(waiting) = waiting.take()

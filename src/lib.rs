@@ -35,7 +35,7 @@
 //! | [`store`] | objects by SHA-256, actions by key, locks | |
 //!
 //! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`files`], [`interrupt`],
-//! [`progress`], [`random`] and [`tensors`]. Only tests use `testing`, which may know every room.
+//! [`progress`], [`random`], [`settings`] and [`tensors`]. Only tests use `testing`, which may know every room.
 
 pub mod archives;
 pub mod bundle;
@@ -59,6 +59,7 @@ pub mod progress;
 pub mod publication;
 pub mod random;
 pub mod report;
+pub mod settings;
 pub mod steps;
 pub mod store;
 pub mod tensors;

@@ -1,4 +1,8 @@
-//! Progress of long computations.
+//! Progress of long computations, and lines for the user.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::Write;
 
 /// Receives the progress of a step, to draw a bar or write lines.
 pub trait Progress: Send + Sync {
@@ -26,4 +30,32 @@ impl Progress for Silent {
     fn begin(&self, _total: Option<u64>, _unit: Unit) {}
     fn advance(&self, _n: u64) {}
     fn note(&self, _message: &str) {}
+}
+
+/// Writes a line to standard error. If nobody reads it any more (a closed terminal, a full disk), the work goes on.
+pub fn say(line: impl Display) {
+    let line = format!("{line}\n");
+    let _ = std::io::stderr().write_all(plain(&line).as_bytes());
+}
+
+/// A text as a terminal shows it. Control characters other than the ends of lines and tabs are escaped: in a name or a
+/// title from elsewhere they could erase or recolour what was shown before.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(odd) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if odd(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_no_control_characters() {
+        assert_eq!(plain("a title\n\twith ä"), "a title\n\twith ä");
+        assert_eq!(plain("\u{1b}[2J gone\r\u{9b}1m"), "\\u{1b}[2J gone\\r\\u{9b}1m");
+    }
 }

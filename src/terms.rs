@@ -1,4 +1,4 @@
-//! Terms of the field: modalities, splits, kinds of tasks, metrics.
+//! Terms of the field: modalities, splits, kinds of tasks, metrics; and the form of a name.
 
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,43 @@ impl Modality {
         match self {
             Modality::Image => 'v',
             Modality::Text => 'l',
+        }
+    }
+}
+
+/// The longest name, in bytes. With what is added for a folder, it is still one that every filesystem takes.
+pub const LONGEST_NAME: usize = 100;
+
+/// Checks a name that a person or another machine chose: of a suite, a dataset, a manifest, a file. It consists of
+/// `A-Z a-z 0-9 . _ -` and begins with a letter or digit, so that it is one name in a path, a terminal and a table.
+///
+/// # Errors
+/// If it is another text.
+pub fn check_name(name: &str) -> anyhow::Result<()> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let good = name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(plain);
+    anyhow::ensure!(
+        good && name.len() <= LONGEST_NAME,
+        "should be a name of at most {LONGEST_NAME} characters `A-Z a-z 0-9 . _ -` that begins with a letter or digit, \
+         found {name:?}"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_their_folder_and_on_their_line() {
+        for good in ["smoke", "emoji-words", "a.b_c-1", "9"] {
+            check_name(good).unwrap();
+        }
+        let long = "a".repeat(LONGEST_NAME + 1);
+        let bad =
+            ["", ".", "..", "../x", "/x", "a/b", "a\\b", "-x", ".x", "a b", "a\nb", "a\u{1b}[2J", "ä", "con:", &long];
+        for bad in bad {
+            assert!(check_name(bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -2,37 +2,45 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::{BUFFER, MOST_RATIO, MOST_TOTAL, SMALL};
 
 /// Unpacks a gzip stream, all its members one after the other like `gzip -d`, and fails as soon as it has unpacked more
-/// than 200 times what it has read. Data after its last member is an error too. Errors name no place: the reader knows
-/// which member it reads.
+/// than 200 times what it has read. Zeros after a member pad it to whole blocks, and are passed over; other data after the
+/// last member is an error. Errors name no place: the reader knows which member it reads.
 pub(super) struct Gunzip<R: Read> {
-    decoder: MultiGzDecoder<Counted<R>>,
+    /// The current member. None after the last one.
+    member: Option<GzDecoder<Counted<R>>>,
     unpacked: u64,
 }
 
 impl<R: Read> Gunzip<R> {
     pub(super) fn new(input: R) -> Self {
         let input = Counted { input: BufReader::with_capacity(BUFFER, input), taken: 0 };
-        Gunzip { decoder: MultiGzDecoder::new(input), unpacked: 0 }
+        Gunzip { member: Some(GzDecoder::new(input)), unpacked: 0 }
     }
 }
 
 impl<R: Read> Read for Gunzip<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let n = self.decoder.read(out)?;
-        self.unpacked += n as u64;
-        let taken = self.decoder.get_ref().taken;
-        if self.unpacked > SMALL && self.unpacked / MOST_RATIO > taken || self.unpacked > 2 * MOST_TOTAL {
-            return Err(io::Error::other(format!(
-                "the first {taken} bytes of the gzip stream unpack to {}, more than any honest archive",
-                self.unpacked
-            )));
+        while let Some(member) = &mut self.member {
+            let n = member.read(out)?;
+            self.unpacked += n as u64;
+            let taken = member.get_ref().taken;
+            if self.unpacked > SMALL && self.unpacked / MOST_RATIO > taken || self.unpacked > 2 * MOST_TOTAL {
+                return Err(io::Error::other(format!(
+                    "the first {taken} bytes of the gzip stream unpack to {}, more than any honest archive",
+                    self.unpacked
+                )));
+            }
+            if n > 0 || out.is_empty() {
+                return Ok(n);
+            }
+            let rest = self.member.take().map(GzDecoder::into_inner).expect("it was just read");
+            self.member = rest.after_zeros()?.map(GzDecoder::new);
         }
-        Ok(n)
+        Ok(0)
     }
 }
 
@@ -40,6 +48,20 @@ impl<R: Read> Read for Gunzip<R> {
 struct Counted<R> {
     input: BufReader<R>,
     taken: u64,
+}
+
+impl<R: Read> Counted<R> {
+    /// What follows the zeros; None if nothing does.
+    fn after_zeros(mut self) -> io::Result<Option<Self>> {
+        loop {
+            let buffer = self.fill_buf()?;
+            let (length, zeros) = (buffer.len(), buffer.iter().take_while(|byte| **byte == 0).count());
+            self.consume(zeros);
+            if zeros < length || length == 0 {
+                return Ok((length > 0).then_some(self));
+            }
+        }
+    }
 }
 
 impl<R: Read> Read for Counted<R> {

@@ -33,6 +33,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::zip::ZipReader;
 pub use content::Content;
+pub use names::is_clutter;
 pub use pack::{PackWriter, pack_folder};
 pub use set::Archives;
 
@@ -106,10 +107,7 @@ impl Archive {
     /// See [`Archive::open`].
     pub fn open_as(path: &Path, called: impl Into<String>) -> anyhow::Result<Self> {
         let called = called.into();
-        let mut head = Vec::new();
-        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        file.take(sniff::HEAD).read_to_end(&mut head).with_context(|| format!("cannot read {}", path.display()))?;
-        let format = match sniff::kind(&head) {
+        let format = match kind_of(path)? {
             Kind::Zip => Format::Zip(Box::new(ZipReader::open_as(path, called.as_str())?)),
             Kind::Tar => Format::Tar,
             Kind::Gzip => Format::GzippedTar,
@@ -151,6 +149,24 @@ impl Archive {
             Format::Zip(zip) => Some(zip),
             Format::Tar | Format::GzippedTar => None,
         }
+    }
+}
+
+fn kind_of(path: &Path) -> anyhow::Result<Kind> {
+    let mut head = Vec::new();
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    file.take(sniff::HEAD).read_to_end(&mut head).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(sniff::kind(&head))
+}
+
+/// Refuses a file of any kind that is a web page, a Git LFS pointer or empty.
+///
+/// # Errors
+/// If it is, or cannot be read.
+pub fn check_no_page(path: &Path, called: &str) -> anyhow::Result<()> {
+    match kind_of(path)? {
+        Kind::Other(other) => other.check(called),
+        Kind::Zip | Kind::Tar | Kind::Gzip => Ok(()),
     }
 }
 

@@ -39,6 +39,44 @@ pub(super) fn normalised(raw: &[u8]) -> Result<String, &'static str> {
     if name.is_empty() { Err("is empty") } else { Ok(name) }
 }
 
+/// Names of files and folders that operating systems, network storage and synchronising programs add to a folder.
+const CLUTTER: [&str; 13] = [
+    "__MACOSX",
+    "$RECYCLE.BIN",
+    "#recycle",
+    "@eaDir",
+    "@Recycle",
+    "@tmp",
+    "desktop.ini",
+    "ehthumbs.db",
+    "ehthumbs_vista.db",
+    "lost+found",
+    "Network Trash Folder",
+    "System Volume Information",
+    "Thumbs.db",
+];
+
+/// Whether a file is no part of the data: it or a folder above it is hidden, or was added by an operating system, network
+/// storage or a synchronising program. `name` has `/` between its parts.
+pub fn is_clutter(name: &str) -> bool {
+    name.split('/').any(|part| {
+        part.starts_with('.')
+            // The mark of a download, which Windows keeps beside the file where it has no streams.
+            || part.ends_with(":Zone.Identifier")
+            // The icon of a folder on macOS, and the lock of an open document.
+            || part == "Icon\r"
+            || part.starts_with("~$")
+            || CLUTTER.iter().any(|clutter| part.eq_ignore_ascii_case(clutter))
+    })
+}
+
+/// Whether a member is the icon of a folder on macOS, whose name ends in a control character: the one such name that an honest
+/// archive has.
+pub(super) fn is_icon(raw: &[u8]) -> bool {
+    raw.strip_suffix(b"\r")
+        .is_some_and(|name| normalised(name).is_ok_and(|name| name.rsplit('/').next() == Some("Icon")))
+}
+
 /// A raw name for messages: on one line, escaped, and not too long.
 pub(super) fn shown(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(raw);
@@ -84,6 +122,31 @@ mod tests {
         for (raw, name) in accepted {
             let expected = if name == "a: b" { None } else { Some(name) };
             assert_eq!(normalised(raw.as_bytes()).ok().as_deref(), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_systems_leave_is_no_data() {
+        let clutter = [
+            ".DS_Store",
+            "._a.jpg",
+            "img/Thumbs.db",
+            "THUMBS.DB",
+            "@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg",
+            "a.jpg:Zone.Identifier",
+            "__MACOSX/img/._a.jpg",
+            "Icon\r",
+            "$Recycle.Bin/a.jpg",
+        ];
+        for name in clutter {
+            assert!(is_clutter(name), "{name}");
+        }
+        assert!(is_icon(b"Icon\r") && is_icon(b"./img/Icon\r"));
+        for other in [&b"../Icon\r"[..], b"/Icon\r", b"img/icon\r", b"aIcon\r", b"Icon", b"\r"] {
+            assert!(!is_icon(other), "{}", shown(other));
+        }
+        for name in ["img/a.jpg", "thumbs/a.jpg", "Icon.png", "recycle/a.jpg", "lost and found.jpg", "a~$.jpg"] {
+            assert!(!is_clutter(name), "{name}");
         }
     }
 

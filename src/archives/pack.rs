@@ -29,8 +29,7 @@ impl PackWriter {
     /// If the folder cannot be written to.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
         let folder = files::folder_of(path);
-        let file = tempfile::Builder::new().prefix(".pack-").tempfile_in(folder);
-        let file = file.with_context(|| format!("cannot write in {}", folder.display()))?;
+        let file = files::temporary_in(folder).with_context(|| format!("cannot write in {}", folder.display()))?;
         Ok(PackWriter { path: path.to_owned(), zip: ZipWriter::new(BufWriter::with_capacity(super::BUFFER, file)) })
     }
 
@@ -96,8 +95,8 @@ impl PackWriter {
     }
 }
 
-/// Packs a folder that a person unpacked: its regular files, sorted by name. Leaves out hidden files and folders
-/// (`.DS_Store`) and `__MACOSX`.
+/// Packs a folder that a person unpacked: its regular files, sorted by name. Leaves out what is no part of the
+/// data: see [`names::is_clutter`].
 ///
 /// # Errors
 /// If the folder contains a link, a device, a name that is not UTF-8, or no file at all; if it changes while it is read;
@@ -145,7 +144,7 @@ fn list(folder: &Path, below: &str, interrupt: &Interrupt, files: &mut BTreeMap<
             errors::failed(format!("{} {why}", path.display()), hint)
         };
         let name = path.file_name().unwrap_or_default();
-        if name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX" {
+        if names::is_clutter(&name.to_string_lossy()) {
             continue;
         }
         let name = name.to_str().ok_or_else(|| refuse("has a name that is not UTF-8"))?;

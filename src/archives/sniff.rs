@@ -21,6 +21,8 @@ pub(super) enum Kind {
 pub(super) struct Other {
     /// What it looks like, if that is known.
     looks_like: Option<&'static str>,
+    /// Whether it stands in for a file: a page, a pointer, nothing at all.
+    stands_in: bool,
     hint: &'static str,
 }
 
@@ -55,24 +57,24 @@ fn other(head: &[u8]) -> Other {
     if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
         let hint =
             "unpack it with a program that supports this format, and put the folder into `downloads/` in its place";
-        return Other { looks_like: Some(what), hint };
+        return Other { looks_like: Some(what), stands_in: false, hint };
     }
     let text = String::from_utf8_lossy(head);
     let text = text.trim_start_matches(['\u{FEFF}', ' ', '\t', '\r', '\n']).to_ascii_lowercase();
     let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
-    let (looks_like, hint) = if head.is_empty() {
-        (Some("an empty file"), AGAIN)
+    let (looks_like, stands_in, hint) = if head.is_empty() {
+        (Some("an empty file"), true, AGAIN)
     } else if begins(&["version https://git-lfs"]) {
         let hint = "run `git lfs pull` where it came from, or download the file itself";
-        (Some("a Git LFS pointer"), hint)
+        (Some("a Git LFS pointer"), true, hint)
     } else if begins(&["<!doctype", "<html", "<head", "<body", "<?xml", "<script"]) {
-        (Some("a web page"), LOGIN)
+        (Some("a web page"), true, LOGIN)
     } else if begins(&["{"]) {
-        (Some("a JSON message from a server"), LOGIN)
+        (Some("a JSON message from a server"), false, LOGIN)
     } else {
-        (None, AGAIN)
+        (None, false, AGAIN)
     };
-    Other { looks_like, hint }
+    Other { looks_like, stands_in, hint }
 }
 
 impl Other {
@@ -80,6 +82,14 @@ impl Other {
     pub(super) fn refused(self, place: &dyn Display) -> anyhow::Error {
         let what = self.looks_like.map_or_else(String::new, |what| format!(": it looks like {what}"));
         errors::failed(format!("{place} is neither a zip nor a tar nor a gzipped tar{what}"), self.hint)
+    }
+
+    /// Refuses what stands in for a file, whatever the file should be.
+    pub(super) fn check(self, place: &str) -> anyhow::Result<()> {
+        match self.looks_like.filter(|_| self.stands_in) {
+            Some(what) => Err(errors::failed(format!("{place} is not the file: it looks like {what}"), self.hint)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use ::tar::{EntryType, Header};
 
 use super::{Walk, content, names, refused};
+use crate::digest::Digest;
 use crate::progress::Silent;
 
 const BLOCK: usize = 512;
@@ -39,7 +40,11 @@ pub(super) fn walk(walk: &mut Walk<'_>, outer: Option<&str>, input: &mut dyn Rea
         }
         let Extension { name, size: long_size } = std::mem::take(&mut extension);
         let raw = name.unwrap_or_else(|| header.path_bytes().into_owned());
-        let name = names::normalised(&raw);
+        let name = match names::normalised(&raw) {
+            // A name that stays hidden from readers, since its own could not be shown.
+            Err(_) if names::is_icon(&raw) => Ok(format!(".{}", Digest::of(&raw))),
+            name => name,
+        };
         // Tars of a whole folder begin with the folder itself.
         if kind.is_dir() && size == 0 && matches!(raw.as_slice(), b"." | b"./") {
             continue;

@@ -49,9 +49,21 @@ impl ZipReader {
             let hint = "it may be an incomplete download; delete it and fetch it again from its source";
             errors::failed(format!("{called} is not a readable zip archive: {error}"), hint)
         })?;
+        let directory = directory::read(reader, zip.central_directory_start());
+        let directory = directory.with_context(|| format!("cannot read the directory of {called}"))?;
         if zip.has_duplicate_names() {
-            let name = directory::name_of_two(reader, zip.central_directory_start());
+            let name = directory.twice.map_or_else(String::new, |name| format!(", {name}"));
             return Err(refused(called, format_args!("has two members of one name{name}")));
+        }
+        if directory.records != zip.len() as u64 {
+            let (stated, found) = (zip.len(), directory.records);
+            return Err(errors::failed(
+                format!(
+                    "{called} states {stated} members, and its central directory has {found}: its writer did not use \
+                         zip64, which more than 65,535 members need"
+                ),
+                "unpack it with a program that reads it whole, and put the folder into `downloads/` in its place",
+            ));
         }
         let mut members = checked_directory(&zip, &called, length)?;
         members.sort_unstable();
@@ -123,8 +135,13 @@ fn checked_directory(
         if entry.is_dir() && matches!(raw, b"./" | b".") {
             continue;
         }
-        let name = names::normalised(raw)
-            .map_err(|why| refused(called, format_args!("has a member named {} that {why}", names::shown(raw))))?;
+        let name = match names::normalised(raw) {
+            Ok(name) => name,
+            Err(_) if names::is_icon(raw) => continue,
+            Err(why) => {
+                return Err(refused(called, format_args!("has a member named {} that {why}", names::shown(raw))));
+            }
+        };
         // Archives made on Unix have mode bits: 0o100000 is a regular file.
         let is_odd = entry.unix_mode().is_some_and(|mode| !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000));
         if is_odd {

@@ -57,7 +57,9 @@ impl fmt::Display for Why {
 pub fn belongs(kind: Kind, output: &str, with: &[Extra]) -> Result<(), Why> {
     let wants = |extra| if with.contains(&extra) { Ok(()) } else { Err(Why::NotAskedFor(extra)) };
     match (kind, output) {
-        (Kind::Prepare, "about" | "samples.test") => wants(Extra::Labels),
+        // Counts and names of classes, which the report shows.
+        (Kind::Prepare, "about") => Ok(()),
+        (Kind::Prepare, "samples.test") => wants(Extra::Labels),
         (Kind::Fetch | Kind::Prepare, _) => Err(Why::DataOfOthers),
         // Noisy texts and lists of pictures are derived from the dataset; ranks are mere numbers.
         (Kind::Impair, "ranks" | "rate") => Ok(()),

@@ -14,12 +14,13 @@ use tar::{EntryType, Header};
 use super::contents::{Extra, belongs};
 use super::{LeftOut, MANIFEST, Manifest, SCHEMA, action_member, object_member};
 use crate::digest::Digest;
-use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::planning::project::Project;
 use crate::publication::record::{self, Provenance, Status, Step};
+use crate::publication::ro_crate;
 use crate::steps::Kind;
 use crate::store::{Damage, Output, Store};
+use crate::{errors, files};
 
 /// A bundle that was written.
 #[derive(Clone, Debug, Serialize)]
@@ -118,28 +119,23 @@ impl Export<'_> {
         Provenance::parse(&bytes).map_err(|error| outdated(format_args!("{}: {error:#}", path.display())))
     }
 
-    /// Adds the suite's folder. Published files must equal the outputs of their steps.
+    /// Adds the files that the provenance lists, which must be as it lists them, and those that describe it.
     fn add_out(&self, provenance: &Provenance, members: &mut Members) -> anyhow::Result<()> {
-        for path in regular_files(self.out)? {
+        let published = provenance.files.iter().map(|file| (file.file.as_str(), Some(file.sha256)));
+        let reports = provenance.reports.iter().map(|report| (report.file.as_str(), Some(report.sha256)));
+        for (name, listed) in published.chain(reports).chain([(record::FILE, None), (ro_crate::FILE, None)]) {
             self.interrupt.check()?;
-            let name = path.strip_prefix(self.out).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            let (sha256, size) = Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            if let Some(published) = provenance.files.iter().find(|file| file.file == name)
-                && published.sha256 != sha256
-            {
-                return Err(outdated(format_args!("{} is not the output of `{}`", path.display(), published.step)));
+            let path = self.out.join(name);
+            if files::look(&path)?.is_none() {
+                return Err(outdated(format_args!("{} is missing", path.display())));
             }
-            if provenance.reports.iter().any(|report| report.file == name && report.sha256 != sha256) {
+            let (sha256, size) = Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            if listed.is_some_and(|listed| listed != sha256) {
                 return Err(outdated(format_args!("{} is not the file that {} lists", path.display(), record::FILE)));
             }
             members.content.insert(format!("out/{name}"), (Member::File(path), Output { sha256, size }));
         }
-        let files = provenance.files.iter().map(|file| &file.file);
-        let mut files = files.chain(provenance.reports.iter().map(|report| &report.file));
-        match files.find(|file| !members.content.contains_key(&format!("out/{file}"))) {
-            Some(file) => Err(outdated(format_args!("{} is missing", self.out.join(file).display()))),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn add_sources(&self, provenance: &Provenance, members: &mut Members) -> anyhow::Result<()> {
@@ -192,9 +188,8 @@ impl Export<'_> {
         manifest: &Manifest,
         content: &BTreeMap<String, (Member, Output)>,
     ) -> anyhow::Result<()> {
-        let folder = destination.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         let cannot = || format!("cannot write {}", destination.display());
-        let file = tempfile::Builder::new().prefix(".bundle-").tempfile_in(folder).with_context(cannot)?;
+        let file = files::temporary_in(files::folder_of(destination)).with_context(cannot)?;
         let gzip = GzBuilder::new().mtime(0).write(BufWriter::new(file), Compression::fast());
         let mut tar = tar::Builder::new(gzip);
         let mut text = serde_json::to_vec_pretty(manifest)?;
@@ -218,14 +213,7 @@ impl Export<'_> {
         }
         let buffer = tar.into_inner().and_then(|gzip| gzip.finish()).with_context(cannot)?;
         let file = buffer.into_inner().map_err(io::IntoInnerError::into_error).with_context(cannot)?;
-        file.as_file().sync_all().with_context(cannot)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).with_context(cannot)?;
-        }
-        file.persist(destination).map_err(|error| error.error).with_context(cannot)?;
-        Ok(())
+        files::persist(file, destination).with_context(cannot)
     }
 }
 
@@ -266,24 +254,4 @@ impl<R: Read> Read for Hashed<R> {
 /// An error about a run that is no longer complete.
 fn outdated(what: impl std::fmt::Display) -> anyhow::Error {
     errors::failed(what.to_string(), "run the suite again with `seesaw run`, then export it")
-}
-
-/// All regular files in a folder and its subfolders, sorted; hidden ones are left out.
-fn regular_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let place = || format!("cannot list {}", folder.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(place)? {
-        let entry = entry.with_context(place)?;
-        let kind = entry.file_type().with_context(place)?;
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        if kind.is_dir() {
-            files.extend(regular_files(&entry.path())?);
-        } else if kind.is_file() {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
-    Ok(files)
 }

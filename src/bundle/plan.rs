@@ -8,6 +8,7 @@ use crate::engine::key::{self, Environment, Inputs};
 use crate::experiments::{Seeds, Suite};
 use crate::manifests::{self, Manifest};
 use crate::planning::plan;
+use crate::planning::project::Planned;
 use crate::publication::record::{Provenance, Status};
 use crate::report::templates::Templates;
 use crate::steps::Absence;
@@ -23,7 +24,7 @@ pub fn build(
     bundle: &Bundle,
     provenance: &Provenance,
     overlay: impl FnOnce(&mut Vec<Manifest>) -> anyhow::Result<()>,
-) -> anyhow::Result<Graph> {
+) -> anyhow::Result<Planned> {
     let project = bundle.project();
     let suite = Suite::load(&project.join("experiments"), &provenance.suite.name)?;
     let suite = suite.on_trial(provenance.suite.subset, provenance.suite.mirror);
@@ -31,7 +32,8 @@ pub fn build(
     let suite = suite.with_seeds(asked.as_ref());
     let mut manifests = manifests::load_all(&project.join("data-manifests"))?;
     overlay(&mut manifests)?;
-    plan::build(&suite, &manifests, &Templates(vec![project.join("templates")]))
+    let graph = plan::build(&suite, &manifests, &Templates(vec![project.join("templates")]))?;
+    Ok(Planned { suite, manifests, graph, out: bundle.folder.join("out") })
 }
 
 /// The bundle's records of the steps of its plan.

@@ -31,6 +31,15 @@ impl Bundle {
         (self.manifest.members.contains_key(name) && path.is_file()).then_some(path)
     }
 
+    /// The content of a member, if it is intact.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
+        self.member(name).map(read).transpose()
+    }
+
     /// The object with this digest, if it is intact.
     pub fn object(&self, digest: Digest) -> Option<Output> {
         let name = super::object_member(digest);
@@ -119,7 +128,7 @@ fn belongs(name: &str) -> bool {
         ["out", rest @ ..] => !rest.is_empty() && rest.iter().all(|part| !part.starts_with('.')),
         ["project", "experiments", file] => file.ends_with(".toml") || *file == reference::FILE,
         ["project", "data-manifests", file] => file.ends_with(".json"),
-        ["project", "templates", file] => file.ends_with(".j2"),
+        ["project", "templates", file] => [".j2", ".css", ".js"].iter().any(|ending| file.ends_with(ending)),
         ["store", "actions", shard, file] => {
             file.strip_suffix(".json").is_some_and(|key| hex(key) && key.starts_with(shard)) && shard.len() == 2
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 
-use super::check::{self, Check};
+use super::check::{self, Check, Verdict};
 use super::plan;
 use super::rerun::{self, Repetition, Rerun};
 use super::unpack::{self, Bundle};
@@ -48,8 +48,7 @@ pub struct Cells {
 pub struct Report {
     pub bundle: PathBuf,
     pub suite: String,
-    /// Whether everything that was compared is equal, or close enough.
-    pub good: bool,
+    pub verdict: Verdict,
     pub checks: Vec<Check>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rerun: Option<Repetition>,
@@ -63,12 +62,14 @@ impl Verification<'_> {
         let scratch = scratch.with_context(|| format!("cannot write in {}", self.scratch.display()))?;
         let bundle = unpack::unpack(self.bundle, &scratch.path().join("bundle"), &self.interrupt)?;
         let checks = check::check(&bundle, &self.interrupt)?;
-        let mut good = check::is_good(&checks);
+        let mut verdict = check::verdict(&checks);
         // There is no point in comparing with a damaged bundle.
-        let cells = self.rerun.as_ref().filter(|_| good);
+        let cells = self.rerun.as_ref().filter(|_| verdict != Verdict::Differs);
         let rerun = cells.map(|cells| self.train(cells, &bundle, &scratch.path().join("again"))).transpose()?;
-        good &= rerun.as_ref().is_none_or(Repetition::is_good);
-        Ok(Report { bundle: self.bundle.to_owned(), suite: bundle.manifest.suite, good, checks, rerun })
+        if rerun.as_ref().is_some_and(|rerun| !rerun.is_good()) {
+            verdict = Verdict::Differs;
+        }
+        Ok(Report { bundle: self.bundle.to_owned(), suite: bundle.manifest.suite, verdict, checks, rerun })
     }
 
     /// Trains cells again, in a store of their own.
@@ -85,7 +86,8 @@ impl Verification<'_> {
         let graph = plan::build(bundle, &provenance, |manifests| match mirror {
             Some(url) => mirror::overlay(manifests, url, &self.interrupt),
             None => Ok(()),
-        })?;
+        })?
+        .graph;
         let chosen = rerun::choose(&graph, &provenance, cells.count, cells.seed);
         if chosen.is_empty() {
             return Err(errors::usage(
@@ -124,7 +126,8 @@ impl Verification<'_> {
         if let Some(project) = self.project()? {
             manual.extend([project.root.join("downloads"), project.root]);
         }
-        let downloads = FetchPlaces::new(store.partial(), store.quarantine(), manual);
+        let places = FetchPlaces::new(store.partial(), store.quarantine(), manual);
+        let downloads = FetchPlaces { mirror: self.options.mirror.clone(), ..places };
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
         let (environment, interrupt) = (Environment::here(device), self.interrupt.clone());
         Ok(Engine { store, device, environment, threads, downloads, interrupt })
@@ -134,7 +137,7 @@ impl Verification<'_> {
     fn adopt_archives(&self, graph: &Graph, engine: &Engine) -> anyhow::Result<()> {
         let place = match self.project()? {
             Some(project) => Some(project.store_path()),
-            None => self.options.store.clone(),
+            None => self.options.named_store().cloned(),
         };
         let Some(place) = place.filter(|place| place.is_dir()) else { return Ok(()) };
         let theirs = Store::open(&place)?;

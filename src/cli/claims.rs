@@ -21,6 +21,7 @@ pub struct Args {
 /// A usage error if the suite has no results yet, or no claims apply to it.
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let run = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+    claims::load(&run.project)?;
     let judged = claims::judge(&Finished { run: &run, nodes: &reports::outcomes(&run) })?;
     show(args.json, &judged, || judged.text())?;
     Ok(ExitCode::SUCCESS)

@@ -3,12 +3,16 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
+
+use super::signals;
 use crate::engine::display::Style;
 use crate::engine::run::Outcome;
 use crate::errors::Class;
 use crate::interrupt::Interrupt;
 use crate::planning::overview::Measure;
 use crate::planning::project::{self, Options};
+use crate::progress::{plain, say};
 use crate::publication::machine::Libtorch;
 use crate::steps::{Execute, Status};
 
@@ -64,12 +68,17 @@ impl Program {
     }
 }
 
-/// Prints to standard output. A closed pipe is an error here, but not to `main`.
+/// Prints to standard output. A reader that has closed the pipe is not an error.
+///
+/// # Errors
+/// If it cannot be written for another reason, such as a full disk.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
+    match out.write_all(plain(text).as_bytes()).and_then(|()| out.flush()) {
+        // As in `seesaw plan smoke | head`: the command ends as it would have ended.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
 /// Prints a value as JSON.
@@ -92,16 +101,19 @@ pub fn exit_code(outcome: &Outcome) -> ExitCode {
     })
 }
 
-/// The first Ctrl-C raises the interrupt; the second one ends the process at once.
+/// The first Ctrl-C (or SIGTERM, or SIGHUP) raises the interrupt; the second one ends the process at once. A signal that the
+/// caller has the process ignore, as `nohup` does with SIGHUP, stays ignored.
 pub fn stop_on_signals() -> anyhow::Result<Interrupt> {
     let interrupt = Interrupt::default();
+    let ignored = signals::ignored();
     let raised = interrupt.clone();
     ctrlc::set_handler(move || {
         if raised.raised() {
             std::process::exit(i32::from(Class::Interrupted.exit_code()));
         }
-        eprintln!("stopping; finished steps are kept (press Ctrl-C again to exit at once)");
         raised.raise();
+        say("stopping; finished steps are kept (press Ctrl-C again to exit at once)");
     })?;
+    signals::ignore(&ignored);
     Ok(interrupt)
 }

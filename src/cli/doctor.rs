@@ -57,7 +57,7 @@ fn look(global: &Global, libtorch: Libtorch) -> Findings {
     let root = project.as_ref().ok().map(|project| project.root.as_path());
     let store = match &project {
         Ok(project) => Some(Place::look(&project.store_path())),
-        Err(_) => global.options.store.as_deref().map(Place::look),
+        Err(_) => global.options.named_store().map(|store| Place::look(store)),
     };
     let machine = Machine::look();
     let mut findings = Findings {
@@ -95,12 +95,25 @@ fn judge(findings: &mut Findings) {
                 "change its permissions, or name another folder with --store or SEESAW_STORE",
             ));
         }
+        if store.locks == Some(false) {
+            missing.push(problem(
+                format!("the filesystem of the store's folder {} has no locks", store.path.display()),
+                "name a folder on another filesystem with --store or SEESAW_STORE",
+            ));
+        }
         if let Some(free) = store.free_bytes.filter(|free| *free < MIN_SPACE) {
             missing.push(problem(
                 format!("the store's disk has {} left, less than {}", gigabytes(free), gigabytes(MIN_SPACE)),
                 "free some space, or name a folder on another disk with --store or SEESAW_STORE",
             ));
         }
+    }
+    let Machine { cores, all_cores, .. } = findings.machine;
+    if cores < all_cores {
+        advice.push(problem(
+            format!("this process may use {cores} of the machine's {all_cores} cores"),
+            "check the limits of the container or the batch system, and the affinity of the shell (`taskset -p $$`)",
+        ));
     }
     let Libtorch { cuda_build, gpus, driver_sees_gpu, .. } = findings.libtorch;
     match (cuda_build, gpus > 0, driver_sees_gpu) {
@@ -196,6 +209,7 @@ mod tests {
             machine: Machine {
                 architecture: "x86_64",
                 cores: 2,
+                all_cores: 2,
                 features: vec!["avx2", "fma"],
                 memory_bytes: 8_000_000_000,
                 memory_available_bytes: Some(6_540_000_000),
@@ -205,6 +219,7 @@ mod tests {
                 path: "/project/.seesaw".into(),
                 exists: false,
                 writable: true,
+                locks: Some(true),
                 free_bytes: Some(50_000_000_000),
             }),
             tools: vec![tool("pip", Some("23.2 (`pip3`)"), true), tool("pdflatex", None, false)],

@@ -5,6 +5,7 @@ mod claims;
 mod context;
 mod data;
 mod doctor;
+mod environment;
 mod explain;
 mod export;
 mod fetch;
@@ -13,6 +14,7 @@ mod output;
 mod plan;
 mod report;
 mod run;
+mod signals;
 mod status;
 mod trace;
 mod verify;
@@ -24,7 +26,9 @@ use clap::{Parser, Subcommand};
 use self::context::{Answer, Global, Program, Tensors};
 use crate::errors::{self, Class};
 use crate::planning::project;
+use crate::progress::say;
 use crate::publication::machine::Libtorch;
+use crate::settings::variable;
 
 /// Reproduces "See-Saw Modality Balance" (NAACL 2025) from its downloads to its tables.
 ///
@@ -110,6 +114,13 @@ pub fn light_main() -> ExitCode {
 
 /// `seesaw-full`: runs all commands, with libtorch.
 pub fn full_main() -> ExitCode {
+    // Started by hand: libtorch has read the variables already.
+    if !environment::is_known()
+        && let Ok(program) = std::env::current_exe()
+    {
+        say(format_args!("error: cannot start again: {}", environment::replace_with(&program)));
+        return ExitCode::from(Class::Failed.exit_code());
+    }
     let tensors = Tensors {
         device: project::device,
         execute: crate::steps::execute,
@@ -119,22 +130,13 @@ pub fn full_main() -> ExitCode {
     start(Program { tensors: Some(tensors) })
 }
 
-const CUBLAS_WORKSPACE: &str = "CUBLAS_WORKSPACE_CONFIG";
-
 /// Replaces this process with `seesaw-full`; returns only if that fails.
 fn continue_with_libtorch() -> anyhow::Error {
-    use std::os::unix::process::CommandExt;
     let full = match std::env::current_exe() {
         Ok(light) => light.with_file_name("seesaw-full"),
         Err(error) => return anyhow::Error::new(error).context("cannot find the path of this program"),
     };
-    let mut command = std::process::Command::new(&full);
-    command.args(std::env::args_os().skip(1));
-    // Without it, cuBLAS may sum in another order each time, and libtorch refuses to run deterministically.
-    if std::env::var_os(CUBLAS_WORKSPACE).is_none() {
-        command.env(CUBLAS_WORKSPACE, ":4096:8");
-    }
-    let error = command.exec();
+    let error = environment::replace_with(&full);
     errors::failed(
         format!("cannot start {}: {error}", full.display()),
         "build both programs with `make` and keep them in one folder",
@@ -143,6 +145,7 @@ fn continue_with_libtorch() -> anyhow::Error {
 
 /// Parses the command line, runs the command, and turns an error into an exit code.
 fn start(program: Program) -> ExitCode {
+    signals::survive_limits();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -154,11 +157,14 @@ fn start(program: Program) -> ExitCode {
     };
     // tiny_skia warns about details of figures that a user cannot change.
     let level = if cli.global.quiet { "error" } else { "warn,tiny_skia=error" };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("SEESAW_LOG").unwrap_or_else(|_| level.into());
+    let filter = variable("SEESAW_LOG").and_then(|filter| filter.parse().ok());
+    let filter: tracing_subscriber::EnvFilter = filter.unwrap_or_else(|| level.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && variable("NO_COLOR").is_none())
+        // A message about a message that could not be written would end in a panic.
+        .log_internal_errors(false)
         .without_time()
         .with_target(false)
         .init();
@@ -168,23 +174,14 @@ fn start(program: Program) -> ExitCode {
     });
     match answer {
         Ok(code) => code,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say(format_args!("error: {error:#}"));
             if let Some(hint) = errors::hint_of(&error) {
-                eprintln!("hint: {hint}");
+                say(format_args!("hint: {hint}"));
             }
             ExitCode::from(errors::class_of(&error).exit_code())
         }
     }
-}
-
-/// Whether the reader of our output has closed the pipe, as in `seesaw plan smoke | head`.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::context::{Answer, Global, Program, print, print_json, stop_on_signals};
-use crate::bundle::check::Check;
-use crate::bundle::rerun::{Compared, Repetition, Verdict};
+use crate::bundle::check::{Check, Verdict};
+use crate::bundle::rerun::{self, Compared, Repetition};
 use crate::bundle::verify::{Cells, Report, Verification};
 use crate::errors::Class;
+
+/// The exit code if nothing differs, but something could not be confirmed.
+const INCOMPLETE: u8 = 4;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -51,22 +54,28 @@ pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Ans
     .run()?;
     if args.json {
         print_json(&report)?;
-    } else if !global.quiet || !report.good {
+    } else if !global.quiet || report.verdict != Verdict::Good {
         print(&text(&report, args.rerun.is_some()))?;
     }
-    Ok(Answer::Done(ExitCode::from(if report.good { 0 } else { Class::Failed.exit_code() })))
+    Ok(Answer::Done(ExitCode::from(match report.verdict {
+        Verdict::Good => 0,
+        Verdict::Differs => Class::Failed.exit_code(),
+        Verdict::Incomplete => INCOMPLETE,
+    })))
 }
 
 fn text(report: &Report, wanted_rerun: bool) -> String {
     let mut text = format!("{}: a run of the suite `{}`\n", report.bundle.display(), report.suite);
-    for Check { what, examined, problems, unchecked } in &report.checks {
-        let word = match (problems.is_empty(), *examined) {
-            (false, _) => "DIFFERS",
-            (true, 0) => "-",
-            (true, _) => "ok",
+    for Check { what, examined, problems, unchecked, unconfirmed } in &report.checks {
+        let word = match (problems.is_empty(), unconfirmed.is_empty(), *examined) {
+            (false, ..) => "DIFFERS",
+            (true, false, _) => "?",
+            (true, true, 0) => "-",
+            (true, true, _) => "ok",
         };
         text += &format!("{word:<8} {what}: {examined} compared\n");
         problems.iter().for_each(|problem| text += &format!("           {problem}\n"));
+        unconfirmed.iter().for_each(|unknown| text += &format!("           not confirmed: {unknown}\n"));
         unchecked.iter().for_each(|skipped| text += &format!("           skipped: {skipped}\n"));
     }
     match &report.rerun {
@@ -75,10 +84,13 @@ fn text(report: &Report, wanted_rerun: bool) -> String {
         None => {}
     }
     let partly = report.checks.iter().any(|check| !check.unchecked.is_empty());
-    let verdict = match (report.good, partly) {
-        (false, _) => "some checks failed: do not rely on this bundle",
-        (true, false) => "all checks passed",
-        (true, true) => "all checks passed; skipped checks are listed above",
+    let verdict = match (report.verdict, partly) {
+        (Verdict::Differs, _) => "some checks failed: do not rely on this bundle",
+        (Verdict::Incomplete, _) => {
+            "incomplete: nothing that was compared differs, but parts could not be confirmed; they are listed above"
+        }
+        (Verdict::Good, false) => "good: all checks passed",
+        (Verdict::Good, true) => "good: all checks passed; what bundles may leave out is listed above as skipped",
     };
     text + verdict + "\n"
 }
@@ -89,22 +101,23 @@ fn rerun_text(rerun: &Repetition) -> String {
         text += &format!("again    {cell}\n");
     }
     text += &format!("         required: {}\n", rerun.demanded);
-    let count = |is: fn(&Verdict) -> bool| rerun.compared.iter().filter(|compared| is(&compared.verdict)).count();
+    let count =
+        |is: fn(&rerun::Verdict) -> bool| rerun.compared.iter().filter(|compared| is(&compared.verdict)).count();
     text += &format!(
         "         {} outputs are equal, {} within tolerance, {} differ, {} skipped\n",
-        count(|verdict| matches!(verdict, Verdict::Equal)),
-        count(|verdict| matches!(verdict, Verdict::Within { .. })),
-        count(|verdict| matches!(verdict, Verdict::Differs { .. })),
-        count(|verdict| matches!(verdict, Verdict::NotCompared { .. })),
+        count(|verdict| matches!(verdict, rerun::Verdict::Equal)),
+        count(|verdict| matches!(verdict, rerun::Verdict::Within { .. })),
+        count(|verdict| matches!(verdict, rerun::Verdict::Differs { .. })),
+        count(|verdict| matches!(verdict, rerun::Verdict::NotCompared { .. })),
     );
     for Compared { step, output, verdict } in &rerun.compared {
         match verdict {
-            Verdict::Equal => {}
-            Verdict::Within { distance, tolerance } => {
+            rerun::Verdict::Equal => {}
+            rerun::Verdict::Within { distance, tolerance } => {
                 text += &format!("           `{output}` of `{step}`: {distance:.3e}, tolerance {tolerance}\n");
             }
-            Verdict::Differs { how } => text += &format!("DIFFERS    `{output}` of `{step}`: {how}\n"),
-            Verdict::NotCompared { why } => text += &format!("           `{output}` of `{step}`: {why}\n"),
+            rerun::Verdict::Differs { how } => text += &format!("DIFFERS    `{output}` of `{step}`: {how}\n"),
+            rerun::Verdict::NotCompared { why } => text += &format!("           `{output}` of `{step}`: {why}\n"),
         }
     }
     rerun.failed.iter().for_each(|failed| text += &format!("FAILED     {failed}\n"));

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::held_out::{self, Percent};
-use super::rows::{self, Rows};
+use super::rows::{self, Fault, Rows};
 use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
 use crate::pictures::Decoding;
@@ -189,8 +189,8 @@ fn list(text: &[u8]) -> List {
         let text = String::from_utf8_lossy(text);
         let fields = text.trim().split_once(' ').and_then(|(number, value)| Some((number.parse().ok()?, value.trim())));
         let row = match fields {
-            None => Err(format!("expected a number and a value, found {text:?}")),
-            Some((number, _)) if !seen.insert(number) => Err(format!("there are two lines of number {number}")),
+            None => Err(Fault::Form(format!("expected a number and a value, found {text:?}"))),
+            Some((number, _)) if !seen.insert(number) => Err(Fault::Twice(number)),
             Some((number, value)) => Ok((number, value.to_owned())),
         };
         (line, row)

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
 use super::held_out::{self, Percent};
+use super::json;
 use super::rows::{self, Rows};
 use super::{Archives, Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
@@ -40,7 +41,7 @@ pub(super) const READER: Reader = Reader {
     task: TaskKind::Multiclass,
     metric: Metric::Accuracy,
     unit: Unit::Sample,
-    recipe: 3,
+    recipe: 4,
     options: |given| given.try_into().map(DatasetOptions::Food101),
     read,
 };
@@ -218,7 +219,7 @@ fn look(reading: &Reading<'_>, text: Text) -> anyhow::Result<Found> {
 
 /// Rows of file name, title and class. Some users added a header line to files that have none.
 fn rows(csv: &[u8]) -> anyhow::Result<Rows<Row>> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
+    let mut reader = rows::csv(csv, false, |line| rows::names_a_picture(line, 3));
     let mut records = rows::records(&mut reader, 3)?;
     let is_header = |row: &Vec<String>| row[1] == "text" && row[2] == "label";
     if records.first().is_some_and(|(_, row)| row.as_ref().is_ok_and(is_header)) {
@@ -279,7 +280,7 @@ fn validation(options: &Options, found: &Found, archives: &Archives) -> anyhow::
             struct Splits {
                 val: Vec<String>,
             }
-            let splits: Splits = serde_json::from_slice(&listed(MAP_SPLIT)?).context(MAP_SPLIT)?;
+            let splits: Splits = json::parse(&listed(MAP_SPLIT)?).context(MAP_SPLIT)?;
             Ok(splits.val.iter().map(|path| file_name(path)).collect())
         }
         Validation::Qmf => {
@@ -288,7 +289,7 @@ fn validation(options: &Options, found: &Found, archives: &Archives) -> anyhow::
                 img: String,
             }
             let text = listed(QMF_DEV)?;
-            let lines = serde_json::Deserializer::from_slice(&text).into_iter::<Line>();
+            let lines = rows::lines(&text).map(|(_, line)| json::parse::<Line>(line));
             lines.map(|line| Ok(file_name(&line.context(QMF_DEV)?.img))).collect()
         }
     }

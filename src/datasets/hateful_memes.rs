@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
-use super::rows::{self, Rows};
+use super::json;
+use super::rows::{self, Fault, Rows};
 use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
 use crate::pictures::Decoding;
@@ -30,7 +31,7 @@ pub(super) const READER: Reader = Reader {
     task: TaskKind::Binary,
     metric: Metric::Accuracy,
     unit: Unit::Sample,
-    recipe: 2,
+    recipe: 3,
     options: |given| given.try_into().map(DatasetOptions::HatefulMemes),
     read,
 };
@@ -190,8 +191,8 @@ fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
         let file = entry.name.rsplit('/').next().unwrap_or_default();
         if let Some(name) = file.strip_suffix(".jsonl").filter(|name| LISTS.contains(name)) {
             let text = content.read_all(MOST_LIST)?;
-            let line = |line: &[u8]| serde_json::from_slice(line).map_err(|error| rows::why_not_json(&error));
-            let lines = Rows::of(rows::lines(&text).map(|(number, text)| (number, line(text))));
+            let lines = rows::lines(&text).map(|(number, line)| (number, json::parse(line).map_err(Fault::from)));
+            let lines = Rows::of(lines);
             anyhow::ensure!(
                 found.lists.insert(name.to_owned(), (entry.name.clone(), lines)).is_none(),
                 "there are two lists {name}.jsonl; leave one in place"

@@ -42,7 +42,7 @@ pub(super) const READER: Reader = Reader {
     task: TaskKind::Multiclass,
     metric: Metric::F1Macro,
     unit: Unit::Sample,
-    recipe: 2,
+    recipe: 3,
     options: |given| given.try_into().map(DatasetOptions::Memotion),
     read,
 };
@@ -212,14 +212,16 @@ fn look(reading: &Reading<'_>, task: Task) -> anyhow::Result<Found> {
     Ok(found)
 }
 
+/// The columns of the list: the index that pandas adds or none, picture, two texts, five labels.
+const COLUMNS: usize = 8;
+
 /// The rows of the list, whose columns go by their names.
 fn rows(csv: &[u8], task: Task) -> anyhow::Result<Rows<Row>> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(csv);
-    let header: Vec<String> =
-        reader.byte_headers()?.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let mut reader = rows::csv(csv, true, |line| rows::names_a_picture(line, COLUMNS));
+    let header: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
     let column = |name: &str| {
         let known = || header.join(", ");
-        let place = header.iter().position(|known| known.trim_start_matches('\u{FEFF}') == name);
+        let place = header.iter().position(|known| known == name);
         place.with_context(|| format!("expected a column `{name}`, found: {}", known()))
     };
     let columns = [column("image_name")?, column("text_ocr")?, column("text_corrected")?, column(task.column())?];

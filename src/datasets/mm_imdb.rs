@@ -11,6 +11,8 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::collect::Collector;
+use super::json;
+use super::rows::Fault;
 use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::pictures::Decoding;
 use crate::terms::{Metric, Split, TaskKind};
@@ -56,7 +58,7 @@ pub(super) const READER: Reader = Reader {
     task: TaskKind::Multilabel,
     metric: Metric::F1Macro,
     unit: Unit::Sample,
-    recipe: 2,
+    recipe: 3,
     options: |given| given.try_into().map(DatasetOptions::MmImdb),
     read,
 };
@@ -119,20 +121,24 @@ struct Splits {
     test: Vec<String>,
 }
 
-/// What a walk over the archive finds, by id.
+/// The genres' numbers, ascending, and the chosen plot; or why the description cannot be read.
+type Described = Result<(Vec<u32>, Option<String>), Fault>;
+
+/// What a walk over the archive finds.
 #[derive(Default)]
 struct Found {
-    splits: Option<Splits>,
-    /// The genres' numbers, ascending, and the chosen plot.
-    films: BTreeMap<String, (Vec<u32>, Option<String>)>,
-    /// Members.
+    /// The folder of `split.json`, and what it says.
+    splits: Option<(String, Splits)>,
+    /// By their path without the ending.
+    films: BTreeMap<String, Described>,
+    /// Members, by their path without the ending: a copy in another folder is no film's poster.
     posters: BTreeMap<String, String>,
 }
 
 fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     let DatasetOptions::MmImdb(options) = reading.options else { anyhow::bail!("these are not MM-IMDb's options") };
     let mut found = look(reading, options.plot)?;
-    let splits =
+    let (root, splits) =
         found.splits.take().with_context(|| format!("{ARCHIVE} should hold `mmimdb/split.json`, and does not"))?;
     let mut collector = Collector::default();
     for (split, name, ids) in
@@ -140,14 +146,22 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
     {
         for id in ids {
             collector.count(name, 1);
-            let Some((genres, plot)) = found.films.remove(&id) else {
-                collector.drop("no description that can be read");
-                continue;
+            let place = format!("{root}dataset/{id}");
+            let (genres, plot) = match found.films.remove(&place) {
+                Some(Ok(film)) => film,
+                Some(Err(fault)) => {
+                    collector.drop(reason(&fault));
+                    continue;
+                }
+                None => {
+                    collector.drop("no description");
+                    continue;
+                }
             };
             for genre in &genres {
                 collector.count(format!("{name} {}", GENRES[*genre as usize]), 1);
             }
-            let poster = found.posters.get(&id);
+            let poster = found.posters.get(&place);
             let plot = plot.filter(|plot| !plot.trim().is_empty());
             match (poster, plot) {
                 (None, _) => collector.drop("no poster"),
@@ -160,28 +174,44 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
             }
         }
     }
-    found.films.values().for_each(|_| collector.drop("film in no split"));
+    let here = |place: &&String| place.rsplit_once('/').map_or("", |(folder, _)| folder) == format!("{root}dataset");
+    found.films.keys().filter(here).for_each(|_| collector.drop("film in no split"));
     Ok(collector.into_dataset(TaskKind::Multilabel, GENRES.map(str::to_owned).to_vec()))
+}
+
+/// By which a description that cannot be read is counted.
+fn reason(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::NotJson(_) => "description that is not JSON",
+        _ => "description with a missing or wrong field",
+    }
 }
 
 fn look(reading: &Reading<'_>, which: Plot) -> anyhow::Result<Found> {
     let mut found = Found::default();
     reading.walk(ARCHIVE, &mut |entry, content| {
-        let file = entry.name.rsplit('/').next().unwrap_or_default();
+        let (folder, file) =
+            entry.name.rsplit_once('/').map_or(("", entry.name.as_str()), |(folder, file)| (folder, file));
         let (id, ending) = file.rsplit_once('.').unwrap_or((file, ""));
+        let place = entry.name.trim_end_matches(ending).trim_end_matches('.').to_owned();
         match ending {
             "json" if id == "split" => {
-                let text = content.read_all(MOST_FILM)?;
-                found.splits = Some(serde_json::from_slice(&text).with_context(|| entry.name.clone())?);
+                let splits = json::parse(&content.read_all(MOST_FILM)?).with_context(|| entry.name.clone())?;
+                let root = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+                anyhow::ensure!(
+                    found.splits.replace((root, splits)).is_none(),
+                    "there are two files split.json; leave one in place"
+                );
             }
+            // A film that cannot be understood is counted when its split asks for it, and ends nothing.
             "json" if is_id(id) => {
-                // A film that cannot be understood is missed when its split asks for it, and ends nothing.
-                let Ok(film) = serde_json::from_slice::<Film>(&content.read_all(MOST_FILM)?) else { return Ok(()) };
-                let numbers = GENRES.iter().zip(0..).filter(|(genre, _)| film.genres.iter().any(|g| g == *genre));
-                let genres = numbers.map(|(_, number)| number).collect();
-                found.films.insert(id.to_owned(), (genres, film.plot.choose(which)));
+                let film = json::parse::<Film>(&content.read_all(MOST_FILM)?).map(|film| {
+                    let numbers = GENRES.iter().zip(0..).filter(|(genre, _)| film.genres.iter().any(|g| g == *genre));
+                    (numbers.map(|(_, number)| number).collect(), film.plot.choose(which))
+                });
+                found.films.insert(place, film.map_err(Fault::from));
             }
-            "jpeg" | "jpg" if is_id(id) => drop(found.posters.insert(id.to_owned(), entry.name.clone())),
+            "jpeg" | "jpg" if is_id(id) => drop(found.posters.insert(place, entry.name.clone())),
             _ => {}
         }
         Ok(())

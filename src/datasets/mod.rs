@@ -12,9 +12,11 @@ pub mod emoji;
 pub mod food101;
 pub mod hateful_memes;
 mod held_out;
+mod json;
 pub mod memotion;
 pub mod mm_imdb;
 mod options;
+mod quotes;
 mod rows;
 mod subset;
 
@@ -27,7 +29,7 @@ pub use options::DatasetOptions;
 pub use subset::RECIPE as SUBSET_RECIPE;
 
 pub use crate::archives::Archives;
-use crate::archives::Visit;
+use crate::archives::{Visit, is_clutter};
 use crate::interrupt::Interrupt;
 use crate::pictures::Decoding;
 pub use crate::pictures::Picture;
@@ -90,11 +92,6 @@ pub struct Dataset {
     pub found: BTreeMap<String, u64>,
 }
 
-/// Whether a member is hidden, or one of macOS's shadows of files.
-fn is_litter(member: &str) -> bool {
-    member.split('/').any(|part| part.starts_with('.') || part == "__MACOSX")
-}
-
 /// Where a dataset's pictures are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pictures {
@@ -118,7 +115,7 @@ impl Reading<'_> {
     /// If the archive cannot be read, or the visit fails; names the archive.
     fn walk(&self, archive: &str, visit: &mut Visit<'_>) -> anyhow::Result<()> {
         let walked = self.archives.archive(archive)?.walk(self.interrupt, &mut |entry, content| {
-            if is_litter(&entry.name) { Ok(()) } else { visit(entry, content) }
+            if is_clutter(&entry.name) { Ok(()) } else { visit(entry, content) }
         });
         walked.with_context(|| archive.to_owned())
     }

@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::graph::NodeId;
 use super::run::Observer;
-use crate::progress::{Progress, Unit};
+use crate::progress::{Progress, Unit, plain, say};
 use crate::steps::{Absence, Status};
 use crate::store::Action;
 
@@ -45,8 +45,9 @@ impl Display {
     /// For a run of `total` steps.
     pub fn new(total: usize, style: Style) -> Self {
         let terminal = style == Style::Automatic && std::io::stderr().is_terminal();
-        let bars = terminal.then(|| {
-            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let all = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        // On a terminal without a cursor, such as `TERM=dumb`, nothing would be shown at all.
+        let bars = all.filter(|all| !all.is_hidden()).map(|all| {
             let steps =
                 all.add(ProgressBar::new(total as u64).with_style(style_of("{bar:30} {pos}/{len} steps  {elapsed}")));
             steps.enable_steady_tick(Duration::from_millis(250));
@@ -76,8 +77,8 @@ impl Display {
 
     fn line(&self, text: &str) {
         match &self.bars {
-            Some(bars) => drop(bars.all.println(text)),
-            None => eprintln!("{text}"),
+            Some(bars) => drop(bars.all.println(plain(text))),
+            None => say(text),
         }
     }
 
@@ -196,7 +197,7 @@ impl Progress for Bar {
     }
 
     fn note(&self, message: &str) {
-        let _ = self.all.println(format!("{}: {message}", self.label));
+        let _ = self.all.println(plain(&format!("{}: {message}", self.label)));
     }
 }
 
@@ -236,13 +237,13 @@ impl Progress for Lines {
         if !self.quiet && state.shown.elapsed() >= BETWEEN_LINES {
             state.shown = Instant::now();
             let total = state.total.map(|total| format!(" of {total}")).unwrap_or_default();
-            eprintln!("{}: {}{total} {}", self.label, state.done, name(state.unit));
+            say(format_args!("{}: {}{total} {}", self.label, state.done, name(state.unit)));
         }
     }
 
     fn note(&self, message: &str) {
         if !self.quiet {
-            eprintln!("{}: {message}", self.label);
+            say(format_args!("{}: {message}", self.label));
         }
     }
 }

@@ -21,11 +21,20 @@ pub(super) struct Order<'a> {
     pub execute: Execute,
     pub ingredients: Ingredients,
     /// Role → the object, the key of the step that made it, and that step.
-    pub inputs: BTreeMap<String, (Output, Digest, NodeId)>,
+    pub inputs: BTreeMap<String, (Output, Digest, Producer)>,
     pub absent: BTreeMap<String, Absence>,
     pub progress: Arc<dyn Progress>,
     /// Objects whose content was verified in this run.
     pub verified: Arc<Mutex<BTreeSet<Digest>>>,
+}
+
+/// The step that made an input.
+#[derive(Clone, Copy)]
+pub(super) struct Producer {
+    pub node: NodeId,
+    /// How often its results had been computed again when the reader started. If it is more by now, what the reader says
+    /// about them is out of date.
+    pub repairs: usize,
 }
 
 /// How the step ended.
@@ -37,7 +46,7 @@ pub(super) enum Ending {
     },
     /// An input is damaged.
     Damaged {
-        producer: NodeId,
+        producer: Producer,
         object: Digest,
         damage: Damage,
     },
@@ -108,7 +117,7 @@ impl Engine {
     }
 
     fn job(&self, order: &Order<'_>, folder: std::path::PathBuf) -> Job {
-        let file = |(output, key, _): &(Output, Digest, NodeId)| InputFile {
+        let file = |(output, key, _): &(Output, Digest, Producer)| InputFile {
             path: self.store.object_path(output.sha256),
             sha256: output.sha256.to_string(),
             key: key.to_string(),

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
-use super::job::{Ending, Order};
+use super::job::{Ending, Order, Producer};
 use super::key::Inputs;
 use super::survey::{Known, State, blocked};
 use crate::digest::Digest;
 use crate::progress::Progress;
-use crate::steps::{Absence, Cost, Execute, Status};
+use crate::steps::{Absence, Cost, Execute, Kind, Status};
 use crate::store::{Action, Damage, Ingredients};
 
 /// Receives the events of a run.
@@ -82,6 +82,7 @@ const MOST_REPAIRS: usize = 2;
 const MOST_DOWNLOADS: usize = 4;
 
 enum Progressing {
+    /// An input is not known yet, or the step has to be looked up.
     Pending,
     /// All inputs are known, and there is no result.
     Ready(Box<(Inputs, Ingredients)>),
@@ -89,18 +90,31 @@ enum Progressing {
     Ended(NodeOutcome),
 }
 
+/// A run. What an event costs depends on the steps that it concerns, not on the size of the graph.
 struct Run<'a> {
     engine: &'a Engine,
     graph: &'a Graph,
     observer: &'a dyn Observer,
     execute: Execute,
     nodes: Vec<Progressing>,
+    /// The steps that use an output of each step; once for each input.
+    users: Vec<Vec<NodeId>>,
+    /// The number of inputs of each step that come from a step which has not ended.
+    waits_for: Vec<usize>,
+    /// Pending steps that wait for nothing: they are looked up next.
+    settled: BTreeSet<NodeId>,
+    /// The ready steps by what they need, in the order in which they start.
+    downloads: BTreeSet<(Kind, NodeId)>,
+    computations: BTreeSet<(Kind, NodeId)>,
     /// How often the results of a step were found damaged.
     repairs: BTreeMap<NodeId, usize>,
     /// Objects whose content was verified in this run.
     verified: Arc<Mutex<BTreeSet<Digest>>>,
     /// Recorded steps that have to be computed again, since an output is damaged.
     lost: BTreeSet<NodeId>,
+    /// The number of steps that have not ended, and of those that are running.
+    open: usize,
+    running: usize,
     network: usize,
     busy_cores: usize,
     computed: usize,
@@ -118,27 +132,10 @@ impl Engine {
         execute: Execute,
     ) -> Outcome {
         let began = Instant::now();
-        let needed: BTreeSet<NodeId> = graph.needed_for(wanted).into_iter().collect();
-        let start = |id: NodeId| match needed.contains(&id) {
-            true => Progressing::Pending,
-            false => Progressing::Ended(NodeOutcome::NotWanted),
-        };
-        let mut run = Run {
-            engine: self,
-            graph,
-            observer,
-            execute,
-            nodes: graph.ids().map(start).collect(),
-            repairs: BTreeMap::new(),
-            verified: Arc::default(),
-            lost: lost.iter().copied().collect(),
-            network: 0,
-            busy_cores: 0,
-            computed: 0,
-        };
+        let mut run = Run::new(self, graph, wanted, lost, observer, execute);
         let (sender, receiver) = channel();
         std::thread::scope(|scope| {
-            while run.nodes.iter().any(|node| !matches!(node, Progressing::Ended(_))) {
+            while run.open > 0 {
                 if !self.interrupt.raised() {
                     for (id, order) in run.startable() {
                         let sender: Sender<(NodeId, Ending)> = sender.clone();
@@ -148,7 +145,7 @@ impl Engine {
                         });
                     }
                 }
-                if !run.nodes.iter().any(|node| matches!(node, Progressing::Running)) {
+                if run.running == 0 {
                     break;
                 }
                 run.wait(&receiver);
@@ -164,43 +161,130 @@ impl Engine {
 }
 
 impl<'a> Run<'a> {
+    fn new(
+        engine: &'a Engine,
+        graph: &'a Graph,
+        wanted: &[NodeId],
+        lost: &[NodeId],
+        observer: &'a dyn Observer,
+        execute: Execute,
+    ) -> Self {
+        let needed = graph.needed_for(wanted);
+        let mut run = Run {
+            engine,
+            graph,
+            observer,
+            execute,
+            nodes: graph.ids().map(|_| Progressing::Ended(NodeOutcome::NotWanted)).collect(),
+            users: vec![Vec::new(); graph.len()],
+            waits_for: vec![0; graph.len()],
+            settled: BTreeSet::new(),
+            downloads: BTreeSet::new(),
+            computations: BTreeSet::new(),
+            repairs: BTreeMap::new(),
+            verified: Arc::default(),
+            lost: lost.iter().copied().collect(),
+            open: needed.len(),
+            running: 0,
+            network: 0,
+            busy_cores: 0,
+            computed: 0,
+        };
+        for id in needed {
+            run.nodes[id.0] = Progressing::Pending;
+            for source in graph.node(id).inputs.values() {
+                run.users[source.node.0].push(id);
+                run.waits_for[id.0] += 1;
+            }
+            if run.waits_for[id.0] == 0 {
+                run.settled.insert(id);
+            }
+        }
+        run
+    }
+
+    /// Changes the state of a step, and what follows from that for the steps that use it.
+    fn set(&mut self, id: NodeId, state: Progressing) {
+        let entry = (self.graph.node(id).step.kind(), id);
+        let was = std::mem::replace(&mut self.nodes[id.0], state);
+        match was {
+            Progressing::Pending => drop(self.settled.remove(&id)),
+            Progressing::Ready(_) => drop(self.queue(id).remove(&entry)),
+            Progressing::Running => self.running -= 1,
+            Progressing::Ended(_) => {}
+        }
+        let had_ended = matches!(was, Progressing::Ended(_));
+        let has_ended = matches!(self.nodes[id.0], Progressing::Ended(_));
+        match &self.nodes[id.0] {
+            Progressing::Pending if self.waits_for[id.0] == 0 => drop(self.settled.insert(id)),
+            Progressing::Pending | Progressing::Ended(_) => {}
+            Progressing::Ready(_) => drop(self.queue(id).insert(entry)),
+            Progressing::Running => self.running += 1,
+        }
+        if had_ended == has_ended {
+            return;
+        }
+        self.open = if has_ended { self.open - 1 } else { self.open + 1 };
+        for user in self.users[id.0].clone() {
+            let waits_for = &mut self.waits_for[user.0];
+            *waits_for = if has_ended { *waits_for - 1 } else { *waits_for + 1 };
+            match (&self.nodes[user.0], *waits_for) {
+                (Progressing::Pending, 0) => drop(self.settled.insert(user)),
+                (Progressing::Pending, _) => drop(self.settled.remove(&user)),
+                // What it would read is being computed again.
+                (Progressing::Ready(_), 1..) => self.set(user, Progressing::Pending),
+                (Progressing::Ready(_) | Progressing::Running | Progressing::Ended(_), _) => {}
+            }
+        }
+    }
+
+    fn queue(&mut self, id: NodeId) -> &mut BTreeSet<(Kind, NodeId)> {
+        match self.graph.node(id).step.cost() {
+            Cost::Network => &mut self.downloads,
+            Cost::OneCore | Cost::AllCores => &mut self.computations,
+        }
+    }
+
     /// Ends steps whose results are in the store, and starts as many of the others as there is room for. Earlier kinds
     /// start first, since more steps depend on them.
     fn startable(&mut self) -> Vec<(NodeId, Order<'a>)> {
-        let graph = self.graph;
-        for id in graph.ids() {
-            // A recorded step whose result turns out to be damaged is pending once more.
-            while matches!(self.nodes[id.0], Progressing::Pending)
-                && let Some(inputs) = self.settled_inputs(id)
-            {
-                self.nodes[id.0] = match self.engine.look_up(graph, id, &inputs) {
-                    State::Done(_, action) if !self.lost.contains(&id) => self.done(id, action, false),
-                    State::Done(_, action) => Progressing::Ready(Box::new((inputs, action.ingredients))),
-                    State::Ready(ingredients, _) => Progressing::Ready(Box::new((inputs, *ingredients))),
-                    State::Waiting(_) | State::Refused(..) | State::Blocked(_) => {
-                        unreachable!("all inputs are known, and recorded results were not checked yet")
-                    }
-                };
-            }
+        while let Some(id) = self.settled.first().copied() {
+            let state = self.looked_up(id);
+            self.set(id, state);
         }
-        let mut ready: Vec<NodeId> =
-            graph.ids().filter(|id| matches!(self.nodes[id.0], Progressing::Ready(_))).collect();
-        ready.sort_by_key(|id| (graph.node(*id).step.kind(), *id));
         let mut orders = Vec::new();
-        let mut all_cores_wanted = false;
-        for id in ready {
-            let cost = graph.node(id).step.cost();
-            // Steps for one core do not overtake a step for all cores forever.
-            if !self.has_room(cost) || (all_cores_wanted && cost != Cost::Network) {
-                all_cores_wanted |= cost == Cost::AllCores;
-                continue;
-            }
-            self.occupy(cost, true);
-            if let Progressing::Ready(ready) = std::mem::replace(&mut self.nodes[id.0], Progressing::Running) {
-                orders.push((id, self.order(id, ready.0, ready.1)));
-            }
+        while let Some(&(_, id)) = self.downloads.first().filter(|_| self.network < MOST_DOWNLOADS) {
+            orders.extend(self.start(id));
+        }
+        // In order, so that steps for one core do not overtake a step for all cores forever.
+        while let Some(&(_, id)) = self.computations.first()
+            && self.has_room(self.graph.node(id).step.cost())
+        {
+            orders.extend(self.start(id));
         }
         orders
+    }
+
+    /// The state of a pending step whose inputs are known or known to be absent.
+    fn looked_up(&mut self, id: NodeId) -> Progressing {
+        let (graph, nodes) = (self.graph, &self.nodes);
+        let inputs = self.engine.inputs_of(graph, id, |from| match &nodes[from.0] {
+            Progressing::Ended(NodeOutcome::Done(_, action)) => Known::Done(action),
+            Progressing::Ended(NodeOutcome::Absent(absence)) => Known::Absent(absence),
+            _ => Known::NotYet,
+        });
+        let inputs = inputs.expect("a settled step waits for nothing");
+        if let Some(absence) = blocked(graph, id, &inputs) {
+            return self.absent(id, absence);
+        }
+        match self.engine.look_up(graph, id, &inputs) {
+            State::Done(_, action) if !self.lost.contains(&id) => self.done(id, action, false),
+            State::Done(_, action) => Progressing::Ready(Box::new((inputs, action.ingredients))),
+            State::Ready(ingredients, _) => Progressing::Ready(Box::new((inputs, *ingredients))),
+            State::Waiting(_) | State::Refused(..) | State::Blocked(_) => {
+                unreachable!("all inputs are known, and recorded results were not checked yet")
+            }
+        }
     }
 
     /// Ends a step that has a result, unless the result is not accepted or is damaged.
@@ -219,22 +303,17 @@ impl<'a> Run<'a> {
         Progressing::Ended(NodeOutcome::Absent(absence))
     }
 
-    /// The inputs of a step, if each of them is known or known to be absent. A step that does not tolerate an absent input
-    /// ends here.
-    fn settled_inputs(&mut self, id: NodeId) -> Option<Inputs> {
-        let graph = self.graph;
-        let nodes = &self.nodes;
-        let inputs = self.engine.inputs_of(graph, id, |from| match &nodes[from.0] {
-            Progressing::Ended(NodeOutcome::Done(_, action)) => Known::Done(action),
-            Progressing::Ended(NodeOutcome::Absent(absence)) => Known::Absent(absence),
-            _ => Known::NotYet,
-        });
-        let inputs = inputs.ok()?;
-        if let Some(absence) = blocked(graph, id, &inputs) {
-            self.nodes[id.0] = self.absent(id, absence);
-            return None;
+    /// Takes a ready step out of its queue.
+    fn start(&mut self, id: NodeId) -> Option<(NodeId, Order<'a>)> {
+        let step = &self.graph.node(id).step;
+        self.occupy(step.cost(), true);
+        self.queue(id).remove(&(step.kind(), id));
+        let was = std::mem::replace(&mut self.nodes[id.0], Progressing::Running);
+        self.running += 1;
+        match was {
+            Progressing::Ready(ready) => Some((id, self.order(id, ready.0, ready.1))),
+            _ => unreachable!("queues hold ready steps"),
         }
-        Some(inputs)
     }
 
     fn order(&self, id: NodeId, inputs: Inputs, ingredients: Ingredients) -> Order<'a> {
@@ -245,10 +324,12 @@ impl<'a> Run<'a> {
             let source = &node.inputs[&role];
             match (input, &self.nodes[source.node.0]) {
                 (Ok(_), Progressing::Ended(NodeOutcome::Done(key, action))) => {
-                    files.insert(role, (action.outputs[&source.output], *key, source.node));
+                    let repairs = self.repairs.get(&source.node).copied().unwrap_or_default();
+                    let producer = Producer { node: source.node, repairs };
+                    files.insert(role, (action.outputs[&source.output], *key, producer));
                 }
                 (Err(absence), _) => drop(absent.insert(role, absence)),
-                (Ok(_), _) => unreachable!("a known input comes from a step that is done"),
+                (Ok(_), _) => unreachable!("a ready step waits for nothing"),
             }
         }
         Order {
@@ -284,7 +365,7 @@ impl<'a> Run<'a> {
         let first = receiver.recv_timeout(Duration::from_millis(100)).ok();
         for (id, ending) in first.into_iter().chain(receiver.try_iter()) {
             self.occupy(self.graph.node(id).step.cost(), false);
-            self.nodes[id.0] = match ending {
+            let state = match ending {
                 Ending::Done { action, computed } => {
                     self.lost.remove(&id);
                     self.computed += usize::from(computed);
@@ -295,12 +376,23 @@ impl<'a> Run<'a> {
                     self.observer.stopped(id);
                     Progressing::Pending
                 }
-                Ending::Damaged { producer, object, damage } => self.repair(id, producer, object, &damage),
+                Ending::Damaged { producer, object, damage } => {
+                    let known = self.repairs.get(&producer.node).copied().unwrap_or_default();
+                    // Another reader found the damage first: the object is being computed again, or already was.
+                    if known > producer.repairs {
+                        self.observer.stopped(id);
+                        Progressing::Pending
+                    } else {
+                        self.repair(id, producer.node, object, &damage)
+                    }
+                }
             };
+            self.set(id, state);
         }
     }
 
     /// Sets a damaged object aside and has its step computed again, for a step that reads it (which may be the same).
+    /// Returns the state of the reader.
     fn repair(&mut self, reader: NodeId, producer: NodeId, object: Digest, damage: &Damage) -> Progressing {
         let (graph, label) = (self.graph, self.graph.node(producer).step.label());
         let step = &graph.node(reader).step;
@@ -311,16 +403,17 @@ impl<'a> Run<'a> {
             return self.absent(reader, step.absence(Status::Failed, cause, Some("check the disk")));
         }
         self.observer.stopped(reader);
-        match self.engine.store.set_aside(object) {
-            Err(error) => self.absent(reader, step.absence_after(&error)),
-            Ok(aside) => {
-                let place = aside.map(|path| format!("; moved to {}", path.display())).unwrap_or_default();
-                self.observer
-                    .warned(&format!("the result of `{label}` is damaged: {damage}{place}; computing it again"));
-                self.lost.insert(producer);
-                self.nodes[producer.0] = Progressing::Pending;
-                Progressing::Pending
-            }
+        let aside = match self.engine.store.set_aside(object) {
+            Err(error) => return self.absent(reader, step.absence_after(&error)),
+            Ok(aside) => aside,
+        };
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).remove(&object);
+        let place = aside.map(|path| format!("; moved to {}", path.display())).unwrap_or_default();
+        self.observer.warned(&format!("the result of `{label}` is damaged: {damage}{place}; computing it again"));
+        self.lost.insert(producer);
+        if producer != reader {
+            self.set(producer, Progressing::Pending);
         }
+        Progressing::Pending
     }
 }

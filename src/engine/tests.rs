@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use proptest::prelude::*;
+
 use super::graph::{Graph, NodeId, Source};
 use super::key::Environment;
 use super::run::{NodeOutcome, Observer, Outcome};
@@ -151,6 +153,71 @@ fn a_damaged_input_is_computed_again() {
     let warnings = heard.warnings.into_inner().unwrap();
     assert!(warnings.len() == 1 && warnings[0].contains("`a` is damaged"), "{warnings:?}");
     assert!(matches!(outcome.nodes[1], NodeOutcome::NotWanted));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is damaged and however many steps share it: everything ends done, with the right results, and each
+    /// damaged object is computed again once.
+    #[test]
+    fn damage_is_repaired_once(
+        damages in proptest::collection::vec((0..6usize, any::<bool>()), 1..6),
+        threads in 1..5usize,
+        pause in 0..4u64,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut engine = engine(folder.path());
+        engine.threads = threads;
+        let base: Vec<Fake> = (0..6).map(|i| Fake::new(&format!("base {i}"), &format!("<{i}>"))).collect();
+        let readers = |round: usize| -> Vec<Fake> {
+            let reader = |i: usize| Fake::new(&format!("reader {i}"), &format!("{i}|{round}"));
+            (0..12).map(|i| reader(i).doing(move |_| {
+                std::thread::sleep(std::time::Duration::from_millis(pause * (i as u64 % 3)));
+                Ok(())
+            })).collect()
+        };
+        // `base 3` to `base 5` read the ones before; each reader reads three of them.
+        let inputs = |i: usize| [i % 6, (i + 1) % 6, (i + 3) % 6].map(|n| format!("base {n}"));
+        let plan = |readers: &[Fake]| {
+            let mut graph = Graph::default();
+            for (i, step) in base.iter().enumerate() {
+                let below = i.checked_sub(3).map(|n| format!("base {n}"));
+                let sources: Vec<_> = below.iter().map(|name| source(name, graph.find(name).unwrap())).collect();
+                graph.add(step.step(), sources);
+            }
+            for (i, reader) in readers.iter().enumerate() {
+                let sources: Vec<_> = inputs(i).iter().map(|name| source(name, graph.find(name).unwrap())).collect();
+                graph.add(reader.step(), sources);
+            }
+            graph
+        };
+        let first = readers(0);
+        let graph = plan(&first);
+        let before = run(&engine, &graph);
+        let texts = |graph: &Graph, outcome: &Outcome| -> Vec<String> {
+            (0..12).map(|i| text(&engine, graph, outcome, &format!("reader {i}"))).collect()
+        };
+        let expected = texts(&graph, &before);
+        let mut damaged = std::collections::BTreeSet::new();
+        for (at, remove) in damages {
+            let object = before.action(NodeId(at)).unwrap().outputs["text"].sha256;
+            if damaged.insert(at) {
+                replace(&engine, object, if at < 3 { "***" } else { "******" });
+                if remove {
+                    std::fs::remove_file(engine.store.object_path(object)).unwrap();
+                }
+            }
+        }
+        let runs: Vec<usize> = base.iter().map(Fake::runs).collect();
+        let second = readers(1);
+        let graph = plan(&second);
+        let after = run(&engine, &graph);
+        prop_assert_eq!(texts(&graph, &after), expected);
+        for (at, step) in base.iter().enumerate() {
+            prop_assert_eq!(step.runs() - runs[at], usize::from(damaged.contains(&at)), "base {}", at);
+        }
+    }
 }
 
 /// Runs that share a store at the same time compute each step once.

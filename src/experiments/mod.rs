@@ -15,11 +15,14 @@ use anyhow::Context;
 pub use self::file::{Counts, Output, SuiteFile};
 pub use self::seeds::{Seeds, seeds};
 pub use self::suite::{DatasetPlan, MethodPlan, OutputPlan, Suite};
-use crate::errors;
 use crate::report::SuiteKind;
+use crate::{errors, terms};
 
 /// The one file among the suites that is not a suite: the claims of the paper, see [`crate::report`].
 const CLAIMS: &str = "claims";
+
+/// The most trainings of a suite. The plan of one with so many takes about a gigabyte.
+const MOST_CELLS: usize = 20_000;
 
 impl Suite {
     /// The names of all suites in a folder, sorted.
@@ -43,6 +46,7 @@ impl Suite {
     /// # Errors
     /// A usage error that names the file and the field, what was expected and what was found.
     pub fn load(folder: &Path, name: &str) -> anyhow::Result<Self> {
+        check_suite_name(name)?;
         let path = folder.join(format!("{name}.toml"));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -74,6 +78,10 @@ impl Suite {
             "`kind` should be \"smoke\" or \"paper\"; --subset and --mirror make a trial of any suite"
         );
         anyhow::ensure!(!file.seeds.is_empty(), "`seeds` should name at least one seed");
+        let datasets = file.datasets.iter().map(|dataset| ("datasets", &dataset.name));
+        for (field, name) in datasets.chain(file.methods.iter().map(|method| ("methods", &method.name))) {
+            terms::check_name(name).with_context(|| format!("`{field}`: a `name`"))?;
+        }
         check::unique("seeds", file.seeds.iter().map(u64::to_string))?;
         check::unique("datasets", file.datasets.iter().map(|dataset| dataset.name.clone()))?;
         check::unique("methods", file.methods.iter().map(|method| method.name.clone()))?;
@@ -92,6 +100,15 @@ impl Suite {
         }
         let methods: Vec<MethodPlan> =
             file.methods.iter().map(|method| check::method_plan(&file, method)).collect::<anyhow::Result<_>>()?;
+        let trained = |dataset: &DatasetPlan| {
+            let methods = methods.iter().filter(|method| dataset.methods.contains(&method.name));
+            methods.map(|method| method.candidates.len()).sum::<usize>()
+        };
+        let cells = file.seeds.len().saturating_mul(datasets.iter().map(trained).sum());
+        anyhow::ensure!(
+            cells <= MOST_CELLS,
+            "`seeds`, `datasets` and `methods` make {cells} trainings, more than the {MOST_CELLS} of one suite"
+        );
         check::unique("outputs", file.outputs.iter().map(|output| output.target.clone()))?;
         let outputs = file
             .outputs
@@ -111,6 +128,25 @@ impl Suite {
             subset: None,
             arguments: String::new(),
         })
+    }
+}
+
+/// Checks the name of a suite. Its parts after a dot must not look like those that trials add to the name of its folder.
+///
+/// # Errors
+/// A usage error that names what is wrong.
+fn check_suite_name(name: &str) -> anyhow::Result<()> {
+    let hint = "rename its file in experiments/";
+    terms::check_name(name).map_err(|error| errors::usage(format!("the name of a suite {error}"), hint))?;
+    if name == "data" {
+        return Err(errors::usage("a suite cannot be named `data`: out/data/ holds pictures of datasets", hint));
+    }
+    let of_trials = |part: &str| part == "mirror" || part.starts_with("subset-") || part.starts_with("seeds-");
+    match name.split('.').skip(1).find(|part| of_trials(part)) {
+        Some(part) => {
+            Err(errors::usage(format!("a suite cannot have `.{part}` in its name, `{name}`: trials use it"), hint))
+        }
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::digest::Digest;
+
 /// Seeds that replace those of a suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds(pub Vec<u64>);
@@ -27,13 +29,19 @@ impl Seeds {
     }
 }
 
-/// In names of folders: `3` for the first three, `only-7` for one, `1-2-7` for a list.
+/// The longest list that a folder is named after. A name may have 255 bytes on most filesystems.
+const LONGEST_LIST: usize = 40;
+
+/// In names of folders: `3` for the first three, `only-7` for one, `1-2-7` for a list, `list-` and a digest for a long one.
 impl fmt::Display for Seeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.first(), self.0.len()) {
             (Some(number), _) => write!(f, "{number}"),
             (None, 1) => write!(f, "only-{}", self.0[0]),
-            (None, _) => f.write_str(&self.joined("-")),
+            (None, _) => match self.joined("-") {
+                list if list.len() <= LONGEST_LIST => f.write_str(&list),
+                list => write!(f, "list-{}", &Digest::of(list.as_bytes()).to_string()[..12]),
+            },
         }
     }
 }

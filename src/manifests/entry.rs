@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use sha1::Digest as _;
 
 use super::lock::Locked;
-use super::request;
+use super::{address, request};
 use crate::digest::Digest;
+use crate::terms;
 
 /// A file to download.
 ///
@@ -78,7 +79,7 @@ pub enum Source {
 
 impl Archive {
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        check_file_name(&self.name).context("`name`")?;
+        terms::check_name(&self.name).context("`name`")?;
         match (self.size, self.at_most) {
             (Some(size), None) => anyhow::ensure!(size > 0, "`size` should be above 0"),
             (None, Some(most)) => anyhow::ensure!(most > 0, "`at-most` should be above 0"),
@@ -152,8 +153,13 @@ impl Source {
             Source::Https { urls } => {
                 anyhow::ensure!(!urls.is_empty(), "`urls` should list at least one");
                 for url in urls {
-                    let parsed =
-                        reqwest::Url::parse(url).with_context(|| format!("`urls`: {url:?} is not an address"))?;
+                    let parsed = reqwest::Url::parse(url).context("`urls` should list addresses")?;
+                    let (shown, open) =
+                        (address::shown(&parsed), parsed.username().is_empty() && parsed.password().is_none());
+                    anyhow::ensure!(
+                        open,
+                        "`urls`: {shown} should be without user and password, as a manifest is public"
+                    );
                     anyhow::ensure!(request::is_allowed(&parsed), "`urls`: {url:?} should begin with https://");
                 }
             }
@@ -161,7 +167,7 @@ impl Source {
                 let commit = revision.len() == 40 && revision.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
                 anyhow::ensure!(commit, "`revision` should be a commit, 40 hexadecimal digits, found {revision:?}");
                 check_owned("repository", repository)?;
-                check_file_name(file).context("`file`")?;
+                terms::check_name(file).context("`file`")?;
             }
             Source::Kaggle { dataset, version } => {
                 check_owned("dataset", dataset)?;
@@ -175,9 +181,9 @@ impl Source {
                 }
             }
             Source::Manual { file, folder, .. } => {
-                check_file_name(file).context("`file`")?;
+                terms::check_name(file).context("`file`")?;
                 if let Some(folder) = folder {
-                    check_file_name(folder).context("`folder`")?;
+                    terms::check_name(folder).context("`folder`")?;
                     anyhow::ensure!(folder != file, "`folder` should be another name than `file`");
                 }
             }
@@ -195,14 +201,6 @@ fn check_owned(field: &str, text: &str) -> anyhow::Result<()> {
     let parts: Vec<&str> = text.split('/').collect();
     let good = |part: &&str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
     anyhow::ensure!(parts.len() == 2 && parts.iter().all(good), "`{field}` should be OWNER/NAME, found {text:?}");
-    Ok(())
-}
-
-/// Checks for a name that cannot leave its folder on any system.
-fn check_file_name(name: &str) -> anyhow::Result<()> {
-    let odd = |c: char| c.is_control() || c.is_whitespace() || "/\\:".contains(c);
-    let plain = !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(odd);
-    anyhow::ensure!(plain, "should be a plain file name, found {name:?}");
     Ok(())
 }
 

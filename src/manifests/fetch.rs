@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::https::{self, Access};
-use super::{Archive, GitBlob, Source, kaggle, manual, python_package};
+use super::{Address, Archive, GitBlob, Source, kaggle, manual, python_package};
 use crate::archives;
 use crate::digest::Digest;
 use crate::errors::{self, Class, Problem};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::settings::variable;
 
 /// The model hub, unless `HF_ENDPOINT` names another one.
 const HUB: &str = "https://huggingface.co";
@@ -34,7 +35,9 @@ pub struct FetchContext {
     /// The words that call pip. None means the first one found.
     pub pip: Option<Vec<String>>,
     /// The address of the model hub.
-    pub hub: String,
+    pub hub: Address,
+    /// The mirror, if there is one.
+    pub mirror: Option<Address>,
     pub kaggle: kaggle::Kaggle,
 }
 
@@ -73,8 +76,8 @@ impl FetchContext {
             network: places.network,
             patience: Patience::default(),
             pip: super::python_package::named_pip(),
-            hub: std::env::var("HF_ENDPOINT")
-                .map_or_else(|_| HUB.to_owned(), |hub| hub.trim_end_matches('/').to_owned()),
+            hub: Address::from(variable("HF_ENDPOINT").as_deref().unwrap_or(HUB)),
+            mirror: places.mirror,
             kaggle: kaggle::Kaggle::of_this_user(),
         }
     }
@@ -89,12 +92,14 @@ pub struct FetchPlaces {
     pub manual: Vec<PathBuf>,
     /// What the downloads of a run know about the network.
     pub network: Network,
+    /// The mirror, whose user and password are sent to it.
+    pub mirror: Option<Address>,
 }
 
 impl FetchPlaces {
     /// For a run that knows nothing about the network yet.
     pub fn new(partial: PathBuf, quarantine: PathBuf, manual: Vec<PathBuf>) -> Self {
-        FetchPlaces { partial, quarantine, manual, network: Network::default() }
+        FetchPlaces { partial, quarantine, manual, network: Network::default(), mirror: None }
     }
 }
 
@@ -131,7 +136,8 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
             Source::Https { urls } => https::fetch(archive, urls, &Access::Open, destination, context),
             Source::Hub { repository, revision, file } => {
                 let url = format!("{}/{repository}/resolve/{revision}/{file}", context.hub);
-                https::fetch(archive, &[url], &Access::Open, destination, context)
+                let hub = context.hub.url().context("HF_ENDPOINT");
+                hub.and_then(|_| https::fetch(archive, &[url], &Access::Open, destination, context))
             }
             Source::Kaggle { dataset, version } => kaggle::fetch(archive, dataset, *version, destination, context),
             Source::PythonPackage { package, version } => {
@@ -163,7 +169,7 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
     }
     let message = format!("cannot fetch {}: {}", archive.name, answers.join("; "));
     let hint = (!hints.is_empty()).then(|| hints.join("; or "));
-    Err(Problem { class: errors::class_of_all(classes), message, hint }.into())
+    Err(Problem::new(errors::class_of_all(classes), message, hint).into())
 }
 
 /// The path of a complete download whose inspection was interrupted, so that it need not be downloaded again.
@@ -209,17 +215,20 @@ fn take_up(archive: &Archive, destination: &Path, context: &FetchContext) -> any
 /// The extensions of files that readers open as archives.
 const ARCHIVES: [&str; 6] = [".zip", ".tar", ".tar.gz", ".tgz", ".whl", ".gz"];
 
-/// Checks that an archive without a known hash can be read to its end. After this, its hash is recorded and required from
-/// then on.
+/// Looks at a file without a known hash: an archive has to be readable to its end, and no file may be a web page. After
+/// this, its hash is recorded and required from then on.
 ///
 /// # Errors
-/// If the archive cannot be read, after removing it; on an interrupt.
+/// If it is not such a file, after removing it; on an interrupt.
 fn inspect(archive: &Archive, file: &Path, called: &str, context: &FetchContext) -> anyhow::Result<()> {
-    if !ARCHIVES.iter().any(|ending| archive.name.ends_with(ending)) || is_pinned(archive, file)? {
+    if is_pinned(archive, file)? {
         return Ok(());
     }
-    let opened = archives::Archive::open_as(file, called);
-    let looked = opened.and_then(|opened| opened.inspect(&context.interrupt, context.progress.as_ref()));
+    let looked = match ARCHIVES.iter().any(|ending| archive.name.ends_with(ending)) {
+        true => archives::Archive::open_as(file, called)
+            .and_then(|opened| opened.inspect(&context.interrupt, context.progress.as_ref())),
+        false => archives::check_no_page(file, called),
+    };
     let Err(error) = looked else { return Ok(()) };
     if errors::class_of(&error) == Class::Interrupted {
         return Err(error);

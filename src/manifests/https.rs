@@ -9,9 +9,10 @@ use reqwest::header::{IF_RANGE, RANGE};
 use reqwest::{StatusCode, Url};
 
 use super::Archive;
+use super::address::{same_server, with_credentials};
 use super::fetch::{FetchContext, another_version};
 use super::partial::{Origin, Partial};
-use super::request::{self, Answer, Failure, Head};
+use super::request::{self, Answer, Failure, Head, Version, first_and_total};
 use crate::errors;
 use crate::progress::Unit;
 
@@ -80,6 +81,11 @@ fn from_server(
     context: &FetchContext,
 ) -> Result<(), Failure> {
     let address = Url::parse(url).with_context(|| format!("{url} is not an address")).map_err(Failure::Server)?;
+    let given = context.mirror.iter().chain([&context.hub]).filter_map(|given| given.url().ok());
+    let credentials = given
+        .filter(|given| same_server(given, &address))
+        .find(|given| !given.username().is_empty() || given.password().is_some());
+    let address = credentials.map_or(address.clone(), |given| with_credentials(address, &given));
     let client = request::client(&address, &context.patience).map_err(Failure::Server)?;
     let server = Server { client, url, address, access, last, archive, context };
     loop {
@@ -168,11 +174,12 @@ impl Server<'_> {
 
     /// Sends one request for the bytes after the end of the partial file. Bytes that arrive stay there if it fails.
     ///
-    /// `version` is the last version that the server named. The rest is requested only if it is still the same.
-    fn try_once(&self, partial: &mut Partial, version: &mut Option<String>) -> Result<(), Failure> {
-        if self.archive.expected().is_none() && version.is_none() {
+    /// `version` is the version of what is there. The rest is requested only if it is still the same.
+    fn try_once(&self, partial: &mut Partial, version: &mut Version) -> Result<(), Failure> {
+        if self.archive.expected().is_none() && version.name().is_none() {
             // Without a hash or a version, the rest may not belong to what is there.
             self.restart(partial)?;
+            *version = Version::default();
         }
         let have = partial.length();
         let mut request = match self.access {
@@ -182,8 +189,8 @@ impl Server<'_> {
         };
         if have > 0 {
             request = request.header(RANGE, format!("bytes={have}-"));
-            if let Some(version) = &version {
-                request = request.header(IF_RANGE, version);
+            if let Some(name) = version.name() {
+                request = request.header(IF_RANGE, name);
             }
         }
         let answer = Answer::to(request, &self.context.interrupt);
@@ -191,21 +198,31 @@ impl Server<'_> {
         self.context.network.answers();
         let (start, total) = start_of(&head, have, self.archive)?;
         match start {
+            // The server did not look at the condition.
+            Start::Continue if !head.version.agrees_with(version) => {
+                self.restart(partial)?;
+                *version = Version::default();
+                let error = "the rest that the server sent belongs to another version of the file";
+                return Err(Failure::Passing(anyhow::anyhow!(error), None));
+            }
             Start::Continue => {}
             Start::Anew => self.restart(partial)?,
             Start::NoRange => {
                 self.restart(partial)?;
+                *version = Version::default();
                 let range = head.content_range.unwrap_or_else(|| "no range".to_owned());
                 let status = head.status;
                 let error = anyhow::anyhow!("requested the bytes from {have}, the server answered {status} ({range})");
                 return Err(Failure::Passing(error, None));
             }
         }
-        let origin = |version: &String| Origin { url: self.url.to_owned(), version: version.clone() };
-        if self.archive.expected().is_none() {
-            partial.belongs_to(head.version.as_ref().map(origin)).map_err(disk)?;
+        if start == Start::Anew || *version == Version::default() {
+            *version = head.version;
         }
-        *version = head.version;
+        if self.archive.expected().is_none() {
+            let origin = Origin { url: self.url.to_owned(), version: version.clone() };
+            partial.belongs_to(version.name().is_some().then_some(origin)).map_err(disk)?;
+        }
         self.receive(&answer, partial, total)
     }
 
@@ -304,24 +321,5 @@ fn start_of(head: &Head, have: u64, archive: &Archive) -> Result<(Start, Option<
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Err(Failure::Passing(wrong(), head.retry_after)),
         status if status.is_server_error() => Err(Failure::Passing(wrong(), head.retry_after)),
         _ => Err(Failure::Server(wrong())),
-    }
-}
-
-/// `bytes 100-199/200` → (100, 200).
-fn first_and_total(range: &str) -> Option<(u64, Option<u64>)> {
-    let (range, total) = range.strip_prefix("bytes ")?.split_once('/')?;
-    Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_understood() {
-        assert_eq!(first_and_total("bytes 100-199/200"), Some((100, Some(200))));
-        assert_eq!(first_and_total("bytes 0-0/*"), Some((0, None)));
-        assert_eq!(first_and_total("bytes */200"), None);
-        assert_eq!(first_and_total("items 0-1/2"), None);
     }
 }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::Archive;
 use super::fetch::FetchContext;
 use super::https::{self, Access};
-use crate::errors;
+use crate::settings::variable;
+use crate::{errors, files};
 
 /// The address of Kaggle, and where to find the key of the user.
 #[derive(Clone)]
@@ -30,10 +31,9 @@ struct Key {
 impl Kaggle {
     /// The settings that Kaggle's client uses.
     pub fn of_this_user() -> Self {
-        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        let home = || Some(PathBuf::from(environment("HOME")?).join(".kaggle"));
-        let settings = environment("KAGGLE_CONFIG_DIR").map(PathBuf::from).or_else(home);
-        Kaggle { address: "https://www.kaggle.com".to_owned(), settings, environment }
+        let home = || Some(PathBuf::from(variable("HOME")?).join(".kaggle"));
+        let settings = variable("KAGGLE_CONFIG_DIR").map(PathBuf::from).or_else(home);
+        Kaggle { address: "https://www.kaggle.com".to_owned(), settings, environment: variable }
     }
 
     /// Whether there is a key, valid or not.
@@ -68,8 +68,9 @@ impl Kaggle {
 }
 
 fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    match std::fs::read(path) {
+        // PowerShell writes a byte order mark, or UTF-16.
+        Ok(bytes) => Ok(Some(files::decoded(&bytes))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }

@@ -91,7 +91,7 @@ pub fn record(folder: &Path, manifest: &str, found: &BTreeMap<String, Locked>) -
     file.archives.extend(found.iter().map(|(name, locked)| (name.clone(), *locked)));
     let mut text = serde_json::to_vec_pretty(&file).context("the lock file cannot be written as JSON")?;
     text.push(b'\n');
-    files::write_atomically(&path, folder, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    files::write_atomically(&path, folder, &text)?;
     Ok(path)
 }
 

@@ -1,6 +1,6 @@
 //! Files and folders that a person puts into `downloads/`.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::Archive;
 use super::fetch::{FetchContext, another_version, difference, is_right};
 use crate::digest::Digest;
 use crate::progress::Unit;
-use crate::{archives, errors};
+use crate::{archives, errors, files};
 
 /// What the person has to do.
 pub(super) struct Place<'a> {
@@ -33,9 +33,7 @@ pub(super) fn fetch(
     context: &FetchContext,
 ) -> anyhow::Result<String> {
     let Place { accept, url, file, folder } = *place;
-    let look = |name: &str| context.manual.iter().map(|folder| folder.join(name)).find(|path| path.exists());
-    let found = look(file).or_else(|| look(folder?));
-    let Some(found) = found else {
+    let Some((found, kind)) = look(&context.manual, [Some(file), folder])? else {
         let downloads = context.manual.first().map_or_else(|| PathBuf::from("downloads"), Clone::clone);
         let or_folder = folder.map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
         // Footnotes of tables show this, so it has no path of this machine.
@@ -51,7 +49,7 @@ pub(super) fn fetch(
             ),
         ));
     };
-    let (sha256, size) = match found.is_dir() {
+    let (sha256, size) = match kind.is_dir() {
         true => {
             archives::pack_folder(&found, destination, &context.interrupt, context.progress.as_ref())?;
             Digest::of_file(destination).with_context(|| format!("cannot read {}", destination.display()))?
@@ -63,6 +61,27 @@ pub(super) fn fetch(
     }
     std::fs::remove_file(destination).with_context(|| format!("cannot remove {}", destination.display()))?;
     Err(errors::failed(difference(archive, sha256, size, &found.display().to_string()), remedy(archive, place, &found)))
+}
+
+/// The first of these names that lies in one of the folders.
+///
+/// # Errors
+/// If a link leads nowhere, or what lies there is neither a file nor a folder: to open a device or a pipe may never end.
+pub(super) fn look<'a>(
+    folders: &[PathBuf],
+    names: impl IntoIterator<Item = Option<&'a str>>,
+) -> anyhow::Result<Option<(PathBuf, Metadata)>> {
+    for path in names.into_iter().flatten().flat_map(|name| folders.iter().map(move |folder| folder.join(name))) {
+        match files::look(&path)? {
+            Some(data) if data.is_file() || data.is_dir() => return Ok(Some((path, data))),
+            Some(_) => {
+                let message = format!("{} is neither a file nor a folder", path.display());
+                return Err(errors::failed(message, "put the file itself in its place"));
+            }
+            None => {}
+        }
+    }
+    Ok(None)
 }
 
 /// The last two parts of a path, which name no folder of this machine.
@@ -92,11 +111,6 @@ fn copy(
     let writing = || format!("cannot write {}", to.display());
     let mut source = File::open(from).with_context(reading)?;
     let length = source.metadata().with_context(reading)?.len();
-    if length > archive.most() {
-        let (from_, most, name) = (from.display(), archive.most(), &archive.name);
-        let message = format!("{from_} has {length} bytes, more than the {most} that {name} may have");
-        return Err(errors::failed(message, remedy(archive, place, from)));
-    }
     context.progress.begin(Some(length), Unit::Bytes);
     let mut target = File::create(to).with_context(writing)?;
     let (mut hash, mut size) = (Sha256::new(), 0);
@@ -105,12 +119,17 @@ fn copy(
         context.interrupt.check()?;
         let n = source.read(&mut buffer).with_context(reading)?;
         if n == 0 {
-            target.sync_all().with_context(writing)?;
+            files::sync(&target).with_context(writing)?;
             return Ok((Digest(hash.finalize().into()), size));
         }
         hash.update(&buffer[..n]);
         target.write_all(&buffer[..n]).with_context(writing)?;
         size += n as u64;
+        if size > archive.most() {
+            let (from_, most, name) = (from.display(), archive.most(), &archive.name);
+            let message = format!("{from_} has more than the {most} bytes that {name} may have");
+            return Err(errors::failed(message, remedy(archive, place, from)));
+        }
         context.progress.advance(n as u64);
     }
 }

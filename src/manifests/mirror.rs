@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::fetch::Patience;
 use super::request::{self, Answer};
-use super::{Manifest, check_together};
+use super::{Address, Manifest, address, check_together};
 use crate::errors;
 use crate::interrupt::Interrupt;
 
@@ -21,7 +21,7 @@ const MOST_BYTES: usize = 4 << 20;
 ///
 /// # Errors
 /// If the mirror does not answer, or its manifests are malformed; names the address and the field.
-pub fn overlay(manifests: &mut Vec<Manifest>, mirror: &str, interrupt: &Interrupt) -> anyhow::Result<()> {
+pub fn overlay(manifests: &mut Vec<Manifest>, mirror: &Address, interrupt: &Interrupt) -> anyhow::Result<()> {
     let hint = "check that the mirror is running and serves `manifests.json`, as described in data-manifests/README.md";
     let wrong = |error: anyhow::Error| match errors::class_of(&error) {
         errors::Class::Interrupted => error,
@@ -35,10 +35,9 @@ pub fn overlay(manifests: &mut Vec<Manifest>, mirror: &str, interrupt: &Interrup
     check_together(manifests)
 }
 
-fn load(mirror: &str, interrupt: &Interrupt) -> anyhow::Result<Vec<Manifest>> {
-    let base = Url::parse(&format!("{}/", mirror.trim_end_matches('/'))).context("not an address")?;
-    let patience = Patience::default();
-    let client = request::client(&base, &patience)?;
+fn load(mirror: &Address, interrupt: &Interrupt) -> anyhow::Result<Vec<Manifest>> {
+    let base = mirror.url()?;
+    let client = request::client(&base, &Patience::default())?;
     let answer = Answer::to(client.get(base.join("manifests.json")?), interrupt);
     let head = answer.head().map_err(request::Failure::into_error)?;
     anyhow::ensure!(head.status.is_success(), "requested manifests.json, the server answered {}", head.status);
@@ -48,6 +47,8 @@ fn load(mirror: &str, interrupt: &Interrupt) -> anyhow::Result<Vec<Manifest>> {
         anyhow::ensure!(text.len() <= MOST_BYTES, "manifests.json is longer than {MOST_BYTES} bytes");
     }
     let list: Vec<Value> = serde_json::from_slice(&text).context("manifests.json")?;
+    // Without user and password, which would otherwise be part of keys.
+    let base = Url::parse(&address::shown(&base))?;
     list.into_iter().map(|manifest| resolved(manifest, &base)).collect()
 }
 
@@ -92,10 +93,12 @@ mod tests {
 
     #[test]
     fn a_missing_mirror_is_a_usage_error() {
-        let error = overlay(&mut Vec::new(), "http://127.0.0.1:9", &Interrupt::default()).unwrap_err();
+        let error = overlay(&mut Vec::new(), &Address::from("http://127.0.0.1:9"), &Interrupt::default()).unwrap_err();
         assert_eq!(errors::class_of(&error), errors::Class::Usage);
         assert!(error.to_string().starts_with("the mirror http://127.0.0.1:9: "), "{error}");
-        let error = overlay(&mut Vec::new(), "http://example.org", &Interrupt::default()).unwrap_err().to_string();
+        let error = overlay(&mut Vec::new(), &Address::from("http://example.org"), &Interrupt::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("should begin with https://"), "{error}");
     }
 }

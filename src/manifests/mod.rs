@@ -5,6 +5,7 @@
 //! model hub, Kaggle, a Python package through pip, or a file that a person provides. [`lock`] records the hashes of files
 //! without a public checksum.
 
+mod address;
 mod child;
 mod entry;
 pub mod fetch;
@@ -18,6 +19,7 @@ mod python_package;
 mod request;
 mod unavailable;
 
+pub use address::Address;
 pub use entry::{Archive, GitBlob, KnownFile, Source};
 pub use python_package::pip;
 pub use unavailable::unavailable;
@@ -28,7 +30,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::errors;
+use crate::{errors, terms};
 
 /// The kind of data that a manifest describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -105,6 +107,7 @@ impl Manifest {
             "`name` should be that of the file, `{stem}`, found `{}`",
             manifest.name
         );
+        terms::check_name(&manifest.name).context("`name`")?;
         manifest.check_datasets()?;
         anyhow::ensure!(!manifest.archives.is_empty(), "`archives` should list at least one file");
         for (i, archive) in manifest.archives.iter().enumerate() {
@@ -118,6 +121,7 @@ impl Manifest {
     /// The manifest of a dataset lists datasets and their counts, that of a model does not.
     fn check_datasets(&self) -> anyhow::Result<()> {
         for (i, name) in self.datasets.iter().enumerate() {
+            terms::check_name(name).context("`datasets`")?;
             anyhow::ensure!(!self.datasets[..i].contains(name), "`datasets`: {name} is listed twice");
         }
         for name in self.counts.keys() {

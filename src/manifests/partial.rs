@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Archive;
 use super::fetch::{FetchContext, is_right, reject};
+use super::request::Version;
 use crate::digest::Digest;
 use crate::files;
 use crate::progress::Unit;
@@ -30,7 +31,7 @@ pub(super) struct Partial {
 pub(super) struct Origin {
     pub url: String,
     /// The version that the server named.
-    pub version: String,
+    pub version: Version,
 }
 
 impl Partial {
@@ -40,8 +41,7 @@ impl Partial {
     /// # Errors
     /// If the file cannot be written; on an interrupt.
     pub fn open(archive: &Archive, url: &str, context: &FetchContext) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&context.partial)
-            .with_context(|| format!("cannot create {}", context.partial.display()))?;
+        files::create_folder(&context.partial)?;
         let path =
             context.partial.join(archive.expected().map_or_else(
                 || format!("open-{}", Digest::of(archive.name.as_bytes())),
@@ -91,9 +91,9 @@ impl Partial {
         self.path.with_extension("origin")
     }
 
-    /// The version of the file that this is the beginning of.
-    pub fn version(&self) -> Option<String> {
-        Some(self.origin.as_ref()?.version.clone())
+    /// The version of the file that this is the beginning of, as far as it is known.
+    pub fn version(&self) -> Version {
+        self.origin.as_ref().map(|origin| origin.version.clone()).unwrap_or_default()
     }
 
     /// Records the origin. Without one, no later process can resume.
@@ -156,7 +156,7 @@ impl Partial {
     /// # Errors
     /// If that fails.
     pub fn finish(self, to: &Path) -> anyhow::Result<()> {
-        self.file.sync_all().with_context(|| self.place("write"))?;
+        files::sync(&self.file).with_context(|| self.place("write"))?;
         if self.origin.is_some() {
             let _ = std::fs::remove_file(self.note());
         }

@@ -11,6 +11,7 @@ use super::{Archive, child};
 use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::progress::Unit;
+use crate::settings::variable;
 
 /// The commands that may be pip, in this order.
 const PIPS: &[&[&str]] = &[&["pip3"], &["pip"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
@@ -84,7 +85,7 @@ pub fn pip() -> anyhow::Result<Vec<String>> {
 
 /// The words of `SEESAW_PIP`, if it is set.
 pub(super) fn named_pip() -> Option<Vec<String>> {
-    let words = std::env::var("SEESAW_PIP").ok().filter(|words| !words.trim().is_empty())?;
+    let words = variable("SEESAW_PIP")?;
     Some(words.split_whitespace().map(str::to_owned).collect())
 }
 

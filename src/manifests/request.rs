@@ -10,9 +10,13 @@ use anyhow::Context;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
+use serde::{Deserialize, Serialize};
 
+use super::address::{self, Address};
 use super::fetch::Patience;
+use crate::errors;
 use crate::interrupt::Interrupt;
+use crate::settings::variable;
 
 /// The longest pause that a server can ask for.
 const MOST_PATIENCE: Duration = Duration::from_secs(120);
@@ -29,25 +33,52 @@ pub(super) fn client(url: &Url, patience: &Patience) -> anyhow::Result<Client> {
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
     anyhow::ensure!(is_allowed(url), "the address should begin with https://");
-    let redirects = reqwest::redirect::Policy::custom(|attempt| {
+    let redirects = |attempt: reqwest::redirect::Attempt<'_>| {
         if attempt.previous().len() > MOST_REDIRECTS {
             attempt.error(format!("more than {MOST_REDIRECTS} redirects"))
         } else if is_allowed(attempt.url()) {
             attempt.follow()
         } else {
-            let message = format!("a redirect to {}, which is not https", attempt.url());
+            let message = format!("a redirect to {}, which is not https", address::shown(attempt.url()));
             attempt.error(message)
         }
-    });
-    let builder = Client::builder()
-        .connect_timeout(patience.connect)
-        // In a blocking client this limits each wait for a piece of the answer, not the whole.
-        .timeout(patience.stall)
-        .redirect(redirects)
-        .user_agent(concat!("seesaw/", env!("CARGO_PKG_VERSION")));
+    };
+    let redirects = || reqwest::redirect::Policy::custom(redirects);
+    let builder = || {
+        Client::builder()
+            .connect_timeout(patience.connect)
+            // In a blocking client this limits each wait for a piece of the answer, not the whole.
+            .timeout(patience.stall)
+            .redirect(redirects())
+            .user_agent(concat!("seesaw/", env!("CARGO_PKG_VERSION")))
+    };
     // A proxy cannot reach this machine.
-    let builder = if is_here(url) { builder.no_proxy() } else { builder };
-    builder.build().context("cannot start an HTTPS client")
+    let builder = || if is_here(url) { builder().no_proxy() } else { builder() };
+    let built = match builder().build() {
+        // Plain HTTP needs no certificates.
+        Err(_) if url.scheme() == "http" => builder().tls_certs_only([]).build(),
+        built => built,
+    };
+    built.context("cannot start an HTTPS client").map_err(|error| {
+        let hint = "this machine may have no certificates: install the package `ca-certificates`, or name a file of certificates \
+                    in SSL_CERT_FILE";
+        errors::with_hint(error, hint)
+    })
+}
+
+/// The proxy for an address, by the variables that the HTTP client reads: the variable, and its value without password.
+fn proxy_of(url: &Url) -> Option<(&'static str, String)> {
+    let names: &[&str] = match url.scheme() {
+        "https" => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+        _ => &["http_proxy", "ALL_PROXY", "all_proxy"],
+    };
+    let (name, value) = names.iter().find_map(|name| Some((*name, variable(name)?)))?;
+    let host = url.host_str().unwrap_or_default();
+    let excepted = ["NO_PROXY", "no_proxy"].into_iter().filter_map(variable).any(|list| {
+        let mut parts = list.split(',').map(|part| part.trim().trim_start_matches('.'));
+        parts.any(|part| part == "*" || (!part.is_empty() && (host == part || host.ends_with(&format!(".{part}")))))
+    });
+    (!excepted && !is_here(url)).then(|| (name, Address::from(value.as_str()).to_string()))
 }
 
 /// HTTPS everywhere, plain HTTP only on this machine.
@@ -59,14 +90,41 @@ fn is_here(url: &Url) -> bool {
     matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
+/// The version of a file, as far as the server names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Version {
+    /// The entity tag.
+    pub tag: Option<String>,
+    /// The date of the last change.
+    pub date: Option<String>,
+    /// The size of the whole file, in bytes.
+    pub total: Option<u64>,
+}
+
+impl Version {
+    /// The name by which a server can be asked for the rest of this version: a strong entity tag, or else the date.
+    pub fn name(&self) -> Option<&str> {
+        self.tag.as_deref().filter(|tag| tag.starts_with('"')).or(self.date.as_deref())
+    }
+
+    /// Whether nothing that both say differs.
+    pub fn agrees_with(&self, other: &Version) -> bool {
+        fn same<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
+            a.is_none() || b.is_none() || a == b
+        }
+        same(self.tag.as_ref(), other.tag.as_ref())
+            && same(self.date.as_ref(), other.date.as_ref())
+            && same(self.total.as_ref(), other.total.as_ref())
+    }
+}
+
 /// The head of an answer.
 #[derive(Debug)]
 pub(super) struct Head {
     pub status: StatusCode,
     pub content_length: Option<u64>,
     pub content_range: Option<String>,
-    /// The version of the file: a strong entity tag, or else the date of the last change.
-    pub version: Option<String>,
+    pub version: Version,
     /// Whether the body is HTML.
     pub is_web_page: bool,
     /// The pause that the server asks for, limited to [`MOST_PATIENCE`].
@@ -176,20 +234,46 @@ fn head(response: &Response) -> Head {
         Some(value.trim().to_owned())
     };
     let seconds = header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    let content_length = header(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let content_range = header(CONTENT_RANGE);
+    let total = match &content_range {
+        Some(range) => first_and_total(range).and_then(|(_, total)| total),
+        None => content_length,
+    };
     Head {
         status: response.status(),
-        content_length: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
-        content_range: header(CONTENT_RANGE),
-        version: header(ETAG).filter(|tag| tag.starts_with('"')).or_else(|| header(LAST_MODIFIED)),
-        is_web_page: header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")),
+        content_length,
+        content_range,
+        version: Version { tag: header(ETAG), date: header(LAST_MODIFIED), total },
+        is_web_page: header(CONTENT_TYPE).is_some_and(|kind| is_web_page(&kind)),
         retry_after: seconds.map(|asked| asked.min(MOST_PATIENCE)),
     }
+}
+
+/// `bytes 100-199/200` → (100, 200).
+pub(super) fn first_and_total(range: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = range.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()))
+}
+
+/// Whether a content type is that of a page for a browser. Types are compared without case and parameters.
+fn is_web_page(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(kind.as_str(), "text/html" | "application/xhtml+xml")
 }
 
 /// Without the address, which is in the message of whoever tries the servers.
 fn no_answer(error: reqwest::Error) -> Failure {
     let (connect, redirect) = (error.is_connect(), error.is_redirect());
+    let proxy = error.url().and_then(proxy_of).filter(|_| !redirect);
     let error = anyhow::anyhow!("{:#}", anyhow::Error::new(error.without_url()));
+    let error = match proxy {
+        None => error,
+        Some((name, address)) => errors::with_hint(
+            error.context(format!("no answer through the proxy {address} of {name}")),
+            format!("check that the proxy in {name} works, or unset {name}; then run the same command again"),
+        ),
+    };
     match (redirect, connect) {
         (true, _) => Failure::Server(error),
         (false, true) => Failure::Silent(error),
@@ -207,6 +291,24 @@ fn cut(error: std::io::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranges_are_understood() {
+        assert_eq!(first_and_total("bytes 100-199/200"), Some((100, Some(200))));
+        assert_eq!(first_and_total("bytes 0-0/*"), Some((0, None)));
+        assert_eq!(first_and_total("bytes */200"), None);
+        assert_eq!(first_and_total("items 0-1/2"), None);
+    }
+
+    #[test]
+    fn web_pages_are_known_by_their_type() {
+        for page in ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml;charset=utf-8", " TEXT/HTML "] {
+            assert!(is_web_page(page), "{page}");
+        }
+        for file in ["application/zip", "text/htmlx", "application/octet-stream", "", "text/plain"] {
+            assert!(!is_web_page(file), "{file}");
+        }
+    }
 
     #[test]
     fn plain_http_stays_on_this_machine() {

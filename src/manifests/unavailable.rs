@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use super::kaggle::Kaggle;
-use super::{Archive, Source};
+use super::{Archive, Source, manual};
 
 /// What a person has to do before an archive can be fetched. None if some source may have it already; whether a server has
 /// it and accepts the key is not checked.
-pub fn unavailable(archive: &Archive, manual: &[PathBuf]) -> Option<String> {
-    unavailable_for(archive, manual, &Kaggle::of_this_user())
+pub fn unavailable(archive: &Archive, manual_folders: &[PathBuf]) -> Option<String> {
+    unavailable_for(archive, manual_folders, &Kaggle::of_this_user())
 }
 
-fn unavailable_for(archive: &Archive, manual: &[PathBuf], kaggle: &Kaggle) -> Option<String> {
+fn unavailable_for(archive: &Archive, manual_folders: &[PathBuf], kaggle: &Kaggle) -> Option<String> {
     let mut ways = Vec::new();
     for source in &archive.sources {
         ways.push(match source {
@@ -19,8 +19,8 @@ fn unavailable_for(archive: &Archive, manual: &[PathBuf], kaggle: &Kaggle) -> Op
                 format!("create a key for Kaggle, which has it as {dataset} (see data-manifests/README.md)")
             }
             Source::Manual { accept, url, file, folder } => {
-                let names = [Some(file), folder.as_ref()];
-                if names.into_iter().flatten().any(|name| manual.iter().any(|folder| folder.join(name).exists())) {
+                // Something that cannot be used is there as well: the step that fetches it says why.
+                if !matches!(manual::look(manual_folders, [Some(file.as_str()), folder.as_deref()]), Ok(None)) {
                     return None;
                 }
                 let or_folder =

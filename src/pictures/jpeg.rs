@@ -18,20 +18,24 @@ const MOST_SCANNED: u64 = 20 * MOST_PIXELS;
 pub(super) fn checked(bytes: &[u8]) -> Result<&[u8], PictureFault> {
     let mut segments = Segments { bytes, position: 2 };
     let (mut pixels, mut scans) = (None, 0);
+    let mut sampling = Sampling::default();
     loop {
         match segments.next_marker()? {
             0xD9 => return Ok(&bytes[..segments.position]),
             // Markers without content: TEM, restarts, a second start.
             0x01 | 0xD0..=0xD8 => {}
             marker @ (0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF) => {
-                if pixels.replace(frame(marker, segments.content()?)?).is_some() {
+                let content = segments.content()?;
+                sampling = Sampling::of(marker, content);
+                if pixels.replace(frame(marker, content)?).is_some() {
                     return Err(PictureFault::Damaged("it has two frame headers".to_owned()));
                 }
             }
             0xDA => {
                 let pixels =
                     pixels.ok_or_else(|| PictureFault::Damaged("a scan comes before the frame header".to_owned()))?;
-                segments.content()?;
+                let components = segments.content()?.first().copied().unwrap_or_default();
+                sampling.check(components)?;
                 segments.skip_scan()?;
                 scans += 1;
                 if scans > MOST_SCANS || scans * pixels > MOST_SCANNED {
@@ -41,6 +45,35 @@ pub(super) fn checked(bytes: &[u8]) -> Result<&[u8], PictureFault> {
             _ => {
                 segments.content()?;
             }
+        }
+    }
+}
+
+/// How the components of a picture are sampled.
+#[derive(Default)]
+struct Sampling {
+    sequential: bool,
+    components: u8,
+    /// Whether some components have fewer rows than others, or less than half as many columns.
+    coarse: bool,
+}
+
+impl Sampling {
+    fn of(marker: u8, frame: &[u8]) -> Self {
+        let components = frame.get(5).copied().unwrap_or_default();
+        let factors = || frame.get(6..).unwrap_or_default().chunks_exact(3).map(|component| component[1]);
+        let across = factors().map(|factors| factors >> 4).max().unwrap_or_default();
+        let down = factors().map(|factors| factors & 15).max().unwrap_or_default();
+        let coarse = factors().any(|factors| factors & 15 != down || (factors >> 4) * 2 < across);
+        Sampling { sequential: matches!(marker, 0xC0 | 0xC1), components, coarse }
+    }
+
+    /// Refuses what the decoder gives false colours, without an error: a sequential picture with coarse components, each in
+    /// a scan of its own. libjpeg reads it.
+    fn check(&self, in_scan: u8) -> Result<(), PictureFault> {
+        match self.sequential && self.coarse && in_scan < self.components {
+            true => Err(PictureFault::NotSupported("a JPEG with coarse colours in scans of their own".to_owned())),
+            false => Ok(()),
         }
     }
 }

@@ -3,10 +3,13 @@
 //! Decoding follows research code, Pillow's `Image.open(file).convert("RGB")`; colour profiles and gamma are ignored. The
 //! first bytes decide the format, never the name. Any bytes give a picture or a fault, in bounded memory and time.
 
+mod gif;
 mod item;
 mod jpeg;
 pub mod resize;
+mod webp;
 
+use std::borrow::Cow;
 use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -134,7 +137,12 @@ pub fn decode_over_white(bytes: &[u8]) -> anyhow::Result<Rgb> {
 
 fn decode_unguarded(bytes: &[u8], decoding: Decoding) -> Result<Rgb, PictureFault> {
     let format = format(bytes)?;
-    let bytes = if format == ImageFormat::Jpeg { jpeg::checked(bytes)? } else { bytes };
+    let bytes = match format {
+        ImageFormat::Gif => return Ok(flattened(gif::first_frame(bytes)?, decoding)),
+        ImageFormat::Jpeg => Cow::Borrowed(jpeg::checked(bytes)?),
+        ImageFormat::WebP => webp::without_promises(bytes),
+        _ => Cow::Borrowed(bytes),
+    };
     let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(fault)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
@@ -146,12 +154,17 @@ fn decode_unguarded(bytes: &[u8], decoding: Decoding) -> Result<Rgb, PictureFaul
     };
     let mut picture = DynamicImage::from_decoder(decoder).map_err(fault)?;
     picture.apply_orientation(turn);
+    Ok(flattened(picture, decoding))
+}
+
+/// Three bytes a pixel.
+fn flattened(picture: DynamicImage, decoding: Decoding) -> Rgb {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let bytes = match decoding.alpha {
         Alpha::OverWhite if picture.color().has_alpha() => over_white(picture.into_rgba8().as_raw()),
         Alpha::OverWhite | Alpha::Drop => picture.into_rgb8().into_raw(),
     };
-    Ok(Rgb { width, height, bytes })
+    Rgb { width, height, bytes }
 }
 
 /// The format, by the first bytes.

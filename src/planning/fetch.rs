@@ -124,9 +124,9 @@ impl<'a> Archives<'a> {
             }
         }
         let display = Display::new(nodes.len(), style);
-        let outcome = engine.run(graph, nodes, &lost, &display, execute_without_tensors);
+        let mut outcome = engine.run(graph, nodes, &lost, &display, execute_without_tensors);
         display.finish();
-        project.record_locks(engine, graph, manifests, &outcome)?;
+        project.record_locks(engine, graph, manifests, &mut outcome)?;
         if outcome.interrupted {
             return Err(errors::interrupted());
         }

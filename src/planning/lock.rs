@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::project::Project;
-use crate::engine::graph::Graph;
-use crate::engine::run::Outcome;
+use crate::engine::graph::{Graph, NodeId};
+use crate::engine::run::{NodeOutcome, Outcome};
 use crate::engine::{Engine, key};
 use crate::manifests::lock::{self, Locked};
 use crate::manifests::{Archive, Manifest};
+use crate::progress::say;
 use crate::steps::fetch::{ARCHIVE, Fetch, label};
 use crate::store::{Action, Output};
 
@@ -28,27 +29,35 @@ impl Project {
         engine: &Engine,
         graph: &Graph,
         manifests: &[Manifest],
-        outcome: &Outcome,
+        outcome: &mut Outcome,
     ) -> anyhow::Result<()> {
+        // What a mirror has says nothing about the data of others.
+        if self.options.mirror.is_some() {
+            return Ok(());
+        }
         let locked = |output: &Output| Locked { sha256: output.sha256, size: output.size };
         for manifest in manifests {
             let open = manifest.archives.iter().filter(|archive| archive.expected().is_none());
             let fetched = open.filter_map(|archive| {
-                let action = outcome.action(graph.find(&label(archive))?)?;
-                Some((archive, action, action.outputs.get(ARCHIVE)?))
+                let id = graph.find(&label(archive))?;
+                let action = outcome.action(id)?;
+                Some((archive, id, action.clone(), *action.outputs.get(ARCHIVE)?))
             });
-            let fetched: Vec<(&Archive, &Action, &Output)> = fetched.collect();
+            let fetched: Vec<(&Archive, NodeId, Action, Output)> = fetched.collect();
             if fetched.is_empty() {
                 continue;
             }
-            let found = fetched.iter().map(|(archive, _, output)| (archive.name.clone(), locked(output))).collect();
+            let found = fetched.iter().map(|(archive, .., output)| (archive.name.clone(), locked(output))).collect();
             let file = lock::record(&self.manifests(), &manifest.name, &found)?;
-            for (archive, action, output) in fetched {
-                let pinned = Fetch { archive: Archive { locked: Some(locked(output)), ..archive.clone() } };
+            for (archive, id, action, output) in fetched {
+                let pinned = Fetch { archive: Archive { locked: Some(locked(&output)), ..archive.clone() } };
                 let ingredients = key::ingredients(&pinned.into(), &BTreeMap::new(), &engine.environment);
-                engine.store.record(&Action { ingredients, ..action.clone() })?;
+                let action = Action { ingredients, ..action };
+                // From here on, the step is the one that a plan with the lock file has.
+                outcome.nodes[id.0] = NodeOutcome::Done(engine.store.record(&action)?, Box::new(action));
             }
-            eprintln!("recorded checksums of archives without a public one in {}; commit this file", file.display());
+            let file = file.display();
+            say(format_args!("recorded checksums of archives without a public one in {file}; commit this file"));
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! What a run of a suite would do, step by step: `seesaw plan`.
 
-use anyhow::Context;
 use serde::Serialize;
 
 use super::calibration::Calibration;
@@ -9,6 +8,7 @@ use super::project::Planned;
 use crate::engine::Engine;
 use crate::engine::survey::State;
 use crate::experiments::Suite;
+use crate::progress::say;
 use crate::steps::Kind;
 
 /// Measures this machine for an estimate.
@@ -97,7 +97,7 @@ impl Overview {
     /// False if there is neither a measurement nor a way to measure.
     ///
     /// # Errors
-    /// If measuring fails, or the measurement cannot be written.
+    /// If measuring fails.
     pub fn add_estimate(
         &mut self,
         planned: &Planned,
@@ -111,12 +111,17 @@ impl Overview {
             (None, None) => return Ok(false),
             (None, Some(measure)) => {
                 if !quiet {
-                    eprintln!("measuring this machine for the estimate; this takes a few seconds, once");
+                    say("measuring this machine for the estimate; this takes a few seconds");
                 }
                 let found = measure(engine, suite)?;
                 let file = Calibration::file(engine);
                 let text = serde_json::to_vec_pretty(&found)?;
-                engine.store.write_file(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+                // To plan is to look: it creates no store, and works where nothing can be written.
+                if engine.store.exists()
+                    && let Err(error) = engine.store.write_file(&file, &text)
+                {
+                    tracing::debug!("the measurement is not kept: {error:#}");
+                }
                 found
             }
         };

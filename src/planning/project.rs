@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::engine::Engine;
 use crate::engine::graph::Graph;
@@ -11,7 +12,7 @@ use crate::errors;
 use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
 use crate::manifests::fetch::FetchPlaces;
-use crate::manifests::{self, Manifest, mirror};
+use crate::manifests::{self, Address, Manifest, mirror};
 use crate::planning::plan;
 use crate::report::render;
 use crate::report::templates::Templates;
@@ -24,7 +25,9 @@ pub struct Options {
     #[arg(long, global = true, value_name = "DIR")]
     pub project: Option<PathBuf>,
     /// The store's folder [default: `.seesaw` in the project]
-    #[arg(long, global = true, value_name = "DIR", env = "SEESAW_STORE")]
+    // A path may not be empty, but a variable may be.
+    #[arg(long, global = true, value_name = "DIR", env = "SEESAW_STORE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub store: Option<PathBuf>,
     /// The device to compute on: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto")]
@@ -34,7 +37,7 @@ pub struct Options {
     pub threads: Option<u16>,
     /// Fetch archives from this mirror, by its own manifests; results are labelled as a trial
     #[arg(long, global = true, value_name = "URL")]
-    pub mirror: Option<String>,
+    pub mirror: Option<Address>,
     /// Use only N samples of each split, drawn by class; results are labelled as a trial
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub subset: Option<u32>,
@@ -44,6 +47,13 @@ pub struct Options {
     /// Use the templates in this folder instead of the project's templates of the same names
     #[arg(long, global = true, value_name = "DIR")]
     pub templates: Option<PathBuf>,
+}
+
+impl Options {
+    /// The store that the user named.
+    pub fn named_store(&self) -> Option<&PathBuf> {
+        self.store.as_ref().filter(|store| !store.as_os_str().is_empty())
+    }
 }
 
 /// A suite and its plan.
@@ -179,7 +189,7 @@ impl Project {
 
     /// The store's folder: `--store`, `SEESAW_STORE`, or `.seesaw` in the project.
     pub fn store_path(&self) -> PathBuf {
-        self.options.store.clone().unwrap_or_else(|| self.root.join(".seesaw"))
+        self.options.named_store().cloned().unwrap_or_else(|| self.root.join(".seesaw"))
     }
 
     /// Opens the store, and sets the number of threads and the places of downloads.
@@ -188,8 +198,11 @@ impl Project {
     /// If the store cannot be opened.
     pub fn engine(&self, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Engine> {
         let store = Store::open(&self.store_path())?;
-        let downloads =
-            FetchPlaces::new(store.partial(), store.quarantine(), vec![self.root.join("downloads"), self.root.clone()]);
+        let manual = vec![self.root.join("downloads"), self.root.clone()];
+        let downloads = FetchPlaces {
+            mirror: self.options.mirror.clone(),
+            ..FetchPlaces::new(store.partial(), store.quarantine(), manual)
+        };
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
         Ok(Engine { store, device, environment: Environment::here(device), threads, downloads, interrupt })
     }

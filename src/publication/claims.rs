@@ -42,10 +42,10 @@ pub fn exist(project: &Project) -> bool {
 /// A usage error if no claims apply to the suite or it has no results yet; if the claims or the paper's numbers cannot
 /// be read.
 pub fn judge(finished: &Finished) -> anyhow::Result<Judgements> {
-    let suite = &finished.run.planned.suite;
-    let claims = load(&finished.run.project)?;
+    let (suite, experiments) = (&finished.run.planned.suite, finished.run.project.experiments());
+    let claims = Claims::load(&experiments)?;
     claims.mapping(&suite.name, suite.kind)?;
-    let reference = Reference::load(&finished.run.project.experiments())?;
+    let reference = Reference::load(&experiments)?;
     claims::judge(&claims, &outputs::results(finished)?, &reference)
 }
 
@@ -55,7 +55,8 @@ pub fn judge(finished: &Finished) -> anyhow::Result<Judgements> {
 /// As [`judge`].
 pub fn judge_if_any(finished: &Finished) -> anyhow::Result<Option<Judgements>> {
     let suite = &finished.run.planned.suite;
-    let apply = exist(&finished.run.project) && load(&finished.run.project)?.mapping(&suite.name, suite.kind).is_ok();
+    let project = &finished.run.project;
+    let apply = exist(project) && Claims::load(&project.experiments())?.mapping(&suite.name, suite.kind).is_ok();
     apply.then(|| judge(finished)).transpose()
 }
 

@@ -14,6 +14,7 @@ use crate::engine::graph::{Graph, NodeId};
 use crate::engine::run::{NodeOutcome, Outcome};
 use crate::errors::{self, Class, Problem};
 use crate::experiments::{Counts, Suite};
+use crate::files;
 use crate::pictures;
 use crate::pictures::PictureItem;
 use crate::planning::plan::{self, Preparation};
@@ -41,6 +42,9 @@ pub struct Report {
 /// Class → split → number of samples.
 pub type Classes = BTreeMap<String, BTreeMap<&'static str, u64>>;
 
+/// The folder of contact sheets in a project.
+const SHEETS: &str = "out/data";
+
 /// Prepares a dataset, counts it, and draws a contact sheet into `out/data/`.
 ///
 /// # Arguments
@@ -60,10 +64,12 @@ pub fn show(
     let manifests = project.load_manifests(&engine.interrupt)?;
     let mut graph = Graph::default();
     let node = plan::prepare(&mut graph, &manifests, &preparation)?;
+    let sheets = project.root.join(SHEETS);
+    files::try_folder(&sheets)?;
     let display = Display::new(graph.len(), style);
-    let outcome = engine.run(&graph, &[node], &[], &display, execute_without_tensors);
+    let mut outcome = engine.run(&graph, &[node], &[], &display, execute_without_tensors);
     display.finish();
-    project.record_locks(engine, &graph, &manifests, &outcome)?;
+    project.record_locks(engine, &graph, &manifests, &mut outcome)?;
     if outcome.interrupted {
         return Err(errors::interrupted());
     }
@@ -75,7 +81,7 @@ pub fn show(
                 None => Class::Unavailable,
             };
             let message = format!("cannot show {}: {absence}", reader.name);
-            return Err(Problem { class, message, hint: absence.hint.clone() }.into());
+            return Err(Problem::new(class, message, absence.hint.clone()).into());
         }
         NodeOutcome::NotWanted => anyhow::bail!("{} was not prepared", reader.name),
     };
@@ -85,9 +91,9 @@ pub fn show(
     let mirrored = if project.options.mirror.is_some() { "; from a mirror" } else { "" };
     let all: usize = about.samples.values().sum();
     let subtitle = format!("{} of {all} samples; {}{mirrored}", tiles.len(), about_task(&about));
-    let file = project.root.join("out/data").join(format!("{}.png", reader.name));
+    let file = sheets.join(format!("{}.png", reader.name));
     let sheet = sheet::draw(reader.name, &subtitle, &tiles)?;
-    engine.store.write_file(&file, &sheet).with_context(|| format!("cannot write {}", file.display()))?;
+    engine.store.write_file(&file, &sheet)?;
     let counts = manifests.iter().find_map(|manifest| manifest.counts.get(reader.name));
     let expected = counts.into_iter().flatten().filter(|(what, _)| about.found.contains_key(*what));
     let expected = expected.map(|(what, n)| (what.clone(), *n)).collect();

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::settings::variable;
+
 /// A tool that does not answer within this time counts as not found.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -71,6 +73,8 @@ pub struct Machine {
     pub architecture: &'static str,
     /// Cores that this process may use.
     pub cores: usize,
+    /// Cores of the machine.
+    pub all_cores: usize,
     /// Vector instructions that can change results on tensors.
     pub features: Vec<&'static str>,
     pub memory_bytes: u64,
@@ -81,13 +85,14 @@ pub struct Machine {
 impl Machine {
     pub fn look() -> Self {
         // SAFETY: sysconf reads a constant of the system.
-        let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+        let read = |name| unsafe { libc::sysconf(name) }.max(0);
         let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
         Machine {
             architecture: std::env::consts::ARCH,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
+            all_cores: read(libc::_SC_NPROCESSORS_ONLN) as usize,
             features: features(),
-            memory_bytes: pages.max(0) as u64 * page.max(0) as u64,
+            memory_bytes: read(libc::_SC_PHYS_PAGES) as u64 * read(libc::_SC_PAGESIZE) as u64,
             memory_available_bytes: available_memory(&meminfo),
         }
     }
@@ -121,6 +126,8 @@ pub struct Place {
     pub exists: bool,
     /// Whether this process can write in it, or create it.
     pub writable: bool,
+    /// Whether its filesystem supports locks; `None` if nothing can be written there.
+    pub locks: Option<bool>,
     /// Free space on its disk, for this user.
     pub free_bytes: Option<u64>,
 }
@@ -130,10 +137,13 @@ impl Place {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let nearest = absolute.ancestors().find(|folder| folder.exists()).map(Path::to_owned);
         let exists = nearest.as_ref() == Some(&absolute);
+        // A file without a name, which is gone when it is closed.
+        let file = nearest.as_ref().and_then(|folder| tempfile::tempfile_in(folder).ok());
+        let locks = file.map(|file| file.try_lock().is_ok());
         let c_path = nearest.and_then(|folder| CString::new(folder.as_os_str().as_bytes()).ok());
         // SAFETY: the path is a C string that lives through the call.
         let writable = c_path.as_ref().is_some_and(|path| unsafe { libc::access(path.as_ptr(), libc::W_OK) } == 0);
-        Place { path: absolute, exists, writable, free_bytes: c_path.and_then(|path| free_space(&path)) }
+        Place { path: absolute, exists, writable, locks, free_bytes: c_path.and_then(|path| free_space(&path)) }
     }
 }
 
@@ -210,7 +220,7 @@ fn pip() -> Option<String> {
 }
 
 fn compiler() -> Option<Command> {
-    let words = std::env::var("CXX").ok().filter(|words| !words.trim().is_empty()).unwrap_or_else(|| "c++".into());
+    let words = variable("CXX").unwrap_or_else(|| "c++".into());
     let mut words = words.split_whitespace();
     let mut command = Command::new(words.next()?);
     command.args(words);

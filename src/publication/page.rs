@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::Build;
-use super::{Files, Finished, claims, outputs, record};
+use super::record::{self, Machine, Program};
+use super::{Files, Finished, claims, outputs, provenance};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::report::html::{self, Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
@@ -26,7 +26,15 @@ pub const TEMPLATES: [&str; 4] = {
 /// # Errors
 /// If results cannot be read, or a template is malformed.
 pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    let report = gather(finished)?;
+    files_made_by(finished, &provenance::program(finished), &provenance::machine(finished))
+}
+
+/// As [`files`], made by this program on this machine.
+///
+/// # Errors
+/// As [`files`].
+pub fn files_made_by(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
+    let report = gather(finished, environment(program, machine))?;
     let templates = finished.run.project.templates();
     Ok(vec![
         ("report.html".to_owned(), html::page(&report, &templates)?.into_bytes()),
@@ -34,7 +42,7 @@ pub fn files(finished: &Finished) -> anyhow::Result<Files> {
     ])
 }
 
-fn gather(finished: &Finished) -> anyhow::Result<Report> {
+fn gather(finished: &Finished, environment: Vec<Fact>) -> anyhow::Result<Report> {
     let results = outputs::results(finished)?;
     let (tables, figures) = outputs::targets(finished)?;
     Ok(Report {
@@ -44,7 +52,7 @@ fn gather(finished: &Finished) -> anyhow::Result<Report> {
         datasets: datasets(finished, &results)?,
         methods: methods(finished, &results),
         questions: open_questions()?,
-        environment: environment(finished),
+        environment,
         steps: steps(finished),
         failures: failures(finished),
         results,
@@ -128,17 +136,19 @@ fn options_of(action: &Action) -> Vec<Fact> {
     action.ingredients.0.iter().filter_map(of_method).collect()
 }
 
-fn environment(finished: &Finished) -> Vec<Fact> {
-    let Build { version, rustc, commit } = Build::look(Some(&finished.run.project.root));
-    let machine = &finished.run.engine.environment;
+fn environment(program: &Program, machine: &Machine) -> Vec<Fact> {
+    let commit = program.checkout.commit.as_ref().map_or_else(
+        || "unknown".to_owned(),
+        |commit| commit.clone() + if program.checkout.dirty == Some(true) { ", with changes" } else { "" },
+    );
     vec![
-        Fact::new("Seesaw", version),
-        Fact::new("Commit of the project's folder", commit.unwrap_or_else(|| "unknown".to_owned())),
-        Fact::new("Compiler", rustc),
+        Fact::new("Seesaw", program.version.clone()),
+        Fact::new("Commit of the project's folder", commit),
+        Fact::new("Compiler", program.rustc.clone()),
         Fact::new("libtorch", machine.libtorch.clone()),
         Fact::new("Device", machine.device.clone()),
-        Fact::new("Architecture", format!("{}, {}", machine.architecture, std::env::consts::OS)),
-        Fact::new("Threads", finished.run.engine.threads.to_string()),
+        Fact::new("Architecture", format!("{}, {}", machine.architecture, machine.system)),
+        Fact::new("Threads", machine.threads.to_string()),
     ]
 }
 

@@ -8,9 +8,8 @@ use anyhow::Context;
 
 use super::machine::{answer, features};
 use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
-use super::{Files, Finished, Run, claims, ro_crate, source_digest};
+use super::{Files, Finished, Run, claims, page, ro_crate, source_digest};
 use crate::digest::Digest;
-use crate::engine::Engine;
 use crate::engine::graph::Graph;
 use crate::experiments::{DatasetPlan, Suite};
 use crate::manifests::{Manifest, lock};
@@ -26,7 +25,15 @@ const COMPANIONS: [&str; 4] = ["claims.json", "claims.md", "report.html", "repor
 /// # Errors
 /// If a file of the project cannot be read.
 pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    let Finished { run: Run { project, planned, engine }, nodes } = finished;
+    files_made_by(finished, &program(finished), &machine(finished))
+}
+
+/// As [`files`], made by this program on this machine.
+///
+/// # Errors
+/// As [`files`].
+pub fn files_made_by(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
+    let Finished { run: Run { project, planned, .. }, nodes } = finished;
     let Planned { suite, manifests, graph, .. } = planned;
     let used: Vec<&Manifest> = used(manifests, graph).collect();
     let provenance = Provenance {
@@ -40,8 +47,8 @@ pub fn files(finished: &Finished) -> anyhow::Result<Files> {
             subset: suite.subset,
             mirror: project.options.mirror.is_some(),
         },
-        program: program(&project.root),
-        machine: machine(engine),
+        program: program.clone(),
+        machine: machine.clone(),
         sources: sources(project, suite, &used, graph)?,
         materials: used.iter().map(|manifest| material(manifest)).collect(),
         recipes: recipes(suite),
@@ -66,12 +73,13 @@ fn used<'a>(manifests: &'a [Manifest], graph: &Graph) -> impl Iterator<Item = &'
     manifests.iter().filter(move |manifest| manifest.archives.iter().any(is_fetched))
 }
 
-fn program(root: &Path) -> Program {
+/// The program that makes the reports, and the project's folder.
+pub fn program(finished: &Finished) -> Program {
     Program {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         source_sha256: env!("SEESAW_SOURCE_SHA256").to_owned(),
         rustc: env!("SEESAW_RUSTC_VERSION").to_owned(),
-        checkout: checkout(root),
+        checkout: checkout(&finished.run.project.root),
     }
 }
 
@@ -89,7 +97,9 @@ fn checkout(root: &Path) -> Checkout {
     }
 }
 
-fn machine(engine: &Engine) -> Machine {
+/// This machine.
+pub fn machine(finished: &Finished) -> Machine {
+    let engine = &finished.run.engine;
     let environment = &engine.environment;
     let gpus = match engine.device {
         tch::Device::Cuda(_) => {
@@ -161,7 +171,11 @@ fn sources(project: &Project, suite: &Suite, used: &[&Manifest], graph: &Graph) 
         Ok(SourceFile { file, sha256 })
     };
     let files = project_files(project, suite, used).into_iter().map(source).collect::<anyhow::Result<Vec<_>>>()?;
-    let templates = templates(graph).into_iter();
+    let mut templates = templates(graph);
+    for name in page::TEMPLATES {
+        templates.insert(name.to_owned(), Digest::of(project.templates().read(name)?.as_bytes()));
+    }
+    let templates = templates.into_iter();
     let templates =
         templates.map(|(name, sha256)| SourceFile { file: format!("templates/{name}"), sha256: Some(sha256) });
     Ok(files.into_iter().chain(templates).collect())

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-
 use crate::digest::Digest;
 use crate::engine::graph::Publication;
 use crate::store::{Action, Store};
@@ -48,7 +46,7 @@ pub fn update<'a>(
 ) -> anyhow::Result<()> {
     for Copy { file, action, output } in stale(folder, copies) {
         let (bytes, path) = (store.read_output(action, output)?, folder.join(file));
-        store.write_file(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        store.write_file(&path, &bytes)?;
         written.push(path);
     }
     Ok(())

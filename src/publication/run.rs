@@ -11,6 +11,7 @@ use crate::engine::graph::{NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Outcome};
 use crate::engine::survey::State;
 use crate::errors::{self, Class};
+use crate::files;
 use crate::planning::lock;
 use crate::planning::project::Planned;
 use crate::steps::{Execute, Kind, Status};
@@ -84,6 +85,7 @@ impl Run {
         let Planned { manifests, graph, out, .. } = &self.planned;
         let wanted = self.wanted(chosen);
         let needed = graph.needed_for(&wanted);
+        files::try_folder(out)?;
         let is_settled = |state: &State| matches!(state, State::Done(..) | State::Refused(..) | State::Blocked(_));
         let (mut written, mut computed, mut repaired) = (Vec::new(), 0, BTreeSet::new());
         loop {
@@ -94,7 +96,7 @@ impl Run {
             let display = Display::new(to_do, if to_do == 0 { Style::Quiet } else { style });
             let mut outcome = self.engine.run(graph, &wanted, &lost, &display, execute);
             display.finish();
-            self.project.record_locks(&self.engine, graph, manifests, &outcome)?;
+            self.project.record_locks(&self.engine, graph, manifests, &mut outcome)?;
             computed += outcome.computed;
             outcome.computed = computed;
             if outcome.interrupted {

@@ -109,7 +109,7 @@ pub fn look(Run { planned, engine, .. }: &Run, cell: &Cell) -> anyhow::Result<Tr
     let mut figures = Vec::new();
     for (format, bytes) in [("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)] {
         let file = out.join("traces").join(format!("{dataset}-{method}-{seed}.{format}"));
-        engine.store.write_file(&file, &bytes).with_context(|| format!("cannot write {}", file.display()))?;
+        engine.store.write_file(&file, &bytes)?;
         figures.push(file);
     }
     let summary = Summary {

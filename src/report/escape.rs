@@ -5,10 +5,11 @@ use minijinja::Value;
 /// Escapes text for LaTeX.
 ///
 /// pdflatex with T1 fonts sets ASCII, most Latin letters, and the Greek letters and signs below. Any other character
-/// would stop it, so it becomes its number, such as `[U+6F22]`.
+/// would stop it, so it becomes its number, such as `[U+6F22]`. Two hyphens stay two, and quotes between backticks stay
+/// straight: they belong to commands, which people copy.
 pub fn latex(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    let mut opening = true;
+    let (mut opening, mut is_code) = (true, false);
     for c in text.chars() {
         match c {
             '\\' => out.push_str("\\textbackslash{}"),
@@ -18,7 +19,13 @@ pub fn latex(text: &str) -> String {
             '<' => out.push_str("\\textless{}"),
             '>' => out.push_str("\\textgreater{}"),
             '|' => out.push_str("\\textbar{}"),
-            '`' => out.push_str("\\textasciigrave{}"),
+            '`' => {
+                is_code = !is_code;
+                out.push_str("\\textasciigrave{}");
+            }
+            '"' if is_code => out.push_str("\\textquotedbl{}"),
+            '\'' if is_code => out.push_str("\\textquotesingle{}"),
+            '-' if out.ends_with('-') => out.push_str("{}-"),
             '"' => {
                 out.push_str(if opening { "``" } else { "''" });
                 opening = !opening;
@@ -77,7 +84,8 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
-/// Writes a field of a CSV file (RFC 4180); `None` is empty.
+/// Writes a field of a CSV file (RFC 4180); `None` is empty. A text that a spreadsheet would run as a formula gets an
+/// apostrophe before it, which spreadsheets hide.
 pub fn csv(value: &Value) -> String {
     if value.is_none() {
         return String::new();
@@ -86,6 +94,8 @@ pub fn csv(value: &Value) -> String {
         Ok(truth) if value.kind() == minijinja::value::ValueKind::Bool => truth.to_string(),
         _ => value.to_string(),
     };
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    let text = if is_formula { format!("'{text}") } else { text };
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text,
@@ -105,6 +115,12 @@ mod tests {
         assert_eq!(latex("\"quoted\" 漢 é ħ"), "``quoted'' [U+6F22] é [U+0127]");
         assert_eq!(markdown("a|b*c_d $x$ &lt; ~~"), r"a\|b\*c\_d \$x\$ \&lt; \~\~");
         assert_eq!(csv(&Value::from("a,\"b\"")), "\"a,\"\"b\"\"\"");
+        assert_eq!(
+            latex("`run --x '{\"id\"}'`"),
+            r"\textasciigrave{}run -{}-x \textquotesingle{}\{\textquotedbl{}id\textquotedbl{}\}\textquotesingle{}\textasciigrave{}"
+        );
+        assert_eq!(csv(&Value::from("=HYPERLINK(1)")), "'=HYPERLINK(1)");
+        assert_eq!(["-1.5", "+1", "−1", "—"].map(|text| csv(&Value::from(text))), ["-1.5", "+1", "−1", "—"]);
         assert_eq!(csv(&Value::from("two\nlines")), "\"two\nlines\"");
         assert_eq!([csv(&Value::from(true)), csv(&Value::from(1.0)), csv(&Value::from(()))], ["true", "1.0", ""]);
     }

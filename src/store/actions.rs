@@ -74,10 +74,9 @@ impl Store {
         let mut text = serde_json::to_vec_pretty(&sealed).expect("actions are plain data");
         text.push(b'\n');
         let path = self.action_path(key);
-        self.write_file(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+        self.write_file(&path, &text)?;
         let latest = self.latest_path(&action.label);
-        self.write_file(&latest, format!("{key}\n").as_bytes())
-            .with_context(|| format!("cannot write {}", latest.display()))?;
+        self.write_file(&latest, format!("{key}\n").as_bytes())?;
         Ok(key)
     }
 

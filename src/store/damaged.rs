@@ -38,7 +38,7 @@ impl Store {
                 tracing::warn!("{error:#}");
             }
             let hint = "run `seesaw run` with a suite that needs it to compute it again".to_owned();
-            let source = Problem { class: Class::Failed, message: damage.to_string(), hint: Some(hint) };
+            let source = Problem::new(Class::Failed, damage.to_string(), Some(hint));
             DamagedOutput { label: action.label.clone(), name: name.to_owned(), object: output.sha256, source }.into()
         })
     }

@@ -27,6 +27,7 @@ impl Store {
     /// # Errors
     /// If the lock file cannot be created, or on an interrupt while waiting.
     pub fn lock(&self, key: Digest, interrupt: &Interrupt, waiting: impl FnOnce()) -> anyhow::Result<KeyLock> {
+        self.prepare()?;
         let path = self.root().join("locks").join(key.to_string());
         Ok(KeyLock { _file: files::lock(&path, interrupt, waiting)?, path })
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! .seesaw/
+//!   seesaw-store           marks the folder as a store, and holds the version of its form
 //!   objects/3f/3f9a…       content-addressed files, read-only; the name is the SHA-256 of the content
 //!   actions/3f/3f9a….json  one per finished step: its key, its ingredients, the digests of its outputs
 //!   latest/3f/3f9a…        the last key of the step with this label (for `explain` only)
@@ -10,6 +11,9 @@
 //!   quarantine/            damaged objects and wrong downloads, which are never used
 //!   tmp/                   work in progress; leftovers of killed runs are swept
 //! ```
+//!
+//! Opening a store creates nothing: the first write does. A folder with files and without the mark is somebody else's, and
+//! is refused.
 //!
 //! Files enter by write-to-temporary, fsync, rename, so that a killed run leaves nothing half-written. Objects are verified
 //! by hash when a step uses them, never by their modification time.
@@ -22,7 +26,9 @@ mod locks;
 mod objects;
 mod workspace;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 
@@ -33,26 +39,86 @@ pub use locks::KeyLock;
 pub use objects::Damage;
 pub use workspace::Workspace;
 
+use crate::errors::{self, ANOTHER_STORE};
+use crate::files;
+
 /// A store in a folder. Cheap to clone, and safe to share between threads and processes.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Set once the folders exist and were swept.
+    ready: Arc<OnceLock<()>>,
 }
 
+/// The file that marks a folder as a store.
+const MARK: &str = "seesaw-store";
+
+/// The content of the mark. Raise the version when a store of the old form would be misread.
+const FORM: &str = "seesaw store 1\n";
+
 impl Store {
-    /// Opens the store in `root`, creates it if it does not exist, and sweeps what killed runs left in `tmp/`.
+    /// Opens the store in `root`, which need not exist yet. Creates nothing.
     ///
     /// # Errors
-    /// If the folder cannot be created or written to.
+    /// If `root` is something other than a store: a folder with other files, a file, a link that leads nowhere, or a store
+    /// of another version.
     pub fn open(root: &Path) -> anyhow::Result<Self> {
-        let store = Store { root: root.to_owned() };
-        for folder in ["objects", "actions", "latest", "locks", "partial", "quarantine", "tmp"] {
-            let path = root.join(folder);
-            std::fs::create_dir_all(&path)
-                .with_context(|| format!("cannot create the folder {} of the store", path.display()))?;
+        let refuse = |what: String| errors::usage(format!("{} {what}", root.display()), ANOTHER_STORE);
+        let unused = || Store { root: root.to_owned(), ready: Arc::default() };
+        match files::look(root)? {
+            None => return Ok(unused()),
+            Some(data) if data.is_dir() => {}
+            Some(_) => return Err(refuse("is not a folder".into())),
         }
-        store.sweep()?;
-        Ok(store)
+        let mark = root.join(MARK);
+        match std::fs::read_to_string(&mark) {
+            // A run that was killed while it created the store left an empty mark.
+            Ok(text) if text == FORM || text.is_empty() => {}
+            Ok(text) => {
+                let (found, known) = (text.lines().next().unwrap_or_default(), FORM.trim_end());
+                return Err(refuse(format!("is a store of another version: expected `{known}`, found {found:?}")));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let entries = std::fs::read_dir(root).with_context(|| format!("cannot list {}", root.display()))?;
+                if let Some(entry) = entries.filter_map(Result::ok).find(|entry| entry.file_name() != MARK) {
+                    let first = entry.file_name();
+                    return Err(refuse(format!("is not a store: it holds {first:?}, and no file `{MARK}`")));
+                }
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", mark.display())),
+        }
+        Ok(unused())
+    }
+
+    /// Creates the folders of the store unless they exist, and sweeps what killed runs left in `tmp/`. All that writes calls
+    /// this first.
+    ///
+    /// # Errors
+    /// If the folders cannot be created or written to.
+    pub fn prepare(&self) -> anyhow::Result<()> {
+        if self.ready.get().is_some() {
+            return Ok(());
+        }
+        let unusable = |error: anyhow::Error| errors::with_hint(error, ANOTHER_STORE);
+        files::create_folder(&self.root).map_err(unusable)?;
+        // The mark comes first: another process that opens the store from now on sees nothing or a mark.
+        let mark = self.root.join(MARK);
+        if !std::fs::read_to_string(&mark).is_ok_and(|text| text == FORM) {
+            std::fs::write(&mark, FORM)
+                .with_context(|| format!("cannot write {}", mark.display()))
+                .map_err(unusable)?;
+        }
+        for folder in ["objects", "actions", "latest", "locks", "partial", "quarantine", "tmp"] {
+            files::create_folder(&self.root.join(folder)).map_err(unusable)?;
+        }
+        self.sweep()?;
+        let _ = self.ready.set(());
+        Ok(())
+    }
+
+    /// Whether anything was ever written to the store.
+    pub fn exists(&self) -> bool {
+        self.root.join(MARK).is_file()
     }
 
     /// The folder of the store.
@@ -72,5 +138,68 @@ impl Store {
 
     fn sharded(&self, folder: &str, name: &str, ending: &str) -> PathBuf {
         self.root.join(folder).join(&name[..2]).join(format!("{name}{ending}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .map(|entries| entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect())
+            .unwrap_or_default();
+        names.sort();
+        names
+    }
+
+    /// A store appears with the first write, not when somebody looks.
+    #[test]
+    fn looking_creates_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("a/store");
+        let store = Store::open(&root).unwrap();
+        assert!(store.action(crate::digest::Digest::of(b"")).is_none() && store.wanted().is_empty());
+        assert!(!root.exists() && !folder.path().join("a").exists());
+        store.put_bytes(b"content").unwrap();
+        assert_eq!(std::fs::read_to_string(root.join(MARK)).unwrap(), FORM);
+        Store::open(&root).unwrap();
+    }
+
+    /// Somebody else's folder is refused, and stays as it is.
+    #[test]
+    fn a_folder_of_others_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let refused = |what: &str| {
+            let error = Store::open(root).unwrap_err();
+            assert_eq!(errors::class_of(&error), errors::Class::Usage);
+            assert!(error.to_string().contains(what), "{error}");
+            assert_eq!(errors::hint_of(&error), Some(ANOTHER_STORE));
+        };
+        std::fs::create_dir_all(root.join("tmp/thesis")).unwrap();
+        std::fs::write(root.join("tmp/thesis/chapter1.tex"), "x").unwrap();
+        refused("is not a store: it holds \"tmp\"");
+        assert_eq!((names(root), names(&root.join("tmp/thesis"))), (vec!["tmp".into()], vec!["chapter1.tex".into()]));
+        std::fs::write(root.join(MARK), "seesaw store 9\n").unwrap();
+        refused("expected `seesaw store 1`, found \"seesaw store 9\"");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        assert!(Store::open(&file).unwrap_err().to_string().ends_with("is not a folder"));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("unmounted"), &link).unwrap();
+        let error = Store::open(&link).unwrap_err().to_string();
+        assert!(error.contains("is a link to") && error.contains("unmounted"), "{error}");
+    }
+
+    /// An empty folder becomes a store, also if a run was killed after it created the mark.
+    #[test]
+    fn a_new_store_may_be_half_made() {
+        for left in [None, Some("")] {
+            let folder = tempfile::tempdir().unwrap();
+            left.iter().for_each(|text| std::fs::write(folder.path().join(MARK), text).unwrap());
+            Store::open(folder.path()).unwrap().put_bytes(b"content").unwrap();
+            assert_eq!(std::fs::read_to_string(folder.path().join(MARK)).unwrap(), FORM);
+        }
     }
 }

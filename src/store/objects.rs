@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::{Output, Store};
 use crate::digest::Digest;
-use crate::files::{set_mode, sync_folder};
+use crate::files::{self, make_read_only};
 
 /// What is wrong with an object.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +38,11 @@ impl Store {
         let path = self.object_path(sha256);
         let folder = path.parent().expect("objects lie in a shard");
         std::fs::create_dir_all(folder).with_context(context)?;
-        set_mode(file, 0o444).with_context(context)?;
-        std::fs::File::open(file).and_then(|f| f.sync_all()).with_context(context)?;
+        make_read_only(file);
+        std::fs::File::open(file).and_then(|file| files::sync(&file)).with_context(context)?;
         // Replaces an object of this name, which may be damaged.
         std::fs::rename(file, &path).with_context(context)?;
-        sync_folder(folder).with_context(context)?;
+        files::sync_folder(folder).with_context(context)?;
         Ok(Output { sha256, size })
     }
 
@@ -138,7 +138,7 @@ mod tests {
         let (_folder, store, output) = store_with(b"content");
         let path = store.object_path(output.sha256);
         let time = std::fs::metadata(&path).unwrap().modified().unwrap();
-        set_mode(&path, 0o644).unwrap();
+        std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, b"CONTENT").unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
         assert!(store.looks_whole(&output));

@@ -1,12 +1,13 @@
 //! Folders for work in progress.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::Store;
-use crate::files::{folder_of, write_atomically};
+use crate::errors::{self, ANOTHER_STORE};
+use crate::files;
 
 /// A temporary folder on the filesystem of the store, removed when dropped. A lock in it tells sweeps that its owner is
 /// alive.
@@ -17,6 +18,9 @@ pub struct Workspace {
 }
 
 const ALIVE: &str = ".alive";
+
+/// The beginning of the names of workspaces.
+const FOLDER: &str = "work-";
 
 impl Workspace {
     pub fn path(&self) -> &Path {
@@ -30,53 +34,62 @@ impl Store {
     /// # Errors
     /// If it cannot be created.
     pub fn workspace(&self) -> anyhow::Result<Workspace> {
-        let tmp = self.root().join("tmp");
-        let context = || format!("cannot create a temporary folder in {}", tmp.display());
+        let context = || format!("cannot create a temporary folder in {}", self.tmp().display());
         // Keeps sweeps out until the new folder has its lock.
-        let door = self.door().with_context(context)?;
-        door.lock_shared().with_context(context)?;
-        let folder = tempfile::Builder::new().prefix("work-").tempdir_in(&tmp).with_context(context)?;
+        let _door = self.door()?;
+        let folder = tempfile::Builder::new().prefix(FOLDER).tempdir_in(self.tmp()).with_context(context)?;
         let alive = File::create(folder.path().join(ALIVE)).with_context(context)?;
         alive.lock().with_context(context)?;
         Ok(Workspace { folder, _alive: alive })
     }
 
-    fn door(&self) -> std::io::Result<File> {
-        File::options().create(true).truncate(false).write(true).open(self.root().join("locks/tmp"))
+    fn tmp(&self) -> PathBuf {
+        self.root().join("tmp")
     }
 
-    /// Writes a file so that a crash leaves either the old one or the new one, by way of `tmp/` or, if that is on another
-    /// filesystem, by way of the folder of the file.
+    /// Prepares the store and holds its door open: no sweep takes place until the file is dropped.
+    fn door(&self) -> anyhow::Result<File> {
+        self.prepare()?;
+        let door = self.unlocked_door()?;
+        door.lock_shared().map_err(|error| files::cannot_lock(error, &self.tmp()))?;
+        Ok(door)
+    }
+
+    fn unlocked_door(&self) -> anyhow::Result<File> {
+        let path = self.root().join("locks/tmp");
+        let opened = File::options().create(true).truncate(false).write(true).open(&path);
+        let opened = opened.with_context(|| format!("cannot write {}", path.display()));
+        opened.map_err(|error| errors::with_hint(error, ANOTHER_STORE))
+    }
+
+    /// Writes a file so that a crash leaves either the old one or the new one, by way of `tmp/`.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         // Keeps sweeps from the temporary file.
-        let door = self.door()?;
-        door.lock_shared()?;
-        match write_atomically(path, &self.root().join("tmp"), bytes) {
-            Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
-                write_atomically(path, folder_of(path), bytes)
-            }
-            written => written,
-        }
+        let _door = self.door()?;
+        files::write_atomically(path, &self.tmp(), bytes)
     }
 
     /// Removes what killed runs left in `tmp/`: folders whose lock nobody holds, and files, which exist only while somebody
-    /// holds the door. Does nothing if somebody does; the next run sweeps.
+    /// holds the door. Touches no other names, and follows no links. Does nothing if somebody holds the door; the next run
+    /// sweeps.
     pub(super) fn sweep(&self) -> anyhow::Result<()> {
-        let tmp = self.root().join("tmp");
-        let door = self.door().with_context(|| format!("cannot write to {}", self.root().display()))?;
-        if door.try_lock().is_err() {
+        let tmp = self.tmp();
+        let door = self.unlocked_door()?;
+        if door.try_lock().is_err() || !std::fs::symlink_metadata(&tmp).is_ok_and(|data| data.is_dir()) {
             return Ok(());
         }
         let entries = std::fs::read_dir(&tmp).with_context(|| format!("cannot list {}", tmp.display()))?;
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        for entry in entries.filter_map(Result::ok) {
+            let (path, name) = (entry.path(), entry.file_name());
+            let (name, Ok(kind)) = (name.to_string_lossy(), entry.file_type()) else { continue };
             // A later sweep tries again.
-            let _ = match path.is_dir() {
-                true if abandoned(&path) => std::fs::remove_dir_all(&path),
-                true => Ok(()),
-                false => std::fs::remove_file(&path),
+            let _ = match (kind.is_dir(), kind.is_file()) {
+                (true, _) if name.starts_with(FOLDER) && abandoned(&path) => std::fs::remove_dir_all(&path),
+                (_, true) if name.starts_with(files::HALF) => std::fs::remove_file(&path),
+                _ => Ok(()),
             };
         }
         Ok(())
@@ -89,7 +102,7 @@ fn abandoned(folder: &Path) -> bool {
     match File::open(&alive) {
         Ok(file) => file.try_lock().is_ok(),
         // Its owner ended before it created the file.
-        Err(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 
@@ -97,22 +110,45 @@ fn abandoned(folder: &Path) -> bool {
 mod tests {
     use super::*;
 
+    /// Leftovers of killed runs go; work of living ones, names of others and what links lead to stay.
     #[test]
-    fn a_sweep_keeps_workspaces_in_use() {
+    fn a_sweep_removes_abandoned_work_alone() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let living = store.workspace().unwrap();
-        let dead = folder.path().join("tmp/work-dead");
-        std::fs::create_dir(&dead).unwrap();
-        std::fs::write(dead.join(ALIVE), "").unwrap();
-        std::fs::write(dead.join("half"), "half").unwrap();
-        std::fs::write(folder.path().join("tmp/half a record"), "half").unwrap();
+        let tmp = folder.path().join("tmp");
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("thesis.tex"), "x").unwrap();
+        std::fs::create_dir(tmp.join("work-dead")).unwrap();
+        std::fs::write(tmp.join("work-dead").join(ALIVE), "").unwrap();
+        std::fs::write(tmp.join("work-dead/half"), "half").unwrap();
+        std::fs::write(tmp.join(format!("{}record", files::HALF)), "half").unwrap();
+        std::fs::create_dir(tmp.join("thesis")).unwrap();
+        std::fs::write(tmp.join("notes"), "x").unwrap();
+        std::os::unix::fs::symlink(outside.path(), tmp.join("work-link")).unwrap();
         store.sweep().unwrap();
-        assert!(living.path().exists());
-        assert!(!dead.exists());
-        assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 1);
+        let mut left: Vec<_> = std::fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        let mut expected = ["notes", "thesis", "work-link"].map(std::ffi::OsString::from).to_vec();
+        expected.insert(2, living.path().file_name().unwrap().to_owned());
+        expected.sort();
+        assert_eq!(left, expected);
+        assert!(outside.path().join("thesis.tex").exists());
         let path = living.path().to_owned();
         drop(living);
         assert!(!path.exists());
+    }
+
+    /// A `tmp` that leads elsewhere is not swept at all.
+    #[test]
+    fn a_link_in_the_place_of_the_folder_is_not_followed() {
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = Store::open(folder.path()).unwrap();
+        store.prepare().unwrap();
+        std::fs::create_dir(outside.path().join("work-thesis")).unwrap();
+        std::fs::remove_dir(folder.path().join("tmp")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("tmp")).unwrap();
+        store.sweep().unwrap();
+        assert!(outside.path().join("work-thesis").exists());
     }
 }

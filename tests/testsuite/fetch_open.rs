@@ -109,9 +109,58 @@ fn what_cannot_be_the_file_is_refused() {
     archive.at_most = Some(1000);
     let error = format!("{:#}", fetched(&place, &archive).unwrap_err());
     assert!(error.contains("announces 300000 bytes, more than the 1000"), "{error}");
-    let server = Server::start(b"<html>please log in</html>".to_vec(), vec![Answer::WebPage]);
-    let error = format!("{:#}", fetched(&place, &from(&server)).unwrap_err());
-    assert!(error.contains("a web page in place of the file"), "{error}");
+    let page = b"<html>please log in</html>".to_vec();
+    for kind in ["text/html", "Text/HTML; charset=UTF-8", "application/xhtml+xml"] {
+        let server = Server::start(page.clone(), vec![Answer::Typed(kind)]);
+        let error = format!("{:#}", fetched(&place, &from(&server)).unwrap_err());
+        assert!(error.contains("a web page in place of the file"), "{error}");
+    }
+    // Whatever it is called, and whatever the server calls it.
+    for (name, page) in [("open.bin", &page), ("vocab.txt", &b" \n<!DOCTYPE HTML>".to_vec())] {
+        let server = Server::start(page.clone(), vec![Answer::Typed("application/octet-stream")]);
+        let archive = open(name, vec![Source::Https { urls: vec![server.url("/file")] }]);
+        let error = format!("{:#}", fetched(&place, &archive).unwrap_err());
+        assert!(error.contains("it looks like a web page"), "{error}");
+    }
+}
+
+/// The rest of another version is never joined to what is there, even if the server does not look at the condition.
+#[test]
+fn two_versions_are_not_joined() {
+    let cut = Answer::VersionCutAfter("\"one\"", 100_000);
+    for insisting in [
+        Answer::Insists("ETag: \"two\"", 300_000),
+        Answer::Insists("ETag: W/\"one\"", 300_000),
+        Answer::Insists("ETag: \"one\"", 300_001),
+    ] {
+        let server = Server::start(body(), vec![cut.clone(), insisting.clone(), Answer::Version("\"two\"")]);
+        let place = Place::new();
+        assert!(fetched(&place, &from(&server)).unwrap() == body());
+        assert_eq!(*server.ranges.lock().unwrap(), ["", "bytes=100000-", ""], "{insisting:?}");
+    }
+    let server = Server::start(body(), vec![cut, Answer::Insists("ETag: \"one\"", 300_000)]);
+    assert!(fetched(&Place::new(), &from(&server)).unwrap() == body());
+}
+
+/// User and password go to the hub, and are neither in a message nor on the disk.
+#[test]
+fn credentials_are_sent_and_not_shown() {
+    let server = Server::start(body(), vec![Answer::Status(404), Answer::CutAfter(1000), Answer::Status(404)]);
+    let mut place = Place::new();
+    place.context.hub = format!("http://reader:hunter2%2Fx@127.0.0.1:{}", server.port).as_str().into();
+    let (repository, revision) = ("owner/name".to_owned(), "0123456789".repeat(4));
+    let archive = open("model.bin", vec![Source::Hub { repository, revision, file: "model.bin".into() }]);
+    for _ in 0..2 {
+        let error = format!("{:?}", fetched(&place, &archive).unwrap_err());
+        assert!(error.contains("404") && !error.contains("hunter2") && !error.contains("reader"), "{error}");
+    }
+    let sent = server.authorizations.lock().unwrap().clone();
+    // reader:hunter2/x
+    assert!(sent.len() == 3 && sent.iter().all(|sent| sent == "Basic cmVhZGVyOmh1bnRlcjIveA=="), "{sent:?}");
+    for file in std::fs::read_dir(place.folder.path().join("partial")).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
+    }
 }
 
 /// What nobody pinned and cannot be read to its end is refused with its reason and leaves nothing, so that the next fetch
@@ -284,7 +333,7 @@ fn a_git_blob_is_verified() {
 fn a_hub_is_asked_for_a_commit() {
     let server = Server::start(body(), vec![Answer::Redirect("/cdn"), Answer::Version("\"an-xet-id\"")]);
     let mut place = Place::new();
-    place.context.hub = server.url("");
+    place.context.hub = server.url("").as_str().into();
     let (repository, revision) = ("owner/name".to_owned(), "0123456789".repeat(4));
     let source = Source::Hub { repository, revision: revision.clone(), file: "model.safetensors".into() };
     let mut archive = open("model.safetensors", vec![source]);

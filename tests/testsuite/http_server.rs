@@ -45,8 +45,10 @@ pub enum Answer {
     RedirectTo(String),
     /// To plain HTTP somewhere else.
     RedirectAway,
-    /// All of it, as HTML.
-    WebPage,
+    /// All of it, with this content type.
+    Typed(&'static str),
+    /// The range that was asked for, of this version and total, whatever version it was asked of.
+    Insists(&'static str, usize),
 }
 
 /// Serves `body` under every path; requests are answered by the script, then well.
@@ -207,9 +209,15 @@ fn serve(mut stream: TcpStream, body: &[u8], answer: &Answer, heard: &Heard) -> 
         }
         Answer::Redirect(path) => stream.write_all(head("302 Found", &format!("Location: {path}\r\n"), 0).as_bytes()),
         Answer::RedirectTo(url) => stream.write_all(head("302 Found", &format!("Location: {url}\r\n"), 0).as_bytes()),
-        Answer::WebPage => {
-            stream.write_all(head("200 OK", "Content-Type: text/html\r\n", total).as_bytes())?;
+        Answer::Typed(kind) => {
+            stream.write_all(head("200 OK", &format!("Content-Type: {kind}\r\n"), total).as_bytes())?;
             stream.write_all(body)
+        }
+        Answer::Insists(version, total) => {
+            let first = from.unwrap_or(0);
+            let range = format!("{version}\r\nContent-Range: bytes {first}-{}/{total}\r\n", total - 1);
+            stream.write_all(head("206 Partial Content", &range, rest.len()).as_bytes())?;
+            stream.write_all(rest)
         }
         Answer::RedirectAway => {
             stream.write_all(head("302 Found", "Location: http://example.org/file\r\n", 0).as_bytes())

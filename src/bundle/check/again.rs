@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use super::super::own::Foreign;
 use super::super::plan::{self, Recorded};
 use super::super::scores;
 use super::super::unpack::Bundle;
@@ -12,26 +13,29 @@ use super::finding::Check;
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
 use crate::interrupt::Interrupt;
+use crate::planning::project::Planned;
 use crate::publication::record::{self, Provenance, Status};
-use crate::steps::{InputFile, Job, Kind};
+use crate::steps::{InputFile, Job, Kind, Step};
 
 /// Compares recorded keys with those of the plan, and recorded results with what collecting and rendering give again.
-pub(super) fn plan_and_reports(
+pub(super) fn plan_and_results(
     bundle: &Bundle,
     provenance: &Provenance,
+    planned: Result<&Planned, &anyhow::Error>,
+    foreign: &Foreign,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Vec<Check>> {
     let mut keys = Check::new("keys against the plan that the suite's file gives");
     let mut reports = Check::new("results, tables and figures against what is computed again from scores and traces");
-    let graph = match plan::build(bundle, provenance, |_| Ok(())) {
-        Ok(graph) => graph,
+    let graph = match planned {
+        Ok(planned) => &planned.graph,
         Err(error) => {
             keys.differs_here(provenance, format!("the plan cannot be made again: {error:#}"));
-            reports.unchecked.push("the plan could not be made again".to_owned());
+            reports.unconfirmed.push("the plan could not be made again".to_owned());
             return Ok(vec![keys, reports]);
         }
     };
-    let recorded = Recorded::of(&graph, bundle, provenance);
+    let recorded = Recorded::of(graph, bundle, provenance);
     let mut good = Vec::new();
     for id in graph.ids() {
         interrupt.check()?;
@@ -48,6 +52,12 @@ pub(super) fn plan_and_reports(
     for id in graph.ids().filter(|id| is_cheap(graph.node(*id).step.kind()) && recorded.action(*id).is_some()) {
         interrupt.check()?;
         let why = match good.contains(&id) {
+            true if is_foreign(&graph.node(id).step, foreign) => {
+                reports
+                    .unconfirmed
+                    .push(format!("`{}`, which is made with another template", graph.node(id).step.label()));
+                None
+            }
             true => repeat(bundle, &recorded, id, interrupt, &mut reports)?,
             false => Some("their keys differ from those of the plan"),
         };
@@ -57,6 +67,14 @@ pub(super) fn plan_and_reports(
     }
     reports.skip(left);
     Ok(vec![keys, reports])
+}
+
+/// Whether a step is made with a template that is not this program's own.
+fn is_foreign(step: &Step, foreign: &Foreign) -> bool {
+    match step {
+        Step::Render(render) => render.digests.iter().any(|(name, _)| foreign.has(&format!("templates/{name}"))),
+        _ => false,
+    }
 }
 
 /// Whether a step needs neither tensors nor archives.
@@ -79,8 +97,8 @@ fn compare_key(recorded: &Recorded<'_>, id: NodeId, provenance: &Provenance, che
     let (key, action) = recorded.action(id)?;
     if provenance.suite.mirror && matches!(step.kind(), Kind::Fetch | Kind::Prepare) {
         let why = "archives of a mirror were planned from its own manifests, which are not in the bundle";
-        if !check.unchecked.iter().any(|known| known == why) {
-            check.unchecked.push(why.to_owned());
+        if !check.unconfirmed.iter().any(|known| known == why) {
+            check.unconfirmed.push(why.to_owned());
         }
         return None;
     }

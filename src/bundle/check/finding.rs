@@ -14,13 +14,15 @@ pub struct Check {
     /// How many were compared.
     pub examined: usize,
     pub problems: Vec<String>,
-    /// What could not be compared, and why.
+    /// What every bundle may leave out, so that it was not compared.
     pub unchecked: Vec<String>,
+    /// What should have been compared and could not be, and why.
+    pub unconfirmed: Vec<String>,
 }
 
 impl Check {
-    pub(super) fn new(what: &'static str) -> Self {
-        Check { what, examined: 0, problems: Vec::new(), unchecked: Vec::new() }
+    pub(in crate::bundle) fn new(what: &'static str) -> Self {
+        Check { what, examined: 0, problems: Vec::new(), unchecked: Vec::new(), unconfirmed: Vec::new() }
     }
 
     /// Adds skipped comparisons: reason → number.
@@ -28,11 +30,12 @@ impl Check {
         self.unchecked.extend(reasons.into_iter().map(|(why, count)| format!("{count}: {why}")));
     }
 
-    /// Adds a difference from what this program computes: a problem, unless another version of the program made the run.
+    /// Adds a difference from what this program computes: a problem, unless another version of the program made the run,
+    /// so that nobody can tell.
     pub(super) fn differs_here(&mut self, provenance: &Provenance, what: String) {
         match provenance.program.source_sha256 == env!("SEESAW_SOURCE_SHA256") {
             true => self.problems.push(what),
-            false => self.unchecked.push(format!("{what} (the run was made by another version of this program)")),
+            false => self.unconfirmed.push(format!("{what} (the run was made by another version of this program)")),
         }
     }
 }

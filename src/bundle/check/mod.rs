@@ -5,12 +5,14 @@
 mod again;
 mod finding;
 mod records;
-mod verdicts;
+mod reports;
 
 use anyhow::Context;
+use serde::Serialize;
 
 pub use self::finding::Check;
 use super::unpack::Bundle;
+use super::{own, plan};
 use crate::engine::graph::{Graph, NodeId};
 use crate::interrupt::Interrupt;
 use crate::publication::record::{self, Provenance, Status};
@@ -41,9 +43,14 @@ pub fn check(bundle: &Bundle, interrupt: &Interrupt) -> anyhow::Result<Vec<Check
     checks.push(records::files(bundle, &provenance, &actions));
     checks.push(records::sources(bundle, &provenance));
     interrupt.check()?;
-    checks.extend(again::plan_and_reports(bundle, &provenance, interrupt)?);
+    let (foreign, check) = own::check(bundle)?;
+    checks.push(check);
+    let planned = plan::build(bundle, &provenance, |_| Ok(()));
+    checks.extend(again::plan_and_results(bundle, &provenance, planned.as_ref(), &foreign, interrupt)?);
     checks.push(again::predictions(bundle, &provenance, interrupt)?);
-    checks.extend(verdicts::verdicts(bundle, &provenance)?);
+    if let Ok(planned) = planned {
+        checks.push(reports::reports(bundle, &provenance, planned, &foreign, interrupt)?);
+    }
     Ok(checks)
 }
 
@@ -58,9 +65,27 @@ pub fn provenance(bundle: &Bundle) -> anyhow::Result<Provenance> {
     Provenance::parse(&bytes).with_context(|| format!("`{name}`"))
 }
 
-/// Whether no check has a problem.
-pub fn is_good(checks: &[Check]) -> bool {
-    checks.iter().all(|check| check.problems.is_empty())
+/// What all checks together say of a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything agrees, and everything that can be made again was.
+    Good,
+    /// Nothing that was compared differs, but something that should have been compared could not be.
+    Incomplete,
+    /// Something differs.
+    Differs,
+}
+
+/// The verdict of the checks.
+pub fn verdict(checks: &[Check]) -> Verdict {
+    if checks.iter().any(|check| !check.problems.is_empty()) {
+        Verdict::Differs
+    } else if checks.iter().any(|check| !check.unconfirmed.is_empty()) {
+        Verdict::Incomplete
+    } else {
+        Verdict::Good
+    }
 }
 
 /// Whether a step of a graph is done according to the provenance.

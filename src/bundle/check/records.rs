@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::contents::{Why, belongs};
 use super::super::unpack::Bundle;
 use super::super::{action_member, object_member};
 use super::finding::Check;
 use crate::digest::Digest;
-use crate::publication::record::{Provenance, Status, Step};
+use crate::publication::record::{self, Provenance, Status, Step};
+use crate::publication::ro_crate;
+use crate::steps::Kind;
 use crate::store::{Action, Value};
 
 pub(super) type Actions = BTreeMap<Digest, Action>;
@@ -32,11 +35,9 @@ pub(super) fn actions(bundle: &Bundle) -> (Actions, Check) {
 /// Every object is the output of a step; every output is in the bundle, or the manifest says why not.
 pub(super) fn objects<'a>(bundle: &Bundle, actions: &'a Actions) -> Check {
     let mut check = Check::new("objects against the records of the steps that gave them");
-    let outputs_of = |action: &'a Action| {
-        let Action { label, outputs, .. } = action;
-        outputs.iter().map(|(name, output)| (output.sha256, (label.as_str(), name.as_str())))
-    };
-    let outputs: BTreeMap<Digest, (&str, &str)> = actions.values().flat_map(outputs_of).collect();
+    let outputs_of =
+        |action: &'a Action| action.outputs.iter().map(move |(name, output)| (output.sha256, (action, name.as_str())));
+    let outputs: BTreeMap<Digest, (&Action, &str)> = actions.values().flat_map(outputs_of).collect();
     for name in bundle.manifest.members.keys().filter(|name| name.starts_with("store/objects/")) {
         check.examined += 1;
         let digest: Option<Digest> = name.rsplit('/').next().and_then(|file| file.parse().ok());
@@ -48,18 +49,29 @@ pub(super) fn objects<'a>(bundle: &Bundle, actions: &'a Actions) -> Check {
         }
     }
     let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
-    let known: BTreeMap<Digest, _> = bundle.manifest.left_out.iter().map(|left| (left.sha256, left.why)).collect();
-    for (digest, (step, name)) in &outputs {
-        match known.get(digest) {
-            _ if bundle.manifest.members.contains_key(&object_member(*digest)) => {}
-            Some(why) => *left_out.entry(why.to_string()).or_default() += 1,
-            None => {
-                check.problems.push(format!("`{name}` of `{step}` is neither in the bundle nor listed as left out"))
+    let is_published = |digest: Digest| {
+        bundle.manifest.members.iter().any(|(name, member)| name.starts_with("out/") && member.sha256 == digest)
+    };
+    for (digest, (action, name)) in &outputs {
+        if bundle.manifest.members.contains_key(&object_member(*digest)) {
+            continue;
+        }
+        // What may be left out is decided here, whatever the manifest says.
+        match kind_of(action).map(|kind| belongs(kind, name, &bundle.manifest.with)) {
+            Some(Err(why)) if why != Why::IsPublished || is_published(*digest) => {
+                *left_out.entry(why.to_string()).or_default() += 1;
             }
+            _ => check.problems.push(format!("`{name}` of `{}` is not in the bundle", action.label)),
         }
     }
     check.skip(left_out);
     check
+}
+
+/// The kind of step that a record is of.
+fn kind_of(action: &Action) -> Option<Kind> {
+    let step = action.ingredients.0.iter().find(|ingredient| ingredient.name == "step")?;
+    Kind::ALL.into_iter().find(|kind| step.value == Value::Text(kind.name().to_owned()))
 }
 
 /// The provenance agrees with the records of the steps, and inputs are outputs of recorded steps.
@@ -67,12 +79,11 @@ pub(super) fn steps(provenance: &Provenance, actions: &Actions) -> Check {
     let mut check = Check::new("the provenance's steps against their records");
     let mut named = BTreeSet::new();
     let by_label: BTreeMap<&str, &Step> = provenance.steps.iter().map(|step| (step.step.as_str(), step)).collect();
-    let mut left: BTreeMap<String, usize> = BTreeMap::new();
-    for step in &provenance.steps {
-        if step.status != Status::Done {
-            *left.entry("steps are not done; results.json says why".to_owned()).or_default() += 1;
-            continue;
-        }
+    let absent = provenance.steps.iter().filter(|step| step.status != Status::Done).count();
+    if absent > 0 {
+        check.unconfirmed.push(format!("{absent} steps of an incomplete run, which are not done"));
+    }
+    for step in provenance.steps.iter().filter(|step| step.status == Status::Done) {
         check.examined += 1;
         let label = &step.step;
         let Some((key, action)) = step.key.and_then(|key| Some((key, actions.get(&key)?))) else {
@@ -109,7 +120,6 @@ pub(super) fn steps(provenance: &Provenance, actions: &Actions) -> Check {
             action.label
         ));
     }
-    check.skip(left);
     check
 }
 
@@ -137,11 +147,12 @@ pub(super) fn files(bundle: &Bundle, provenance: &Provenance, actions: &Actions)
             check.problems.push(format!("`{name}` is not the file that the provenance names"));
         }
     }
-    let published = |name: &str| provenance.files.iter().any(|file| file.file == name);
+    let files =
+        provenance.files.iter().map(|file| &file.file).chain(provenance.reports.iter().map(|report| &report.file));
+    let known: BTreeSet<&str> = files.map(String::as_str).chain([record::FILE, ro_crate::FILE]).collect();
     let others = bundle.manifest.members.keys().filter_map(|name| name.strip_prefix("out/"));
-    for name in others.filter(|name| !published(name)) {
-        check.unchecked.push(format!("`out/{name}` is no output of a step: only its hash was compared"));
-    }
+    let others = others.filter(|name| !known.contains(name));
+    check.problems.extend(others.map(|name| format!("`out/{name}` is not in the provenance")));
     check
 }
 

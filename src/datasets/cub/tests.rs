@@ -136,7 +136,7 @@ fn lines_that_cannot_be_read_are_counted() {
     let made = |list: &str, from: &str, to: &str| {
         Made::new(6).change(&format!("CUB_200_2011/{list}"), |text| text.replacen(from, to, 1)).read("").unwrap()
     };
-    let row = "row that cannot be read";
+    let (row, second) = ("row of another form", "second row of a number");
     let neither = "neither for training nor for testing";
     for (list, from, to, dropped, train) in [
         ("train_test_split.txt", "2 1\n", "2 x\n", &[(neither, 1)][..], 7),
@@ -144,7 +144,7 @@ fn lines_that_cannot_be_read_are_counted() {
         ("image_class_labels.txt", "2 1\n", "2 7\n", &[("no class", 1)], 7),
         ("image_class_labels.txt", "2 1\n", "", &[("no class", 1)], 7),
         ("images.txt", "2 001", "two 001", &[(row, 1)], 7),
-        ("classes.txt", "2 009", "1 009", &[("no class", 6), (row, 1)], 4),
+        ("classes.txt", "2 009", "1 009", &[("no class", 6), (second, 1)], 4),
     ] {
         let dataset = made(list, from, to);
         let expected = dropped.iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect();

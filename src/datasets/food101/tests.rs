@@ -99,7 +99,7 @@ fn rows_that_cannot_be_read_are_counted() {
     let (plain, faulty) = (kaggle(TRAIN).read("").unwrap(), format!("tacos_1.jpg,Fish, tacos,tacos\n{TRAIN}x\n"));
     let dataset = kaggle(&faulty).read("").unwrap();
     assert_eq!((&dataset.splits, &dataset.found), (&plain.splits, &plain.found));
-    assert_eq!(dataset.dropped["row that cannot be read"], 2);
+    assert_eq!(dataset.dropped["row with another number of columns"], 2);
     let error = kaggle("tacos_1.jpg,tacos\n,,,,\n").read("").unwrap_err();
     let message = format!("{error:#}");
     assert!(message.contains("texts/train_titles.csv: none of its rows can be read; line 1"), "{message}");

@@ -138,7 +138,7 @@ fn a_row_that_cannot_be_read_is_counted() {
     let rows = format!("0,image_1.jpg,a,b, c,{FUNNY},neutral\n1,image_2.jpg,a,a,{FUNNY},neutral\n");
     let dataset = with(&rows, &["image_1.jpg", "image_2.jpg"], "").unwrap();
     assert_eq!(all(&dataset), [("image_2.jpg", ("a", 1))].into());
-    assert_eq!(dataset.dropped, [("row that cannot be read".to_owned(), 1)].into());
+    assert_eq!(dataset.dropped, [("row with another number of columns".to_owned(), 1)].into());
     assert_eq!(dataset.found["rows"], 1);
 }
 

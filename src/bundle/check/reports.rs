@@ -1,0 +1,111 @@
+//! Claims, page, provenance and crate: made again from the bundle's records, and compared byte by byte.
+
+use crate::engine::Engine;
+use crate::engine::graph::NodeId;
+use crate::engine::key::Environment;
+use crate::engine::run::NodeOutcome;
+use crate::experiments::Seeds;
+use crate::interrupt::Interrupt;
+use crate::manifests::Address;
+use crate::planning::project::{Options, Planned, Project};
+use crate::publication::record::{Provenance, Status};
+use crate::publication::{Finished, Run, claims, page, reports};
+use crate::steps::FetchPlaces;
+
+use super::super::own::Foreign;
+use super::super::plan::Recorded;
+use super::super::unpack::Bundle;
+use super::finding::Check;
+
+/// Makes every report again, by the program and machine that the provenance names. What these are cannot be checked, only
+/// that all reports agree on it.
+///
+/// # Errors
+/// If a file cannot be read or written, or on an interrupt.
+pub(super) fn reports(
+    bundle: &Bundle,
+    provenance: &Provenance,
+    planned: Planned,
+    foreign: &Foreign,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Check> {
+    let mut check = Check::new("claims, report, provenance and crate against what is made again from the records");
+    if provenance.suite.mirror {
+        check.unconfirmed.push("reports of a trial on a mirror's data: its manifests are not in the bundle".to_owned());
+        return Ok(check);
+    }
+    if provenance.steps.iter().any(|step| step.status != Status::Done) {
+        check
+            .unconfirmed
+            .push("reports of an incomplete run: why steps are not done is recorded nowhere else".to_owned());
+        return Ok(check);
+    }
+    let made_with = page::TEMPLATES.map(|name| format!("templates/{name}"));
+    let judged_by = claims::SOURCES.map(|name| format!("experiments/{name}"));
+    if made_with.iter().chain(&judged_by).any(|file| foreign.has(file)) {
+        check.unconfirmed.push("reports that are made with other files than this program's own".to_owned());
+        return Ok(check);
+    }
+    // Figures are files in `out/`, and objects in a store.
+    for file in &provenance.files {
+        if let Some(bytes) = bundle.read(&format!("out/{}", file.file))? {
+            bundle.store.put_bytes(&bytes)?;
+        }
+    }
+    let recorded = Recorded::of(&planned.graph, bundle, provenance);
+    let outcome = |id: NodeId| match recorded.action(id) {
+        Some((key, action)) => NodeOutcome::Done(*key, Box::new(action.clone())),
+        None => NodeOutcome::NotWanted,
+    };
+    let nodes: Vec<NodeOutcome> = planned.graph.ids().map(outcome).collect();
+    let run = Run { project: project(bundle, provenance), engine: engine(bundle, provenance, interrupt), planned };
+    let again = match reports::made_by(&Finished { run: &run, nodes: &nodes }, &provenance.program, &provenance.machine)
+    {
+        Ok(again) => again,
+        Err(error) => {
+            check.differs_here(provenance, format!("the reports cannot be made again: {error:#}"));
+            return Ok(check);
+        }
+    };
+    for (name, bytes) in &again {
+        interrupt.check()?;
+        check.examined += 1;
+        if bundle.read(&format!("out/{name}"))?.as_ref() != Some(bytes) {
+            check.differs_here(provenance, format!("`out/{name}` differs when it is made again"));
+        }
+    }
+    for report in provenance.reports.iter().filter(|report| !again.iter().any(|(name, _)| *name == report.file)) {
+        check.differs_here(provenance, format!("`out/{}` is no report of this run", report.file));
+    }
+    Ok(check)
+}
+
+/// The project in the bundle, with the options of the run.
+fn project(bundle: &Bundle, provenance: &Provenance) -> Project {
+    let suite = &provenance.suite;
+    let options = Options {
+        subset: suite.subset,
+        seeds: suite.seeds_asked.then(|| Seeds(suite.seeds.clone())),
+        mirror: suite.mirror.then(|| Address::from("")),
+        ..Options::default()
+    };
+    Project { root: bundle.project(), options }
+}
+
+/// An engine that reads the bundle's store, and computes nothing.
+fn engine(bundle: &Bundle, provenance: &Provenance, interrupt: &Interrupt) -> Engine {
+    let machine = &provenance.machine;
+    let environment = Environment {
+        device: machine.device.clone(),
+        architecture: machine.architecture.clone(),
+        libtorch: machine.libtorch.clone(),
+    };
+    Engine {
+        store: bundle.store.clone(),
+        device: tch::Device::Cpu,
+        environment,
+        threads: machine.threads,
+        downloads: FetchPlaces::new(bundle.store.partial(), bundle.store.quarantine(), Vec::new()),
+        interrupt: interrupt.clone(),
+    }
+}

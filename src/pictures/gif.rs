@@ -1,0 +1,65 @@
+//! The first frame of a GIF, laid on its canvas as Pillow does.
+
+use std::io::Cursor;
+use std::num::NonZeroU64;
+
+use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
+use image::{DynamicImage, RgbaImage};
+
+use super::PictureFault;
+
+/// Decodes the first frame. Around it the canvas has the transparent colour or else the first one of the palette, and the
+/// canvas grows to hold the frame. Source: Pillow 12.3, `GifImagePlugin.py`, `_seek` and `load_prepare`.
+///
+/// # Errors
+/// If the file is cut short or damaged, or its picture is too large.
+pub(super) fn first_frame(bytes: &[u8]) -> Result<DynamicImage, PictureFault> {
+    let mut options = DecodeOptions::new();
+    options.set_color_output(ColorOutput::Indexed);
+    // As for other formats, of the canvas or the frame, whichever is larger; the frame's own size is checked below.
+    options.set_memory_limit(MemoryLimit::Bytes(NonZeroU64::new(super::MOST_PIXELS).expect("it is above 0")));
+    let mut decoder = options.read_info(Cursor::new(bytes)).map_err(fault)?;
+    let (canvas_width, canvas_height) = (u32::from(decoder.width()), u32::from(decoder.height()));
+    let info = decoder.next_frame_info().map_err(fault)?;
+    let frame = info.ok_or_else(|| PictureFault::Damaged("it has no frame".to_owned()))?.clone();
+    let (left, top) = (u32::from(frame.left), u32::from(frame.top));
+    let (frame_width, frame_height) = (u32::from(frame.width), u32::from(frame.height));
+    let (width, height) = (canvas_width.max(left + frame_width), canvas_height.max(top + frame_height));
+    super::check_size(width, height)?;
+    super::check_size(frame_width.max(1), frame_height.max(1))?;
+    let mut indices = vec![0; decoder.buffer_size()];
+    decoder.read_into_buffer(&mut indices).map_err(fault)?;
+    let palette = frame.palette.as_deref().or_else(|| decoder.global_palette());
+    let colour = |index: u8| {
+        let alpha = if frame.transparent == Some(index) { 0 } else { 255 };
+        let at = usize::from(index) * 3;
+        let [r, g, b] = match palette {
+            // Without a palette, numbers are levels of grey.
+            None => [index; 3],
+            Some(palette) => palette.get(at..at + 3).map_or([0; 3], |rgb| [rgb[0], rgb[1], rgb[2]]),
+        };
+        image::Rgba([r, g, b, alpha])
+    };
+    let mut canvas = RgbaImage::from_pixel(width, height, colour(frame.transparent.unwrap_or(0)));
+    for (row, y) in indices.chunks_exact(frame_width.max(1) as usize).zip(top..) {
+        for (index, x) in row.iter().zip(left..) {
+            canvas.put_pixel(x, y, colour(*index));
+        }
+    }
+    match frame.transparent {
+        Some(_) => Ok(DynamicImage::ImageRgba8(canvas)),
+        None => Ok(DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(canvas).into_rgb8())),
+    }
+}
+
+fn fault(error: DecodingError) -> PictureFault {
+    let message = error.to_string();
+    match error {
+        DecodingError::UnexpectedEof => PictureFault::CutShort(message),
+        DecodingError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            PictureFault::CutShort(message)
+        }
+        DecodingError::OutOfMemory | DecodingError::MemoryLimit => PictureFault::TooMuchMemory(message),
+        _ => PictureFault::Damaged(message),
+    }
+}
