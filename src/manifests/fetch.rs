@@ -126,6 +126,13 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
     if take_up(archive, destination, context)? {
         return Ok(());
     }
+    // A link that leads nowhere stands for a file that is there: nothing is downloaded in its place.
+    for source in &archive.sources {
+        if let Source::Manual { file, folder, .. } = source {
+            manual::look(&context.manual, [Some(file.as_str()), folder.as_deref()])
+                .with_context(|| format!("cannot fetch {}", archive.name))?;
+        }
+    }
     let mut answers = Vec::new();
     let mut hints: Vec<String> = Vec::new();
     let mut classes = Vec::new();

@@ -73,8 +73,8 @@ fn keys_of_steps_never_change() {
     assert_eq!(
         keys,
         [
-            "ee0b4f3154b5f6fb05df0cff45a6680724c169c04c2055abaee5c2f4365ad069",
-            "1abfa5e9c268ed7eedb2e1ee09599b058d4cf80f8b8a23cd4c91500e72516431",
+            "71e5f44381c8803c690260507308af2397085ba18bcf73a1bfa0ea8f4b815ae8",
+            "a2d592cd104abaa0ae2ef227d13fde679c29a6a273fe5d57c394e82297f2266f",
             "4d92f4b902a7ebbc5c3db4dc6631257ceb0ae9f856324197038cffcd05f953e0",
         ]
     );
