@@ -112,7 +112,7 @@ impl Files {
     }
 
     fn tokenizer(&self, name: &str, length: i64) -> TextTokenizer {
-        TextTokenizer::new(&std::fs::read(self.path(name)).unwrap(), length as usize).unwrap()
+        TextTokenizer::new(&std::fs::read(self.path(name)).unwrap(), length as usize, u64::MAX).unwrap()
     }
 }
 
