@@ -11,7 +11,6 @@ use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::error::{ImageError, LimitErrorKind};
-use image::metadata::Orientation as Turn;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +50,6 @@ pub enum Alpha {
 pub enum Orientation {
     /// The picture stays as it is stored, as in research code.
     Ignore,
-    /// The picture is turned upright.
-    Apply,
 }
 
 /// How files are decoded. It changes features, so it is part of keys.
@@ -139,13 +136,7 @@ fn decode_unguarded(bytes: &[u8], decoding: Decoding) -> Result<Rgb, PictureFaul
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
     decoder.set_limits(limits(width, height)).map_err(fault)?;
-    let turn = match decoding.orientation {
-        Orientation::Ignore => Turn::NoTransforms,
-        // An orientation that cannot be read is ignored.
-        Orientation::Apply => decoder.orientation().unwrap_or(Turn::NoTransforms),
-    };
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(fault)?;
-    picture.apply_orientation(turn);
+    let picture = DynamicImage::from_decoder(decoder).map_err(fault)?;
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let bytes = match decoding.alpha {
         Alpha::OverWhite if picture.color().has_alpha() => over_white(picture.into_rgba8().as_raw()),
