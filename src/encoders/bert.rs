@@ -101,11 +101,10 @@ impl Bert {
     /// If the batch is longer than the model has positions.
     pub fn forward(&self, tokens: &Tokens) -> anyhow::Result<Tensor> {
         let [words, positions] = self.embeddings.forward(tokens)?;
-        let words = match (&self.token_type_embeddings, &tokens.token_type_ids) {
-            (None, _) => words,
-            (Some(table), Some(types)) => words + Tensor::embedding(table, types, -1, false, false),
-            // Row 0 is added even when no types are given.
-            (Some(table), None) => words + table.narrow(0, 0, 1),
+        // A single text is of type 0.
+        let words = match &self.token_type_embeddings {
+            None => words,
+            Some(table) => words + table.narrow(0, 0, 1),
         };
         let x = self.layer_norm.forward(&(words + positions));
         let mask = tokens.attention_mask.as_ref().map(padding_mask);

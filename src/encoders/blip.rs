@@ -97,11 +97,6 @@ impl Vision {
         Ok(self.post_layernorm.forward(&self.layers.forward(self.embeddings.forward(pictures)?, None)))
     }
 
-    /// `pooler_output`, [B, D]: the class token's state, which is normalized already, normalized again.
-    pub fn pool(&self, last_hidden_state: &Tensor) -> Tensor {
-        self.post_layernorm.forward(&last_hidden_state.select(1, 0))
-    }
-
     /// `vision_proj` of the class token's state, [B, image_text_hidden_size], not divided by its norm, if the checkpoint
     /// has that projection.
     pub fn project(&self, last_hidden_state: &Tensor) -> Option<Tensor> {
@@ -151,7 +146,7 @@ impl Text {
         Ok(text)
     }
 
-    /// `last_hidden_state`, [B, N, D]. Token types are ignored: there are none.
+    /// `last_hidden_state`, [B, N, D].
     ///
     /// # Errors
     /// If the batch is longer than the model has positions.

@@ -41,17 +41,6 @@ const KEYS: Keys = Keys {
     norm: Norm::Before,
 };
 
-/// What a tower returns.
-#[derive(Debug)]
-pub struct TowerOutput {
-    /// [B, tokens, D]
-    pub last_hidden_state: Tensor,
-    /// [B, D]
-    pub pooler_output: Tensor,
-    /// `image_embeds` or `text_embeds`, [B, projection_dim], not divided by its norm.
-    pub embeds: Tensor,
-}
-
 /// A frozen vision tower (`CLIPVisionTransformer` and `visual_projection`).
 #[derive(Clone, Debug)]
 pub struct Vision {
@@ -96,17 +85,16 @@ impl Vision {
         Ok(vision)
     }
 
-    /// The output for pictures [B, 3, image_size, image_size].
+    /// `image_embeds`, [B, projection_dim], of pictures [B, 3, image_size, image_size], not divided by its norm.
     ///
     /// # Errors
     /// If the pictures have another size.
-    pub fn forward(&self, pictures: &Tensor) -> anyhow::Result<TowerOutput> {
+    pub fn forward(&self, pictures: &Tensor) -> anyhow::Result<Tensor> {
         let x = self.pre_layrnorm.forward(&self.embeddings.forward(pictures)?);
         // The last state itself is not normalized.
         let last_hidden_state = self.layers.forward(x, None);
         let pooler_output = self.post_layernorm.forward(&last_hidden_state.select(1, 0));
-        let embeds = self.visual_projection.forward(&pooler_output);
-        Ok(TowerOutput { last_hidden_state, pooler_output, embeds })
+        Ok(self.visual_projection.forward(&pooler_output))
     }
 }
 
@@ -146,17 +134,16 @@ impl Text {
         Ok(text)
     }
 
-    /// The output for token ids [B, N]. Token types are ignored.
+    /// `text_embeds`, [B, projection_dim], of token ids [B, N], not divided by its norm.
     ///
     /// # Errors
     /// If the batch is longer than the model has positions.
-    pub fn forward(&self, tokens: &Tokens) -> anyhow::Result<TowerOutput> {
+    pub fn forward(&self, tokens: &Tokens) -> anyhow::Result<Tensor> {
         let [words, positions] = self.embeddings.forward(tokens)?;
         let x = self.layers.forward(words + positions, Some(&mask(tokens)));
         let last_hidden_state = self.final_layer_norm.forward(&x);
         let pooler_output = self.at_end_of_text(&last_hidden_state, &tokens.input_ids);
-        let embeds = self.text_projection.forward(&pooler_output);
-        Ok(TowerOutput { last_hidden_state, pooler_output, embeds })
+        Ok(self.text_projection.forward(&pooler_output))
     }
 
     /// The state at each text's first end-of-text token: padding may have the same id.

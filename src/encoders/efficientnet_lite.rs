@@ -118,7 +118,6 @@ pub struct EfficientNetLite {
     stem: Convolution,
     blocks: Vec<Block>,
     head: Convolution,
-    fc: Linear,
 }
 
 impl EfficientNetLite {
@@ -147,9 +146,10 @@ impl EfficientNetLite {
             }
         }
         let head = Convolution::new(w, ["_conv_head", "_bn1"], [config.head_channels, inputs, 1, 1], [1, 1], eps);
-        let fc = Linear::new(w, "_fc", config.classes, config.head_channels);
+        // The classifier is not used, but belongs to the checkpoint.
+        let _ = Linear::new(w, "_fc", config.classes, config.head_channels);
         weights.finish()?;
-        Ok(EfficientNetLite { stem, blocks, head, fc })
+        Ok(EfficientNetLite { stem, blocks, head })
     }
 
     /// The last feature maps, after the head's ReLU6: [B, 1280, h, w] of pictures [B, 3, H, W].
@@ -164,10 +164,5 @@ impl EfficientNetLite {
     /// `pooler_output`: the mean over height and width, [B, 1280].
     pub fn pool(&self, maps: &Tensor) -> Tensor {
         maps.mean_dim([2, 3].as_slice(), false, None)
-    }
-
-    /// Logits of ImageNet's classes.
-    pub fn classify(&self, pooled: &Tensor) -> Tensor {
-        self.fc.forward(pooled)
     }
 }

@@ -107,7 +107,7 @@ impl ImageEncoder {
                     _ => states.select(1, 0),
                 }
             }
-            Network::Clip(net) => net.forward(pictures)?.embeds,
+            Network::Clip(net) => net.forward(pictures)?,
             Network::Blip(net) => {
                 let states = net.forward(pictures)?;
                 match self.pooling {

@@ -98,8 +98,6 @@ pub struct Tokens {
     pub input_ids: Tensor,
     /// None: no text is padded.
     pub attention_mask: Option<Tensor>,
-    /// None: type 0 for every token.
-    pub token_type_ids: Option<Tensor>,
 }
 
 impl Tokens {
@@ -114,7 +112,7 @@ impl Tokens {
         let shaped =
             |values: &[i64]| Tensor::from_slice(values).view([rows.len() as i64, length as i64]).to_device(device);
         let attention_mask = rows.iter().any(|row| row.len() < length).then(|| shaped(&mask));
-        Tokens { input_ids: shaped(&ids), attention_mask, token_type_ids: None }
+        Tokens { input_ids: shaped(&ids), attention_mask }
     }
 }
 
