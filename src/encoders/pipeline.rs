@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
+use rayon::prelude::*;
 use tch::{Device, Tensor};
 
 use super::features::FeatureFile;
@@ -185,26 +186,13 @@ pub fn encode_texts(
 
 /// The ids of all texts, in their order.
 fn tokenized(encoder: &TextEncoder, texts: &[String], run: &Run<'_>) -> anyhow::Result<Vec<Vec<u32>>> {
-    let share = texts.len().div_ceil(run.workers.max(1)).max(1);
-    let shares: Vec<_> = texts.chunks(share).map(|texts| (texts, encoder.clone())).collect();
-    let done: Vec<anyhow::Result<Vec<Vec<u32>>>> = std::thread::scope(|scope| {
-        let work = |(texts, encoder): (&[String], TextEncoder)| {
-            let each = texts.iter().enumerate().map(move |(n, text)| {
-                if n % 1024 == 0 {
-                    run.interrupt.check()?;
-                }
-                encoder.tokenize(text)
-            });
-            each.collect()
-        };
-        let threads: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || work(share))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("tokenizing does not panic")).collect()
-    });
-    let mut ids = Vec::with_capacity(texts.len());
-    for share in done {
-        ids.extend(share?);
-    }
-    Ok(ids)
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(run.workers.max(1)).build().context("cannot start threads")?;
+    let (tokenizer, interrupt) = (&*encoder.tokenizer, run.interrupt);
+    let ids = |text: &String| interrupt.check().and_then(|()| tokenizer.ids(text));
+    let done: Vec<anyhow::Result<Vec<u32>>> = pool.install(|| texts.par_iter().map(ids).collect());
+    // The first error of the list is the one that is shown, however the threads share it.
+    done.into_iter().collect()
 }
 
 /// Cuts a list into batches; `size` is the most items of the batch that begins with the given one.

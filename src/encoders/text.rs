@@ -23,7 +23,7 @@ const CLIP_PADDING: &str = "<|endoftext|>";
 #[derive(Clone, Debug)]
 pub struct TextEncoder {
     network: Network,
-    tokenizer: Arc<TextTokenizer>,
+    pub(super) tokenizer: Arc<TextTokenizer>,
     padding: u32,
     pooling: Option<Pooling>,
     normalize: bool,
@@ -123,7 +123,7 @@ impl TextEncoder {
                     _ => states.select(1, 0),
                 }
             }
-            Network::Clip(net) => net.forward(&tokens)?.embeds,
+            Network::Clip(net) => net.forward(&tokens)?,
             Network::Blip(net) => {
                 let states = net.forward(&tokens)?;
                 match self.pooling {
