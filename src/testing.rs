@@ -77,6 +77,18 @@ pub fn zip(path: &Path, members: &[(&str, &[u8])]) {
     pack.finish().expect("a zip can be finished");
 }
 
+/// The gzipped tar of members, in their order.
+pub fn tar_gz(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, *bytes).expect("a member can be written");
+    }
+    tar.into_inner().and_then(|gzip| gzip.finish()).expect("a tar can be finished")
+}
+
 /// One archive of the offline benchmark; see [`archives`].
 pub fn archive(name: &str) -> PathBuf {
     find_archive(name).unwrap_or_else(|error| panic!("{name}: {error:#}"))

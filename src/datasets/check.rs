@@ -8,12 +8,11 @@ use anyhow::Context;
 use rayon::prelude::*;
 
 use super::subset::Draws;
-use super::{Archives, Dataset, Picture, SplitData};
+use super::{Archives, Dataset, Picture};
 use crate::archives::{Archive, PackWriter, ZipReader, is_damage};
 use crate::interrupt::Interrupt;
 use crate::pictures::{Decoding, decode};
 use crate::progress::{Progress, Unit};
-use crate::terms::Split;
 
 /// The longest file of a picture, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
@@ -44,12 +43,12 @@ pub struct Looking<'a> {
 pub fn check_pictures(dataset: &mut Dataset, archives: &Archives, looking: &Looking<'_>) -> anyhow::Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(looking.threads).build().context("cannot start threads")?;
     let opened = opened(dataset, archives)?;
-    let draws = looking.subset.map(|n| Draws::of(dataset, n));
+    let draws = Draws::of(dataset, looking.subset.unwrap_or(usize::MAX));
     let mut pack = PackWriter::create(looking.pack)?;
     let mut faults: BTreeMap<Picture, &'static str> = BTreeMap::new();
     let mut seen: BTreeSet<&Picture> = BTreeSet::new();
     for round in 0.. {
-        let wanted = wanted(dataset, draws.as_ref().map(|draws| (draws, round)), &faults, &seen);
+        let wanted = wanted(dataset, &draws, round, &faults, &seen);
         if wanted.is_empty() {
             break;
         }
@@ -59,10 +58,10 @@ pub fn check_pictures(dataset: &mut Dataset, archives: &Archives, looking: &Look
             of_archives.entry(&picture.archive).or_default().insert(&picture.member);
         }
         for (name, members) in of_archives {
-            let (archive, place) = &opened[name];
-            let bad = match (place, archive.zip()) {
-                (Place::InPlace, Some(zip)) => pool.install(|| in_place_faults(zip, &members, looking))?,
-                _ => pool.install(|| copied_faults(archive, &members, &mut pack, looking))?,
+            let (archive, in_place) = &opened[name];
+            let bad = match archive.zip().filter(|_| *in_place) {
+                Some(zip) => pool.install(|| in_place_faults(zip, &members, looking))?,
+                None => pool.install(|| copied_faults(archive, &members, &mut pack, looking))?,
             };
             let picture = |member: String| Picture { archive: name.to_owned(), member };
             faults.extend(bad.into_iter().map(|(member, reason)| (picture(member), reason)));
@@ -70,21 +69,13 @@ pub fn check_pictures(dataset: &mut Dataset, archives: &Archives, looking: &Look
         seen.extend(wanted);
     }
     pack.finish()?;
-    let packed = opened.into_iter().filter(|(_, (_, place))| *place == Place::Packed).map(|(name, _)| name).collect();
-    let kept = draws.map(|draws| drawn(dataset, &draws, &faults));
-    leave_out(dataset, &faults, &packed, kept.as_ref());
+    let packed = opened.into_iter().filter(|(_, (_, in_place))| !in_place).map(|(name, _)| name).collect();
+    leave_out(dataset, &draws, &faults, &packed);
     Ok(())
 }
 
-/// Where an archive's pictures are read after the check.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    InPlace,
-    Packed,
-}
-
-/// The archives of the pictures, by their names.
-fn opened(dataset: &Dataset, archives: &Archives) -> anyhow::Result<BTreeMap<String, (Archive, Place)>> {
+/// The archives of the pictures by their names, and whether pictures are read in place after the check.
+fn opened(dataset: &Dataset, archives: &Archives) -> anyhow::Result<BTreeMap<String, (Archive, bool)>> {
     let mut members: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for picture in dataset.splits.values().flat_map(|data| &data.pictures) {
         members.entry(&picture.archive).or_default().insert(&picture.member);
@@ -95,23 +86,20 @@ fn opened(dataset: &Dataset, archives: &Archives) -> anyhow::Result<BTreeMap<Str
             let there: BTreeSet<&str> = zip.names().iter().map(String::as_str).collect();
             members.is_subset(&there)
         };
-        let place = if archive.zip().is_some_and(there) { Place::InPlace } else { Place::Packed };
-        Ok((name.to_owned(), (archive, place)))
+        let in_place = archive.zip().is_some_and(there);
+        Ok((name.to_owned(), (archive, in_place)))
     };
     members.into_iter().map(open).collect()
 }
 
-/// The pictures to check next: all of them, or those of the samples that are drawn given the faults known so far.
+/// The pictures to check next: those of the samples that are drawn given the faults known so far.
 fn wanted<'a>(
     dataset: &'a Dataset,
-    drawing: Option<(&Draws, u32)>,
+    draws: &Draws,
+    round: u32,
     faults: &BTreeMap<Picture, &'static str>,
     seen: &BTreeSet<&Picture>,
 ) -> BTreeSet<&'a Picture> {
-    let Some((draws, round)) = drawing else {
-        let all = dataset.splits.values().flat_map(|data| &data.pictures);
-        return all.filter(|picture| !seen.contains(picture)).collect();
-    };
     let mut wanted = BTreeSet::new();
     for (split, data) in &dataset.splits {
         let picture = |at: usize| &data.pictures[data.samples[at].picture];
@@ -123,19 +111,6 @@ fn wanted<'a>(
         }
     }
     wanted
-}
-
-/// The places of a subset's samples by split, once all faults are known.
-fn drawn(
-    dataset: &Dataset,
-    draws: &Draws,
-    faults: &BTreeMap<Picture, &'static str>,
-) -> BTreeMap<Split, BTreeSet<usize>> {
-    let of_split = |(split, data): (&Split, &SplitData)| {
-        let usable = |at: usize| !faults.contains_key(&data.pictures[data.samples[at].picture]);
-        (*split, draws.drawn(*split, &usable))
-    };
-    dataset.splits.iter().map(of_split).collect()
 }
 
 type Faults = BTreeMap<String, &'static str>;
@@ -209,9 +184,9 @@ fn copied_faults(
 /// Removes the samples of bad pictures and those that were not drawn, and points the others at the copies.
 fn leave_out(
     dataset: &mut Dataset,
+    draws: &Draws,
     faults: &BTreeMap<Picture, &'static str>,
     packed: &BTreeSet<String>,
-    drawn: Option<&BTreeMap<Split, BTreeSet<usize>>>,
 ) {
     for (split, data) in &mut dataset.splits {
         let whole = std::mem::take(data);
@@ -220,7 +195,8 @@ fn leave_out(
         for reason in reasons.iter().flatten() {
             *dataset.dropped.entry(format!("picture: {reason}")).or_default() += 1;
         }
-        *data = whole.keep(|at| reasons[at].is_none() && drawn.is_none_or(|drawn| drawn[split].contains(&at)));
+        let drawn = draws.drawn(*split, &|at| reasons[at].is_none());
+        *data = whole.keep(|at| drawn.contains(&at));
         for picture in data.pictures.iter_mut().filter(|picture| packed.contains(&picture.archive)) {
             PACK.clone_into(&mut picture.archive);
         }

@@ -72,12 +72,6 @@ pub enum Caption {
 }
 
 impl Options {
-    /// # Errors
-    /// Names the option whose value is not valid.
-    pub fn check(&self) -> Result<(), String> {
-        self.validation_percent.check("validation-percent")
-    }
-
     /// The text that these captions, of which there are some, come to for an image.
     fn text(&self, image: &str, captions: &[String]) -> String {
         match self.caption {

@@ -92,14 +92,6 @@ impl Validation {
     }
 }
 
-impl Options {
-    /// # Errors
-    /// Names the option whose value is not valid.
-    pub fn check(&self) -> Result<(), String> {
-        self.validation_percent.check("validation-percent")
-    }
-}
-
 /// A page's text is cut here: the longest that an encoder of the paper takes is 512 tokens.
 const MOST_CHARACTERS: usize = 8192;
 /// The longest list of titles, and the longest page, in bytes.

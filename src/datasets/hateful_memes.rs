@@ -54,13 +54,12 @@ impl Options {
     /// # Errors
     /// Names the option whose value is not valid.
     pub fn check(&self) -> Result<(), String> {
-        let overlap = |a: List, b: List| a == b || (a.is_dev() && b.is_dev());
-        match overlap(self.validation, self.test) {
+        match self.validation == self.test || (self.validation.is_dev() && self.test.is_dev()) {
             false => Ok(()),
             true => Err(format!(
                 "`validation` and `test` should not share samples, and {} and {} do",
-                self.validation.name(),
-                self.test.name()
+                self.validation.names().0,
+                self.test.names().0
             )),
         }
     }
@@ -81,26 +80,18 @@ pub enum List {
 }
 
 impl List {
-    fn name(self) -> &'static str {
+    /// What phase 2 calls it, and phase 1.
+    fn names(self) -> (&'static str, Option<&'static str>) {
         match self {
-            List::DevSeen => "dev_seen",
-            List::DevUnseen => "dev_unseen",
-            List::TestSeen => "test_seen",
-            List::TestUnseen => "test_unseen",
+            List::DevSeen => ("dev_seen", Some("dev")),
+            List::DevUnseen => ("dev_unseen", None),
+            List::TestSeen => ("test_seen", Some("test")),
+            List::TestUnseen => ("test_unseen", None),
         }
     }
 
     fn is_dev(self) -> bool {
         matches!(self, List::DevSeen | List::DevUnseen)
-    }
-
-    /// What phase 1 calls it.
-    fn in_phase_1(self) -> Option<&'static str> {
-        match self {
-            List::DevSeen => Some("dev"),
-            List::TestSeen => Some("test"),
-            List::DevUnseen | List::TestUnseen => None,
-        }
     }
 }
 
@@ -141,9 +132,9 @@ fn read(reading: &Reading<'_>) -> anyhow::Result<Dataset> {
         collector.count(name.clone(), lines.read.len() as u64);
     }
     let parts = [
-        (Split::Train, list(&found, "train", None)?),
-        (Split::Val, list(&found, options.validation.name(), options.validation.in_phase_1())?),
-        (Split::Test, list(&found, options.test.name(), options.test.in_phase_1())?),
+        (Split::Train, list(&found, ("train", None))?),
+        (Split::Val, list(&found, options.validation.names())?),
+        (Split::Test, list(&found, options.test.names())?),
     ];
     let mut seen = BTreeSet::new();
     for (split, (name, lines)) in parts {
@@ -205,7 +196,7 @@ fn look(reading: &Reading<'_>) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-fn list<'a>(found: &'a Found, name: &str, older: Option<&str>) -> anyhow::Result<(String, &'a Rows<Line>)> {
+fn list<'a>(found: &'a Found, (name, older): (&str, Option<&str>)) -> anyhow::Result<(String, &'a Rows<Line>)> {
     for name in [Some(name), older].into_iter().flatten() {
         if let Some((member, lines)) = found.lists.get(name) {
             lines.check(&format!("{member} in {ARCHIVE}"), LIST_HINT)?;

@@ -79,6 +79,13 @@ pub struct SplitData {
     pub texts: Vec<String>,
 }
 
+#[cfg(test)]
+impl SplitData {
+    fn ids(&self) -> Vec<&str> {
+        self.samples.iter().map(|sample| sample.id.as_str()).collect()
+    }
+}
+
 /// A dataset as its reader found it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dataset {

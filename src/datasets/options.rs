@@ -33,10 +33,10 @@ impl DatasetOptions {
     pub fn check(&self) -> Result<(), String> {
         match self {
             DatasetOptions::None | DatasetOptions::MmImdb(_) => Ok(()),
-            DatasetOptions::Food101(options) => options.check(),
+            DatasetOptions::Food101(options) => options.validation_percent.check("validation-percent"),
             DatasetOptions::HatefulMemes(options) => options.check(),
             DatasetOptions::Memotion(options) => options.check(),
-            DatasetOptions::Cub(options) => options.check(),
+            DatasetOptions::Cub(options) => options.validation_percent.check("validation-percent"),
         }
     }
 

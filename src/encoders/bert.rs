@@ -7,16 +7,14 @@ use serde::Deserialize;
 use tch::Tensor;
 
 use super::layers::{LayerNorm, Linear, TextEmbedding, Tokens, begins_with, check_sizes, padding_mask, plain_key};
-use super::transformer::{self, Keys, Norm, Product, Projections, Transformer};
+use super::transformer::{Keys, Norm, Product, Projections, TextConfig, Transformer};
 use super::weights::{Parameter, Weights};
 
 /// The keys of `config.json` that the computation depends on.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Config {
     #[serde(flatten)]
-    pub layers: transformer::Config,
-    pub vocab_size: i64,
-    pub max_position_embeddings: i64,
+    pub text: TextConfig,
     pub type_vocab_size: i64,
     #[serde(default = "absolute")]
     pub position_embedding_type: String,
@@ -63,9 +61,8 @@ impl Bert {
         check_sizes(&[("type_vocab_size", config.type_vocab_size, 1 << 20)])?;
         let mut weights = weights.rename(|key| plain_key(key, "bert."));
         weights.ignore(|key| begins_with(key, &["cls.", "classifier."]) || key == "embeddings.position_ids");
-        let (w, d) = (&mut weights, config.layers.hidden_size);
-        let sizes = [config.vocab_size, config.max_position_embeddings];
-        let mut bert = Bert::without_types(w, "", &KEYS, sizes, &config.layers, product)?;
+        let (w, d) = (&mut weights, config.text.layers.hidden_size);
+        let mut bert = Bert::without_types(w, "", &KEYS, &config.text, product)?;
         let types = w.take("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, d]);
         bert.token_type_embeddings = Some(types);
         // Some checkpoints were saved without one; then there is no pooled output.
@@ -74,8 +71,7 @@ impl Bert {
         Ok(bert)
     }
 
-    /// Takes the embeddings of words and positions and the blocks. All keys begin with `prefix`; `sizes` are those of the
-    /// vocabulary and of the table of positions.
+    /// Takes the embeddings of words and positions and the blocks. All keys begin with `prefix`.
     ///
     /// # Errors
     /// If the configuration is not valid.
@@ -83,18 +79,17 @@ impl Bert {
         weights: &mut Weights,
         prefix: &str,
         keys: &Keys,
-        sizes: [i64; 2],
-        config: &transformer::Config,
+        config: &TextConfig,
         product: Product,
     ) -> anyhow::Result<Self> {
-        let layers = Transformer::new(weights, prefix, keys, config, product)?;
+        let layers = Transformer::new(weights, prefix, keys, &config.layers, product)?;
         let at = |key: &str| format!("{prefix}embeddings.{key}");
         let (words, positions) = (at("word_embeddings"), at("position_embeddings"));
-        let d = config.hidden_size;
+        let (d, eps) = (config.layers.hidden_size, config.layers.layer_norm_eps);
         Ok(Bert {
-            embeddings: TextEmbedding::new(weights, [&words, &positions], sizes, d)?,
+            embeddings: TextEmbedding::new(weights, [&words, &positions], config)?,
             token_type_embeddings: None,
-            layer_norm: LayerNorm::new(weights, &at("LayerNorm"), d, config.layer_norm_eps),
+            layer_norm: LayerNorm::new(weights, &at("LayerNorm"), d, eps),
             layers,
             pooler: None,
         })
@@ -106,11 +101,10 @@ impl Bert {
     /// If the batch is longer than the model has positions.
     pub fn forward(&self, tokens: &Tokens) -> anyhow::Result<Tensor> {
         let [words, positions] = self.embeddings.forward(tokens)?;
-        let words = match (&self.token_type_embeddings, &tokens.token_type_ids) {
-            (None, _) => words,
-            (Some(table), Some(types)) => words + Tensor::embedding(table, types, -1, false, false),
-            // Row 0 is added even when no types are given.
-            (Some(table), None) => words + table.narrow(0, 0, 1),
+        // A single text is of type 0.
+        let words = match &self.token_type_embeddings {
+            None => words,
+            Some(table) => words + table.narrow(0, 0, 1),
         };
         let x = self.layer_norm.forward(&(words + positions));
         let mask = tokens.attention_mask.as_ref().map(padding_mask);

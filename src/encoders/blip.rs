@@ -11,14 +11,15 @@ use serde::Deserialize;
 use tch::Tensor;
 
 use super::bert::{self, Bert};
-use super::layers::{LayerNorm, Linear, PictureEmbedding, PictureSizes, Tokens, begins_with, check_sizes};
-use super::transformer::{self, Keys, Norm, Product, Projections, Transformer};
+use super::layers::{LayerNorm, Linear, PictureEmbedding, Tokens, begins_with, check_sizes};
+use super::transformer::{Keys, Norm, Product, Projections, TextConfig, Transformer, VisionConfig};
 use super::weights::Weights;
 
 /// The keys of `config.json` that the computation depends on.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Config {
     pub vision_config: VisionConfig,
+    /// Nothing has a default: Transformers' own is 8 heads, the checkpoints have 12.
     pub text_config: TextConfig,
     /// The size of the projections. 256 is Transformers' own default, which `config.json` may leave out.
     #[serde(default = "projection_size")]
@@ -27,25 +28,6 @@ pub struct Config {
 
 fn projection_size() -> i64 {
     256
-}
-
-/// The vision tower's part of `config.json`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct VisionConfig {
-    #[serde(flatten)]
-    pub layers: transformer::Config,
-    /// Pixels a side.
-    pub image_size: i64,
-    pub patch_size: i64,
-}
-
-/// The text tower's part of `config.json`. Nothing has a default: Transformers' own is 8 heads, the checkpoints have 12.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct TextConfig {
-    #[serde(flatten)]
-    pub layers: transformer::Config,
-    pub vocab_size: i64,
-    pub max_position_embeddings: i64,
 }
 
 /// `BlipEncoderLayer`:
@@ -89,8 +71,7 @@ impl Vision {
                 || ["logit_scale", "vision_model.embeddings.position_ids"].contains(&key)
         });
         let (w, d) = (&mut weights, config.layers.hidden_size);
-        let sizes = PictureSizes { image_size: config.image_size, patch_size: config.patch_size };
-        let (tokens, patch) = (sizes.tokens()?, sizes.patch_size);
+        let (tokens, patch) = (config.tokens()?, config.patch_size);
         let vision = Vision {
             layers: Transformer::new(w, "vision_model.", &KEYS, &config.layers, Product::Fused)?,
             embeddings: PictureEmbedding {
@@ -98,7 +79,7 @@ impl Vision {
                 positions: w.take("vision_model.embeddings.position_embedding", &[1, tokens, d]),
                 patches: w.take("vision_model.embeddings.patch_embedding.weight", &[d, 3, patch, patch]),
                 bias: Some(w.take("vision_model.embeddings.patch_embedding.bias", &[d])),
-                sizes,
+                image_size: config.image_size,
             },
             post_layernorm: LayerNorm::new(w, "vision_model.post_layernorm", d, config.layers.layer_norm_eps),
             vision_proj: projection(w, "vision_proj", image_text_hidden_size, d)?,
@@ -114,11 +95,6 @@ impl Vision {
     /// If the pictures have another size.
     pub fn forward(&self, pictures: &Tensor) -> anyhow::Result<Tensor> {
         Ok(self.post_layernorm.forward(&self.layers.forward(self.embeddings.forward(pictures)?, None)))
-    }
-
-    /// `pooler_output`, [B, D]: the class token's state, which is normalized already, normalized again.
-    pub fn pool(&self, last_hidden_state: &Tensor) -> Tensor {
-        self.post_layernorm.forward(&last_hidden_state.select(1, 0))
     }
 
     /// `vision_proj` of the class token's state, [B, image_text_hidden_size], not divided by its norm, if the checkpoint
@@ -162,16 +138,15 @@ impl Text {
                 || ["logit_scale", "text_encoder.embeddings.position_ids"].contains(&key)
         });
         let (w, d) = (&mut weights, config.layers.hidden_size);
-        let sizes = [config.vocab_size, config.max_position_embeddings];
         let text = Text {
-            text_encoder: Bert::without_types(w, "text_encoder.", &bert::KEYS, sizes, &config.layers, Product::Fused)?,
+            text_encoder: Bert::without_types(w, "text_encoder.", &bert::KEYS, &config, Product::Fused)?,
             text_proj: projection(w, "text_proj", image_text_hidden_size, d)?,
         };
         weights.finish()?;
         Ok(text)
     }
 
-    /// `last_hidden_state`, [B, N, D]. Token types are ignored: there are none.
+    /// `last_hidden_state`, [B, N, D].
     ///
     /// # Errors
     /// If the batch is longer than the model has positions.

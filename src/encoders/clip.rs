@@ -6,9 +6,9 @@ use serde::Deserialize;
 use tch::{Kind, Tensor};
 
 use super::layers::{
-    LayerNorm, Linear, PictureEmbedding, PictureSizes, TextEmbedding, Tokens, begins_with, check_sizes, padding_mask,
+    LayerNorm, Linear, PictureEmbedding, TextEmbedding, Tokens, begins_with, check_sizes, padding_mask,
 };
-use super::transformer::{self, Keys, Norm, Product, Projections, Transformer};
+use super::transformer::{self, Keys, Norm, Product, Projections, Transformer, VisionConfig};
 use super::weights::Weights;
 
 /// The keys of `config.json` that the computation depends on.
@@ -19,23 +19,11 @@ pub struct Config {
     pub text_config: TextConfig,
 }
 
-/// The vision tower's part of `config.json`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct VisionConfig {
-    #[serde(flatten)]
-    pub layers: transformer::Config,
-    /// Pixels a side.
-    pub image_size: i64,
-    pub patch_size: i64,
-}
-
 /// The text tower's part of `config.json`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TextConfig {
     #[serde(flatten)]
-    pub layers: transformer::Config,
-    pub vocab_size: i64,
-    pub max_position_embeddings: i64,
+    pub text: transformer::TextConfig,
     /// The end-of-text token. OpenAI's configurations say 2, which is wrong and stands for the largest id of the text.
     pub eos_token_id: i64,
 }
@@ -52,17 +40,6 @@ const KEYS: Keys = Keys {
     mlp_norm: "layer_norm2",
     norm: Norm::Before,
 };
-
-/// What a tower returns.
-#[derive(Debug)]
-pub struct TowerOutput {
-    /// [B, tokens, D]
-    pub last_hidden_state: Tensor,
-    /// [B, D]
-    pub pooler_output: Tensor,
-    /// `image_embeds` or `text_embeds`, [B, projection_dim], not divided by its norm.
-    pub embeds: Tensor,
-}
 
 /// A frozen vision tower (`CLIPVisionTransformer` and `visual_projection`).
 #[derive(Clone, Debug)]
@@ -88,8 +65,7 @@ impl Vision {
                 || ["logit_scale", "vision_model.embeddings.position_ids"].contains(&key)
         });
         let (w, d, eps) = (&mut weights, config.layers.hidden_size, config.layers.layer_norm_eps);
-        let sizes = PictureSizes { image_size: config.image_size, patch_size: config.patch_size };
-        let (tokens, patch) = (sizes.tokens()?, sizes.patch_size);
+        let (tokens, patch) = (config.tokens()?, config.patch_size);
         let vision = Vision {
             layers: Transformer::new(w, "vision_model.", &KEYS, &config.layers, Product::Fused)?,
             embeddings: PictureEmbedding {
@@ -97,7 +73,7 @@ impl Vision {
                 positions: w.take("vision_model.embeddings.position_embedding.weight", &[tokens, d]),
                 patches: w.take("vision_model.embeddings.patch_embedding.weight", &[d, 3, patch, patch]),
                 bias: None,
-                sizes,
+                image_size: config.image_size,
             },
             // The typing mistake is official.
             pre_layrnorm: LayerNorm::new(w, "vision_model.pre_layrnorm", d, eps),
@@ -109,17 +85,16 @@ impl Vision {
         Ok(vision)
     }
 
-    /// The output for pictures [B, 3, image_size, image_size].
+    /// `image_embeds`, [B, projection_dim], of pictures [B, 3, image_size, image_size], not divided by its norm.
     ///
     /// # Errors
     /// If the pictures have another size.
-    pub fn forward(&self, pictures: &Tensor) -> anyhow::Result<TowerOutput> {
+    pub fn forward(&self, pictures: &Tensor) -> anyhow::Result<Tensor> {
         let x = self.pre_layrnorm.forward(&self.embeddings.forward(pictures)?);
         // The last state itself is not normalized.
         let last_hidden_state = self.layers.forward(x, None);
         let pooler_output = self.post_layernorm.forward(&last_hidden_state.select(1, 0));
-        let embeds = self.visual_projection.forward(&pooler_output);
-        Ok(TowerOutput { last_hidden_state, pooler_output, embeds })
+        Ok(self.visual_projection.forward(&pooler_output))
     }
 }
 
@@ -145,31 +120,30 @@ impl Text {
             begins_with(key, &["vision_model.", "visual_projection."])
                 || ["logit_scale", "text_model.embeddings.position_ids"].contains(&key)
         });
-        let (w, d) = (&mut weights, config.layers.hidden_size);
-        let sizes = [config.vocab_size, config.max_position_embeddings];
+        let TextConfig { text: config, eos_token_id } = config;
+        let (w, d, eps) = (&mut weights, config.layers.hidden_size, config.layers.layer_norm_eps);
         let keys = ["text_model.embeddings.token_embedding", "text_model.embeddings.position_embedding"];
         let text = Text {
             layers: Transformer::new(w, "text_model.", &KEYS, &config.layers, Product::Fused)?,
-            embeddings: TextEmbedding::new(w, keys, sizes, d)?,
-            final_layer_norm: LayerNorm::new(w, "text_model.final_layer_norm", d, config.layers.layer_norm_eps),
+            embeddings: TextEmbedding::new(w, keys, &config)?,
+            final_layer_norm: LayerNorm::new(w, "text_model.final_layer_norm", d, eps),
             text_projection: Linear::without_bias(w, "text_projection", projection_dim, d),
-            eos_token_id: config.eos_token_id,
+            eos_token_id,
         };
         weights.finish()?;
         Ok(text)
     }
 
-    /// The output for token ids [B, N]. Token types are ignored.
+    /// `text_embeds`, [B, projection_dim], of token ids [B, N], not divided by its norm.
     ///
     /// # Errors
     /// If the batch is longer than the model has positions.
-    pub fn forward(&self, tokens: &Tokens) -> anyhow::Result<TowerOutput> {
+    pub fn forward(&self, tokens: &Tokens) -> anyhow::Result<Tensor> {
         let [words, positions] = self.embeddings.forward(tokens)?;
         let x = self.layers.forward(words + positions, Some(&mask(tokens)));
         let last_hidden_state = self.final_layer_norm.forward(&x);
         let pooler_output = self.at_end_of_text(&last_hidden_state, &tokens.input_ids);
-        let embeds = self.text_projection.forward(&pooler_output);
-        Ok(TowerOutput { last_hidden_state, pooler_output, embeds })
+        Ok(self.text_projection.forward(&pooler_output))
     }
 
     /// The state at each text's first end-of-text token: padding may have the same id.

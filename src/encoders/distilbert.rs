@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::bert::Bert;
 use super::layers::{begins_with, plain_key};
-use super::transformer::{self, Keys, Norm, Product, Projections};
+use super::transformer::{self, Keys, Norm, Product, Projections, TextConfig};
 use super::weights::Weights;
 
 /// The keys of `config.json` that the computation depends on.
@@ -52,8 +52,9 @@ pub fn load(weights: Weights, config: &Config) -> anyhow::Result<Bert> {
         layer_norm_eps: 1e-12,
         hidden_act: config.activation.clone(),
     };
-    let sizes = [config.vocab_size, config.max_position_embeddings];
-    let bert = Bert::without_types(&mut weights, "", &KEYS, sizes, &layers, Product::Fused)?;
+    let config =
+        TextConfig { layers, vocab_size: config.vocab_size, max_position_embeddings: config.max_position_embeddings };
+    let bert = Bert::without_types(&mut weights, "", &KEYS, &config, Product::Fused)?;
     weights.finish()?;
     Ok(bert)
 }

@@ -6,7 +6,7 @@
 
 use tch::Tensor;
 
-use super::layers::{Linear, channels_last, convolution, folded};
+use super::layers::{self, Linear, channels_last};
 use super::weights::{Parameter, Weights};
 
 /// One stage: expansion t, channels c, repeats n, stride s, kernel k.
@@ -46,60 +46,45 @@ impl Config {
 /// A convolution with its batch norm folded in.
 #[derive(Clone, Debug)]
 struct Convolution {
-    weight: Parameter,
-    bias: Parameter,
-    stride: i64,
+    folded: layers::Convolution,
     /// Of the checkpoint's kernel.
     kernel: i64,
-    groups: i64,
     /// The weight with a first row and column of zeros, for [`Convolution::forward`].
     widened: Option<Parameter>,
 }
 
 impl Convolution {
-    /// `convolution` and `norm` are the checkpoint's keys; the weight is [outputs, inputs/groups, k, k].
-    fn new(
-        weights: &mut Weights,
-        convolution: &str,
-        norm: &str,
-        size: [i64; 4],
-        stride: i64,
-        groups: i64,
-        eps: f64,
-    ) -> Self {
-        let (weight, bias) = folded(weights, convolution, norm, size, eps);
-        let widened =
-            (groups > 1 && stride == 2).then(|| Parameter::from(channels_last(&weight.constant_pad_nd([1, 0, 1, 0]))));
-        Convolution { weight, bias, stride, kernel: size[2], groups, widened }
+    fn new(weights: &mut Weights, keys: [&str; 2], size: [i64; 4], [stride, groups]: [i64; 2], eps: f64) -> Self {
+        let folded = layers::Convolution::new(weights, keys, size, [stride, groups], eps);
+        let widened = (groups > 1 && stride == 2)
+            .then(|| Parameter::from(channels_last(&folded.weight.constant_pad_nd([1, 0, 1, 0]))));
+        Convolution { folded, kernel: size[2], widened }
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
         if self.kernel == 1 {
             return self.at_each_pixel(x);
         }
-        let size = x.size();
+        let (size, stride) = (x.size(), self.folded.stride);
         let pad = |n: i64| -> (i64, i64) {
-            let total = ((n + self.stride - 1) / self.stride - 1) * self.stride + self.kernel - n;
+            let total = ((n + stride - 1) / stride - 1) * stride + self.kernel - n;
             let total = total.max(0);
             (total / 2, total - total / 2)
         };
         let ((top, bottom), (left, right)) = (pad(size[2]), pad(size[3]));
-        let convolve = |x: &Tensor, weight: &Tensor, padding: [i64; 2]| {
-            convolution(x, weight, Some(&self.bias), self.stride, padding, self.groups)
-        };
         // Symmetric padding is the convolution's own. One more below and to the right is symmetric for a kernel with a
         // first row and column of zeros. The rest is laid around the input, which takes longer than such a convolution.
         match &self.widened {
-            _ if top == bottom && left == right => convolve(x, &self.weight, [top, left]),
-            Some(widened) if top + 1 == bottom && left + 1 == right => convolve(x, widened, [bottom, right]),
-            _ => convolve(&x.constant_pad_nd([left, right, top, bottom]), &self.weight, [0, 0]),
+            _ if top == bottom && left == right => self.folded.forward(x, [top, left]),
+            Some(widened) if top + 1 == bottom && left + 1 == right => self.folded.with(widened, x, [bottom, right]),
+            _ => self.folded.forward(&x.constant_pad_nd([left, right, top, bottom]), [0, 0]),
         }
     }
 
     /// A 1×1 convolution in channels-last memory is one product of matrices, [B·H·W, inputs] by [inputs, outputs].
     fn at_each_pixel(&self, x: &Tensor) -> Tensor {
-        let weight = self.weight.view([self.weight.size()[0], -1]);
-        x.permute([0, 2, 3, 1]).linear(&weight, Some(&*self.bias)).permute([0, 3, 1, 2])
+        let weight = self.folded.weight.flatten(1, -1);
+        x.permute([0, 2, 3, 1]).linear(&weight, Some(&*self.folded.bias)).permute([0, 3, 1, 2])
     }
 
     /// Followed by ReLU6, in place.
@@ -133,7 +118,6 @@ pub struct EfficientNetLite {
     stem: Convolution,
     blocks: Vec<Block>,
     head: Convolution,
-    fc: Linear,
 }
 
 impl EfficientNetLite {
@@ -144,26 +128,28 @@ impl EfficientNetLite {
     pub fn load(mut weights: Weights, config: &Config) -> anyhow::Result<Self> {
         weights.ignore(|key| key.ends_with(".num_batches_tracked"));
         let (w, eps) = (&mut weights, config.batch_norm_eps);
-        let stem = Convolution::new(w, "_conv_stem", "_bn0", [config.stem_channels, 3, 3, 3], 2, 1, eps);
+        let stem = Convolution::new(w, ["_conv_stem", "_bn0"], [config.stem_channels, 3, 3, 3], [2, 1], eps);
         let mut blocks = Vec::new();
         let mut inputs = config.stem_channels;
         for &[t, c, n, s, k] in &config.stages {
             for repeat in 0..n {
                 let at = |rest: &str| format!("_blocks.{}.{rest}", blocks.len());
                 let (wide, stride) = (t * inputs, if repeat == 0 { s } else { 1 });
-                let expand = (t != 1)
-                    .then(|| Convolution::new(w, &at("_expand_conv"), &at("_bn0"), [wide, inputs, 1, 1], 1, 1, eps));
-                let depthwise =
-                    Convolution::new(w, &at("_depthwise_conv"), &at("_bn1"), [wide, 1, k, k], stride, wide, eps);
-                let project = Convolution::new(w, &at("_project_conv"), &at("_bn2"), [c, wide, 1, 1], 1, 1, eps);
+                let mut convolution = |name: &str, norm: &str, size, stride_and_groups| {
+                    Convolution::new(w, [&at(name), &at(norm)], size, stride_and_groups, eps)
+                };
+                let expand = (t != 1).then(|| convolution("_expand_conv", "_bn0", [wide, inputs, 1, 1], [1, 1]));
+                let depthwise = convolution("_depthwise_conv", "_bn1", [wide, 1, k, k], [stride, wide]);
+                let project = convolution("_project_conv", "_bn2", [c, wide, 1, 1], [1, 1]);
                 blocks.push(Block { expand, depthwise, project, residual: stride == 1 && inputs == c });
                 inputs = c;
             }
         }
-        let head = Convolution::new(w, "_conv_head", "_bn1", [config.head_channels, inputs, 1, 1], 1, 1, eps);
-        let fc = Linear::new(w, "_fc", config.classes, config.head_channels);
+        let head = Convolution::new(w, ["_conv_head", "_bn1"], [config.head_channels, inputs, 1, 1], [1, 1], eps);
+        // The classifier is not used, but belongs to the checkpoint.
+        let _ = Linear::new(w, "_fc", config.classes, config.head_channels);
         weights.finish()?;
-        Ok(EfficientNetLite { stem, blocks, head, fc })
+        Ok(EfficientNetLite { stem, blocks, head })
     }
 
     /// The last feature maps, after the head's ReLU6: [B, 1280, h, w] of pictures [B, 3, H, W].
@@ -178,10 +164,5 @@ impl EfficientNetLite {
     /// `pooler_output`: the mean over height and width, [B, 1280].
     pub fn pool(&self, maps: &Tensor) -> Tensor {
         maps.mean_dim([2, 3].as_slice(), false, None)
-    }
-
-    /// Logits of ImageNet's classes.
-    pub fn classify(&self, pooled: &Tensor) -> Tensor {
-        self.fc.forward(pooled)
     }
 }

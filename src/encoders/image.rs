@@ -45,20 +45,20 @@ fn load(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> a
     let files = Files { published, archives, device };
     let torchvision = || files.network(|weights| ResNet::load(weights, None)).map(Network::ResNet);
     let side = |pixels: i64| pixels as usize;
-    let (network, preprocess) = match published.modality.network {
+    let (preprocess, network) = match published.modality.network {
         ImageNetwork::EfficientNetLite0 => {
             let config = efficientnet_lite::Config::lite0();
             let net = files.network(|weights| EfficientNetLite::load(weights, &config))?;
             let size = options.size.context("`size` is not resolved")?;
-            (Network::EfficientNetLite(net), Preprocess::lite(size as usize))
+            (Preprocess::lite(size as usize), Network::EfficientNetLite(net))
         }
         ImageNetwork::ResNet => {
             let config: resnet::Config = files.config()?;
             let net = files.network(|weights| ResNet::load(weights, Some(&config)))?;
-            (Network::ResNet(net), Preprocess::resnet_microsoft())
+            (Preprocess::resnet_microsoft(), Network::ResNet(net))
         }
-        ImageNetwork::ResNetV1 => (torchvision()?, Preprocess::resnet()),
-        ImageNetwork::ResNetV2 => (torchvision()?, Preprocess::resnet_v2()),
+        ImageNetwork::ResNetV1 => (Preprocess::resnet(), torchvision()?),
+        ImageNetwork::ResNetV2 => (Preprocess::resnet_v2(), torchvision()?),
         ImageNetwork::Vit => {
             let config = files.config()?;
             let net = files.network(|weights| {
@@ -66,14 +66,12 @@ fn load(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> a
                 require(options.pooling != Some(Pooling::Pooler) || net.pooler.is_some(), "pooler")?;
                 Ok(net)
             })?;
-            let preprocess = Preprocess::vit(side(net.config.image_size));
-            (Network::Vit(net), preprocess)
+            (Preprocess::vit(side(net.config.image_size)), Network::Vit(net))
         }
         ImageNetwork::Clip => {
             let config = files.config()?;
             let net = files.network(|weights| clip::Vision::load(weights, config))?;
-            let preprocess = Preprocess::clip(side(net.config.image_size));
-            (Network::Clip(net), preprocess)
+            (Preprocess::clip(side(net.config.image_size)), Network::Clip(net))
         }
         ImageNetwork::Blip => {
             let config = files.config()?;
@@ -82,8 +80,7 @@ fn load(options: &ImageEncoderOptions, archives: &Archives, device: Device) -> a
                 require(options.pooling != Some(Pooling::Projection) || net.vision_proj.is_some(), "`vision_proj`")?;
                 Ok(net)
             })?;
-            let preprocess = Preprocess::blip(side(net.config.image_size));
-            (Network::Blip(net), preprocess)
+            (Preprocess::blip(side(net.config.image_size)), Network::Blip(net))
         }
     };
     Ok(ImageEncoder { network, preprocess, pooling: options.pooling, normalize: options.normalize })
@@ -110,7 +107,7 @@ impl ImageEncoder {
                     _ => states.select(1, 0),
                 }
             }
-            Network::Clip(net) => net.forward(pictures)?.embeds,
+            Network::Clip(net) => net.forward(pictures)?,
             Network::Blip(net) => {
                 let states = net.forward(pictures)?;
                 match self.pooling {

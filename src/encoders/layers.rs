@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::transformer::TextConfig;
 use super::weights::{Parameter, Weights};
 
 /// y = x·Wᵀ + b.
@@ -71,26 +72,8 @@ pub(super) struct PictureEmbedding {
     pub patches: Parameter,
     /// [D]
     pub bias: Option<Parameter>,
-    pub sizes: PictureSizes,
-}
-
-/// The sizes of pictures and patches, in pixels a side.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PictureSizes {
+    /// Pixels a side.
     pub image_size: i64,
-    pub patch_size: i64,
-}
-
-impl PictureSizes {
-    /// The number of tokens, the class token included.
-    ///
-    /// # Errors
-    /// If a size is out of range.
-    pub fn tokens(self) -> anyhow::Result<i64> {
-        let PictureSizes { image_size, patch_size } = self;
-        check_sizes(&[("image_size", image_size, 4096), ("patch_size", patch_size, image_size.max(1))])?;
-        Ok((image_size / patch_size).pow(2) + 1)
-    }
 }
 
 impl PictureEmbedding {
@@ -100,10 +83,10 @@ impl PictureEmbedding {
     /// If the pictures have another size.
     pub fn forward(&self, pictures: &Tensor) -> anyhow::Result<Tensor> {
         let (batch, _channels, height, width) = pictures.size4()?;
-        let PictureSizes { image_size: side, patch_size } = self.sizes;
+        let (hidden, _channels, patch, _patch) = self.patches.size4()?;
+        let side = self.image_size;
         anyhow::ensure!((height, width) == (side, side), "pictures of {width} × {height} pixels, not {side} × {side}");
-        let maps = convolution(pictures, &self.patches, self.bias.as_deref(), patch_size, [0, 0], 1);
-        let hidden = self.patches.size()[0];
+        let maps = pictures.conv2d(&self.patches, self.bias.as_deref(), [patch; 2], [0, 0], [1, 1], 1);
         let class = self.class.expand([batch, 1, hidden], false);
         Ok(Tensor::cat(&[class, maps.flatten(2, 3).transpose(1, 2)], 1) + &*self.positions)
     }
@@ -115,8 +98,6 @@ pub struct Tokens {
     pub input_ids: Tensor,
     /// None: no text is padded.
     pub attention_mask: Option<Tensor>,
-    /// None: type 0 for every token.
-    pub token_type_ids: Option<Tensor>,
 }
 
 impl Tokens {
@@ -131,7 +112,7 @@ impl Tokens {
         let shaped =
             |values: &[i64]| Tensor::from_slice(values).view([rows.len() as i64, length as i64]).to_device(device);
         let attention_mask = rows.iter().any(|row| row.len() < length).then(|| shaped(&mask));
-        Tokens { input_ids: shaped(&ids), attention_mask, token_type_ids: None }
+        Tokens { input_ids: shaped(&ids), attention_mask }
     }
 }
 
@@ -147,16 +128,13 @@ pub(super) struct TextEmbedding {
 impl TextEmbedding {
     /// # Errors
     /// If a size is out of range.
-    pub fn new(weights: &mut Weights, keys: [&str; 2], sizes: [i64; 2], hidden: i64) -> anyhow::Result<Self> {
-        let [vocab_size, max_position_embeddings] = sizes;
-        check_sizes(&[
-            ("vocab_size", vocab_size, 1 << 24),
-            ("max_position_embeddings", max_position_embeddings, 1 << 20),
-        ])?;
+    pub fn new(weights: &mut Weights, keys: [&str; 2], config: &TextConfig) -> anyhow::Result<Self> {
+        let (vocabulary, most, hidden) = (config.vocab_size, config.max_position_embeddings, config.layers.hidden_size);
+        check_sizes(&[("vocab_size", vocabulary, 1 << 24), ("max_position_embeddings", most, 1 << 20)])?;
         let [words, positions] = keys.map(|key| format!("{key}.weight"));
         Ok(TextEmbedding {
-            words: weights.take(&words, &[vocab_size, hidden]),
-            positions: weights.take(&positions, &[max_position_embeddings, hidden]),
+            words: weights.take(&words, &[vocabulary, hidden]),
+            positions: weights.take(&positions, &[most, hidden]),
         })
     }
 
@@ -185,36 +163,45 @@ pub(super) fn padding_mask(attention_mask: &Tensor) -> Tensor {
     mask.unsqueeze(1).unsqueeze(1)
 }
 
-/// A two-dimensional convolution.
-pub(super) fn convolution(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    stride: i64,
-    padding: [i64; 2],
-    groups: i64,
-) -> Tensor {
-    x.conv2d(weight, bias, [stride; 2], padding, [1, 1], groups)
+/// A convolution with its batch norm folded in, in float64 on the CPU; the weight in channels-last memory. Both make networks
+/// several times faster on a CPU.
+#[derive(Clone, Debug)]
+pub(super) struct Convolution {
+    /// [outputs, inputs/groups, k, k]
+    pub weight: Parameter,
+    /// [outputs]
+    pub bias: Parameter,
+    pub stride: i64,
+    pub groups: i64,
 }
 
-/// A convolution's weight and bias with its batch norm folded in, in float64 on the CPU; the weight in channels-last
-/// memory. Both make networks several times faster on a CPU. `convolution` and `norm` are the checkpoint's keys, `size`
-/// is the weight's.
-pub(super) fn folded(
-    weights: &mut Weights,
-    convolution: &str,
-    norm: &str,
-    size: [i64; 4],
-    eps: f64,
-) -> (Parameter, Parameter) {
-    let weight = weights.take_on_cpu(&format!("{convolution}.weight"), &size).to_kind(Kind::Double);
-    let mut of_norm = |name: &str| weights.take_on_cpu(&format!("{norm}.{name}"), &[size[0]]).to_kind(Kind::Double);
-    let (gamma, beta) = (of_norm("weight"), of_norm("bias"));
-    let (mean, variance) = (of_norm("running_mean"), of_norm("running_var"));
-    let scale = gamma / (variance + eps).sqrt();
-    let weight = channels_last(&(weight * scale.view([-1, 1, 1, 1])).to_kind(Kind::Float));
-    let bias = (beta - mean * scale).to_kind(Kind::Float);
-    (weights.placed(weight), weights.placed(bias))
+impl Convolution {
+    /// `convolution` and `norm` are the checkpoint's keys, `size` is the weight's.
+    pub fn new(
+        weights: &mut Weights,
+        [convolution, norm]: [&str; 2],
+        size: [i64; 4],
+        [stride, groups]: [i64; 2],
+        eps: f64,
+    ) -> Self {
+        let weight = weights.take_on_cpu(&format!("{convolution}.weight"), &size).to_kind(Kind::Double);
+        let mut of_norm = |name: &str| weights.take_on_cpu(&format!("{norm}.{name}"), &[size[0]]).to_kind(Kind::Double);
+        let (gamma, beta) = (of_norm("weight"), of_norm("bias"));
+        let (mean, variance) = (of_norm("running_mean"), of_norm("running_var"));
+        let scale = gamma / (variance + eps).sqrt();
+        let weight = channels_last(&(weight * scale.view([-1, 1, 1, 1])).to_kind(Kind::Float));
+        let bias = (beta - mean * scale).to_kind(Kind::Float);
+        Convolution { weight: weights.placed(weight), bias: weights.placed(bias), stride, groups }
+    }
+
+    pub fn forward(&self, x: &Tensor, padding: [i64; 2]) -> Tensor {
+        self.with(&self.weight, x, padding)
+    }
+
+    /// With another weight in place of its own.
+    pub fn with(&self, weight: &Tensor, x: &Tensor, padding: [i64; 2]) -> Tensor {
+        x.conv2d(weight, Some(&*self.bias), [self.stride; 2], padding, [1, 1], self.groups)
+    }
 }
 
 /// The same values in channels-last memory.

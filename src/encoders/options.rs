@@ -157,10 +157,3 @@ impl ImageEncoderOptions {
         }
     }
 }
-
-impl TextEncoderOptions {
-    /// The name in labels.
-    pub fn label(&self) -> String {
-        self.name.clone()
-    }
-}

@@ -86,6 +86,11 @@ pub(super) enum TextNetwork {
 
 const CLS_OR_PROJECTION: &[Pooling] = &[Pooling::Cls, Pooling::Projection];
 
+/// The files of one encoder, each under the encoder's name.
+macro_rules! files {
+    ($name:literal, $($file:literal),+) => { &[$(concat!($name, ".", $file)),+] };
+}
+
 /// A row with the usual values: a manifest of the same name, files of their own, one feature, the first recipe.
 const fn row<Modality: Copy>(
     name: &'static str,
@@ -122,14 +127,14 @@ pub const IMAGE_ENCODERS: &[Published<Image>] = &[
         poolings: &[Pooling::Cls, Pooling::Pooler],
         ..row(
             "vit-b16-in21k",
-            &["vit-b16-in21k.model.safetensors", "vit-b16-in21k.config.json"],
+            files!("vit-b16-in21k", "model.safetensors", "config.json"),
             image(ImageNetwork::Vit, Size::Fixed(224)),
         )
     },
     // The feature is `pooler_output`, 2048 numbers, with the weights of Microsoft and both of torchvision.
     row(
         "resnet-50",
-        &["resnet-50.model.safetensors", "resnet-50.config.json"],
+        files!("resnet-50", "model.safetensors", "config.json"),
         image(ImageNetwork::ResNet, Size::Fixed(224)),
     ),
     Published {
@@ -145,7 +150,7 @@ pub const IMAGE_ENCODERS: &[Published<Image>] = &[
         normalize: Normalize::All,
         ..row(
             "clip-vit-b32",
-            &["clip-vit-b32.pytorch_model.bin", "clip-vit-b32.config.json"],
+            files!("clip-vit-b32", "pytorch_model.bin", "config.json"),
             image(ImageNetwork::Clip, Size::Fixed(224)),
         )
     },
@@ -156,7 +161,7 @@ pub const IMAGE_ENCODERS: &[Published<Image>] = &[
         normalize: Normalize::Projections,
         ..row(
             "blip-itm-base-coco",
-            &["blip-itm-base-coco.pytorch_model.bin", "blip-itm-base-coco.config.json"],
+            files!("blip-itm-base-coco", "pytorch_model.bin", "config.json"),
             image(ImageNetwork::Blip, Size::Fixed(384)),
         )
     },
@@ -186,11 +191,7 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         poolings: &[Pooling::Cls, Pooling::Mean, Pooling::Pooler],
         ..row(
             "bert-base-uncased",
-            &[
-                "bert-base-uncased.model.safetensors",
-                "bert-base-uncased.config.json",
-                "bert-base-uncased.tokenizer.json",
-            ],
+            files!("bert-base-uncased", "model.safetensors", "config.json", "tokenizer.json"),
             text(TextNetwork::Bert(Product::Fused), (512, 512)),
         )
     },
@@ -198,11 +199,7 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         poolings: &[Pooling::Cls, Pooling::Mean],
         ..row(
             "distilbert-base-uncased",
-            &[
-                "distilbert-base-uncased.model.safetensors",
-                "distilbert-base-uncased.config.json",
-                "distilbert-base-uncased.tokenizer.json",
-            ],
+            files!("distilbert-base-uncased", "model.safetensors", "config.json", "tokenizer.json"),
             text(TextNetwork::DistilBert, (512, 512)),
         )
     },
@@ -211,7 +208,7 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         normalize: Normalize::All,
         ..row(
             "clip-vit-b32",
-            &["clip-vit-b32.pytorch_model.bin", "clip-vit-b32.config.json", "clip-vit-b32.tokenizer.json"],
+            files!("clip-vit-b32", "pytorch_model.bin", "config.json", "tokenizer.json"),
             text(TextNetwork::Clip, (77, 77)),
         )
     },
@@ -222,11 +219,7 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         normalize: Normalize::Projections,
         ..row(
             "blip-itm-base-coco",
-            &[
-                "blip-itm-base-coco.pytorch_model.bin",
-                "blip-itm-base-coco.config.json",
-                "blip-itm-base-coco.tokenizer.json",
-            ],
+            files!("blip-itm-base-coco", "pytorch_model.bin", "config.json", "tokenizer.json"),
             text(TextNetwork::Blip, (512, 512)),
         )
     },

@@ -7,8 +7,8 @@
 use serde::Deserialize;
 use tch::Tensor;
 
-use super::layers::{convolution, folded};
-use super::weights::{Parameter, Weights};
+use super::layers::Convolution;
+use super::weights::Weights;
 
 const BATCH_NORM_EPS: f64 = 1e-5;
 const STAGES: usize = 4;
@@ -49,25 +49,8 @@ impl Config {
     }
 }
 
-/// A convolution with its batch norm folded in.
-#[derive(Clone, Debug)]
-struct Convolution {
-    weight: Parameter,
-    bias: Parameter,
-    stride: i64,
-    padding: i64,
-}
-
-impl Convolution {
-    /// `size` is the weight's, [outputs, inputs, k, k]. The input is padded to keep its size, but for the stride.
-    fn new(weights: &mut Weights, convolution: &str, norm: &str, size: [i64; 4], stride: i64) -> Self {
-        let (weight, bias) = folded(weights, convolution, norm, size, BATCH_NORM_EPS);
-        Convolution { weight, bias, stride, padding: size[2] / 2 }
-    }
-
-    fn forward(&self, x: &Tensor) -> Tensor {
-        convolution(x, &self.weight, Some(&self.bias), self.stride, [self.padding; 2], 1)
-    }
+fn convolution(weights: &mut Weights, keys: [&str; 2], size: [i64; 4], stride: i64) -> Convolution {
+    Convolution::new(weights, keys, size, [stride, 1], BATCH_NORM_EPS)
 }
 
 /// `Bottleneck`:
@@ -81,25 +64,27 @@ struct Bottleneck {
 
 impl Bottleneck {
     fn new(weights: &mut Weights, key: &str, [inputs, width, outputs]: [i64; 3], stride: i64) -> Self {
-        let mut convolution = |number: usize, size, stride| {
-            Convolution::new(weights, &format!("{key}.conv{number}"), &format!("{key}.bn{number}"), size, stride)
+        let mut numbered = |number: usize, size, stride| {
+            convolution(weights, [&format!("{key}.conv{number}"), &format!("{key}.bn{number}")], size, stride)
         };
         let convolutions = [
-            convolution(1, [width, inputs, 1, 1], 1),
-            convolution(2, [width, width, 3, 3], stride),
-            convolution(3, [outputs, width, 1, 1], 1),
+            numbered(1, [width, inputs, 1, 1], 1),
+            numbered(2, [width, width, 3, 3], stride),
+            numbered(3, [outputs, width, 1, 1], 1),
         ];
-        let shortcut = (&format!("{key}.downsample.0"), &format!("{key}.downsample.1"));
-        let downsample = (stride != 1 || inputs != outputs)
-            .then(|| Convolution::new(weights, shortcut.0, shortcut.1, [outputs, inputs, 1, 1], stride));
+        let shortcut = [&*format!("{key}.downsample.0"), &format!("{key}.downsample.1")];
+        let downsample =
+            (stride != 1 || inputs != outputs).then(|| convolution(weights, shortcut, [outputs, inputs, 1, 1], stride));
         Bottleneck { convolutions, downsample }
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
         let [first, second, third] = &self.convolutions;
-        let mut y = third.forward(&second.forward(&first.forward(x).relu_()).relu_());
+        let y = first.forward(x, [0, 0]).relu_();
+        let y = second.forward(&y, [1, 1]).relu_();
+        let mut y = third.forward(&y, [0, 0]);
         // No activation on the shortcut.
-        let shortcut = self.downsample.as_ref().map(|downsample| downsample.forward(x));
+        let shortcut = self.downsample.as_ref().map(|downsample| downsample.forward(x, [0, 0]));
         y.g_add_(shortcut.as_ref().unwrap_or(x)).relu_()
     }
 }
@@ -140,7 +125,7 @@ impl ResNet {
             );
         }
         let w = &mut weights;
-        let stem = Convolution::new(w, "conv1", "bn1", [embedding, 3, 7, 7], 2);
+        let stem = convolution(w, ["conv1", "bn1"], [embedding, 3, 7, 7], 2);
         let mut inputs = embedding;
         let mut stages = Vec::new();
         for stage in 0..STAGES {
@@ -164,7 +149,7 @@ impl ResNet {
 
     /// `last_hidden_state`: the last stage's maps, [B, 2048, h, w] of pictures [B, 3, H, W].
     pub fn forward(&self, pictures: &Tensor) -> Tensor {
-        let x = self.stem.forward(pictures).relu_().max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
+        let x = self.stem.forward(pictures, [3, 3]).relu_().max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
         self.stages.iter().flatten().fold(x, |x, block| block.forward(&x))
     }
 

@@ -23,7 +23,7 @@ const CLIP_PADDING: &str = "<|endoftext|>";
 #[derive(Clone, Debug)]
 pub struct TextEncoder {
     network: Network,
-    tokenizer: Arc<TextTokenizer>,
+    pub(super) tokenizer: Arc<TextTokenizer>,
     padding: u32,
     pooling: Option<Pooling>,
     normalize: bool,
@@ -48,39 +48,36 @@ pub fn load_text(options: &TextEncoderOptions, archives: &Archives, device: Devi
 fn load(options: &TextEncoderOptions, archives: &Archives, device: Device) -> anyhow::Result<TextEncoder> {
     let published = options.published().map_err(anyhow::Error::msg)?;
     let files = Files { published, archives, device };
-    let (network, limits) = match published.modality.network {
+    let network = match published.modality.network {
         TextNetwork::Bert(product) => {
             let config: bert::Config = files.config()?;
-            let net = files.network(|weights| {
+            files.network(|weights| {
                 let net = Bert::load(weights, &config, product)?;
                 require(options.pooling != Some(Pooling::Pooler) || net.pooler.is_some(), "pooler")?;
-                Ok(net)
-            })?;
-            let limits = net.limits();
-            (Network::Bert(net), limits)
+                Ok(Network::Bert(net))
+            })?
         }
         TextNetwork::DistilBert => {
             let config = files.config()?;
-            let net = files.network(|weights| distilbert::load(weights, &config))?;
-            let limits = net.limits();
-            (Network::Bert(net), limits)
+            files.network(|weights| distilbert::load(weights, &config).map(Network::Bert))?
         }
         TextNetwork::Clip => {
             let config = files.config()?;
-            let net = files.network(|weights| clip::Text::load(weights, config))?;
-            let limits = net.limits();
-            (Network::Clip(net), limits)
+            files.network(|weights| clip::Text::load(weights, config).map(Network::Clip))?
         }
         TextNetwork::Blip => {
             let config = files.config()?;
-            let net = files.network(|weights| {
+            files.network(|weights| {
                 let net = blip::Text::load(weights, config)?;
                 require(options.pooling != Some(Pooling::Projection) || net.text_proj.is_some(), "`text_proj`")?;
-                Ok(net)
-            })?;
-            let limits = net.limits();
-            (Network::Blip(net), limits)
+                Ok(Network::Blip(net))
+            })?
         }
+    };
+    let limits = match &network {
+        Network::Bert(net) => net.limits(),
+        Network::Clip(net) => net.limits(),
+        Network::Blip(net) => net.limits(),
     };
     let tokenizer = tokenizer(&files.read(2)?, options, limits).with_context(|| published.file(2).to_owned())?;
     let padding = match network {
@@ -99,7 +96,7 @@ fn tokenizer(
 ) -> anyhow::Result<TextTokenizer> {
     let length = i64::from(options.max_length.context("`max-length` is not resolved")?).min(positions);
     anyhow::ensure!(length >= 3, "the model has {positions} positions, too few for a token between the special ones");
-    Ok(TextTokenizer::new(json, length as usize)?.within(vocabulary as u64))
+    TextTokenizer::new(json, length as usize, vocabulary as u64)
 }
 
 impl TextEncoder {
@@ -126,7 +123,7 @@ impl TextEncoder {
                     _ => states.select(1, 0),
                 }
             }
-            Network::Clip(net) => net.forward(&tokens)?.embeds,
+            Network::Clip(net) => net.forward(&tokens)?,
             Network::Blip(net) => {
                 let states = net.forward(&tokens)?;
                 match self.pooling {

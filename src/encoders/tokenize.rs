@@ -13,22 +13,18 @@ pub struct TextTokenizer {
 
 impl TextTokenizer {
     /// From the bytes of a `tokenizer.json`. Its truncation and padding depend on how it was saved, and are replaced: at
-    /// most `max_length` tokens, special ones included, and no padding (batches are padded later).
+    /// most `max_length` tokens, special ones included, and no padding (batches are padded later). For a model with
+    /// `vocabulary` tokens: a larger id is an error here, not in the model.
     ///
     /// # Errors
     /// If the file is not a tokenizer.
-    pub fn new(json: &[u8], max_length: usize) -> anyhow::Result<Self> {
+    pub fn new(json: &[u8], max_length: usize, vocabulary: u64) -> anyhow::Result<Self> {
         let mut tokenizer =
             Tokenizer::from_bytes(json).map_err(|error| anyhow!("{error}")).context("tokenizer.json")?;
         let truncation = TruncationParams { max_length, ..TruncationParams::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(|error| anyhow!("{error}"))?;
         tokenizer.with_padding(None);
-        Ok(TextTokenizer { tokenizer, vocabulary: u64::from(u32::MAX) + 1 })
-    }
-
-    /// For a model with this many tokens: a larger id is an error here, not in the model.
-    pub fn within(self, vocabulary: u64) -> Self {
-        TextTokenizer { vocabulary, ..self }
+        Ok(TextTokenizer { tokenizer, vocabulary })
     }
 
     /// The id of a token.

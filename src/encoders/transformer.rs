@@ -40,6 +40,37 @@ impl Config {
     }
 }
 
+/// The keys that size a network of pictures.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct VisionConfig {
+    #[serde(flatten)]
+    pub layers: Config,
+    /// Pixels a side.
+    pub image_size: i64,
+    pub patch_size: i64,
+}
+
+impl VisionConfig {
+    /// The number of tokens, the class token included.
+    ///
+    /// # Errors
+    /// If a size is out of range.
+    pub(super) fn tokens(&self) -> anyhow::Result<i64> {
+        let (side, patch) = (self.image_size, self.patch_size);
+        check_sizes(&[("image_size", side, 4096), ("patch_size", patch, side.max(1))])?;
+        Ok((side / patch).pow(2) + 1)
+    }
+}
+
+/// The keys that size a network of texts.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct TextConfig {
+    #[serde(flatten)]
+    pub layers: Config,
+    pub vocab_size: i64,
+    pub max_position_embeddings: i64,
+}
+
 /// The activation of an MLP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Activation {

@@ -5,18 +5,15 @@
 use serde::Deserialize;
 use tch::Tensor;
 
-use super::layers::{LayerNorm, Linear, PictureEmbedding, PictureSizes, plain_key};
-use super::transformer::{self, Keys, Norm, Product, Projections, Transformer};
+use super::layers::{LayerNorm, Linear, PictureEmbedding, plain_key};
+use super::transformer::{Keys, Norm, Product, Projections, Transformer, VisionConfig};
 use super::weights::Weights;
 
 /// The keys of `config.json` that the computation depends on.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Config {
     #[serde(flatten)]
-    pub layers: transformer::Config,
-    /// Pixels a side.
-    pub image_size: i64,
-    pub patch_size: i64,
+    pub vision: VisionConfig,
     pub num_channels: i64,
     #[serde(default = "yes")]
     pub qkv_bias: bool,
@@ -50,7 +47,7 @@ pub struct Vit {
     layers: Transformer,
     layernorm: LayerNorm,
     pub(super) pooler: Option<Linear>,
-    pub config: Config,
+    pub config: VisionConfig,
 }
 
 impl Vit {
@@ -63,9 +60,9 @@ impl Vit {
         anyhow::ensure!(config.num_channels == 3, "`num_channels` should be 3, found {}", config.num_channels);
         let mut weights = weights.rename(|key| plain_key(key, "vit."));
         weights.ignore(|key| key.starts_with("classifier.") || key == "embeddings.position_ids");
+        let config = config.vision;
         let (w, d) = (&mut weights, config.layers.hidden_size);
-        let sizes = PictureSizes { image_size: config.image_size, patch_size: config.patch_size };
-        let (tokens, patch) = (sizes.tokens()?, sizes.patch_size);
+        let (tokens, patch) = (config.tokens()?, config.patch_size);
         let vit = Vit {
             layers: Transformer::new(w, "", &KEYS, &config.layers, Product::Fused)?,
             embeddings: PictureEmbedding {
@@ -73,7 +70,7 @@ impl Vit {
                 positions: w.take("embeddings.position_embeddings", &[1, tokens, d]),
                 patches: w.take("embeddings.patch_embeddings.projection.weight", &[d, 3, patch, patch]),
                 bias: Some(w.take("embeddings.patch_embeddings.projection.bias", &[d])),
-                sizes,
+                image_size: config.image_size,
             },
             layernorm: LayerNorm::new(w, "layernorm", d, config.layers.layer_norm_eps),
             // Fine-tuned checkpoints have none; then there is no pooled output.

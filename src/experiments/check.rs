@@ -43,9 +43,9 @@ pub(super) fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow:
     let mut images = file.encoders.values().filter_map(|other| other.image.resolved().ok());
     let mut texts = file.encoders.values().filter_map(|other| other.text.resolved().ok());
     let other_image = images.any(|other| other != image && other.label() == image.label());
-    let other_text = texts.any(|other| other != text && other.label() == text.label());
+    let other_text = texts.any(|other| other != text && other.name == text.name);
     let named = |label: String, is_ambiguous: bool| if is_ambiguous { format!("{label} ({pair})") } else { label };
-    let encoders = [named(image.label(), other_image), named(text.label(), other_text)];
+    let encoders = [named(image.label(), other_image), named(text.name.clone(), other_text)];
     Ok(DatasetPlan {
         name: name.clone(),
         samples: name.clone(),

@@ -14,7 +14,6 @@ use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::error::{ImageError, LimitErrorKind};
-use image::metadata::Orientation as Turn;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +53,6 @@ pub enum Alpha {
 pub enum Orientation {
     /// The picture stays as it is stored, as in research code.
     Ignore,
-    /// The picture is turned upright.
-    Apply,
 }
 
 /// How files are decoded. It changes features, so it is part of keys.
@@ -147,13 +144,7 @@ fn decode_unguarded(bytes: &[u8], decoding: Decoding) -> Result<Rgb, PictureFaul
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
     decoder.set_limits(limits(width, height)).map_err(fault)?;
-    let turn = match decoding.orientation {
-        Orientation::Ignore => Turn::NoTransforms,
-        // An orientation that cannot be read is ignored.
-        Orientation::Apply => decoder.orientation().unwrap_or(Turn::NoTransforms),
-    };
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(fault)?;
-    picture.apply_orientation(turn);
+    let picture = DynamicImage::from_decoder(decoder).map_err(fault)?;
     Ok(flattened(picture, decoding))
 }
 

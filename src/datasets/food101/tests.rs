@@ -1,6 +1,5 @@
 use std::path::PathBuf;
 
-use super::super::SplitData;
 use super::*;
 use crate::terms::Split;
 use crate::testing::{read_dataset, zip};
@@ -32,15 +31,10 @@ const TRAIN: &str = "tacos_1.jpg,\"Fish tacos, \"\"Baja\"\" style\",tacos\ntacos
 /// Kaggle's layout with the faults that it has.
 fn kaggle(train: &str) -> Place {
     let place = Place::new();
-    let pictures = ["train/tacos/tacos_1.jpg", "train/tacos/tacos_2.jpg", "train/tacos/tacos_3.jpg"];
-    let pies =
-        ["train/apple_pie/apple_pie_7.jpg", "train/apple_pie/apple_pie_8.jpg", "train/apple_pie/apple_pie_9-2.jpg"];
-    let names: Vec<String> = pictures
-        .iter()
-        .chain(&pies)
-        .chain(&["test/apple_pie/apple_pie_1.jpg"])
-        .map(|name| format!("images/{name}"))
-        .collect();
+    let tacos = ["1", "2", "3"].map(|n| format!("images/train/tacos/tacos_{n}.jpg"));
+    let pies = ["train/apple_pie/apple_pie_7", "train/apple_pie/apple_pie_8", "train/apple_pie/apple_pie_9-2"];
+    let pies = pies.into_iter().chain(["test/apple_pie/apple_pie_1"]).map(|name| format!("images/{name}.jpg"));
+    let names: Vec<String> = tacos.into_iter().chain(pies).collect();
     let mut members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), b"jpg".as_slice())).collect();
     members.push(("texts/train_titles.csv", train.as_bytes()));
     members.push(("texts/test_titles.csv", b"apple_pie_1.jpg,A pie,apple_pie\n"));
@@ -48,20 +42,16 @@ fn kaggle(train: &str) -> Place {
     place
 }
 
-fn ids(data: &SplitData) -> Vec<&str> {
-    data.samples.iter().map(|sample| sample.id.as_str()).collect()
-}
-
 #[test]
 fn kaggles_copy_is_read_and_its_faults_are_counted() {
     let dataset = kaggle(TRAIN).read("validation-percent = 1").unwrap();
     assert_eq!(dataset.classes, ["apple_pie", "tacos"]);
     let train = &dataset.splits[&Split::Train];
-    assert_eq!(ids(train), ["apple_pie_8.jpg", "tacos_1.jpg", "tacos_2.jpg"]);
+    assert_eq!(train.ids(), ["apple_pie_8.jpg", "tacos_1.jpg", "tacos_2.jpg"]);
     assert_eq!(train.texts, ["Pie", "Fish tacos, \"Baja\" style", "More tacos"]);
     assert_eq!(train.samples[1].labels, [1]);
     assert_eq!(train.pictures[1].member, "images/train/tacos/tacos_1.jpg");
-    assert_eq!(ids(&dataset.splits[&Split::Test]), ["apple_pie_1.jpg"]);
+    assert_eq!(dataset.splits[&Split::Test].ids(), ["apple_pie_1.jpg"]);
     let dropped = [
         ("blank text", 1),
         ("picture without a text", 2),
@@ -114,15 +104,15 @@ fn the_validation_split_is_drawn_or_listed() {
     let drawn = half(0);
     assert_eq!(drawn, half(0));
     assert!((1..8).any(|seed| half(seed) != drawn));
-    let (train, val) = (ids(&drawn.splits[&Split::Train]).len(), ids(&drawn.splits[&Split::Val]).len());
+    let (train, val) = (drawn.splits[&Split::Train].ids().len(), drawn.splits[&Split::Val].ids().len());
     assert_eq!(train + val, 3);
     std::fs::write(place.file(MAP_SPLIT), r#"{"train": [], "val": ["tacos_2.jpg"], "test": []}"#).unwrap();
     let map = place.read("validation = \"map\"").unwrap();
-    assert_eq!(ids(&map.splits[&Split::Val]), ["tacos_2.jpg"]);
+    assert_eq!(map.splits[&Split::Val].ids(), ["tacos_2.jpg"]);
     let line = r#"{"id": "x", "label": "tacos", "text": "t", "img": "images/train/tacos/tacos_1.jpg"}"#;
     std::fs::write(place.file(QMF_DEV), format!("{line}\n")).unwrap();
     let qmf = place.read("validation = \"qmf\"").unwrap();
-    assert_eq!(ids(&qmf.splits[&Split::Val]), ["tacos_1.jpg"]);
+    assert_eq!(qmf.splits[&Split::Val].ids(), ["tacos_1.jpg"]);
     let reader = super::super::reader("food101").unwrap();
     let options = reader.options(toml::from_str("validation = \"map\"").unwrap()).unwrap();
     assert_eq!(reader.needs(&options), [ARCHIVE, MAP_SPLIT]);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::read_zips;
+use crate::testing::{read_zips, tar_gz};
 
 fn line(id: u32, label: Option<u32>, text: &str) -> String {
     let label = label.map_or(String::new(), |label| format!("\"label\": {label}, "));
@@ -10,25 +10,13 @@ fn read(members: &[(&str, &[u8])], options: &str) -> anyhow::Result<Dataset> {
     read_zips("hateful-memes", options, &[(ARCHIVE, members)])
 }
 
-/// The pictures as a gzipped tar.
-fn pictures(ids: &[u32]) -> Vec<u8> {
-    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let mut tar = tar::Builder::new(gzip);
-    for id in ids {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(3);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, format!("img/{id:05}.png"), b"png".as_slice()).unwrap();
-    }
-    tar.into_inner().unwrap().finish().unwrap()
-}
-
 #[test]
 fn phase_2_is_read_with_its_pictures_in_an_archive_of_their_own() {
     let train =
         line(1, Some(0), "one") + &line(2, Some(1), "two") + &line(3, Some(1), " ") + &line(9, Some(0), "no picture");
     let (dev, test) = (line(4, Some(1), "four"), line(5, Some(0), "five") + &line(1, Some(0), "one"));
-    let images = pictures(&[1, 2, 3, 4, 5]);
+    let images = [1, 2, 3, 4, 5].map(|id| format!("img/{id:05}.png"));
+    let images = tar_gz(&images.each_ref().map(|name| (name.as_str(), b"png".as_slice())));
     let members: [(&str, &[u8]); 5] = [
         ("data/train.jsonl", train.as_bytes()),
         ("data/dev_seen.jsonl", dev.as_bytes()),
@@ -104,8 +92,7 @@ fn lines_that_cannot_be_read_are_counted() {
     members.extend([("dev.jsonl", dev.as_bytes()), ("test.jsonl", test.as_bytes()), ("dev_unseen.jsonl", b"{}\n")]);
     let with = |train: &[u8]| read(&[members.as_slice(), &[("data/train.jsonl", train)]].concat(), "");
     let dataset = with(faulty.as_bytes()).unwrap();
-    let ids: Vec<&str> = dataset.splits[&Split::Train].samples.iter().map(|sample| sample.id.as_str()).collect();
-    assert_eq!(ids, ["2", "5"]);
+    assert_eq!(dataset.splits[&Split::Train].ids(), ["2", "5"]);
     let dropped = [("row that is not JSON", 1), ("row with a missing or wrong field", 3)];
     assert_eq!(dataset.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into());
     assert_eq!((dataset.found["train"], dataset.found["test"]), (2, 1));

@@ -144,20 +144,20 @@ fn a_row_that_cannot_be_read_is_counted() {
 
 #[test]
 fn what_is_no_memotion_is_refused() {
-    let error = |members: &[(&str, &[u8])]| format!("{:#}", read(members, "").unwrap_err());
-    assert!(error(&[("images/image_1.jpg", b"jpg")]).contains("memotion.zip holds no `labels.csv`"));
-    let message = error(&[("labels.csv", b"image_name,text_ocr\n")]);
-    assert!(message.contains("labels.csv: expected a column `text_corrected`, found: image_name"), "{message}");
-    let message = error(&[("labels.csv", format!("{HEADER}0,image_1.jpg,a\n").as_bytes())]);
-    assert!(
-        message.contains("labels.csv: none of its rows can be read; line 2: expected 9 columns, found 3"),
-        "{message}"
-    );
-    assert!(error(&[("labels.csv", HEADER.as_bytes())]).contains("the list has no rows"));
-    assert!(error(&[("a/labels.csv", b""), ("b/labels.csv", b"")]).contains("labels.csv"));
-    let row = format!("{HEADER}0,image_1.jpg,a,a,{FUNNY},neutral\n");
-    let message = error(&[("a/labels.csv", row.as_bytes()), ("b/labels.csv", row.as_bytes())]);
-    assert!(message.contains("two lists labels.csv"), "{message}");
+    let (short, row) = (format!("{HEADER}0,image_1.jpg,a\n"), format!("{HEADER}0,image_1.jpg,a,a,{FUNNY},neutral\n"));
+    let none = "labels.csv: none of its rows can be read; line 2: expected 9 columns, found 3";
+    for (files, list, part) in [
+        (&["images/image_1.jpg"][..], "jpg", "memotion.zip holds no `labels.csv`"),
+        (&["labels.csv"], "image_name,text_ocr\n", "labels.csv: expected a column `text_corrected`, found: image_name"),
+        (&["labels.csv"], &short, none),
+        (&["labels.csv"], HEADER, "the list has no rows"),
+        (&["a/labels.csv", "b/labels.csv"], "", "labels.csv"),
+        (&["a/labels.csv", "b/labels.csv"], &row, "two lists labels.csv"),
+    ] {
+        let members: Vec<(&str, &[u8])> = files.iter().map(|file| (*file, list.as_bytes())).collect();
+        let message = format!("{:#}", read(&members, "").unwrap_err());
+        assert!(message.contains(part), "{message}");
+    }
     for (options, part) in [
         ("task = \"irony\"", "irony"),
         ("test-percent = 0", "`test-percent` should be between 1 and 50"),

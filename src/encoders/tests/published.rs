@@ -13,14 +13,10 @@ use super::super::tokenize::TextTokenizer;
 use super::super::transformer::Product;
 use super::super::vit::Vit;
 use super::super::weights::Weights;
-use super::super::{
-    ImageEncoderOptions, Run, TextEncoderOptions, blip, clip, distilbert, encode_pictures, encode_texts,
-};
-use super::{EMOJI, bytes, close, json as read_json, model_archives, preprocessed, tensors};
+use super::super::{ImageEncoderOptions, TextEncoderOptions, blip, clip, distilbert, encode_pictures, encode_texts};
+use super::{EMOJI, bytes, close, json as read_json, model_archives, preprocessed, tensors, written};
 use crate::archives::Archives;
-use crate::interrupt::Interrupt;
 use crate::pictures::{Decoding, Picture, PictureItem, decode_over_white};
-use crate::progress::Silent;
 use crate::testing::own_fixtures;
 
 const PICTURES: [&str; 3] =
@@ -85,19 +81,12 @@ impl Files {
         let options: ImageEncoderOptions = toml::from_str(options).unwrap();
         let item = |member: &&str| PictureItem::clean(Picture { archive: EMOJI.into(), member: (*member).to_owned() });
         let items: Vec<PictureItem> = PICTURES.iter().cycle().take(10).map(item).collect();
-        self.run(|run, path| encode_pictures(&options, (&items, Decoding::OVER_WHITE), &self.archives, run, path))
+        written(2, |run, path| encode_pictures(&options, (&items, Decoding::OVER_WHITE), &self.archives, run, path))
     }
 
     fn texts(&self, options: &str) -> anyhow::Result<Tensor> {
         let options: TextEncoderOptions = toml::from_str(options).unwrap();
-        self.run(|run, path| encode_texts(&options, &texts(), &self.archives, run, path))
-    }
-
-    fn run(&self, encode: impl FnOnce(&Run<'_>, &Path) -> anyhow::Result<()>) -> anyhow::Result<Tensor> {
-        let interrupt = Interrupt::default();
-        let path = self.folder.path().join("features");
-        encode(&Run { device: Device::Cpu, workers: 2, interrupt: &interrupt, progress: &Silent }, &path)?;
-        Ok(tensors(&path).remove("features").unwrap())
+        written(2, |run, path| encode_texts(&options, &texts(), &self.archives, run, path))
     }
 
     /// The features of [`Files::pictures`], one picture at a time, by the network alone.
@@ -112,7 +101,7 @@ impl Files {
     }
 
     fn tokenizer(&self, name: &str, length: i64) -> TextTokenizer {
-        TextTokenizer::new(&std::fs::read(self.path(name)).unwrap(), length as usize).unwrap()
+        TextTokenizer::new(&std::fs::read(self.path(name)).unwrap(), length as usize, u64::MAX).unwrap()
     }
 }
 
@@ -242,11 +231,11 @@ fn clip_gives_its_embeddings() {
     let [weights, config, tokenizer] = names;
     let vision = clip::Vision::load(files.weights(weights), files.json(config)).unwrap();
     let preprocess = Preprocess::clip(vision.config.image_size as usize);
-    let images = files.one_by_one(&preprocess, |x| vision.forward(x).unwrap().embeds);
+    let images = files.one_by_one(&preprocess, |x| vision.forward(x).unwrap());
     close("image_embeds", &files.pictures("name = \"clip-vit-b32\"").unwrap(), &images, 1e-5);
 
     let text = clip::Text::load(files.weights(weights), files.json(config)).unwrap();
-    let embeds = each(&files.tokenizer(tokenizer, text.limits().1), |tokens| text.forward(tokens).unwrap().embeds);
+    let embeds = each(&files.tokenizer(tokenizer, text.limits().1), |tokens| text.forward(tokens).unwrap());
     close("text_embeds", &files.texts("name = \"clip-vit-b32\"").unwrap(), &embeds, 1e-5);
 
     let normalized = "name = \"clip-vit-b32\"\nnormalize = true";

@@ -182,6 +182,7 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{fixtures, own_fixtures};
 
     fn read(tensors: &[(&str, &Tensor)]) -> Weights {
         Weights::read(&tensors::to_safetensors(tensors.iter().copied()).unwrap()).unwrap()
@@ -246,22 +247,57 @@ mod tests {
         weights.finish().unwrap();
     }
 
-    /// From a file as from memory, in all three formats.
+    /// The tensors of a PyTorch file as they are, before any is widened.
+    fn as_saved(bytes: &[u8]) -> anyhow::Result<BTreeMap<String, Tensor>> {
+        match bytes {
+            [b'P', ..] => pth_zip::read(Cursor::new(bytes), bytes.len() as u64),
+            _ => pth_legacy::read(bytes),
+        }
+    }
+
+    /// Every kind, strides, offsets, shared storages, a parameter, a scalar, an empty tensor, nested names, in the zip format
+    /// numbers beside; from memory and from a file. `tests/fixtures/encoders/pth_zip/README.md` describes how the files
+    /// were made.
     #[test]
-    fn files_are_read_as_their_bytes() {
-        for (file, tensors) in
-            [("pth_zip/good.pth", "pth_zip/good.safetensors"), ("legacy_pth/good.pth", "legacy_pth/good.safetensors")]
-        {
-            let path = |name: &str| crate::testing::own_fixtures("encoders").join(name);
-            let read = Weights::read(&std::fs::read(path(file)).unwrap()).unwrap();
-            for opened in [Weights::open(&path(file)).unwrap(), Weights::open(&path(tensors)).unwrap()] {
-                assert!(opened.tensors.len() > 5);
-                assert_eq!(read.tensors, opened.tensors);
+    fn files_of_pytorch_give_their_tensors() {
+        for folder in [own_fixtures("encoders/pth_zip"), fixtures("encoders/legacy_pth")] {
+            let [pth, safetensors] = ["good.pth", "good.safetensors"].map(|file| folder.join(file));
+            let (bytes, expected) = (std::fs::read(&pth).unwrap(), std::fs::read(&safetensors).unwrap());
+            let (found, expected) = (as_saved(&bytes).unwrap(), tensors::from_safetensors(&expected).unwrap());
+            assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+            assert!(expected.len() > 20 || folder.ends_with("legacy_pth"));
+            for (name, expected) in expected {
+                assert_eq!((found[&name].kind(), found[&name].size()), (expected.kind(), expected.size()), "{name}");
+                assert_eq!(found[&name], expected, "{name}");
+            }
+            let read = Weights::read(&bytes).unwrap();
+            for path in [pth, safetensors] {
+                assert_eq!(read.tensors, Weights::open(&path).unwrap().tensors);
             }
         }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+        /// Whatever is changed in a good file, reading it ends with tensors or an error.
+        #[test]
+        fn changed_files_never_panic(at in 0usize..100_000, byte: u8, length in 0usize..100_000) {
+            for folder in ["encoders/pth_zip", "encoders/legacy_pth"] {
+                let mut bytes = std::fs::read(own_fixtures(folder).join("good.pth")).unwrap();
+                let n = bytes.len();
+                bytes[at % n] = byte;
+                let _ = as_saved(&bytes);
+                bytes.truncate(length % n);
+                proptest::prop_assert!(as_saved(&bytes).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn files_that_are_cut_short_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let cut = folder.path().join("cut.safetensors");
-        let whole = std::fs::read(crate::testing::own_fixtures("encoders/bert").join("model.safetensors")).unwrap();
+        let whole = std::fs::read(own_fixtures("encoders/bert").join("model.safetensors")).unwrap();
         for length in [0, 5, 8, 9, 100, whole.len() - 1] {
             std::fs::write(&cut, &whole[..length]).unwrap();
             let error = format!("{:#}", Weights::open(&cut).unwrap_err());

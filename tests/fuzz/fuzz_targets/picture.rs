@@ -5,15 +5,14 @@
 use std::sync::Once;
 
 use libfuzzer_sys::fuzz_target;
-use seesaw::pictures::{Alpha, Decoding, Orientation, decode};
+use seesaw::pictures::{Decoding, decode};
 
 static QUIET: Once = Once::new();
 
 fuzz_target!(|data: &[u8]| {
     // libFuzzer's hook would abort where a run goes on.
     QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
-    let upright = Decoding { alpha: Alpha::OverWhite, orientation: Orientation::Apply };
-    for decoding in [Decoding::PILLOW, upright] {
+    for decoding in [Decoding::PILLOW, Decoding::OVER_WHITE] {
         if let Ok(picture) = decode(data, decoding)
             && picture.bytes.len() != 3 * picture.width * picture.height
         {

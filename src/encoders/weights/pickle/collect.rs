@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use tch::{Device, Tensor};
 
 use super::MOST_VALUES;
-use super::values::{Arena, Storage, Value, View};
+use super::values::{Arena, Value, View};
 
 /// The deepest nesting of state dictionaries.
 const MOST_DEPTH: usize = 16;
@@ -68,64 +68,51 @@ impl Collector<'_> {
     }
 }
 
-/// The storages that tensors lie on, by key.
+/// The tensors on each storage, which all describe it alike.
+pub type ByStorage<'a> = BTreeMap<&'a str, Vec<(&'a String, &'a View)>>;
+
+/// Tensors by the keys of their storages.
 ///
 /// # Errors
-/// If one is described in two ways.
-pub fn storages_of(found: &BTreeMap<String, View>) -> anyhow::Result<BTreeMap<&str, &Storage>> {
-    let mut used: BTreeMap<&str, &Storage> = BTreeMap::new();
-    for view in found.values() {
-        if let Some(other) = used.insert(&view.storage.key, &view.storage) {
-            ensure!(*other == *view.storage, "the storage {} is described in two ways", other.key);
-        }
+/// If a storage is described in two ways.
+pub fn by_storage(found: &BTreeMap<String, View>) -> anyhow::Result<ByStorage<'_>> {
+    let mut storages = ByStorage::new();
+    for (name, view) in found {
+        let key = &view.storage.key;
+        let views = storages.entry(key).or_default();
+        let alike = views.last().is_none_or(|(_, other)| other.storage == view.storage);
+        ensure!(alike, "the storage {key} is described in two ways");
+        views.push((name, view));
     }
-    Ok(used)
+    Ok(storages)
 }
 
 /// # Errors
 /// If the tensors together would be much larger than the file.
 pub fn check_total(found: &BTreeMap<String, View>, file: u64) -> anyhow::Result<()> {
-    let bytes = found.values().map(|view| view.elements() * view.storage.kind.bytes());
-    let wanted = bytes.fold(0, u64::saturating_add);
+    let wanted = found.values().map(View::bytes).fold(0, u64::saturating_add);
     let most = MOST_SHARED.saturating_mul(file);
     ensure!(wanted <= most, "the tensors have {wanted} bytes, too much for a file of {file}");
     Ok(())
 }
 
-/// Copies a tensor's elements into row-major order.
+/// The tensors on a storage, copied into row-major order.
 ///
 /// # Panics
-/// If `data` is shorter than the view's storage.
-pub fn tensor(view: &View, data: &[u8]) -> Tensor {
-    let kind = view.storage.kind;
-    let width = kind.bytes() as usize;
-    let size: Vec<i64> = view.size.iter().map(|&n| n as i64).collect();
-    let elements = view.elements() as usize;
-    if elements == 0 {
-        return Tensor::zeros(size.as_slice(), (kind.0, Device::Cpu));
-    }
-    let (run, outer) = view.runs();
-    let bytes = run as usize * width;
-    let mut row_major = Vec::with_capacity(elements * width);
-    let mut index = vec![0; outer];
-    let mut at = view.offset;
-    loop {
-        let from = at as usize * width;
-        row_major.extend_from_slice(&data[from..from + bytes]);
-        // To the next run: the last axis moves fastest.
-        let mut axis = outer;
-        loop {
-            if axis == 0 {
-                return Tensor::from_data_size(&row_major, &size, kind.0);
-            }
-            axis -= 1;
-            index[axis] += 1;
-            at += view.stride[axis];
-            if index[axis] < view.size[axis] {
-                break;
-            }
-            at -= view.size[axis] * view.stride[axis];
-            index[axis] = 0;
+/// If `data` is shorter than the storage.
+pub fn tensors_on(views: &[(&String, &View)], data: &[u8]) -> Vec<(String, Tensor)> {
+    let Some((_, View { storage, .. })) = views.first() else { return Vec::new() };
+    let whole = Tensor::from_data_size(data, &[storage.elements as i64], storage.kind);
+    let copied = |(name, view): &(&String, &View)| {
+        let size: Vec<i64> = view.size.iter().map(|&n| n as i64).collect();
+        // The stride of an axis without a second element may be any number, and matters to nothing.
+        let strides = view.size.iter().zip(&view.stride);
+        let stride: Vec<i64> = strides.map(|(&n, &stride)| if n > 1 { stride as i64 } else { 1 }).collect();
+        let mut tensor = Tensor::empty(size.as_slice(), (storage.kind, Device::Cpu));
+        if tensor.numel() > 0 {
+            tensor.copy_(&whole.as_strided(&size, &stride, view.offset as i64));
         }
-    }
+        ((*name).clone(), tensor)
+    };
+    views.iter().map(copied).collect()
 }

@@ -9,9 +9,9 @@ use std::rc::Rc;
 
 use anyhow::{Context, bail, ensure};
 
-pub(super) use collect::{check_total, collect, storages_of, tensor};
-pub(super) use values::{Arena, Storage, Value, View};
-use values::{Global, Items, natural, view};
+pub(super) use collect::{ByStorage, by_storage, check_total, collect, tensors_on};
+pub(super) use values::{Arena, Value};
+use values::{Global, Storage, natural, view};
 
 /// The most values of a pickle; a real checkpoint of a thousand tensors needs some twenty thousand.
 const MOST_VALUES: usize = 2_000_000;
@@ -41,7 +41,7 @@ impl<'a> Machine<'a> {
     fn run(&mut self) -> anyhow::Result<Value> {
         ensure!(self.take(2)? == [0x80, 0x02], "a pickle of protocol 2 should begin here");
         loop {
-            let opcode = self.byte()?;
+            let opcode = self.take(1)?[0];
             if opcode == b'.' {
                 let value = self.pop()?;
                 ensure!(self.stack.is_empty(), "the pickle leaves more than one value");
@@ -52,72 +52,35 @@ impl<'a> Machine<'a> {
     }
 
     fn step(&mut self, opcode: u8) -> anyhow::Result<()> {
-        match opcode {
-            b'(' => self.push(Value::Mark),
-            b'N' => self.push(Value::None),
-            0x88 => self.push(Value::Bool(true)),
-            0x89 => self.push(Value::Bool(false)),
-            b'J' => {
-                let number = i32::from_le_bytes(self.array()?);
-                self.push(Value::Integer(number.into()))
+        let value = match opcode {
+            b'(' => Value::Mark,
+            b'N' => Value::None,
+            0x88 | 0x89 => Value::Bool(opcode == 0x88),
+            b'J' => Value::Integer((self.natural(4)? as i32).into()),
+            b'K' => Value::Integer(self.natural(1)?.into()),
+            b'M' => Value::Integer(self.natural(2)?.into()),
+            0x8a => self.long()?,
+            b'G' => self.take(8).map(|_| Value::Float)?,
+            b'X' | b'T' => self.text(4)?,
+            b'U' => self.text(1)?,
+            b')' | 0x85..=0x87 | b't' => {
+                let values = self.operands(opcode)?;
+                Value::Tuple(self.arena.add(values))
             }
-            b'K' => {
-                let number = self.byte()?;
-                self.push(Value::Integer(number.into()))
-            }
-            b'M' => {
-                let number = u16::from_le_bytes(self.array()?);
-                self.push(Value::Integer(number.into()))
-            }
-            0x8a => self.long(),
-            b'G' => {
-                self.take(8)?;
-                self.push(Value::Float)
-            }
-            b'X' | b'T' => {
-                let length = u32::from_le_bytes(self.array()?) as usize;
-                self.text(length)
-            }
-            b'U' => {
-                let length = self.byte()? as usize;
-                self.text(length)
-            }
-            b')' => self.push_items(Value::Tuple, Vec::new()),
-            0x85..=0x87 => {
-                let n = usize::from(opcode - 0x84);
-                let values = self.pop_many(n)?;
-                self.push_items(Value::Tuple, values)
-            }
-            b't' => {
-                let values = self.pop_to_mark()?;
-                self.push_items(Value::Tuple, values)
-            }
-            b']' => self.push_items(Value::List, Vec::new()),
-            b'a' => {
-                let value = self.pop()?;
-                self.extend_list(vec![value])
-            }
-            b'e' => {
-                let values = self.pop_to_mark()?;
-                self.extend_list(values)
-            }
-            b'}' => self.push_items(Value::Dict, Vec::new()),
-            b's' => {
-                let values = self.pop_many(2)?;
-                self.extend_dict(values)
-            }
-            b'u' => {
-                let values = self.pop_to_mark()?;
-                self.extend_dict(values)
-            }
-            b'q' | b'r' => self.put(opcode),
-            b'h' | b'j' => self.get(opcode),
-            b'c' => self.global(),
-            b'R' => self.reduce(),
-            b'b' => self.build(),
-            b'Q' => self.storage(),
+            b']' => Value::List(self.arena.add(Vec::new())),
+            b'}' => Value::Dict(self.arena.add(Vec::new())),
+            b'h' => self.remembered(1)?,
+            b'j' => self.remembered(4)?,
+            b'c' => Value::Global(Global::named(self.line()?, self.line()?)?),
+            b'R' => self.reduce()?,
+            b'Q' => self.storage()?,
+            b'q' => return self.remember(1),
+            b'r' => return self.remember(4),
+            b'a' | b'e' | b's' | b'u' => return self.extend(opcode),
+            b'b' => return self.build(),
             other => bail!("the opcode 0x{other:02x} is not part of a file of tensors; the file is not loaded"),
-        }
+        };
+        self.push(value)
     }
 
     fn push(&mut self, value: Value) -> anyhow::Result<()> {
@@ -127,11 +90,6 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn push_items(&mut self, kind: fn(Items) -> Value, values: Vec<Value>) -> anyhow::Result<()> {
-        let items = self.arena.add(values);
-        self.push(kind(items))
-    }
-
     fn pop(&mut self) -> anyhow::Result<Value> {
         match self.stack.pop() {
             None | Some(Value::Mark) => bail!("a value is missing on the stack"),
@@ -139,16 +97,22 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn pop_many(&mut self, n: usize) -> anyhow::Result<Vec<Value>> {
+    /// The values that an opcode takes from the stack: a fixed number of them, or all behind the last mark.
+    fn operands(&mut self, opcode: u8) -> anyhow::Result<Vec<Value>> {
+        let n = match opcode {
+            b')' => 0,
+            b'a' => 1,
+            b's' => 2,
+            0x85..=0x87 => usize::from(opcode - 0x84),
+            _ => {
+                let mark = self.stack.iter().rposition(|value| matches!(value, Value::Mark));
+                let values = self.stack.split_off(mark.context("a mark is missing")? + 1);
+                self.stack.pop();
+                return Ok(values);
+            }
+        };
         let mut values = (0..n).map(|_| self.pop()).collect::<anyhow::Result<Vec<_>>>()?;
         values.reverse();
-        Ok(values)
-    }
-
-    fn pop_to_mark(&mut self) -> anyhow::Result<Vec<Value>> {
-        let mark = self.stack.iter().rposition(|value| matches!(value, Value::Mark)).context("a mark is missing")?;
-        let values = self.stack.split_off(mark + 1);
-        self.stack.pop();
         Ok(values)
     }
 
@@ -159,12 +123,9 @@ impl<'a> Machine<'a> {
         Ok(taken)
     }
 
-    fn byte(&mut self) -> anyhow::Result<u8> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn array<const N: usize>(&mut self) -> anyhow::Result<[u8; N]> {
-        Ok(self.take(N)?.try_into().expect("as many as asked for"))
+    /// A little-endian number of so many bytes.
+    fn natural(&mut self, bytes: usize) -> anyhow::Result<u32> {
+        Ok(self.take(bytes)?.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte)))
     }
 
     fn line(&mut self) -> anyhow::Result<&'a str> {
@@ -174,71 +135,65 @@ impl<'a> Machine<'a> {
         std::str::from_utf8(&rest[..end]).context("a name is not UTF-8")
     }
 
-    fn long(&mut self) -> anyhow::Result<()> {
-        let length = self.byte()? as usize;
+    fn long(&mut self) -> anyhow::Result<Value> {
+        let length = self.natural(1)? as usize;
         let bytes = self.take(length)?;
-        if length <= 8 {
-            let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
-            let mut wide = [if negative { 0xFF } else { 0 }; 8];
-            wide[..length].copy_from_slice(bytes);
-            return self.push(Value::Integer(i64::from_le_bytes(wide)));
+        if length > 8 {
+            return Ok(Value::Long(Rc::new(bytes.to_vec())));
         }
-        self.push(Value::Long(Rc::new(bytes.to_vec())))
+        let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
+        let mut wide = [if negative { 0xFF } else { 0 }; 8];
+        wide[..length].copy_from_slice(bytes);
+        Ok(Value::Integer(i64::from_le_bytes(wide)))
     }
 
-    fn text(&mut self, length: usize) -> anyhow::Result<()> {
+    /// A text behind its length, a number of so many bytes.
+    fn text(&mut self, bytes: usize) -> anyhow::Result<Value> {
+        let length = self.natural(bytes)? as usize;
         let text = std::str::from_utf8(self.take(length)?).context("a string is not UTF-8")?;
-        self.push(Value::Text(text.into()))
+        Ok(Value::Text(text.into()))
     }
 
-    fn put(&mut self, opcode: u8) -> anyhow::Result<()> {
-        let at = if opcode == b'q' { self.byte()?.into() } else { u32::from_le_bytes(self.array()?) };
+    fn remember(&mut self, bytes: usize) -> anyhow::Result<()> {
+        let at = self.natural(bytes)?;
         let value = self.stack.last().context("there is no value to remember")?.clone();
         self.memo.insert(at, value);
         Ok(())
     }
 
-    fn get(&mut self, opcode: u8) -> anyhow::Result<()> {
-        let at = if opcode == b'h' { self.byte()?.into() } else { u32::from_le_bytes(self.array()?) };
-        let value = self.memo.get(&at).with_context(|| format!("no value was remembered as {at}"))?.clone();
-        self.push(value)
+    fn remembered(&mut self, bytes: usize) -> anyhow::Result<Value> {
+        let at = self.natural(bytes)?;
+        Ok(self.memo.get(&at).with_context(|| format!("no value was remembered as {at}"))?.clone())
     }
 
-    fn extend_list(&mut self, values: Vec<Value>) -> anyhow::Result<()> {
-        match self.stack.last() {
-            Some(Value::List(list)) => self.arena.0[list.0].extend(values),
-            other => bail!("values are appended to {}, which is not a list", other.unwrap_or(&Value::Mark)),
-        }
-        Ok(())
-    }
-
-    fn extend_dict(&mut self, values: Vec<Value>) -> anyhow::Result<()> {
-        ensure!(values.len().is_multiple_of(2), "a dictionary's key has no value");
-        let Some(Value::Dict(dict)) = self.stack.last() else {
-            bail!("items are set on something that is not a dictionary")
+    /// Appends to the list or dictionary on top of the stack.
+    fn extend(&mut self, opcode: u8) -> anyhow::Result<()> {
+        let values = self.operands(opcode)?;
+        let items = match (opcode, self.stack.last()) {
+            (b'a' | b'e', Some(Value::List(list))) => list,
+            (b'a' | b'e', other) => {
+                bail!("values are appended to {}, which is not a list", other.unwrap_or(&Value::Mark))
+            }
+            _ if !values.len().is_multiple_of(2) => bail!("a dictionary's key has no value"),
+            (_, Some(Value::Dict(dict))) => dict,
+            _ => bail!("items are set on something that is not a dictionary"),
         };
-        self.arena.0[dict.0].extend(values);
+        self.arena.0[items.0].extend(values);
         Ok(())
     }
 
-    fn global(&mut self) -> anyhow::Result<()> {
-        let (module, name) = (self.line()?, self.line()?);
-        self.push(Value::Global(Global::named(module, name)?))
-    }
-
-    fn reduce(&mut self) -> anyhow::Result<()> {
+    fn reduce(&mut self) -> anyhow::Result<Value> {
         let Value::Tuple(arguments) = self.pop()? else { bail!("the arguments of a constructor should be a tuple") };
         let Value::Global(global) = self.pop()? else { bail!("only constructors of tensors can be called") };
-        let value = match (global, self.arena.of(arguments)) {
-            (Global::OrderedDict, []) => return self.push_items(Value::Dict, Vec::new()),
+        match (global, self.arena.of(arguments)) {
+            (Global::OrderedDict, []) => Ok(Value::Dict(self.arena.add(Vec::new()))),
             (Global::RebuildTensor, [storage, offset, size, stride])
             | (Global::RebuildTensorV2, [storage, offset, size, stride, _, _]) => {
-                Value::Tensor(Rc::new(view(&self.arena, storage, offset, size, stride)?))
+                Ok(Value::Tensor(Rc::new(view(&self.arena, storage, offset, size, stride)?)))
             }
-            (Global::RebuildParameter, [Value::Tensor(tensor), _, _]) => Value::Tensor(tensor.clone()),
+            (Global::RebuildParameter, [Value::Tensor(tensor), _, _]) => Ok(Value::Tensor(tensor.clone())),
             (global, arguments) => bail!("{global:?} with {} arguments does not make a tensor", arguments.len()),
-        };
-        self.push(value)
+        }
     }
 
     /// BUILD sets an ordered dictionary's attributes (`_metadata`): nothing that matters here.
@@ -251,7 +206,7 @@ impl<'a> Machine<'a> {
     }
 
     /// BINPERSID: ("storage", class, key, location, number of elements), and in the legacy format a view.
-    fn storage(&mut self) -> anyhow::Result<()> {
+    fn storage(&mut self) -> anyhow::Result<Value> {
         let Value::Tuple(id) = self.pop()? else { bail!("a persistent id should be a tuple") };
         let [Value::Text(what), class, key, Value::Text(_location), elements, view @ ..] = self.arena.of(id) else {
             bail!(
@@ -268,6 +223,6 @@ impl<'a> Machine<'a> {
         ensure!(matches!(view, [] | [Value::None]), "views of storages (files of 2016) are not supported");
         let storage =
             Storage { kind: *kind, key: key.to_string(), elements: natural(elements, "a number of elements")? };
-        self.push(Value::Storage(Rc::new(storage)))
+        Ok(Value::Storage(Rc::new(storage)))
     }
 }

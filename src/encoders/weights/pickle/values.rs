@@ -12,35 +12,15 @@ const MOST_AXES: usize = 16;
 /// A storage as tensors refer to it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Storage {
-    pub kind: ElementKind,
+    pub kind: Kind,
     pub key: String,
     pub elements: u64,
 }
 
-/// The kind of a storage's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ElementKind(pub Kind);
-
-impl ElementKind {
-    fn of_class(name: &str) -> Option<Self> {
-        let kind = match name {
-            "FloatStorage" => Kind::Float,
-            "DoubleStorage" => Kind::Double,
-            "HalfStorage" => Kind::Half,
-            "BFloat16Storage" => Kind::BFloat16,
-            "LongStorage" => Kind::Int64,
-            "IntStorage" => Kind::Int,
-            "ShortStorage" => Kind::Int16,
-            "CharStorage" => Kind::Int8,
-            "ByteStorage" => Kind::Uint8,
-            "BoolStorage" => Kind::Bool,
-            _ => return None,
-        };
-        Some(ElementKind(kind))
-    }
-
-    pub fn bytes(self) -> u64 {
-        self.0.elt_size_in_bytes() as u64
+impl Storage {
+    /// Its length in bytes, if that is a number.
+    pub fn bytes(&self) -> Option<u64> {
+        self.elements.checked_mul(self.kind.elt_size_in_bytes() as u64)
     }
 }
 
@@ -54,20 +34,8 @@ pub struct View {
 }
 
 impl View {
-    pub fn elements(&self) -> u64 {
-        self.size.iter().product()
-    }
-
-    /// How many elements lie in row-major order one after another, and how many axes are left outside of such a run.
-    pub fn runs(&self) -> (u64, usize) {
-        let mut run = 1;
-        for axis in (0..self.size.len()).rev() {
-            if self.size[axis] != 1 && self.stride[axis] != run {
-                return (run, axis + 1);
-            }
-            run *= self.size[axis];
-        }
-        (run, 0)
+    pub fn bytes(&self) -> u64 {
+        self.size.iter().product::<u64>() * self.storage.kind.elt_size_in_bytes() as u64
     }
 }
 
@@ -138,21 +106,28 @@ pub enum Global {
     RebuildTensorV2,
     RebuildParameter,
     OrderedDict,
-    StorageClass(ElementKind),
+    StorageClass(Kind),
 }
 
 impl Global {
     pub fn named(module: &str, name: &str) -> anyhow::Result<Self> {
-        match (module, name) {
-            ("torch._utils", "_rebuild_tensor") => Ok(Global::RebuildTensor),
-            ("torch._utils", "_rebuild_tensor_v2") => Ok(Global::RebuildTensorV2),
-            ("torch._utils", "_rebuild_parameter") => Ok(Global::RebuildParameter),
-            ("collections", "OrderedDict") => Ok(Global::OrderedDict),
-            ("torch", class) if ElementKind::of_class(class).is_some() => {
-                Ok(Global::StorageClass(ElementKind::of_class(class).expect("just looked up")))
-            }
+        Ok(match (module, name) {
+            ("torch._utils", "_rebuild_tensor") => Global::RebuildTensor,
+            ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildTensorV2,
+            ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
+            ("collections", "OrderedDict") => Global::OrderedDict,
+            ("torch", "FloatStorage") => Global::StorageClass(Kind::Float),
+            ("torch", "DoubleStorage") => Global::StorageClass(Kind::Double),
+            ("torch", "HalfStorage") => Global::StorageClass(Kind::Half),
+            ("torch", "BFloat16Storage") => Global::StorageClass(Kind::BFloat16),
+            ("torch", "LongStorage") => Global::StorageClass(Kind::Int64),
+            ("torch", "IntStorage") => Global::StorageClass(Kind::Int),
+            ("torch", "ShortStorage") => Global::StorageClass(Kind::Int16),
+            ("torch", "CharStorage") => Global::StorageClass(Kind::Int8),
+            ("torch", "ByteStorage") => Global::StorageClass(Kind::Uint8),
+            ("torch", "BoolStorage") => Global::StorageClass(Kind::Bool),
             _ => bail!("the file mentions `{module}.{name}`, which is not part of a tensor; it is not loaded"),
-        }
+        })
     }
 }
 

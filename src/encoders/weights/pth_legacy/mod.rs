@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, bail, ensure};
 use tch::Tensor;
 
-use super::pickle::{Arena, Storage, Value, View, check_total, collect, pickle, storages_of, tensor};
+use super::pickle::{Arena, ByStorage, Value, by_storage, check_total, collect, pickle, tensors_on};
 
 /// The integer 0x1950a86a20f9469cfc6c, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -36,9 +36,10 @@ pub fn read(bytes: &[u8]) -> anyhow::Result<BTreeMap<String, Tensor>> {
     let found = collect(&object, &arena)?;
     let (keys, arena) = pickle(bytes, &mut at).context("the list of storages")?;
     let Value::List(keys) = keys else { bail!("the storages should be listed") };
-    let storages = storages(bytes, at, arena.of(keys), &found)?;
+    let used = by_storage(&found)?;
+    let storages = storages(bytes, at, arena.of(keys), &used)?;
     check_total(&found, bytes.len() as u64)?;
-    Ok(found.iter().map(|(name, view)| (name.clone(), tensor(view, storages[&view.storage.key]))).collect())
+    Ok(storages.iter().flat_map(|(key, data)| tensors_on(&used[key.as_str()], data)).collect())
 }
 
 fn check_system(system: &Value, arena: &Arena) -> anyhow::Result<()> {
@@ -55,18 +56,13 @@ fn check_system(system: &Value, arena: &Arena) -> anyhow::Result<()> {
 type Storages<'a> = BTreeMap<String, &'a [u8]>;
 
 /// Finds the storages behind the pickles. The file must hold exactly those that tensors use.
-fn storages<'a>(
-    bytes: &'a [u8],
-    mut at: usize,
-    keys: &[Value],
-    found: &BTreeMap<String, View>,
-) -> anyhow::Result<Storages<'a>> {
-    let used: BTreeMap<&str, &Storage> = storages_of(found)?;
+fn storages<'a>(bytes: &'a [u8], mut at: usize, keys: &[Value], used: &ByStorage<'_>) -> anyhow::Result<Storages<'a>> {
     let mut storages = Storages::new();
     for key in keys {
         let Value::Text(key) = key else { bail!("a storage's key should be text") };
         ensure!(!storages.contains_key(&**key), "the storage {key} is listed twice");
-        let storage = used.get(&**key).with_context(|| format!("the storage {key} belongs to no tensor"))?;
+        let views = used.get(&**key).with_context(|| format!("the storage {key} belongs to no tensor"))?;
+        let storage = &views[0].1.storage;
         let count: [u8; 8] = bytes.get(at..at + 8).context("the file is cut short")?.try_into().expect("eight bytes");
         let count = i64::from_le_bytes(count);
         ensure!(
@@ -75,7 +71,7 @@ fn storages<'a>(
             storage.elements
         );
         at += 8;
-        let end = storage.elements.checked_mul(storage.kind.bytes()).and_then(|length| (at as u64).checked_add(length));
+        let end = storage.bytes().and_then(|length| (at as u64).checked_add(length));
         let end = end.filter(|&end| end <= bytes.len() as u64).context("the file is cut short")? as usize;
         storages.insert(key.to_string(), &bytes[at..end]);
         at = end;

@@ -1,22 +1,8 @@
 use tch::{Device, Kind};
 
 use super::*;
-use crate::tensors::from_safetensors;
-use crate::testing::{fixtures, own_fixtures};
+use crate::testing::fixtures;
 use proptest::prelude::*;
-
-/// Every kind, strides, offsets, shared storages, a parameter, a scalar, an empty tensor, nested names.
-#[test]
-fn a_good_file_gives_its_tensors() {
-    let folder = fixtures("encoders/legacy_pth");
-    let found = read(&std::fs::read(folder.join("good.pth")).unwrap()).unwrap();
-    let expected = from_safetensors(&std::fs::read(folder.join("good.safetensors")).unwrap()).unwrap();
-    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
-    for (name, expected) in expected {
-        assert_eq!((found[&name].kind(), found[&name].size()), (expected.kind(), expected.size()), "{name}");
-        assert_eq!(found[&name], expected, "{name}");
-    }
-}
 
 /// A part of the error, by the name of the file.
 const REASONS: &[(&str, &str)] = &[
@@ -147,17 +133,6 @@ fn long_texts_do_not_make_long_messages() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
-    /// Whatever is changed in a good file, reading it ends with tensors or an error.
-    #[test]
-    fn changed_files_never_panic(at in 0usize..10_000, byte: u8, length in 0usize..10_000) {
-        let mut bytes = std::fs::read(own_fixtures("encoders/legacy_pth").join("good.pth")).unwrap();
-        let n = bytes.len();
-        bytes[at % n] = byte;
-        let _ = read(&bytes);
-        bytes.truncate(length % n);
-        prop_assert!(read(&bytes).is_err());
-    }
-
     /// Any window on a storage is what libtorch sees there.
     #[test]
     fn windows_are_those_of_libtorch(

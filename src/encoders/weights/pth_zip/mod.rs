@@ -14,7 +14,7 @@ use anyhow::{Context, bail, ensure};
 use tch::Tensor;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::pickle::{View, check_total, collect, pickle, storages_of, tensor};
+use super::pickle::{by_storage, check_total, collect, pickle, tensors_on};
 
 /// The longest pickle, in bytes; that of a thousand tensors has some hundred thousand.
 const MOST_PICKLE: u64 = 64 << 20;
@@ -37,11 +37,9 @@ pub fn read(file: impl Read + Seek, length: u64) -> anyhow::Result<BTreeMap<Stri
     check_total(&found, length)?;
     // One storage at a time, each for all of its tensors.
     let mut tensors = BTreeMap::new();
-    for (key, storage) in storages_of(&found)? {
-        let expected = storage.elements.checked_mul(storage.kind.bytes()).context("a storage overflows")?;
-        let data = members.storage(key, expected)?;
-        let on_it = |(_, view): &(&String, &View)| view.storage.key == key;
-        tensors.extend(found.iter().filter(on_it).map(|(name, view)| (name.clone(), tensor(view, &data))));
+    for (key, views) in by_storage(&found)? {
+        let expected = views[0].1.storage.bytes().context("a storage overflows")?;
+        tensors.extend(tensors_on(&views, &members.storage(key, expected)?));
     }
     Ok(tensors)
 }

@@ -2,14 +2,15 @@
 //!
 //! The list is cut into batches that depend on the list and the kind of device alone, and every batch is computed on one
 //! thread, so the features do not depend on the number of workers. Each batch goes to its place in the file as soon as it
-//! is done. [`Scheme`] says how threads share the work, which changes no bit.
-
-mod batches;
+//! is done.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
+use rayon::prelude::*;
 use tch::{Device, Tensor};
 
 use super::features::FeatureFile;
@@ -22,9 +23,6 @@ use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::pictures::{Decoding, PictureItem, decode};
 use crate::progress::{Progress, Unit};
-
-pub(super) use batches::Scheme;
-use batches::{in_batches, in_parallel};
 
 /// How many items share a batch. Part of the recipe: it may change the last bits of a feature.
 struct BatchSizes {
@@ -64,18 +62,6 @@ pub struct Run<'a> {
 /// device does not support the precision, or the run was interrupted.
 pub fn encode_pictures(
     options: &ImageEncoderOptions,
-    pictures: (&[PictureItem], Decoding),
-    archives: &Archives,
-    run: &Run<'_>,
-    output: &Path,
-) -> anyhow::Result<()> {
-    encode_pictures_by(Scheme::of(run.device), options, pictures, archives, run, output)
-}
-
-/// As [`encode_pictures`], with a choice of how threads share the work.
-pub(super) fn encode_pictures_by(
-    scheme: Scheme,
-    options: &ImageEncoderOptions,
     (items, decoding): (&[PictureItem], Decoding),
     archives: &Archives,
     run: &Run<'_>,
@@ -112,7 +98,7 @@ pub(super) fn encode_pictures_by(
     };
     let file = FeatureFile::new(output, items.len());
     let write = |batch: &[usize], x: &Tensor| file.write(batch, x, |item| described(&items[item]));
-    in_parallel(&batches, run, scheme, numerics, preparer, coder, write)?;
+    in_parallel(&batches, run, numerics, preparer, coder, write)?;
     file.finish()
 }
 
@@ -173,18 +159,6 @@ pub fn encode_texts(
     run: &Run<'_>,
     output: &Path,
 ) -> anyhow::Result<()> {
-    encode_texts_by(Scheme::of(run.device), options, texts, archives, run, output)
-}
-
-/// As [`encode_texts`], with a choice of how threads share the work.
-pub(super) fn encode_texts_by(
-    scheme: Scheme,
-    options: &TextEncoderOptions,
-    texts: &[String],
-    archives: &Archives,
-    run: &Run<'_>,
-    output: &Path,
-) -> anyhow::Result<()> {
     let options = options.resolved().map_err(unusable)?;
     let numerics = Numerics { precision: options.precision, tf32: options.tf32 };
     numerics.check(run.device)?;
@@ -206,30 +180,82 @@ pub(super) fn encode_texts_by(
     let file = FeatureFile::new(output, texts.len());
     let described = |text: usize| format!("the text {:?}", texts[text].chars().take(80).collect::<String>());
     let write = |batch: &[usize], x: &Tensor| file.write(batch, x, described);
-    in_parallel(&batches, run, scheme, numerics, preparer, coder, write)?;
+    in_parallel(&batches, run, numerics, preparer, coder, write)?;
     file.finish()
 }
 
 /// The ids of all texts, in their order.
 fn tokenized(encoder: &TextEncoder, texts: &[String], run: &Run<'_>) -> anyhow::Result<Vec<Vec<u32>>> {
-    let share = texts.len().div_ceil(run.workers.max(1)).max(1);
-    let shares: Vec<_> = texts.chunks(share).map(|texts| (texts, encoder.clone())).collect();
-    let done: Vec<anyhow::Result<Vec<Vec<u32>>>> = std::thread::scope(|scope| {
-        let work = |(texts, encoder): (&[String], TextEncoder)| {
-            let each = texts.iter().enumerate().map(move |(n, text)| {
-                if n % 1024 == 0 {
-                    run.interrupt.check()?;
-                }
-                encoder.tokenize(text)
-            });
-            each.collect()
-        };
-        let threads: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || work(share))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("tokenizing does not panic")).collect()
-    });
-    let mut ids = Vec::with_capacity(texts.len());
-    for share in done {
-        ids.extend(share?);
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(run.workers.max(1)).build().context("cannot start threads")?;
+    let (tokenizer, interrupt) = (&*encoder.tokenizer, run.interrupt);
+    let ids = |text: &String| interrupt.check().and_then(|()| tokenizer.ids(text));
+    let done: Vec<anyhow::Result<Vec<u32>>> = pool.install(|| texts.par_iter().map(ids).collect());
+    // The first error of the list is the one that is shown, however the threads share it.
+    done.into_iter().collect()
+}
+
+/// Cuts a list into batches; `size` is the most items of the batch that begins with the given one.
+fn in_batches(order: Vec<usize>, size: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
+    let mut batches = Vec::new();
+    let mut rest = order.as_slice();
+    while let Some(&first) = rest.first() {
+        let (batch, after) = rest.split_at(size(first).clamp(1, rest.len()));
+        batches.push(batch.to_vec());
+        rest = after;
     }
-    Ok(ids)
+    batches
+}
+
+/// Prepares, encodes and writes every batch. Each thread takes the next free batch, so memory holds as many batches as there
+/// are threads. `preparer` and `coder` are called once for each.
+///
+/// # Errors
+/// The first failure or interruption. No thread starts another batch after it.
+fn in_parallel<Prepared, Prepare, Encode>(
+    batches: &[Vec<usize>],
+    run: &Run<'_>,
+    numerics: Numerics,
+    preparer: impl Fn() -> Prepare,
+    coder: impl Fn() -> Encode,
+    write: impl Fn(&[usize], &Tensor) -> anyhow::Result<()> + Sync,
+) -> anyhow::Result<()>
+where
+    Prepare: FnMut(&[usize]) -> anyhow::Result<Prepared> + Send,
+    Encode: FnMut(Prepared) -> anyhow::Result<Tensor> + Send,
+{
+    anyhow::ensure!(!batches.is_empty(), "there is nothing to encode");
+    // A GPU computes one batch at a time, while the workers prepare the next ones: one more thread keeps all of them busy.
+    let (one_at_a_time, turn) = (run.device.is_cuda(), &Mutex::new(()));
+    let threads = (run.workers.max(1) + usize::from(one_at_a_time)).min(batches.len());
+    let (next, failure) = (&AtomicUsize::new(0), &Mutex::new(None));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (mut prepare, mut encode, write) = (preparer(), coder(), &write);
+            let mut work = move || -> anyhow::Result<()> {
+                // No threads of libtorch's own.
+                tch::set_num_threads(1);
+                let _no_grad = tch::no_grad_guard();
+                numerics.prepare(run.device)?;
+                loop {
+                    run.interrupt.check()?;
+                    let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) else { return Ok(()) };
+                    let prepared = prepare(batch)?;
+                    let _turn = one_at_a_time.then(|| turn.lock().expect("nothing panics while it holds this"));
+                    write(batch, &encode(prepared)?)?;
+                    run.progress.advance(batch.len() as u64);
+                }
+            };
+            scope.spawn(move || {
+                if let Err(error) = work() {
+                    failure.lock().expect("nothing panics while it holds this").get_or_insert(error);
+                    next.store(batches.len(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    match failure.lock().expect("nothing panics while it holds this").take() {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
