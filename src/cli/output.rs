@@ -6,7 +6,7 @@ use super::context::{Answer, Global, Program, exit_code, print, stop_on_signals}
 use crate::engine::graph::Publication;
 use crate::errors;
 use crate::publication::Run;
-use crate::publication::single::{Format, Single, Whose};
+use crate::publication::single::{Format, Of as Whose, Single};
 
 #[derive(Debug, clap::Args)]
 pub struct TableArgs {

@@ -8,8 +8,9 @@ use crate::engine::graph::{Publication, Source};
 use crate::engine::run::Outcome;
 use crate::errors;
 use crate::report::reference::Reference;
+pub use crate::report::table::Of;
 use crate::report::target::{self, Target};
-use crate::report::{render, results, table};
+use crate::report::{render, results};
 use crate::steps::Step;
 
 /// The format in which a table is printed.
@@ -20,19 +21,6 @@ pub enum Format {
     Csv,
     /// The results behind the table, with every seed and key
     Json,
-}
-
-/// Whose numbers a table shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Whose {
-    /// Our results
-    Ours,
-    /// The numbers that the paper prints
-    Paper,
-    /// Ours minus the paper's
-    Delta,
-    /// Ours, with the paper's in brackets
-    Both,
 }
 
 /// A table or figure that a suite has.
@@ -81,29 +69,26 @@ impl<'a> Single<'a> {
         let Step::Collect(collect) = &graph.node(collect).step else {
             anyhow::bail!("`collect {}` should be a step that collects", self.target.name)
         };
-        self.beside(&results::collect(collect.suite.clone(), &[])?, format, table::Of::Paper)
+        self.beside(&results::collect(collect.suite.clone(), &[])?, format, Of::Paper)
     }
 
     /// The table after a run.
     ///
     /// # Errors
     /// If it could not be made; if the paper has no numbers to stand beside it.
-    pub fn table(&self, outcome: &Outcome, format: Format, whose: Whose) -> anyhow::Result<String> {
+    pub fn table(&self, outcome: &Outcome, format: Format, of: Of) -> anyhow::Result<String> {
         let made = self.files().find(|file| file.file.ends_with(ending(format))).or_else(|| self.files().next());
         let made = made.context("a table has files")?;
         let results = self.run.planned.graph.node(made.source.node).inputs.get("results");
         let results = results.context("a table has results")?;
-        let of = match whose {
-            Whose::Ours if format == Format::Json => return self.read(outcome, results),
-            Whose::Ours => return self.read(outcome, &made.source),
-            Whose::Paper => table::Of::Paper,
-            Whose::Delta => table::Of::Delta,
-            Whose::Both => table::Of::Both,
-        };
-        self.beside(&serde_json::from_str(&self.read(outcome, results)?)?, format, of)
+        match of {
+            Of::Ours if format == Format::Json => self.read(outcome, results),
+            Of::Ours => self.read(outcome, &made.source),
+            _ => self.beside(&serde_json::from_str(&self.read(outcome, results)?)?, format, of),
+        }
     }
 
-    fn beside(&self, results: &results::Results, format: Format, of: table::Of) -> anyhow::Result<String> {
+    fn beside(&self, results: &results::Results, format: Format, of: Of) -> anyhow::Result<String> {
         let project = &self.run.project;
         let reference = Reference::load(&project.experiments())?;
         render::beside(self.target, results, &project.templates(), &reference, (of, ending(format)))

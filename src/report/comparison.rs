@@ -30,7 +30,7 @@ pub struct Comparisons {
 }
 
 /// A difference between two means on a dataset, at missing ratio 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     pub dataset: String,
     pub method: String,

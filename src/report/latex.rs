@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use crate::report::SuiteKind;
     use crate::report::html::tests::{example, folder};
+    use crate::report::samples::pdflatex;
 
     /// The document and what it takes in, compiled; the log, or none where pdflatex is not installed.
     fn compiled(report: &Report) -> Option<String> {
@@ -86,20 +87,7 @@ mod tests {
             }
         }
         write("report.tex", document(report, &folder()).unwrap().as_bytes());
-        let run = std::process::Command::new("pdflatex")
-            .args(["-interaction=nonstopmode", "-halt-on-error", "report.tex"])
-            .current_dir(here.path())
-            .output();
-        let Ok(run) = run else {
-            assert!(std::env::var_os("CI").is_none(), "CI installs pdflatex");
-            let skipped = "SKIPPED: pdflatex is not installed, so the report was not compiled\n";
-            std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
-            return None;
-        };
-        let log = String::from_utf8_lossy(&run.stdout).into_owned();
-        assert!(run.status.success(), "{log}");
-        assert!(here.path().join("report.pdf").exists());
-        Some(log)
+        pdflatex(here.path(), "report.tex")
     }
 
     /// pdflatex compiles the report with its tables, figures and claims, whatever characters names and causes have.

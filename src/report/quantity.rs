@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::replicates::Level;
 use crate::evaluation::robustness::{average, gap};
+use crate::terms::Modality;
 
 /// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
+    #[default]
     Full,
     MissingImage,
     MissingText,
@@ -103,18 +105,18 @@ impl Quantity {
     /// The scores that it is computed from, at a missing ratio if it depends on one. `None` if it is not computed from
     /// scores, or if there are too few ratios.
     pub(super) fn levels(self, ratio: f64, ratios: &[f64]) -> Option<Vec<Level>> {
-        let both = |level: fn(&'static str, f64) -> Level, ratio| vec![level("image", ratio), level("text", ratio)];
+        use Modality::{Image, Text};
+        let missing = |ratio| Modality::ALL.map(|modality| Level::Missing(modality, ratio));
         Some(match self {
             Quantity::Full => vec![Level::Full],
-            Quantity::MissingImage => vec![Level::Missing("image", ratio)],
-            Quantity::MissingText => vec![Level::Missing("text", ratio)],
-            Quantity::MissingAvg | Quantity::MissingGap => both(Level::Missing, ratio),
-            Quantity::NoisyImage => vec![Level::Noisy("image")],
-            Quantity::NoisyText => vec![Level::Noisy("text")],
-            Quantity::NoisyAvg | Quantity::NoisyGap => vec![Level::Noisy("image"), Level::Noisy("text")],
-            Quantity::MissingGapGrowth if ratios.len() < 2 => return None,
-            Quantity::MissingGapGrowth => ratios.iter().flat_map(|&ratio| both(Level::Missing, ratio)).collect(),
-            Quantity::Conflict => return None,
+            Quantity::MissingImage => vec![Level::Missing(Image, ratio)],
+            Quantity::MissingText => vec![Level::Missing(Text, ratio)],
+            Quantity::MissingAvg | Quantity::MissingGap => missing(ratio).into(),
+            Quantity::NoisyImage => vec![Level::Noisy(Image)],
+            Quantity::NoisyText => vec![Level::Noisy(Text)],
+            Quantity::NoisyAvg | Quantity::NoisyGap => Modality::ALL.map(Level::Noisy).into(),
+            Quantity::MissingGapGrowth if ratios.len() > 1 => ratios.iter().flat_map(|&ratio| missing(ratio)).collect(),
+            Quantity::MissingGapGrowth | Quantity::Conflict => return None,
         })
     }
 

@@ -176,14 +176,5 @@ fn without_html_comments(text: &str) -> String {
     out + rest
 }
 
-/// A minimal document around a fragment of LaTeX, with the packages that tables need.
-pub fn latex_document(fragment: &str) -> String {
-    format!(
-        "\\documentclass{{article}}\n\\usepackage[utf8]{{inputenc}}\n\\usepackage[T1]{{fontenc}}\n\
-         \\usepackage{{textcomp}}\n\\usepackage{{booktabs}}\n\\usepackage{{graphicx}}\n\\usepackage{{xcolor}}\n\
-         \\usepackage[margin=2cm]{{geometry}}\n\\pagestyle{{empty}}\n\\begin{{document}}\n{fragment}\\end{{document}}\n"
-    )
-}
-
 #[cfg(test)]
 mod tests;

@@ -7,13 +7,15 @@ use anyhow::{Context, ensure};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::terms::Modality;
+
 /// A version of the test split that a training is scored on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Level {
     Full,
     /// A modality is missing in a share of the test samples.
-    Missing(&'static str, f64),
-    Noisy(&'static str),
+    Missing(Modality, f64),
+    Noisy(Modality),
 }
 
 impl fmt::Display for Level {
@@ -21,8 +23,8 @@ impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Level::Full => f.write_str("full"),
-            Level::Missing(modality, ratio) => write!(f, "missing {modality} {ratio}"),
-            Level::Noisy(modality) => write!(f, "noisy {modality}"),
+            Level::Missing(modality, ratio) => write!(f, "missing {} {ratio}", modality.name()),
+            Level::Noisy(modality) => write!(f, "noisy {}", modality.name()),
         }
     }
 }
@@ -31,7 +33,7 @@ impl Level {
     /// All that a suite with these missing ratios evaluates.
     pub fn all(ratios: &[f64]) -> Vec<Level> {
         let missing = |modality| ratios.iter().map(move |&ratio| Level::Missing(modality, ratio));
-        let impaired = ["image", "text"].map(|modality| missing(modality).chain([Level::Noisy(modality)]));
+        let impaired = Modality::ALL.map(|modality| missing(modality).chain([Level::Noisy(modality)]));
         [Level::Full].into_iter().chain(impaired.into_iter().flatten()).collect()
     }
 }
@@ -41,14 +43,7 @@ impl Level {
 pub type CellReplicates = BTreeMap<String, Vec<f64>>;
 
 /// The scores of many trainings: (dataset, method, seed) → scores.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Replicates(pub BTreeMap<(String, String, u64), CellReplicates>);
-
-impl Replicates {
-    pub fn cell(&self, dataset: &str, method: &str, seed: u64) -> Option<&CellReplicates> {
-        self.0.get(&(dataset.to_owned(), method.to_owned(), seed))
-    }
-}
+pub type Replicates = BTreeMap<(String, String, u64), CellReplicates>;
 
 /// Writes the scores of a method's trainings: a safetensors file with a vector of float64 per seed and level, `SEED LEVEL`.
 ///

@@ -63,7 +63,7 @@ pub struct MethodDescription {
 }
 
 /// One training and its scores.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     pub dataset: String,
     pub method: String,
@@ -71,8 +71,16 @@ pub struct Cell {
     pub outcome: Outcome,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+impl Cell {
+    fn trace(&self) -> Option<&TraceSummary> {
+        match &self.outcome {
+            Outcome::Scored(scores) => scores.trace.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Scored(CellScores),
     Failed { cause: String },
@@ -80,11 +88,10 @@ pub enum Outcome {
 }
 
 /// Scores in percent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CellScores {
-    pub full: f64,
-    pub missing: Vec<MissingLevel>,
-    pub noisy: NoisyScores,
+    /// The score at each level; NaN where its evaluation gave none.
+    pub levels: Vec<(Level, f64)>,
     /// The summary of its training; `None` without a trace.
     pub trace: Option<TraceSummary>,
     pub provenance: Provenance,
@@ -92,37 +99,14 @@ pub struct CellScores {
 
 impl CellScores {
     /// The value of a quantity, at a missing ratio where it has one.
-    fn quantity(&self, quantity: Quantity, ratio: f64) -> Option<f64> {
+    fn quantity(&self, quantity: Quantity, ratio: f64, ratios: &[f64]) -> Option<f64> {
         if quantity == Quantity::Conflict {
             return self.trace.as_ref().and_then(|trace| trace.conflict);
         }
-        let ratios: Vec<f64> = self.missing.iter().map(|level| level.ratio).collect();
-        let score = |level: &Level| match *level {
-            Level::Full => Some(self.full),
-            Level::Missing(modality, ratio) => {
-                let level = self.missing.iter().find(|level| level.ratio == ratio)?;
-                Some(if modality == "image" { level.image } else { level.text })
-            }
-            Level::Noisy(modality) => Some(if modality == "image" { self.noisy.image } else { self.noisy.text }),
-        };
-        let scores: Vec<f64> = quantity.levels(ratio, &ratios)?.iter().map(score).collect::<Option<_>>()?;
-        Some(quantity.from(&scores, &ratios))
+        let score = |level: Level| Some(self.levels.iter().find(|(known, _)| *known == level)?.1);
+        let scores: Vec<f64> = quantity.levels(ratio, ratios)?.into_iter().map(score).collect::<Option<_>>()?;
+        Some(quantity.from(&scores, ratios))
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MissingLevel {
-    pub ratio: f64,
-    /// The score without the image.
-    pub image: f64,
-    /// The score without the text.
-    pub text: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NoisyScores {
-    pub image: f64,
-    pub text: f64,
 }
 
 /// Where a cell's scores came from.
@@ -170,6 +154,11 @@ pub struct Number {
 }
 
 impl Number {
+    /// The values of the seeds that have one.
+    pub(super) fn values(&self) -> Values {
+        self.seeds.iter().filter_map(|seed| Some((seed.seed, vec![seed.value.number()?]))).collect()
+    }
+
     /// The mean with its uncertainty; `None` if no seed gave a number.
     pub fn estimate(&self) -> Option<Estimate> {
         let Number { mean, std, interval, error, df, sample_error, n, .. } = self;
@@ -200,6 +189,26 @@ pub enum Status {
     NotANumber,
     Failed { cause: String },
     NotRun { cause: String },
+}
+
+impl Status {
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Status::Value { value } => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Why there is no number.
+    pub(in crate::report) fn cause(&self) -> Option<String> {
+        let one_line = |cause: &str| cause.lines().next().unwrap_or_default().to_owned();
+        match self {
+            Status::Value { .. } => None,
+            Status::NotANumber => Some("the score is not a number".to_owned()),
+            Status::Failed { cause } => Some(format!("failed: {}", one_line(cause))),
+            Status::NotRun { cause } => Some(format!("not run: {}", one_line(cause))),
+        }
+    }
 }
 
 /// The version of the layout of [`Results`].
@@ -247,46 +256,47 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Result
 /// do not match the scores.
 pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replicates) -> anyhow::Result<Results> {
     check(&suite, cells)?;
-    let mut numbers = Vec::new();
-    // Any trace of a method shows whether it has KL gradients that can conflict.
-    let has_conflicts = |method: &str| {
-        let mut outcomes = cells.iter().filter(|cell| cell.method == method).map(|cell| &cell.outcome);
-        outcomes.any(
-            |outcome| matches!(outcome, Outcome::Scored(scores) if scores.quantity(Quantity::Conflict, 1.0).is_some()),
-        )
-    };
+    let (mut numbers, mut known): (_, Vec<Known<'_>>) = (Vec::new(), Vec::new());
     for dataset in &suite.datasets {
         for method in suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
-            let mine: Vec<(u64, Option<&Outcome>)> = suite
-                .seeds
-                .iter()
-                .map(|&seed| {
-                    let is_it =
-                        |cell: &&Cell| cell.dataset == dataset.name && cell.method == method.name && cell.seed == seed;
-                    (seed, cells.iter().find(is_it).map(|cell| &cell.outcome))
-                })
-                .collect();
-            let full = number(&dataset.name, &method.name, Quantity::Full, None, &mine);
-            let full_mean = full.mean;
-            numbers.push(full);
-            for quantity in Quantity::ALL.into_iter().skip(1) {
-                let is_absent = match quantity {
-                    Quantity::Conflict => !has_conflicts(&method.name),
-                    Quantity::MissingGapGrowth => suite.ratios.len() < 2,
-                    _ => false,
+            let of = |seed: &u64| {
+                let is_it =
+                    |cell: &&Cell| (&cell.dataset, &cell.method, &cell.seed) == (&dataset.name, &method.name, seed);
+                (*seed, cells.iter().find(is_it).map(|cell| &cell.outcome))
+            };
+            let mine: Vec<(u64, Option<&Outcome>)> = suite.seeds.iter().map(of).collect();
+            // Any trace of a method shows whether it has KL gradients that can conflict.
+            let has_conflicts = || {
+                let mut traces = cells.iter().filter(|cell| cell.method == method.name).filter_map(Cell::trace);
+                traces.any(|trace| trace.conflict.is_some())
+            };
+            let mut full = None;
+            for quantity in Quantity::ALL {
+                let ratios = match quantity {
+                    Quantity::Conflict if !has_conflicts() => vec![],
+                    Quantity::MissingGapGrowth if suite.ratios.len() < 2 => vec![],
+                    quantity if quantity.is_missing() => suite.ratios.iter().copied().map(Some).collect(),
+                    _ => vec![None],
                 };
-                if is_absent {
-                    continue;
-                }
-                let ratios =
-                    if quantity.is_missing() { suite.ratios.iter().copied().map(Some).collect() } else { vec![None] };
                 for ratio in ratios {
-                    let mut number = number(&dataset.name, &method.name, quantity, ratio, &mine);
+                    let mut number = number((&dataset.name, &method.name), quantity, ratio, &mine, &suite.ratios);
+                    let full = *full.get_or_insert(number.mean);
                     number.negative_transfer = quantity.can_be_negative_transfer()
-                        && number
-                            .mean
-                            .zip(full_mean)
-                            .is_some_and(|(impaired, full)| is_negative_transfer(impaired, full));
+                        && number.mean.zip(full).is_some_and(|(impaired, full)| is_negative_transfer(impaired, full));
+                    let values = values(&number, &suite.ratios, replicates)?;
+                    if let Some(estimate) = comparison::estimate(&values) {
+                        // A percentage lies between 0 and 100, however wide few seeds make the interval.
+                        let bounded = |interval: Interval| match quantity {
+                            Quantity::MissingGapGrowth => interval,
+                            _ => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
+                        };
+                        number.interval = estimate.interval.map(bounded);
+                        (number.error, number.df, number.sample_error) =
+                            (estimate.error, estimate.df, estimate.sample_error);
+                    }
+                    if ratio.is_none_or(|ratio| ratio == 1.0) {
+                        known.push((&dataset.name, (&method.name, quantity), values));
+                    }
                     numbers.push(number);
                 }
             }
@@ -302,34 +312,14 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         }),
         _ => None,
     };
-    let mut known: Vec<Known<'_>> = Vec::new();
-    let mut estimates = Vec::with_capacity(numbers.len());
-    for number in &numbers {
-        let values = values(number, &suite.ratios, replicates)?;
-        estimates.push(comparison::estimate(&values));
-        if number.ratio.is_none_or(|ratio| ratio == 1.0) {
-            known.push((&number.dataset, (&number.method, number.quantity), values));
-        }
-    }
-    let comparisons = Comparisons::of(&known);
-    for (number, estimate) in numbers.iter_mut().zip(estimates) {
-        let Some(estimate) = estimate else { continue };
-        // A percentage lies between 0 and 100, however wide few seeds make the interval.
-        let bounded = |interval: Interval| match number.quantity {
-            Quantity::MissingGapGrowth => interval,
-            _ => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
-        };
-        number.interval = estimate.interval.map(bounded);
-        (number.error, number.df, number.sample_error) = (estimate.error, estimate.df, estimate.sample_error);
-    }
     Ok(Results {
         schema: SCHEMA,
-        suite,
         estimator: "mean ± sample standard deviation over seeds; Avg and ΔGap are formed per seed".into(),
         quantities: Quantity::ALL.map(QuantityDescription::from).to_vec(),
+        comparisons: Comparisons::of(&known),
         numbers,
-        comparisons,
         cells: cells.iter().filter_map(record).collect(),
+        suite,
     })
 }
 
@@ -338,16 +328,14 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
 /// # Errors
 /// If a resampled score differs from the score of the evaluation: the predictions do not belong to the scores.
 fn values(number: &Number, ratios: &[f64], replicates: &Replicates) -> anyhow::Result<Values> {
-    let scored = number.seeds.iter().filter_map(|seed| match seed.value {
-        Status::Value { value } => Some((seed.seed, value)),
-        _ => None,
-    });
-    let plain: Values = scored.map(|(seed, value)| (seed, vec![value])).collect();
+    let plain: Values = number.values();
     let Some(levels) = number.quantity.levels(number.ratio.unwrap_or(1.0), ratios) else { return Ok(plain) };
     let names: Vec<String> = levels.iter().map(ToString::to_string).collect();
     let mut resampled = Values::new();
     for (seed, value) in &plain {
-        let Some(cell) = replicates.cell(&number.dataset, &number.method, *seed) else { return Ok(plain) };
+        let Some(cell) = replicates.get(&(number.dataset.clone(), number.method.clone(), *seed)) else {
+            return Ok(plain);
+        };
         let scores = names.iter().map(|name| cell.get(name)).collect::<Option<Vec<_>>>();
         let Some(scores) = scores else { return Ok(plain) };
         let at = |resample: usize| {
@@ -382,17 +370,17 @@ fn check(suite: &SuiteDescription, cells: &[Cell]) -> anyhow::Result<()> {
 }
 
 fn number(
-    dataset: &str,
-    method: &str,
+    (dataset, method): (&str, &str),
     quantity: Quantity,
     ratio: Option<f64>,
     cells: &[(u64, Option<&Outcome>)],
+    ratios: &[f64],
 ) -> Number {
     let status = |outcome: Option<&Outcome>| match outcome {
         None => Status::NotRun { cause: "the suite has no such cell".into() },
         Some(Outcome::Failed { cause }) => Status::Failed { cause: cause.clone() },
         Some(Outcome::NotRun { cause }) => Status::NotRun { cause: cause.clone() },
-        Some(Outcome::Scored(scores)) => match scores.quantity(quantity, ratio.unwrap_or(1.0)) {
+        Some(Outcome::Scored(scores)) => match scores.quantity(quantity, ratio.unwrap_or(1.0), ratios) {
             Some(value) if value.is_finite() => Status::Value { value },
             Some(_) => Status::NotANumber,
             None => Status::NotRun { cause: quantity.absence().into() },
@@ -400,13 +388,7 @@ fn number(
     };
     let seeds: Vec<SeedValue> =
         cells.iter().map(|&(seed, outcome)| SeedValue { seed, value: status(outcome) }).collect();
-    let values: Vec<f64> = seeds
-        .iter()
-        .filter_map(|seed| match seed.value {
-            Status::Value { value } => Some(value),
-            _ => None,
-        })
-        .collect();
+    let values: Vec<f64> = seeds.iter().filter_map(|seed| seed.value.number()).collect();
     Number {
         dataset: dataset.into(),
         method: method.into(),

@@ -1,13 +1,16 @@
 //! Sample results for tests.
 
-use std::collections::BTreeMap;
-
 use super::SuiteKind;
+use super::replicates::Level;
 use super::results::{
-    Cell, CellScores, DatasetDescription, MethodDescription, MissingLevel, NoisyScores, Outcome, Provenance, Results,
-    SuiteDescription, collect,
+    Cell, CellScores, DatasetDescription, MethodDescription, Outcome, Provenance, Results, SuiteDescription, collect,
 };
 use super::summary::{BINS, Cosine, CosineSummary, TraceSummary};
+use crate::terms::Modality;
+
+fn method(name: &str, title: &str) -> MethodDescription {
+    MethodDescription { name: name.into(), title: title.into(), source: "here".into() }
+}
 
 pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
     let dataset = |name: &str, metric: &str| DatasetDescription {
@@ -20,8 +23,6 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
         encoders: "lite0-minilm".into(),
         methods: ["baseline", "balgrad", "broken"].map(str::to_owned).to_vec(),
     };
-    let method =
-        |name: &str, title: &str| MethodDescription { name: name.into(), title: title.into(), source: "here".into() };
     SuiteDescription {
         kind,
         suite: "example".into(),
@@ -38,6 +39,22 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
     }
 }
 
+/// Compiles a LaTeX file of a folder; the log, or none where pdflatex is not installed. CI installs it.
+pub fn pdflatex(folder: &std::path::Path, file: &str) -> Option<String> {
+    let arguments = ["-interaction=nonstopmode", "-halt-on-error", file];
+    let Ok(run) = std::process::Command::new("pdflatex").args(arguments).current_dir(folder).output() else {
+        assert!(std::env::var_os("CI").is_none(), "CI installs pdflatex");
+        // Not captured, unlike the output of a passing test.
+        let skipped = format!("SKIPPED: pdflatex is not installed, so {file} was not compiled\n");
+        std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
+        return None;
+    };
+    let log = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(run.status.success(), "{log}");
+    assert!(folder.join(file).with_extension("pdf").exists());
+    Some(log)
+}
+
 /// Trains all methods on all datasets.
 fn train_all(suite: &mut SuiteDescription) {
     let methods: Vec<String> = suite.methods.iter().map(|method| method.name.clone()).collect();
@@ -45,28 +62,35 @@ fn train_all(suite: &mut SuiteDescription) {
 }
 
 pub fn scored(full: f64, image: f64, text: f64) -> Outcome {
-    let level = |ratio: f64| MissingLevel {
-        ratio,
-        image: if ratio == 1.0 { image } else { full + ratio * (image - full) },
-        text: if ratio == 1.0 { text } else { full + ratio * (text - full) },
-    };
+    outcome(&[0.0, 0.5, 1.0], |level| match level {
+        Level::Full => full,
+        Level::Missing(Modality::Image, 1.0) => image,
+        Level::Missing(Modality::Text, 1.0) => text,
+        Level::Missing(Modality::Image, ratio) => full + ratio * (image - full),
+        Level::Missing(Modality::Text, ratio) => full + ratio * (text - full),
+        Level::Noisy(Modality::Image) => image + 5.0,
+        Level::Noisy(Modality::Text) => text + 5.0,
+    })
+}
+
+/// Scores at these missing ratios.
+fn outcome(ratios: &[f64], score: impl Fn(Level) -> f64) -> Outcome {
     let provenance = Provenance {
         keys: [("train".to_owned(), "abc".to_owned())].into(),
         inputs: [("weights".to_owned(), "def".to_owned())].into(),
         choice: None,
     };
     Outcome::Scored(CellScores {
-        full,
-        missing: [0.0, 0.5, 1.0].map(level).to_vec(),
-        noisy: NoisyScores { image: image + 5.0, text: text + 5.0 },
+        levels: Level::all(ratios).into_iter().map(|level| (level, score(level))).collect(),
         trace: None,
         provenance,
     })
 }
 
-fn without_noisy_text(mut outcome: Outcome) -> Outcome {
+/// The same scores without one of them.
+pub fn without(mut outcome: Outcome, level: Level) -> Outcome {
     if let Outcome::Scored(scores) = &mut outcome {
-        scores.noisy.text = f64::NAN;
+        scores.levels.iter_mut().filter(|(known, _)| *known == level).for_each(|(_, score)| *score = f64::NAN);
     }
     outcome
 }
@@ -96,7 +120,7 @@ pub fn cells() -> Vec<Cell> {
         let shift = seed as f64;
         push("food_101 & more", "baseline", seed, scored(50.0 + shift, 20.0 + shift, 40.0));
         push("food_101 & more", "balgrad", seed, scored(55.0, 30.0 + shift, 56.0));
-        push("words", "baseline", seed, without_noisy_text(scored(60.0, 0.0, 30.0)));
+        push("words", "baseline", seed, without(scored(60.0, 0.0, 30.0), Level::Noisy(Modality::Text)));
         push("words", "balgrad", seed, if seed == 1 { scored(f64::NAN, 10.0, 20.0) } else { diverged() });
         push("food_101 & more", "broken", seed, diverged());
         push("words", "broken", seed, Outcome::NotRun { cause: "`fetch words.zip` failed: no network".into() });
@@ -125,36 +149,38 @@ pub fn realistic(kind: SuiteKind, methods: usize) -> Results {
         dataset("emoji-words", "Emoji words", "F1-macro"),
     ];
     let names = ["Baseline", "MSLR", "OGM-GE", "AGM", "BalGrad", "BalGrad w/o projection", "BalGrad w/o KL"];
-    let method = |title: &&str| MethodDescription {
-        name: title.to_lowercase().replace(' ', "-"),
-        title: (*title).into(),
-        source: String::new(),
-    };
-    suite.methods = names[..methods].iter().map(method).collect();
+    suite.methods =
+        names[..methods].iter().map(|title| method(&title.to_lowercase().replace(' ', "-"), title)).collect();
     train_all(&mut suite);
+    let cells = train(&suite, |(d, m), _, noise| {
+        let (d, m) = (d as f64, m as f64);
+        let full = 78.0 - 11.0 * d + 0.8 * m + 0.6 * noise;
+        let (image, text) = (22.0 + 9.0 * d + 2.0 * m + noise, 61.0 - 8.0 * d - 0.5 * m - 2.0 * noise);
+        outcome(&suite.ratios, |level| match level {
+            Level::Full => full,
+            Level::Missing(Modality::Image, ratio) => full + ratio.powf(1.4) * (image - full),
+            Level::Missing(Modality::Text, ratio) => full + ratio.powf(1.1) * (text - full),
+            Level::Noisy(Modality::Image) => image + 5.0,
+            Level::Noisy(Modality::Text) => text + 5.0,
+        })
+    });
+    collect(suite, &cells).unwrap()
+}
+
+/// A cell per dataset, method and seed. `outcome` is given the positions of dataset and method, the seed, and what varies
+/// between seeds, without a generator: a fixed sequence in [-1, 1].
+fn train(suite: &SuiteDescription, outcome: impl Fn((usize, usize), u64, f64) -> Outcome) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (d, dataset) in suite.datasets.iter().enumerate() {
         for (m, method) in suite.methods.iter().enumerate() {
             for &seed in &suite.seeds {
-                // What varies between seeds, without a generator: a fixed sequence in [-1, 1].
                 let noise = ((seed * 7919 + (d * 31 + m * 17) as u64) as f64).sin();
-                let (d, m) = (d as f64, m as f64);
-                let full = 78.0 - 11.0 * d + 0.8 * m + 0.6 * noise;
-                let (image, text) = (22.0 + 9.0 * d + 2.0 * m + noise, 61.0 - 8.0 * d - 0.5 * m - 2.0 * noise);
-                let mut outcome = scored(full, image, text);
-                if let Outcome::Scored(scores) = &mut outcome {
-                    let level = |&ratio: &f64| MissingLevel {
-                        ratio,
-                        image: full + ratio.powf(1.4) * (image - full),
-                        text: full + ratio.powf(1.1) * (text - full),
-                    };
-                    scores.missing = suite.ratios.iter().map(level).collect();
-                }
+                let outcome = outcome((d, m), seed, noise);
                 cells.push(Cell { dataset: dataset.name.clone(), method: method.name.clone(), seed, outcome });
             }
         }
     }
-    collect(suite, &cells).unwrap()
+    cells
 }
 
 /// The summary of a made-up trace: losses that fall over the epochs, cosines around a mean.
@@ -185,38 +211,26 @@ pub fn ablation(kind: SuiteKind) -> Results {
     let mut results = realistic(kind, 2);
     let methods = ["Baseline", "BalGrad w/o projection", "BalGrad w/o reweighting", "BalGrad"];
     let names = ["baseline", "balgrad-reweighting", "balgrad-projection", "balgrad"];
-    let method = |(name, title): (&str, &str)| MethodDescription {
-        name: name.into(),
-        title: title.into(),
-        source: String::new(),
-    };
-    results.suite.methods = names.into_iter().zip(methods).map(method).collect();
+    results.suite.methods = names.into_iter().zip(methods).map(|(name, title)| method(name, title)).collect();
     train_all(&mut results.suite);
     results.suite.datasets[1].epochs = 10;
-    let mut cells = Vec::new();
-    for (d, dataset) in results.suite.datasets.iter().enumerate() {
-        for (m, method) in names.into_iter().enumerate() {
-            for seed in 1..=5 {
-                let noise = ((seed * 7919 + (d * 31 + m * 17) as u64) as f64).sin();
-                let (at, of) = (d as f64, m as f64);
-                let mut outcome =
-                    scored(70.0 - 9.0 * at + of + noise, 30.0 + 3.0 * of + noise, 55.0 - 8.0 * at - 2.0 * noise);
-                if let Outcome::Scored(scores) = &mut outcome {
-                    let conflict = (m > 0).then_some(42.0 - 6.0 * of + 3.0 * noise);
-                    let mut trace =
-                        trace(dataset.epochs, conflict, 0.02 + 0.07 * of - 0.1 * at, 0.4 + 0.1 * of + 0.08 * noise);
-                    if m == 0 {
-                        trace.losses = BTreeMap::from([("loss_T".to_owned(), trace.losses["loss_T"].clone())]);
-                    }
-                    scores.trace = Some(trace);
-                }
-                if (d, m, seed) == (2, 3, 4) {
-                    outcome = Outcome::Failed { cause: "balgrad: `loss_v` is NaN at step 712 (epoch 9)".into() };
-                }
-                cells.push(Cell { dataset: dataset.name.clone(), method: method.into(), seed, outcome });
-            }
-        }
-    }
     results.suite.ratios = vec![0.0, 0.5, 1.0];
+    let cells = train(&results.suite, |(d, m), seed, noise| {
+        if (d, m, seed) == (2, 3, 4) {
+            return Outcome::Failed { cause: "balgrad: `loss_v` is NaN at step 712 (epoch 9)".into() };
+        }
+        let (at, of) = (d as f64, m as f64);
+        let mut outcome = scored(70.0 - 9.0 * at + of + noise, 30.0 + 3.0 * of + noise, 55.0 - 8.0 * at - 2.0 * noise);
+        if let Outcome::Scored(scores) = &mut outcome {
+            let conflict = (m > 0).then_some(42.0 - 6.0 * of + 3.0 * noise);
+            let epochs = results.suite.datasets[d].epochs;
+            let mut trace = trace(epochs, conflict, 0.02 + 0.07 * of - 0.1 * at, 0.4 + 0.1 * of + 0.08 * noise);
+            if m == 0 {
+                trace.losses.retain(|name, _| name == "loss_T");
+            }
+            scores.trace = Some(trace);
+        }
+        outcome
+    });
     collect(results.suite, &cells).unwrap()
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::trace::Columns;
@@ -111,37 +111,35 @@ impl TraceSummary {
     }
 }
 
+/// Whether each step's value is what it should be; the error names the first that is not.
+fn check(column: &str, should: &str, steps: &[f32], is: impl Fn(f32) -> bool) -> anyhow::Result<()> {
+    let wrong = (1..).zip(steps).find(|(_, value)| !is(**value));
+    wrong.map_or(Ok(()), |(step, value)| Err(anyhow!("`{column}` should be {should}, found {value} at step {step}")))
+}
+
 fn conflict(steps: &[f32]) -> anyhow::Result<f64> {
-    if let Some((step, value)) = (1..).zip(steps).find(|(_, value)| **value != 0.0 && **value != 1.0) {
-        anyhow::bail!("`conflict` should be 0 or 1, found {value} at step {step}");
-    }
+    check("conflict", "0 or 1", steps, |value| value == 0.0 || value == 1.0)?;
     let conflicting = steps.iter().filter(|&&value| value == 1.0).count();
     Ok(100.0 * conflicting as f64 / steps.len() as f64)
 }
 
 fn cosine(column: Cosine, steps: &[f32]) -> anyhow::Result<CosineSummary> {
+    let is_cosine = |value: f32| value.is_nan() || value.abs() <= 1.0 + ROUNDING;
+    check(column.column(), "a cosine between -1 and 1", steps, is_cosine)?;
+    let defined: Vec<f64> =
+        steps.iter().filter(|value| !value.is_nan()).map(|value| f64::from(value.clamp(-1.0, 1.0))).collect();
     let mut histogram = vec![0; BINS];
-    let (mut sum, mut defined) = (0.0, 0usize);
-    for (step, &value) in (1..).zip(steps).filter(|(_, value)| !value.is_nan()) {
-        ensure!(
-            value.abs() <= 1.0 + ROUNDING,
-            "`{}` should be a cosine between -1 and 1, found {value} at step {step}",
-            column.column()
-        );
-        let value = f64::from(value.clamp(-1.0, 1.0));
+    for value in &defined {
         let bin = ((value + 1.0) * BINS as f64 / 2.0).floor() as usize;
         histogram[bin.min(BINS - 1)] += 1;
-        sum += value;
-        defined += 1;
     }
-    let mean = (defined > 0).then(|| sum / defined as f64);
-    Ok(CosineSummary { column, mean, undefined: steps.len() - defined, histogram })
+    // Not `sum`, which begins with -0.
+    let mean = (!defined.is_empty()).then(|| defined.iter().fold(0.0, |sum, value| sum + value) / defined.len() as f64);
+    Ok(CosineSummary { column, mean, undefined: steps.len() - defined.len(), histogram })
 }
 
 fn epoch_means(name: &str, steps: &[f32], per_epoch: usize) -> anyhow::Result<Vec<f64>> {
-    if let Some((step, value)) = (1..).zip(steps).find(|(_, value)| !value.is_finite()) {
-        anyhow::bail!("`{name}` should be a finite loss, found {value} at step {step}");
-    }
+    check(name, "a finite loss", steps, f32::is_finite)?;
     let mean = |epoch: &[f32]| epoch.iter().copied().map(f64::from).sum::<f64>() / epoch.len() as f64;
     Ok(steps.chunks(per_epoch).map(mean).collect())
 }

@@ -9,7 +9,8 @@ pub struct Target {
     pub name: &'static str,
     /// What it shows, in one line.
     pub meaning: &'static str,
-    pub methods: Methods,
+    /// What each of its methods is; empty if it shows any number of methods.
+    pub parts: Parts,
     pub kind: Kind,
 }
 
@@ -41,49 +42,35 @@ pub enum Figure {
     Seven,
 }
 
-/// How many methods a target shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Methods {
-    /// One or more.
-    Any,
-    /// One per part; a part says what its method is.
-    Parts(&'static [&'static str]),
-}
-
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    table("table1", "scores with full, missing and noisy modalities", Table::One),
-    table("table2", "the ablation: scores with full and missing modalities", Table::Two),
-    Target {
-        methods: Methods::Parts(&["without projection", "with projection"]),
-        ..table("table3", "conflicting gradients and missing ΔGap", Table::Three)
-    },
-    table("table4", "scores with full and missing modalities on one more dataset", Table::Four),
-    table("table5", "scores with full and missing modalities on one more dataset", Table::Five),
-    Target {
-        methods: Methods::Parts(&["the method shown"]),
-        ..figure("figure2", "scores of each modality alone, and the losses per modality", Figure::Two)
-    },
-    figure("figure4", "ΔGap against the missing ratio", Figure::Four),
-    figure("figure5", "missing ΔGap with an encoder pair that was trained on both modalities", Figure::GapBars),
-    Target {
-        methods: Methods::Parts(&["without reweighting", "with reweighting"]),
-        ..figure("figure6", "losses per modality", Figure::Six)
-    },
-    Target {
-        methods: Methods::Parts(&["without projection", "with projection"]),
-        ..figure("figure7", "cosines between the gradients of image and text", Figure::Seven)
-    },
-    figure("figure8", "missing ΔGap with other fusions", Figure::GapBars),
-    figure("figure9", "missing ΔGap with other encoders", Figure::GapBars),
+    table("table1", "scores with full, missing and noisy modalities", Table::One, &[]),
+    table("table2", "the ablation: scores with full and missing modalities", Table::Two, &[]),
+    table("table3", "conflicting gradients and missing ΔGap", Table::Three, &["without projection", "with projection"]),
+    table("table4", "scores with full and missing modalities on one more dataset", Table::Four, &[]),
+    table("table5", "scores with full and missing modalities on one more dataset", Table::Five, &[]),
+    figure("figure2", "scores of each modality alone, and the losses per modality", Figure::Two, &["the method shown"]),
+    figure("figure4", "ΔGap against the missing ratio", Figure::Four, &[]),
+    figure("figure5", "missing ΔGap with an encoder pair that was trained on both modalities", Figure::GapBars, &[]),
+    figure("figure6", "losses per modality", Figure::Six, &["without reweighting", "with reweighting"]),
+    figure(
+        "figure7",
+        "cosines between the gradients of image and text",
+        Figure::Seven,
+        &["without projection", "with projection"],
+    ),
+    figure("figure8", "missing ΔGap with other fusions", Figure::GapBars, &[]),
+    figure("figure9", "missing ΔGap with other encoders", Figure::GapBars, &[]),
 ];
 
-const fn table(name: &'static str, meaning: &'static str, which: Table) -> Target {
-    Target { name, meaning, methods: Methods::Any, kind: Kind::Table(which) }
+type Parts = &'static [&'static str];
+
+const fn table(name: &'static str, meaning: &'static str, which: Table, parts: Parts) -> Target {
+    Target { name, meaning, parts, kind: Kind::Table(which) }
 }
 
-const fn figure(name: &'static str, meaning: &'static str, which: Figure) -> Target {
-    Target { name, meaning, methods: Methods::Any, kind: Kind::Figure(which) }
+const fn figure(name: &'static str, meaning: &'static str, which: Figure, parts: Parts) -> Target {
+    Target { name, meaning, parts, kind: Kind::Figure(which) }
 }
 
 /// Finds a target by its name.
@@ -108,10 +95,10 @@ impl Target {
     /// # Errors
     /// A usage error that says how many methods the target shows, and what each one is.
     pub fn check(&self, methods: &[String]) -> anyhow::Result<()> {
-        let (fits, expected) = match self.methods {
-            Methods::Any => (!methods.is_empty(), "at least one method".to_owned()),
-            Methods::Parts(&[only]) => (methods.len() == 1, format!("exactly one method ({only})")),
-            Methods::Parts(parts) => {
+        let (fits, expected) = match self.parts {
+            [] => (!methods.is_empty(), "at least one method".to_owned()),
+            [only] => (methods.len() == 1, format!("exactly one method ({only})")),
+            parts => {
                 let listed: Vec<String> = (1..).zip(parts).map(|(at, part)| format!("{at}. {part}")).collect();
                 (methods.len() == parts.len(), format!("exactly {} methods ({})", parts.len(), listed.join(", ")))
             }
@@ -126,15 +113,8 @@ impl Target {
         let target = self.name;
         Err(errors::usage(
             format!("`{target}` shows {expected}, found {found}"),
-            format!("name them below its `target`: methods = [{}]", vec!["\"…\""; self.parts().max(1)].join(", ")),
+            format!("name them below its `target`: methods = [{}]", vec!["\"…\""; self.parts.len().max(1)].join(", ")),
         ))
-    }
-
-    fn parts(&self) -> usize {
-        match self.methods {
-            Methods::Any => 0,
-            Methods::Parts(parts) => parts.len(),
-        }
     }
 }
 

@@ -107,21 +107,12 @@ mod tests {
         let interval = Interval { low: 1.0, high: 2.5, how: How::Bootstrap };
         assert_eq!(super::interval(&interval), "95 % interval 1.00 to 2.50 (over seeds and test samples)");
         let mut pair = Comparison {
-            dataset: "a".into(),
-            method: "balgrad".into(),
-            quantity: crate::report::quantity::Quantity::Full,
-            other: "agm".into(),
-            other_quantity: None,
             n: 3,
             difference: 1.0,
-            std: None,
             interval: Some(Interval { low: -1.0, ..interval }),
-            error: None,
-            df: None,
-            sample_error: None,
             p: Some(0.0001),
             p_corrected: Some(0.25),
-            effect: None,
+            ..Comparison::default()
         };
         assert_eq!(comparison(&pair), "+1.00 (−1.00 to +2.50), p < 0.001, after correction = 0.250");
         (pair.p, pair.n) = (None, 2);

@@ -9,13 +9,10 @@ use super::job::{InputFile, Job, Outputs};
 use super::kind::{Describe, Kind};
 use super::train::Summary;
 use crate::report;
-use crate::report::replicates::{self, CellReplicates, Replicates};
-use crate::report::results::{
-    Cell, CellScores, MissingLevel, NoisyScores, Outcome, Provenance, Quantity, SuiteDescription, collect_with,
-};
+use crate::report::replicates::{self, CellReplicates, Level, Replicates};
+use crate::report::results::{Cell, CellScores, Outcome, Provenance, Quantity, SuiteDescription, collect_with};
 use crate::report::summary::TraceSummary;
 use crate::store::Ingredients;
-use crate::terms::Modality;
 
 /// Collects a suite. Output `results`: a JSON file of [`report::results::Results`].
 #[derive(Clone, Debug)]
@@ -64,7 +61,7 @@ impl Collect {
         for dataset in &self.suite.datasets {
             for method in self.suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
                 for (seed, scores) in resampled(job, &replicates_role(&dataset.name, &method.name))? {
-                    replicates.0.insert((dataset.name.clone(), method.name.clone(), seed), scores);
+                    replicates.insert((dataset.name.clone(), method.name.clone(), seed), scores);
                 }
                 for &seed in &self.suite.seeds {
                     let outcome = outcome(job, &self.suite, &dataset.name, &method.name, seed)?;
@@ -96,11 +93,10 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
     let full: Scores = job.read_json(full)?;
     let missing: Scores = job.read_json(missing)?;
     let noisy: Scores = job.read_json(noisy)?;
-    let number = |scores: &Scores, modality, ratio| scores.find(modality, ratio).unwrap_or(f64::NAN);
-    let level = |&ratio: &f64| MissingLevel {
-        ratio,
-        image: number(&missing, Some(Modality::Image), Some(ratio)),
-        text: number(&missing, Some(Modality::Text), Some(ratio)),
+    let score = |level: Level| match level {
+        Level::Full => full.find(None, None),
+        Level::Missing(modality, ratio) => missing.find(Some(modality), Some(ratio)),
+        Level::Noisy(modality) => noisy.find(Some(modality), None),
     };
     let mut provenance = Provenance::default();
     for (condition, role) in Condition::ALL.map(Condition::name).into_iter().zip(&roles) {
@@ -123,12 +119,7 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
         provenance.choice = Some(Box::new(job.read_json(&choice)?));
     }
     Ok(Outcome::Scored(CellScores {
-        full: number(&full, None, None),
-        missing: suite.ratios.iter().map(level).collect(),
-        noisy: NoisyScores {
-            image: number(&noisy, Some(Modality::Image), None),
-            text: number(&noisy, Some(Modality::Text), None),
-        },
+        levels: Level::all(&suite.ratios).into_iter().map(|level| (level, score(level).unwrap_or(f64::NAN))).collect(),
         trace: trace(job, ["trace", "summary"].map(|output| role(output, dataset, method, seed)))?,
         provenance,
     }))

@@ -172,7 +172,7 @@ impl Evaluate {
                     for &ratio in &self.ratios {
                         let mask = missing::mask(&ranks, ratio)?;
                         let features = impaired::without(test, modality, &mask, blank.as_ref())?;
-                        let name = Named::Missing(modality.name(), ratio).to_string();
+                        let name = Named::Missing(modality, ratio).to_string();
                         let impaired = missing::count(ratio, ranks.len());
                         versions.push((name, Some(modality), Some(ratio), impaired, features));
                     }
@@ -182,7 +182,7 @@ impl Evaluate {
                 for modality in Modality::ALL {
                     let noisy = read_features(job, &format!("noisy {}", modality.name()))?;
                     let features = impaired::replaced(test, modality, noisy)?;
-                    let name = Named::Noisy(modality.name()).to_string();
+                    let name = Named::Noisy(modality).to_string();
                     versions.push((name, Some(modality), None, test.len() as usize, features));
                 }
             }

@@ -1,24 +1,12 @@
 //! A comparison, measured in the results.
 
-use super::grammar::{Assertion, Measure, Side};
-use crate::evaluation::statistics::bootstrap::Estimate;
+use super::Check;
+use super::grammar::{Assertion, Measure, Side, SmallestEffect};
+use crate::evaluation::statistics::paired::{ROUNDING, effect_size, p_below, p_value};
 use crate::report::comparison::{self, Values};
 use crate::report::quantity::Quantity;
-use crate::report::results::{Number, Results, SeedValue, Status};
+use crate::report::results::{Number, Results};
 use crate::report::summary::Cosine;
-use crate::report::table::cell::cause;
-
-/// A comparison, measured.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Measured {
-    /// The mean of each side over its seeds.
-    pub greater: f64,
-    pub smaller: Option<f64>,
-    /// The difference over the seeds that both have.
-    pub difference: Estimate,
-    /// Which cosine was compared, where one was.
-    pub cosine: Option<Cosine>,
-}
 
 /// Why a comparison cannot be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +36,17 @@ impl std::fmt::Display for Missing {
 ///
 /// # Errors
 /// Which numbers are missing, and why.
-pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Result<Measured, Missing> {
+pub fn check(
+    results: &Results,
+    dataset: &str,
+    assertion: &Assertion,
+    SmallestEffect { points, cosine }: SmallestEffect,
+) -> Result<Check, Missing> {
     if !results.suite.datasets.iter().any(|known| known.name == dataset) {
         return Err(Missing::plain(format!("the suite has no dataset `{dataset}`")));
     }
-    let Assertion { greater, smaller, .. } = assertion;
-    let (one, column) = values(results, dataset, greater)?;
+    let Assertion { greater, smaller, or_equal, .. } = assertion;
+    let (one, compared) = values(results, dataset, greater)?;
     let other = smaller.as_ref().map(|side| values(results, dataset, side)).transpose()?.map(|(values, _)| values);
     let difference = match (greater.measure, smaller.as_ref().map(|side| (side, side.measure))) {
         (Measure::Quantity(quantity), None) => {
@@ -67,12 +60,24 @@ pub fn measure(results: &Results, dataset: &str, assertion: &Assertion) -> Resul
             &other.as_ref().map_or_else(|| one.clone(), |other| comparison::differences(&one, other)),
         ),
     };
+    let difference = difference.ok_or_else(|| Missing::plain(format!("{dataset}: no seed has both sides")))?;
     let mean = |values: &Values| values.iter().map(|(_, value)| value[0]).sum::<f64>() / values.len() as f64;
-    Ok(Measured {
+    let of = compared.map_or_else(String::new, |cosine| format!(" (cosine of {})", cosine.meaning()));
+    let smallest_effect = if greater.measure == Measure::MeanCosine { cosine } else { points };
+    Ok(Check {
+        says: format!("{}{of}", assertion.on(dataset)),
+        dataset: dataset.to_owned(),
+        holds: difference.mean > ROUNDING || (*or_equal && difference.mean >= -ROUNDING),
         greater: mean(&one),
         smaller: other.as_ref().map(mean),
-        difference: difference.ok_or_else(|| Missing::plain(format!("{dataset}: no seed has both sides")))?,
-        cosine: column,
+        excess: difference.mean,
+        interval: difference.interval,
+        n: difference.n,
+        p: p_value(&difference),
+        p_small: p_below(&difference, smallest_effect).filter(|_| !or_equal),
+        effect: effect_size(&difference),
+        smallest_effect,
+        estimate: difference,
     })
 }
 
@@ -84,12 +89,7 @@ fn values(results: &Results, dataset: &str, side: &Side) -> Result<(Values, Opti
     }
     let (found, column): (Values, _) = match side.measure {
         Measure::Quantity(quantity) => {
-            let number = results.number(dataset, &side.method, quantity, None);
-            let value = |seed: &SeedValue| match seed.value {
-                Status::Value { value } => Some((seed.seed, vec![value])),
-                _ => None,
-            };
-            (number.into_iter().flat_map(|number| &number.seeds).filter_map(value).collect(), None)
+            (results.number(dataset, &side.method, quantity, None).map(Number::values).unwrap_or_default(), None)
         }
         Measure::MeanCosine => {
             let of = |seed: &u64| results.cell(dataset, &side.method, *seed)?.trace.as_ref()?.cosine.as_ref();
@@ -112,7 +112,7 @@ fn why(results: &Results, dataset: &str, side: &Side) -> String {
         Measure::Quantity(quantity) => quantity,
     };
     let number = results.number(dataset, &side.method, quantity, None);
-    let causes = number.into_iter().flat_map(|number| number.seeds.iter().filter_map(|seed| cause(&seed.value)));
+    let causes = number.into_iter().flat_map(|number| number.seeds.iter().filter_map(|seed| seed.value.cause()));
     causes.into_iter().next().unwrap_or_else(|| "its trainings have no such value".to_owned())
 }
 
@@ -126,9 +126,9 @@ mod tests {
         Side { method: method.into(), measure }
     }
 
-    fn compare(results: &Results, dataset: &str, greater: Side, smaller: Option<Side>) -> Result<Measured, Missing> {
+    fn compare(results: &Results, dataset: &str, greater: Side, smaller: Option<Side>) -> Result<Check, Missing> {
         let assertion = Assertion { dataset: String::new(), greater, smaller, or_equal: false };
-        measure(results, dataset, &assertion)
+        check(results, dataset, &assertion, SmallestEffect { points: 0.5, cosine: 0.01 })
     }
 
     /// A difference of quantities is the results' own comparison.
@@ -139,7 +139,7 @@ mod tests {
         let found = compare(&results, "emoji-match", side("balgrad", full), Some(side("agm", full))).unwrap();
         let pair =
             results.comparisons.find("emoji-match", ("balgrad", Quantity::Full), ("agm", Quantity::Full)).unwrap();
-        assert_eq!(found.difference, pair.estimate());
+        assert_eq!(found.estimate, pair.estimate());
         assert!((found.greater - found.smaller.unwrap() - pair.difference).abs() < 1e-9);
     }
 
@@ -150,10 +150,10 @@ mod tests {
         let growth = side("balgrad", Measure::Quantity(Quantity::MissingGapGrowth));
         let found = compare(&results, "food_101 & more", growth, None).unwrap();
         let gap = results.number("food_101 & more", "balgrad", Quantity::MissingGap, None).unwrap();
-        assert!((found.difference.mean - gap.mean.unwrap()).abs() < 1e-9);
-        assert_eq!((found.smaller, found.difference.n), (None, 2));
+        assert!((found.excess - gap.mean.unwrap()).abs() < 1e-9);
+        assert_eq!((found.smaller, found.n), (None, 2));
         let number = results.number("food_101 & more", "balgrad", Quantity::MissingGapGrowth, None).unwrap();
-        assert_eq!((Some(found.difference.mean), found.difference.interval), (number.mean, number.interval));
+        assert_eq!((Some(found.excess), found.interval), (number.mean, number.interval));
     }
 
     #[test]
@@ -162,8 +162,9 @@ mod tests {
         let sides = (side("balgrad", Measure::MeanCosine), side("balgrad-reweighting", Measure::MeanCosine));
         let found = compare(&results, "emoji-words", sides.0, Some(sides.1)).unwrap();
         // 0.02 + 0.07·3 against 0.02 + 0.07·1; one seed failed.
-        assert!((found.difference.mean - 0.14).abs() < 1e-9);
-        assert_eq!((found.difference.n, found.cosine), (4, Some(Cosine::Update)));
+        assert!((found.excess - 0.14).abs() < 1e-9);
+        assert_eq!(found.n, 4);
+        assert!(found.says.ends_with(&format!("(cosine of {})", Cosine::Update.meaning())), "{}", found.says);
     }
 
     #[test]

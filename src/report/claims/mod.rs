@@ -21,8 +21,7 @@ use super::SuiteKind;
 use super::reference::Reference;
 use super::results::Results;
 use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
-use crate::evaluation::statistics::paired::{ROUNDING, SeedsNeeded, effect_size, p_below, p_value};
-use grammar::{Assertion, Measure};
+use crate::evaluation::statistics::paired::SeedsNeeded;
 use measure::Missing;
 
 /// The verdicts on all claims.
@@ -44,7 +43,7 @@ pub struct Judgements {
 }
 
 /// The verdict on a claim.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Judgement {
     pub id: String,
     pub says: String,
@@ -139,7 +138,10 @@ fn weigh(
             Some(mapping) => mapping.datasets.get(&assertion.dataset),
         };
         let unmapped = || Missing::plain(format!("no dataset of the suite stands for `{}`", assertion.dataset));
-        match here.ok_or_else(unmapped).and_then(|here| check(claims, results, here, assertion)) {
+        match here
+            .ok_or_else(unmapped)
+            .and_then(|here| measure::check(results, here, assertion, claims.smallest_effect))
+        {
             Ok(check) => comparisons.push(check),
             Err(cause) => missing.push(cause),
         }
@@ -148,16 +150,10 @@ fn weigh(
         id: claim.id.clone(),
         says: claim.says.clone(),
         at: claim.at.clone(),
-        verdict: Verdict::NotRun,
-        because: String::new(),
-        p: None,
-        p_corrected: None,
-        p_small: None,
-        p_small_corrected: None,
-        seeds_needed: None,
         paper: printed::check(&assertions, reference),
         comparisons,
         missing: grouped(&missing),
+        ..Judgement::default()
     }
 }
 
@@ -183,29 +179,6 @@ fn grouped(missing: &[Missing]) -> Vec<String> {
         }
     };
     groups.into_iter().map(line).collect()
-}
-
-fn check(claims: &Claims, results: &Results, dataset: &str, assertion: &Assertion) -> Result<Check, Missing> {
-    let measure::Measured { greater, smaller, difference, cosine: compared } =
-        measure::measure(results, dataset, assertion)?;
-    let grammar::SmallestEffect { points, cosine } = claims.smallest_effect;
-    let smallest_effect = if assertion.greater.measure == Measure::MeanCosine { cosine } else { points };
-    let of = compared.map_or_else(String::new, |cosine| format!(" (cosine of {})", cosine.meaning()));
-    Ok(Check {
-        says: format!("{}{of}", assertion.on(dataset)),
-        dataset: dataset.to_owned(),
-        holds: difference.mean > ROUNDING || (assertion.or_equal && difference.mean >= -ROUNDING),
-        greater,
-        smaller,
-        excess: difference.mean,
-        interval: difference.interval,
-        n: difference.n,
-        p: p_value(&difference),
-        p_small: p_below(&difference, smallest_effect).filter(|_| !assertion.or_equal),
-        effect: effect_size(&difference),
-        smallest_effect,
-        estimate: difference,
-    })
 }
 
 #[cfg(test)]

@@ -6,14 +6,14 @@ use super::grammar::{Assertion, Measure, Side};
 use crate::report::reference::{PrintedTable, Reference};
 
 /// What the paper prints about a claim.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Printed {
     pub outcome: PrintedOutcome,
     /// The comparisons that do not hold, or that could not be checked.
     pub details: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrintedOutcome {
     /// Every comparison holds in the printed numbers.
@@ -21,6 +21,7 @@ pub enum PrintedOutcome {
     /// One does not, in one of the tables that print it.
     Violated,
     /// None is known not to hold, and some could not be checked.
+    #[default]
     NotTranscribed,
 }
 

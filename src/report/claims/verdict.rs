@@ -19,7 +19,7 @@ use crate::report::comparison::ALPHA;
 use crate::report::words::several;
 
 /// What the results say of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Every comparison holds, and the claim is significant.
@@ -32,6 +32,7 @@ pub enum Verdict {
     /// Nothing is significant, or there are fewer than three seeds.
     Undecided,
     /// Numbers are missing.
+    #[default]
     NotRun,
 }
 
@@ -182,13 +183,9 @@ fn needed(claim: &Judgement, tests: usize) -> Option<SeedsNeeded> {
     let alpha = ALPHA / tests.max(1) as f64;
     let have = checks.iter().map(|check| check.n).min()?;
     let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
+    let needs = |check: &Check| seeds_needed(&check.estimate, alpha);
     let found = match failing.is_empty() {
-        true => checks
-            .iter()
-            .map(|check| seeds_needed(&check.estimate, alpha))
-            .collect::<Option<Vec<_>>>()?
-            .into_iter()
-            .max(),
+        true => checks.iter().map(needs).collect::<Option<Vec<_>>>()?.into_iter().max(),
         false => {
             let alpha = alpha / checks.len() as f64;
             let reversed = failing.iter().filter_map(|check| seeds_needed(&check.estimate, alpha));

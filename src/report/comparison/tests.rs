@@ -1,7 +1,7 @@
 use super::*;
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::SuiteKind;
-use crate::report::replicates::{Level, Replicates};
+use crate::report::replicates::Replicates;
 use crate::report::results::{Outcome, Results, collect, collect_with};
 use crate::report::samples::{cells, description, difficult, realistic};
 
@@ -56,23 +56,14 @@ fn replicates(spread: f64) -> Replicates {
     let mut replicates = Replicates::default();
     for cell in cells() {
         let Outcome::Scored(scores) = &cell.outcome else { continue };
-        let level = |level: Level| match level {
-            Level::Full => scores.full,
-            Level::Missing(modality, ratio) => {
-                let found = scores.missing.iter().find(|level| level.ratio == ratio).unwrap();
-                if modality == "image" { found.image } else { found.text }
-            }
-            Level::Noisy("image") => scores.noisy.image,
-            Level::Noisy(_) => scores.noisy.text,
-        };
-        let all = Level::all(&[0.0, 0.5, 1.0]);
-        if all.iter().all(|of| level(*of).is_finite()) {
+        if scores.levels.iter().all(|(_, score)| score.is_finite()) {
             let resampled = |score: f64| {
                 let moved = (0..500).map(move |i| score + if i % 2 == 0 { spread } else { -spread });
                 [score].into_iter().chain(moved).collect::<Vec<f64>>()
             };
-            let cell_replicates = all.iter().map(|of| (of.to_string(), resampled(level(*of)))).collect();
-            replicates.0.insert((cell.dataset, cell.method, cell.seed), cell_replicates);
+            let cell_replicates =
+                scores.levels.iter().map(|(level, score)| (level.to_string(), resampled(*score))).collect();
+            replicates.insert((cell.dataset, cell.method, cell.seed), cell_replicates);
         }
     }
     replicates
@@ -108,7 +99,7 @@ fn resampled_differences_are_paired_by_sample() {
 #[test]
 fn predictions_must_match_the_scores() {
     let mut wrong = replicates(1.0);
-    wrong.0.get_mut(&("food_101 & more".into(), "baseline".into(), 2)).unwrap().get_mut("full").unwrap()[0] = 50.0;
+    wrong.get_mut(&("food_101 & more".into(), "baseline".into(), 2)).unwrap().get_mut("full").unwrap()[0] = 50.0;
     let error = collect_with(description(SuiteKind::Smoke, &[1, 2]), &cells(), &wrong).unwrap_err().to_string();
     assert_eq!(error, "food_101 & more × baseline × seed 2: the predictions give 50 for full, the scores say 52");
 }

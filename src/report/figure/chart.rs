@@ -1,6 +1,6 @@
 //! Describes a chart: what to show, without where. Axes are in the units of the data.
 
-use crate::report::results::{DatasetDescription, Number};
+use crate::report::results::{DatasetDescription, Number, SuiteDescription};
 use crate::report::table::cell::status;
 
 /// A figure below its title.
@@ -74,6 +74,18 @@ pub struct Entry {
     pub sample: Sample,
 }
 
+impl Entry {
+    pub fn new(title: impl Into<String>, pen: Pen, sample: Sample) -> Entry {
+        Entry { title: title.into(), pen, sample }
+    }
+
+    /// An entry per method of a suite.
+    pub fn of_methods(suite: &SuiteDescription, sample: Sample) -> Vec<Entry> {
+        let methods = suite.methods.iter().enumerate();
+        methods.map(|(at, method)| Entry::new(&method.title, Pen::of(at), sample)).collect()
+    }
+}
+
 /// How an entry shows its pen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sample {
@@ -124,19 +136,25 @@ impl Pen {
     }
 }
 
-/// Panels of bars: a group per dataset, a bar per pen.
-pub fn bars(datasets: &[&DatasetDescription], groups: &[Vec<Bar>], pens: &[Pen], title: &str) -> Panel {
+/// A panel of bars: a group per dataset, a bar per pen. `bar` gives the one of a dataset and a pen's position.
+pub fn bars(
+    datasets: &[&DatasetDescription],
+    pens: &[Pen],
+    title: &str,
+    mut bar: impl FnMut(&DatasetDescription, usize) -> Bar,
+) -> Panel {
     /// The share of a group's place that its bars take.
     const FILLED: f64 = 0.78;
-    let mut marks = Vec::new();
-    for (at, group) in groups.iter().enumerate() {
-        let wide = FILLED / group.len() as f64;
-        for (of, (bar, pen)) in group.iter().zip(pens).enumerate() {
+    let wide = FILLED / pens.len() as f64;
+    let (mut marks, mut highest) = (Vec::new(), 0.0f64);
+    for (at, dataset) in datasets.iter().enumerate() {
+        for (of, pen) in pens.iter().enumerate() {
+            let bar = bar(dataset, of);
+            highest = bar.map_or(highest, |(mean, std)| highest.max(mean + std));
             let from = at as f64 - FILLED / 2.0 + of as f64 * wide;
-            marks.push(Mark::Bar { pen: *pen, from: from + 0.06 * wide, to: from + 0.94 * wide, bar: *bar });
+            marks.push(Mark::Bar { pen: *pen, from: from + 0.06 * wide, to: from + 0.94 * wide, bar });
         }
     }
-    let highest = groups.iter().flatten().flatten().map(|(mean, std)| mean + std).fold(0.0, f64::max);
     let names = datasets.iter().map(|dataset| format!("{}\n{}", dataset.title, dataset.metric));
     Panel {
         title: String::new(),
@@ -145,6 +163,12 @@ pub fn bars(datasets: &[&DatasetDescription], groups: &[Vec<Bar>], pens: &[Pen],
         y: Axis::from_zero(highest, title),
         marks,
     }
+}
+
+/// Points in runs: a missing one breaks the line.
+pub fn runs(points: &[Option<Point>]) -> Vec<Vec<Point>> {
+    let runs = points.split(Option::is_none).filter(|run| !run.is_empty());
+    runs.map(|run| run.iter().copied().flatten().collect()).collect()
 }
 
 /// The bar of a number, or the word in its place.

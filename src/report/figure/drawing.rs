@@ -4,8 +4,15 @@ use std::fmt::Write;
 
 use super::chart::{Axis, Chart, Entry, Mark, Marker, Panel, Pen, Point, Row, Sample, minus};
 use super::text::{FAMILY, fit, width, wrap, xml};
-use super::{Figure, Style, export};
+use super::{Figure, export};
 use crate::report::SuiteKind;
+
+/// The size of the type in pixels: one em.
+const EM: f64 = 10.0;
+/// Width and height of a panel.
+const PANEL: (f64, f64) = (38.0, 30.0);
+/// The least width of a figure.
+const WIDTH: f64 = 56.0;
 
 /// Sizes of type.
 const TITLE: f64 = 1.2;
@@ -40,16 +47,16 @@ type Place = (f64, f64);
 ///
 /// # Errors
 /// If a format cannot be written.
-pub fn draw(title: &str, kind: SuiteKind, chart: &Chart, style: &Style) -> anyhow::Result<Figure> {
-    export::convert(&svg(title, kind, chart, style), &format!("{title} ({})", kind.mark()))
+pub fn draw(title: &str, kind: SuiteKind, chart: &Chart) -> anyhow::Result<Figure> {
+    export::convert(&svg(title, kind, chart), &format!("{title} ({})", kind.mark()))
 }
 
 /// The SVG, whose text is still text.
-pub fn svg(title: &str, kind: SuiteKind, chart: &Chart, style: &Style) -> String {
-    let widths = chart.rows.iter().map(|row| row.panels.iter().map(|panel| panel_width(row, panel, style)).sum());
-    let wide = widths.fold(style.width, f64::max);
+pub fn svg(title: &str, kind: SuiteKind, chart: &Chart) -> String {
+    let widths = chart.rows.iter().map(|row| row.panels.iter().map(|panel| panel_width(row, panel)).sum());
+    let wide = widths.fold(WIDTH, f64::max);
     let room = wide - 2.0 * MARGIN;
-    let mut canvas = Canvas { svg: String::new(), scale: style.em * Canvas::UNITS };
+    let mut canvas = Canvas { svg: String::new(), scale: EM * Canvas::UNITS };
     let mut y = 1.0;
     for (text, size, height) in
         [(format!("{title}: {}", kind.mark()).as_str(), TITLE, TITLE_ROW), (&chart.subtitle, TEXT, TEXT_ROW)]
@@ -64,13 +71,13 @@ pub fn svg(title: &str, kind: SuiteKind, chart: &Chart, style: &Style) -> String
             canvas.text(&row.heading, (MARGIN, y + 0.65 * HEADING_ROW), HEADING, Anchor::Start);
             y += HEADING_ROW;
         }
-        let mut x = (wide - row.panels.iter().map(|panel| panel_width(row, panel, style)).sum::<f64>()) / 2.0;
+        let mut x = (wide - row.panels.iter().map(|panel| panel_width(row, panel)).sum::<f64>()) / 2.0;
         for panel in &row.panels {
-            let size = (panel_width(row, panel, style), style.panel.1);
+            let size = (panel_width(row, panel), PANEL.1);
             Plot::new((x, y), size, panel).draw(&mut canvas, panel);
             x += size.0;
         }
-        y += style.panel.1 + GAP;
+        y += PANEL.1 + GAP;
         y = legend(&mut canvas, &row.legend, y, room);
     }
     if !chart.notes.is_empty() {
@@ -83,9 +90,9 @@ pub fn svg(title: &str, kind: SuiteKind, chart: &Chart, style: &Style) -> String
     canvas.finish(wide, y + GAP)
 }
 
-fn panel_width(row: &Row, panel: &Panel, style: &Style) -> f64 {
-    let width = style.panel.0 * panel.span as f64;
-    if row.panels.len() == 1 { width.max(style.width) } else { width }
+fn panel_width(row: &Row, panel: &Panel) -> f64 {
+    let width = PANEL.0 * panel.span as f64;
+    if row.panels.len() == 1 { width.max(WIDTH) } else { width }
 }
 
 /// Draws the entries of a legend in as many centred lines as they need; returns where they end.

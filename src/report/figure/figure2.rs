@@ -1,10 +1,10 @@
 //! Figure 2, of one method: (a) its score with both modalities and with each alone; (b) the losses of the image head
 //! and the text head per epoch, a panel per dataset.
 
-use super::chart::{Bar, Chart, Entry, Panel, Pen, Row, Sample, bar, bars};
+use super::chart::{Chart, Entry, Panel, Pen, Row, Sample, bar, bars};
 use super::figure6::{MODALITIES, loss_panel, losses};
 use super::gaps::{Gaps, place};
-use super::spread;
+use super::{spread, titles};
 use crate::report::results::{MethodDescription, Quantity, Results, Status};
 
 /// The bars of a dataset. The image alone is what remains when the text is missing.
@@ -18,13 +18,12 @@ const BARS: [(&str, Quantity, Pen); 3] = [
 pub fn chart(results: &Results) -> Chart {
     let suite = &results.suite;
     let mut gaps = Gaps::new(suite);
-    let entry = |title: &str, pen, sample| Entry { title: title.to_owned(), pen, sample };
     let mut rows = Vec::new();
     for method in &suite.methods {
         rows.push(Row {
             heading: "(a) Test scores with both modalities and with one alone".into(),
             panels: vec![scores(results, method, &mut gaps)],
-            legend: BARS.map(|(title, _, pen)| entry(title, pen, Sample::Bar)).to_vec(),
+            legend: BARS.map(|(title, _, pen)| Entry::new(title, pen, Sample::Bar)).to_vec(),
         });
         let mut panels = Vec::new();
         for dataset in &suite.datasets {
@@ -35,35 +34,28 @@ pub fn chart(results: &Results) -> Chart {
         rows.push(Row {
             heading: "(b) Training losses of the heads of one modality".into(),
             panels,
-            legend: MODALITIES.map(|(title, _, pen)| entry(title, pen, Sample::Line)).to_vec(),
+            legend: MODALITIES.map(|(title, _, pen)| Entry::new(title, pen, Sample::Line)).to_vec(),
         });
     }
-    let titles: Vec<&str> = suite.methods.iter().map(|method| method.title.as_str()).collect();
     let spread = spread(suite.seeds.len(), "error bars and bands");
     let (selection, optimizer, missing) = (&suite.selection, &suite.optimizer, &suite.missing);
-    let subtitle = format!("{}: {spread}; weights of the {selection}; {optimizer}; {missing}.", titles.join(", "));
+    let subtitle = format!("{}: {spread}; weights of the {selection}; {optimizer}; {missing}.", titles(results, ", "));
     Chart { subtitle, rows, notes: gaps.lines() }
 }
 
 fn scores(results: &Results, method: &MethodDescription, gaps: &mut Gaps<'_>) -> Panel {
     let datasets: Vec<_> = results.suite.datasets.iter().collect();
-    let mut groups: Vec<Vec<Bar>> = Vec::new();
-    for dataset in &datasets {
-        let of = place(dataset, method);
-        let mut group = Vec::new();
-        for (title, quantity, _) in BARS {
-            let number = results.number(&dataset.name, &method.name, quantity, None);
-            match number {
-                None => gaps.add_number(&of, None, None),
-                Some(number) => number.seeds.iter().for_each(|seed| match &seed.value {
-                    // Only this bar is affected; a training that failed or did not run is missing in all three.
-                    Status::NotANumber => gaps.add_seed(&format!("{of} ({title})"), seed, None),
-                    _ => gaps.add_seed(&of, seed, None),
-                }),
-            }
-            group.push(bar(number));
+    bars(&datasets, &BARS.map(|(_, _, pen)| pen), "score (percent)", |dataset, at| {
+        let (of, (title, quantity, _)) = (place(dataset, method), BARS[at]);
+        let number = results.number(&dataset.name, &method.name, quantity, None);
+        match number {
+            None => gaps.add_number(&of, None, None),
+            Some(number) => number.seeds.iter().for_each(|seed| match &seed.value {
+                // Only this bar is affected; a training that failed or did not run is missing in all three.
+                Status::NotANumber => gaps.add_seed(&format!("{of} ({title})"), seed, None),
+                _ => gaps.add_seed(&of, seed, None),
+            }),
         }
-        groups.push(group);
-    }
-    bars(&datasets, &groups, &BARS.map(|(_, _, pen)| pen), "score (percent)")
+        bar(number)
+    })
 }

@@ -1,6 +1,6 @@
 //! Figure 4: ΔGap against the missing ratio r, a panel per dataset and a line per method.
 
-use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample};
+use super::chart::{self, Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample};
 use super::gaps::{Gaps, place};
 use super::spread;
 use crate::report::results::{DatasetDescription, MethodDescription, Number, Quantity, Results};
@@ -18,12 +18,8 @@ pub fn chart(results: &Results) -> Chart {
             }
         }
     }
-    let entry = |(at, method): (usize, &MethodDescription)| Entry {
-        title: format!("{}{}", method.title, remark(results, method)),
-        pen: Pen::of(at),
-        sample: Sample::Line,
-    };
-    let legend = suite.methods.iter().enumerate().map(entry).collect();
+    let mut legend = Entry::of_methods(suite, Sample::Line);
+    legend.iter_mut().zip(&suite.methods).for_each(|(entry, method)| entry.title += &remark(results, method));
     let spread = spread(suite.seeds.len(), "bands");
     Chart {
         subtitle: format!("Missing ΔGap: {spread}; weights of the {}; {}.", suite.selection, suite.missing),
@@ -64,8 +60,7 @@ pub(super) fn runs(results: &Results, dataset: &DatasetDescription, method: &Met
         Some((ratio, number.mean?, number.std.unwrap_or(0.0)))
     };
     let points: Vec<Option<Point>> = results.suite.ratios.iter().map(point).collect();
-    let runs = points.split(Option::is_none).filter(|run| !run.is_empty());
-    runs.map(|run| run.iter().copied().flatten().collect()).collect()
+    chart::runs(&points)
 }
 
 /// What the legend says of a method whose lines are incomplete.

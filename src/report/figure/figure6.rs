@@ -3,11 +3,10 @@
 
 use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample};
 use super::gaps::{Gaps, place};
-use super::spread;
+use super::{spread, titles};
 use crate::evaluation::statistics::{mean, sample_std};
 use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results};
 use crate::report::summary::TraceSummary;
-use crate::report::table::cell::cause;
 
 /// Each modality with the column that holds the loss of its head, and its pen.
 pub const MODALITIES: [(&str, &str, Pen); 2] = [("image", "loss_v", Pen::IMAGE), ("text", "loss_l", Pen::TEXT)];
@@ -30,19 +29,13 @@ pub fn chart(results: &Results) -> Chart {
     }
     let entries = suite.methods.iter().enumerate().flat_map(|(at, method)| {
         let title = |modality: &str| format!("{}, {modality}", method.title);
-        let entry = move |((modality, ..), pen): (&(&str, &str, Pen), Pen)| Entry {
-            title: title(modality),
-            pen,
-            sample: Sample::Line,
-        };
-        MODALITIES.iter().zip(pens(at)).map(entry)
+        MODALITIES.iter().zip(pens(at)).map(move |((modality, ..), pen)| Entry::new(title(modality), pen, Sample::Line))
     });
     let legend = entries.collect();
-    let titles: Vec<&str> = suite.methods.iter().map(|method| method.title.as_str()).collect();
     Chart {
         subtitle: format!(
             "Training losses of the heads of one modality, {} (with reweighting, solid lines): {}; {}.",
-            titles.join(" (without reweighting, broken lines) and "),
+            titles(results, " (without reweighting, broken lines) and "),
             spread(suite.seeds.len(), "bands"),
             suite.optimizer
         ),
@@ -117,7 +110,7 @@ pub fn traces<'a>(
         let known = full.and_then(|full| full.seeds.iter().find(|known| known.seed == seed));
         let cause = match record {
             Some(_) => "its training has no trace".to_owned(),
-            None => known.and_then(|known| cause(&known.value)).unwrap_or_else(|| "not run".to_owned()),
+            None => known.and_then(|known| known.value.cause()).unwrap_or_else(|| "not run".to_owned()),
         };
         gaps.add(&place(dataset, method), seed, None, &cause);
     }

@@ -7,6 +7,7 @@ use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Row, Sample, ceiling, m
 use super::drawing::LABELS;
 use super::figure6::traces;
 use super::gaps::{Gaps, place};
+use super::titles;
 use crate::report::results::{DatasetDescription, MethodDescription, Results};
 use crate::report::summary::{BINS, Cosine, CosineSummary};
 
@@ -39,13 +40,8 @@ pub fn chart(results: &Results) -> Chart {
         panels.push(panel(dataset, found, bins, panels.is_empty()));
         notes.extend(remarks(dataset, found, used.len() > 1));
     }
-    let entry = |(at, method): (usize, &MethodDescription)| Entry {
-        title: method.title.clone(),
-        pen: pen(at),
-        sample: Sample::Area,
-    };
-    let legend = suite.methods.iter().enumerate().map(entry).collect();
-    let titles: Vec<&str> = suite.methods.iter().map(|method| method.title.as_str()).collect();
+    let mut legend = Entry::of_methods(suite, Sample::Area);
+    legend.iter_mut().enumerate().for_each(|(at, entry)| entry.pen = pen(at));
     let meanings: Vec<&str> = used.iter().map(|cosine| cosine.meaning()).collect();
     let compared = if meanings.is_empty() { String::new() } else { format!(", here {}", meanings.join(", or ")) };
     let seeds = match suite.seeds.len() {
@@ -56,7 +52,7 @@ pub fn chart(results: &Results) -> Chart {
         subtitle: format!(
             "Cosine between the gradients of image and text{compared}: {} (with projection). Histograms over all steps of \
              {seeds}; upright lines: means; {}.",
-            titles.join(" (without projection) and "),
+            titles(results, " (without projection) and "),
             suite.optimizer
         ),
         rows: vec![Row { heading: String::new(), panels, legend }],

@@ -1,10 +1,10 @@
 //! Figures 5, 8 and 9: missing ΔGap as bars, one per method, for encoders and fusions other than those of the main
 //! comparison. Datasets with the same encoders and fusion share a row.
 
-use super::chart::{Bar, Chart, Entry, Panel, Pen, Row, Sample, bar, bars};
+use super::chart::{Chart, Entry, Panel, Pen, Row, Sample, bar, bars};
 use super::gaps::{Gaps, place};
 use super::spread;
-use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results};
+use crate::report::results::{DatasetDescription, Quantity, Results};
 
 pub fn chart(results: &Results) -> Chart {
     let suite = &results.suite;
@@ -21,13 +21,7 @@ pub fn chart(results: &Results) -> Chart {
         });
     }
     if let Some(last) = rows.last_mut() {
-        let methods = suite.methods.iter().enumerate();
-        let entry = |(at, method): (usize, &MethodDescription)| Entry {
-            title: method.title.clone(),
-            pen: Pen::of(at),
-            sample: Sample::Bar,
-        };
-        last.legend = methods.map(entry).collect();
+        last.legend = Entry::of_methods(suite, Sample::Bar);
     }
     let spread = spread(suite.seeds.len(), "error bars");
     let (selection, optimizer, missing) = (&suite.selection, &suite.optimizer, &suite.missing);
@@ -53,16 +47,10 @@ fn setting(dataset: &DatasetDescription) -> String {
 
 fn panel(results: &Results, datasets: &[&DatasetDescription], gaps: &mut Gaps<'_>) -> Panel {
     let methods = &results.suite.methods;
-    let mut groups: Vec<Vec<Bar>> = Vec::new();
-    for dataset in datasets {
-        let mut group = Vec::new();
-        for method in methods {
-            let number = results.number(&dataset.name, &method.name, Quantity::MissingGap, None);
-            gaps.add_number(&format!("{} ({})", place(dataset, method), setting(dataset)), number, None);
-            group.push(bar(number));
-        }
-        groups.push(group);
-    }
     let pens: Vec<Pen> = (0..methods.len()).map(Pen::of).collect();
-    bars(datasets, &groups, &pens, "ΔGap (percentage points)")
+    bars(datasets, &pens, "ΔGap (percentage points)", |dataset, at| {
+        let number = results.number(&dataset.name, &methods[at].name, Quantity::MissingGap, None);
+        gaps.add_number(&format!("{} ({})", place(dataset, &methods[at]), setting(dataset)), number, None);
+        bar(number)
+    })
 }

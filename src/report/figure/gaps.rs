@@ -1,7 +1,6 @@
 //! Collects what is missing from a figure, by cause.
 
 use crate::report::results::{DatasetDescription, MethodDescription, Number, SeedValue, SuiteDescription};
-use crate::report::table::cell::cause;
 
 pub struct Gaps<'a> {
     suite: &'a SuiteDescription,
@@ -58,7 +57,7 @@ impl<'a> Gaps<'a> {
 
     /// Notes a seed if it gave no value.
     pub fn add_seed(&mut self, of: &str, seed: &SeedValue, ratio: Option<f64>) {
-        if let Some(cause) = cause(&seed.value) {
+        if let Some(cause) = seed.value.cause() {
             self.add(of, seed.seed, ratio, &cause);
         }
     }

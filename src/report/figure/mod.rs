@@ -28,29 +28,13 @@ pub struct Figure {
     pub png: Vec<u8>,
 }
 
-/// The size of a figure and of its type. All other lengths are multiples of the type size.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Style {
-    /// The size of the type in pixels: one em.
-    pub em: f64,
-    /// Width and height of a panel in em.
-    pub panel: (f64, f64),
-    /// The least width of a figure in em.
-    pub width: f64,
-}
-
-impl Style {
-    /// For screens.
-    pub const SCREEN: Style = Style { em: 10.0, panel: (38.0, 30.0), width: 56.0 };
-}
-
 /// Draws a figure of the paper. The results hold only the methods that it shows.
 ///
 /// # Errors
 /// If a format cannot be written.
 pub fn draw(which: target::Figure, results: &Results) -> anyhow::Result<Figure> {
     let suite = &results.suite;
-    drawing::draw(&suite.title, suite.kind, &chart(which, results), &Style::SCREEN)
+    drawing::draw(&suite.title, suite.kind, &chart(which, results))
 }
 
 fn chart(which: target::Figure, results: &Results) -> Chart {
@@ -61,6 +45,11 @@ fn chart(which: target::Figure, results: &Results) -> Chart {
         target::Figure::Six => figure6::chart(results),
         target::Figure::Seven => figure7::chart(results),
     }
+}
+
+/// The titles of the methods with words between them.
+fn titles(results: &Results, between: &str) -> String {
+    results.suite.methods.iter().map(|method| method.title.as_str()).collect::<Vec<_>>().join(between)
 }
 
 /// What points or bars and their spreads are: `what` names the marks that show the spread.

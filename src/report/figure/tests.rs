@@ -3,16 +3,18 @@ use super::figure7::{Pooled, pool, shown_bins};
 use super::gaps::Gaps;
 use super::*;
 use crate::report::SuiteKind;
+use crate::report::replicates::Level;
 use crate::report::results::{Cell, Outcome, Results, collect};
-use crate::report::samples::{ablation, cells, description, difficult, realistic, scored};
+use crate::report::samples::{ablation, cells, description, difficult, realistic, scored, without};
 use crate::report::summary::{BINS, Cosine, CosineSummary, TraceSummary};
 use crate::report::target::Figure::{Four, GapBars, Seven, Six, Two};
 use crate::report::trace::Columns;
+use crate::terms::Modality;
 
 /// The text of a figure before it becomes outlines.
 fn words(which: target::Figure, results: &Results) -> String {
     let suite = &results.suite;
-    let svg = drawing::svg(&suite.title, suite.kind, &chart(which, results), &Style::SCREEN);
+    let svg = drawing::svg(&suite.title, suite.kind, &chart(which, results));
     let inside = svg.split("<text").skip(1).filter_map(|text| text.split_once('>')?.1.split_once("</text>"));
     let words = inside.map(|(text, _)| text).collect::<Vec<_>>().join(" ");
     words.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -42,32 +44,18 @@ fn samples() -> Vec<(target::Figure, Results)> {
     ]
 }
 
-/// Writes the picture to the folder `SEESAW_FIGURES`, if it is set, for a person to look at.
-fn keep(name: &str, figure: &Figure) {
-    if let Some(folder) = std::env::var_os("SEESAW_FIGURES") {
-        std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), &figure.png).unwrap();
-    }
-}
-
-/// The same results give the same bytes: no time, no random names.
+/// The same results give the same bytes: no time, no random names. Every figure says what kind of results it shows, in its
+/// picture and in its title, whatever the suite is called.
 #[test]
-fn figures_are_the_same_each_time() {
-    for (which, results) in samples() {
+fn figures_are_marked_and_the_same_each_time() {
+    for (which, mut results) in samples() {
+        results.suite.title = "A figure of the paper".into();
         let first = draw(which, &results).unwrap();
         assert!(first.pdf.starts_with(b"%PDF-") && first.png.starts_with(b"\x89PNG"));
         for _ in 0..3 {
             assert!(first == draw(which, &results).unwrap(), "{which:?}");
         }
-        keep(&format!("{which:?}"), &first);
-    }
-}
-
-/// Every figure says what kind of results it shows, in its picture and in its title, whatever the suite is called.
-#[test]
-fn every_figure_is_marked() {
-    for (which, mut results) in samples() {
-        results.suite.title = "A figure of the paper".into();
-        let svg = String::from_utf8(draw(which, &results).unwrap().svg).unwrap();
+        let svg = String::from_utf8(first.svg).unwrap();
         let title = "<title>A figure of the paper (smoke run, not a result of the paper)</title>";
         assert!(svg.contains(title), "{which:?}: {}", &svg[..400]);
         assert!(!svg.contains("<text") && !svg.contains("href"), "{which:?}");
@@ -76,21 +64,17 @@ fn every_figure_is_marked() {
     }
 }
 
-/// All lengths follow the type size.
+/// A figure is as wide as its panels, which are 38 em wide each, and at least 56 em.
 #[test]
-fn a_figure_has_the_size_of_its_style() {
-    let results = realistic(SuiteKind::Smoke, 2);
-    let size = |style: &Style| {
-        let svg = drawing::svg("A title", SuiteKind::Smoke, &chart(Four, &results), style);
-        let side = |name: &str| svg.split_once(name).unwrap().1.split('"').nth(1).unwrap().parse::<f64>().unwrap();
-        (side(" width="), side(" height="))
+fn a_figure_has_the_width_of_its_panels() {
+    let mut results = realistic(SuiteKind::Smoke, 2);
+    let width = |results: &Results| {
+        let svg = drawing::svg("A title", SuiteKind::Smoke, &chart(Four, results));
+        svg.split('"').nth(3).unwrap().to_owned()
     };
-    assert_eq!(size(&Style::SCREEN).0, 3.0 * 380.0);
-    let print = Style { em: 7.0, panel: (21.0, 17.0), width: 65.0 };
-    assert_eq!(size(&print).0, 65.0 * 7.0);
-    // Sizes are rounded up to whole pixels.
-    let doubled = size(&Style { em: 14.0, ..print }).1 - 2.0 * size(&print).1;
-    assert!((-2.0..=0.0).contains(&doubled), "{doubled}");
+    assert_eq!(width(&results), "1140");
+    results.suite.datasets.truncate(1);
+    assert_eq!(width(&results), "560");
 }
 
 /// Results without numbers, traces, datasets or methods, of one seed, with numbers of any size and with any names.
@@ -179,10 +163,7 @@ fn figure2_labels_bars_with_their_scores() {
 #[test]
 fn figure4_breaks_the_line_at_a_missing_number() {
     let suite = description(SuiteKind::Smoke, &[1]);
-    let mut outcome = scored(50.0, 20.0, 40.0);
-    if let Outcome::Scored(scores) = &mut outcome {
-        scores.missing[1].image = f64::NAN;
-    }
+    let outcome = without(scored(50.0, 20.0, 40.0), Level::Missing(Modality::Image, 0.5));
     let cell = Cell { dataset: "words".into(), method: "baseline".into(), seed: 1, outcome };
     let results = collect(suite, &[cell]).unwrap();
     let (words, methods) = (&results.suite.datasets[1], &results.suite.methods);
@@ -353,11 +334,11 @@ fn figure7_says_what_is_compared() {
 
 #[test]
 fn curves_of_a_training_are_means_of_consecutive_steps() {
-    assert_eq!(training::curve(&[1.0, f32::NAN, 3.0], 200), [vec![(1.0, 1.0)], vec![(3.0, 3.0)]]);
+    assert_eq!(training::curve(&[1.0, f32::NAN, 3.0], 200), [vec![(1.0, 1.0, 0.0)], vec![(3.0, 3.0, 0.0)]]);
     let many: Vec<f32> = (0..400).map(|step| step as f32).collect();
     let curve = training::curve(&many, 200);
     assert_eq!((curve.len(), curve[0].len()), (1, 200));
-    assert_eq!((curve[0][0], curve[0][199]), ((1.5, 0.5), (399.5, 398.5)));
+    assert_eq!((curve[0][0], curve[0][199]), ((1.5, 0.5, 0.0), (399.5, 398.5, 0.0)));
 }
 
 /// Any columns make a figure, each time the same.
@@ -369,13 +350,4 @@ fn strange_traces_are_drawn() {
         let draw = || training::draw("A training", SuiteKind::Smoke, "words".into(), &columns).unwrap();
         assert!(draw() == draw());
     }
-    let falling = (0..400).map(|step| (-0.01 * step as f32).exp());
-    let columns = [
-        ("loss_T".to_owned(), falling.clone().collect()),
-        ("loss_v".to_owned(), falling.clone().map(|loss| 1.5 * loss).collect()),
-        ("cos_T_kl".to_owned(), falling.clone().map(|loss| loss - 0.5).collect()),
-        ("conflict".to_owned(), (0..400).map(|step| f32::from(u8::from(step % 3 == 0))).collect()),
-    ];
-    let figure = training::draw("A training", SuiteKind::Smoke, "400 steps".into(), &columns.into()).unwrap();
-    keep("Training", &figure);
 }

@@ -1,8 +1,8 @@
 //! The curves of one training, step by step, from its trace: losses, gradient norms, cosines and conflicts,
 //! coefficients.
 
-use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Row, Sample, ceiling};
-use super::{Figure, Style, drawing};
+use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample, ceiling, runs};
+use super::{Figure, drawing};
 use crate::report::SuiteKind;
 use crate::report::trace::Columns;
 
@@ -69,7 +69,7 @@ const THEMES: [Theme; 4] = [
 /// # Errors
 /// If a format cannot be written.
 pub fn draw(title: &str, kind: SuiteKind, subtitle: String, columns: &Columns) -> anyhow::Result<Figure> {
-    drawing::draw(title, kind, &chart(subtitle, columns), &Style::SCREEN)
+    drawing::draw(title, kind, &chart(subtitle, columns))
 }
 
 pub(super) fn chart(subtitle: String, columns: &Columns) -> Chart {
@@ -90,12 +90,11 @@ fn row(theme: &Theme, columns: &Columns, steps: usize) -> Option<Row> {
     for (at, (column, words)) in theme.columns.iter().enumerate() {
         let Some(values) = columns.get(*column) else { continue };
         let pen = Pen::of(at);
-        legend.push(Entry { title: (*words).to_owned(), pen, sample: Sample::Line });
+        legend.push(Entry::new(*words, pen, Sample::Line));
         for run in curve(values, if *column == "conflict" { POINTS_OF_A_SHARE } else { POINTS }) {
-            lowest = run.iter().map(|(_, value)| *value).fold(lowest, f64::min);
-            highest = run.iter().map(|(_, value)| *value).fold(highest, f64::max);
-            let points = run.into_iter().map(|(step, value)| (step, value, 0.0)).collect();
-            marks.push(Mark::Line { pen, points, markers: 0 });
+            lowest = run.iter().map(|(_, value, _)| *value).fold(lowest, f64::min);
+            highest = run.iter().map(|(_, value, _)| *value).fold(highest, f64::max);
+            marks.push(Mark::Line { pen, points: run, markers: 0 });
         }
     }
     let y = match theme.from_minus_one {
@@ -109,14 +108,12 @@ fn row(theme: &Theme, columns: &Columns, steps: usize) -> Option<Row> {
 }
 
 /// The means of consecutive steps, in runs: steps without a number break the line.
-pub(super) fn curve(values: &[f32], points: usize) -> Vec<Vec<(f64, f64)>> {
+pub(super) fn curve(values: &[f32], points: usize) -> Vec<Vec<Point>> {
     let width = values.len().div_ceil(points).max(1);
     let point = |(at, chunk): (usize, &[f32])| {
         let numbers: Vec<f64> = chunk.iter().copied().filter(|x| x.is_finite()).map(f64::from).collect();
         let middle = (at * width) as f64 + (chunk.len() as f64 + 1.0) / 2.0;
-        crate::evaluation::statistics::mean(&numbers).map(|mean| (middle, mean))
+        crate::evaluation::statistics::mean(&numbers).map(|mean| (middle, mean, 0.0))
     };
-    let points: Vec<Option<(f64, f64)>> = values.chunks(width).enumerate().map(point).collect();
-    let runs = points.split(Option::is_none).filter(|run| !run.is_empty());
-    runs.map(|run| run.iter().copied().flatten().collect()).collect()
+    runs(&values.chunks(width).enumerate().map(point).collect::<Vec<_>>())
 }

@@ -2,29 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use minijinja::context;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::report::results::Results;
-
-/// A sweep of a method's options on a dataset.
-#[derive(Debug, PartialEq, Serialize)]
-pub struct Sweep {
-    /// `BalGrad on words: chosen by the mean accuracy on the validation split over 5 seeds`
-    title: String,
-    candidates: Vec<Tried>,
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-struct Tried {
-    /// Those in which the candidates differ.
-    options: Vec<String>,
-    /// In percent, rounded.
-    score: Option<String>,
-    /// Why there is no score.
-    cause: Option<String>,
-    chosen: bool,
-}
 
 /// As the choosing step writes it.
 #[derive(Deserialize)]
@@ -44,44 +26,42 @@ struct Candidate {
     cause: Option<String>,
 }
 
-/// Every sweep of the suite, by dataset and method. One choice is made for all seeds, so every seed's record holds it.
+/// Every sweep of the suite, by dataset and method: `title`, and `candidates` with the `options` in which they differ and a
+/// `score` or the `cause` why there is none. One choice is made for all seeds, so every seed's record holds it.
 ///
 /// # Errors
 /// If a record does not have the format of the choosing step.
-pub fn of(results: &Results) -> anyhow::Result<Vec<Sweep>> {
+pub fn of(results: &Results) -> anyhow::Result<Vec<minijinja::Value>> {
     let suite = &results.suite;
     let mut sweeps = Vec::new();
     for dataset in &suite.datasets {
         for method in &suite.methods {
             let mine = |seed: &u64| results.cell(&dataset.name, &method.name, *seed)?.provenance.choice.as_deref();
             if let Some(choice) = suite.seeds.iter().find_map(mine) {
-                let choice = Choice::deserialize(choice)?;
-                let title = format!("{} on {}: chosen by the {}", method.title, suite.title_of(dataset), choice.by);
-                sweeps.push(Sweep { title, candidates: tried(&choice) });
+                let Choice { by, chosen, candidates } = Choice::deserialize(choice)?;
+                let differs =
+                    |name: &String| candidates.iter().any(|other| other.options.get(name) != chosen.get(name));
+                let option = |(name, value): (&String, &Value)| match value {
+                    Value::String(text) => format!("{name} = {text}"),
+                    value => format!("{name} = {value}"),
+                };
+                let row = |candidate: &Candidate| {
+                    let options = candidate.options.iter().filter(|(name, _)| differs(name)).map(option);
+                    context! {
+                        options => options.collect::<Vec<_>>(),
+                        score => candidate.validation.map(|score| format!("{score:.2}")),
+                        cause => candidate.cause.clone(),
+                        chosen => candidate.options == chosen,
+                    }
+                };
+                sweeps.push(context! {
+                    title => format!("{} on {}: chosen by the {by}", method.title, suite.title_of(dataset)),
+                    candidates => candidates.iter().map(row).collect::<Vec<_>>(),
+                });
             }
         }
     }
     Ok(sweeps)
-}
-
-fn tried(choice: &Choice) -> Vec<Tried> {
-    let differs =
-        |name: &String| choice.candidates.iter().any(|other| other.options.get(name) != choice.chosen.get(name));
-    let row = |candidate: &Candidate| Tried {
-        options: candidate
-            .options
-            .iter()
-            .filter(|(name, _)| differs(name))
-            .map(|(name, value)| match value {
-                Value::String(text) => format!("{name} = {text}"),
-                value => format!("{name} = {value}"),
-            })
-            .collect(),
-        score: candidate.validation.map(|score| format!("{score:.2}")),
-        cause: candidate.cause.clone(),
-        chosen: candidate.options == choice.chosen,
-    };
-    choice.candidates.iter().map(row).collect()
 }
 
 #[cfg(test)]
@@ -110,23 +90,16 @@ mod tests {
         for cell in results.cells.iter_mut().filter(|cell| cell.method == "balgrad" && cell.dataset != "words") {
             cell.provenance.choice = Some(Box::new(choice.clone()));
         }
-        let sweeps = of(&results).unwrap();
-        let tried = |scale: &str, score: Option<&str>, cause: Option<&str>, chosen| Tried {
-            options: vec![format!("kl-scale = {scale}")],
-            score: score.map(str::to_owned),
-            cause: cause.map(str::to_owned),
-            chosen,
-        };
-        let expected = Sweep {
-            title: "BalGrad on food_101 & more: chosen by the mean accuracy on the validation split over 2 seeds"
-                .into(),
-            candidates: vec![
+        let tried = |scale: &str, score, cause, chosen| json!({ "options": [format!("kl-scale = {scale}")], "score": score, "cause": cause, "chosen": chosen });
+        let expected = json!([{
+            "title": "BalGrad on food_101 & more: chosen by the mean accuracy on the validation split over 2 seeds",
+            "candidates": [
                 tried("0.5", Some("61.24"), None, true),
                 tried("50.0", Some("60.00"), None, false),
                 tried("1000000000.0", None, Some("seed 2: loss_T is NaN"), false),
             ],
-        };
-        assert_eq!(sweeps, [expected]);
+        }]);
+        assert_eq!(serde_json::to_value(of(&results).unwrap()).unwrap(), expected);
         results.cells[0].provenance.choice = Some(Box::new(json!({ "by": 1 })));
         assert!(of(&results).is_err());
     }

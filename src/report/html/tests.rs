@@ -43,14 +43,8 @@ pub fn example(kind: SuiteKind) -> Report {
         at: "Table 1".into(),
         verdict,
         because: "why".into(),
-        p: None,
-        p_corrected: None,
-        p_small: None,
-        p_small_corrected: None,
-        seeds_needed: None,
         paper: Printed { outcome: PrintedOutcome::Satisfied, details: Vec::new() },
-        comparisons: Vec::new(),
-        missing: Vec::new(),
+        ..Judgement::default()
     };
     let claims = [("a", Verdict::Reproduced), ("b", Verdict::NotRun), ("c", Verdict::Reproduced)];
     Report {

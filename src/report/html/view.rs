@@ -61,7 +61,7 @@ pub fn shared(report: &Report) -> Value {
 /// If the record of a sweep cannot be read.
 pub fn of(report: &Report) -> anyhow::Result<Value> {
     let results = &report.results;
-    let cells = |entry: &TableEntry| entry.table.rows.iter().any(|row| row.cells.iter().any(|c| !c.paper.is_empty()));
+    let cells = |entry: &TableEntry| entry.table.cells().any(|cell| !cell.paper.is_empty());
     Ok(context! {
         explain => results.suite.command("explain --suite"),
         sections => serde(SECTIONS),
@@ -71,7 +71,7 @@ pub fn of(report: &Report) -> anyhow::Result<Value> {
         figures => report.figures.iter().map(|entry| figure(results, entry)).collect::<Vec<_>>(),
         datasets => report.datasets.iter().map(dataset).collect::<Vec<_>>(),
         methods => serde(report.methods.clone()),
-        sweeps => serde(sweeps::of(results)?),
+        sweeps => sweeps::of(results)?,
         questions => serde(report.questions.clone()),
         environment => serde(report.environment.clone()),
         kinds => kinds(&report.steps),
@@ -200,7 +200,7 @@ fn table(results: &Results, entry: &TableEntry) -> Value {
         command => table.command.clone(),
         footnotes => table.footnotes.clone(),
         files => files.clone(),
-        grid => serde(grid::of(results, table)),
+        grid => grid::of(results, table),
     }
 }
 

@@ -1,24 +1,12 @@
 use super::*;
 use crate::report::samples::{ablation, cells, description, difficult};
 
+/// Numbers exist at every missing ratio; by default they are those at ratio 1.
 #[test]
-fn numbers_are_means_over_seeds_or_have_a_cause() {
+fn numbers_have_a_ratio() {
     let results = difficult(SuiteKind::Smoke);
-    let get = |dataset, method, quantity| results.number(dataset, method, quantity, None).unwrap();
-    let gap = get("food_101 & more", "baseline", Quantity::MissingGap);
-    assert_eq!((gap.mean, gap.std, gap.n), (Some(18.5), Some(0.5f64.sqrt()), 2));
-    let image = get("words", "baseline", Quantity::MissingImage);
-    assert_eq!((image.mean, image.std), (Some(0.0), Some(0.0)));
-    let full = get("words", "balgrad", Quantity::Full);
-    assert_eq!((full.mean, full.n), (None, 0));
-    assert_eq!(full.seeds[0].value, Status::NotANumber);
-    assert!(matches!(&full.seeds[1].value, Status::Failed { cause } if cause.contains("step 7_000")));
-    // Only the full score of that seed is NaN.
-    assert_eq!(get("words", "balgrad", Quantity::MissingText).mean, Some(20.0));
-    assert!(get("food_101 & more", "balgrad", Quantity::MissingText).negative_transfer);
-    assert!(!get("food_101 & more", "baseline", Quantity::MissingText).negative_transfer);
-    let half = results.number("words", "baseline", Quantity::MissingText, Some(0.5)).unwrap();
-    assert_eq!(half.mean, Some(45.0));
+    let mean = |ratio| results.number("words", "baseline", Quantity::MissingText, ratio).unwrap().mean;
+    assert_eq!([None, Some(0.0), Some(0.5), Some(1.0)].map(mean), [Some(30.0), Some(60.0), Some(45.0), Some(30.0)]);
 }
 
 /// Conflicts exist for the methods whose traces have them, and for these also where a training failed.

@@ -2,37 +2,24 @@
 
 use super::cell::{note_on, ranks, shown};
 use super::{Table, TableCell};
+use clap::ValueEnum;
+
 use crate::errors;
 use crate::report::SuiteKind;
-use crate::report::quantity::Quantity;
-use crate::report::reference::{NotTranscribed, PrintedTable, Reference};
+use crate::report::reference::{PrintedTable, Reference};
 use crate::report::results::{DatasetDescription, Results};
 
 /// Whose numbers a table shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Of {
-    /// The computed ones.
-    #[default]
+    /// Our results
     Ours,
-    /// The ones that the paper prints.
+    /// The numbers that the paper prints
     Paper,
-    /// Ours minus the paper's.
+    /// Ours minus the paper's
     Delta,
-    /// Ours, with the paper's in brackets.
+    /// Ours, with the paper's in brackets
     Both,
-}
-
-impl Of {
-    pub const ALL: [Of; 4] = [Of::Ours, Of::Paper, Of::Delta, Of::Both];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Of::Ours => "ours",
-            Of::Paper => "paper",
-            Of::Delta => "delta",
-            Of::Both => "both",
-        }
-    }
 }
 
 /// Turns a table of ours, named as in the paper, into one of another kind. A number that was not transcribed, or not
@@ -91,13 +78,12 @@ fn caption(table: &Table, reference: &Reference, of: Of) -> String {
 }
 
 /// Adds the paper's number to a cell, and shows what is asked for.
-fn turn(cell: &mut TableCell, printed: &Result<&PrintedTable, NotTranscribed>, of: Of, footnotes: &mut Vec<String>) {
-    let quantity = named(cell.quantity);
+fn turn(cell: &mut TableCell, printed: &Result<&PrintedTable, String>, of: Of, footnotes: &mut Vec<String>) {
     let number = match printed {
-        Ok(table) => quantity
-            .and_then(|quantity| table.get(quantity, &cell.dataset, &cell.method))
+        Ok(table) => table
+            .get(cell.quantity, &cell.dataset, &cell.method)
             .ok_or_else(|| "the paper's table has no such number".to_owned()),
-        Err(missing) => Err(missing.to_string()),
+        Err(missing) => Err(missing.clone()),
     };
     cell.paper_value = number.as_ref().ok().map(|number| number.value());
     // Without a number of ours there is no difference.
@@ -108,8 +94,7 @@ fn turn(cell: &mut TableCell, printed: &Result<&PrintedTable, NotTranscribed>, o
         Of::Both => cell.paper = papers,
         Of::Delta => show_difference(cell),
         Of::Paper => {
-            let marked =
-                |table: &&PrintedTable| quantity.is_some_and(|q| table.is_marked(q, &cell.dataset, &cell.method));
+            let marked = |table: &&PrintedTable| table.is_marked(cell.quantity, &cell.dataset, &cell.method);
             *cell = TableCell {
                 text: papers,
                 status: if number.is_ok() { "value" } else { "not-transcribed" },
@@ -142,18 +127,10 @@ const MISSING: &str = "—";
 
 /// Ranks the paper's numbers among themselves.
 fn rank(table: &mut Table) {
-    let mut cells: Vec<&mut TableCell> = table.rows.iter_mut().flat_map(|row| &mut row.cells).collect();
-    let key = |cell: &TableCell| (cell.dataset.clone(), cell.quantity);
-    cells.sort_by_key(|cell| key(cell));
-    for group in cells.chunk_by_mut(|one, other| key(one) == key(other)) {
-        let Some(quantity) = named(group[0].quantity) else { continue };
-        let ranks = ranks(quantity, group.iter().map(|cell| cell.paper_value));
-        group.iter_mut().zip(ranks).for_each(|(cell, rank)| (cell.best, cell.second) = (rank == 0, rank == 1));
+    for mut cells in table.rankings() {
+        let ranks = ranks(cells[0].quantity, cells.iter().map(|cell| cell.paper_value));
+        cells.iter_mut().zip(ranks).for_each(|(cell, rank)| (cell.best, cell.second) = (rank == 0, rank == 1));
     }
-}
-
-fn named(quantity: &str) -> Option<Quantity> {
-    Quantity::ALL.into_iter().find(|known| known.name() == quantity)
 }
 
 #[cfg(test)]
@@ -221,13 +198,9 @@ mod tests {
         assert_eq!(texts(&table, 1), ["+7.01", "-5.49", "—", "—"]);
         assert!((table.rows[0].cells[1].difference.unwrap() - 0.004).abs() < 1e-9);
         assert!(table.rows[0].cells[2].note.contains("not run"));
-        assert!(table.caption.contains("reproduction"), "{}", table.caption);
-    }
-
-    /// The caption does not explain marks that differences do not have.
-    #[test]
-    fn differences_have_no_marks() {
-        let caption = of(Of::Delta).caption;
+        // The caption does not explain marks that differences do not have.
+        let caption = table.caption;
+        assert!(caption.contains("reproduction"), "{caption}");
         assert!(caption.starts_with("Ours minus the numbers of"), "{caption}");
         assert!(["Best in bold", "†", "negative transfer"].iter().all(|marks| !caption.contains(marks)), "{caption}");
     }

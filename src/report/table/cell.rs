@@ -60,7 +60,7 @@ fn cell(number: &Number, rank: usize, footnotes: &mut Vec<String>) -> TableCell 
         seeds: number.seeds.len(),
         low: number.interval.map(|interval| interval.low),
         high: number.interval.map(|interval| interval.high),
-        ..TableCell::empty(&number.dataset, &number.method, number.quantity.name())
+        ..TableCell::empty(&number.dataset, &number.method, number.quantity)
     }
 }
 
@@ -70,7 +70,7 @@ fn absent(results: &Results, dataset: &str, method: &str, quantity: Quantity, no
     let full = results.number(dataset, method, Quantity::Full, None);
     let scored = |seed: u64| results.cell(dataset, method, seed).is_some();
     if let Some(full) = full.filter(|full| !full.seeds.is_empty() && full.seeds.iter().all(|seed| !scored(seed.seed))) {
-        return TableCell { quantity: quantity.name(), ..cell(full, usize::MAX, notes) };
+        return TableCell { quantity, ..cell(full, usize::MAX, notes) };
     }
     let traced = |seed: &u64| results.cell(dataset, method, *seed).is_some_and(|cell| cell.trace.is_some());
     let (status, cause) = match quantity {
@@ -86,7 +86,7 @@ fn absent(results: &Results, dataset: &str, method: &str, quantity: Quantity, no
         note: cause,
         status,
         seeds: results.suite.seeds.len(),
-        ..TableCell::empty(dataset, method, quantity.name())
+        ..TableCell::empty(dataset, method, quantity)
     }
 }
 
@@ -119,7 +119,7 @@ fn causes(number: &Number) -> Vec<String> {
     let total = number.seeds.len();
     let mut causes: Vec<(String, Vec<u64>)> = Vec::new();
     for seed in &number.seeds {
-        let Some(cause) = cause(&seed.value) else { continue };
+        let Some(cause) = seed.value.cause() else { continue };
         match causes.iter_mut().find(|(known, _)| *known == cause) {
             Some((_, seeds)) => seeds.push(seed.seed),
             None => causes.push((cause, vec![seed.seed])),
@@ -135,16 +135,6 @@ fn causes(number: &Number) -> Vec<String> {
     causes.into_iter().map(line).collect()
 }
 
-/// Why a seed gave no number.
-pub(in crate::report) fn cause(status: &Status) -> Option<String> {
-    match status {
-        Status::Value { .. } => None,
-        Status::NotANumber => Some("the score is not a number".to_owned()),
-        Status::Failed { cause } => Some(format!("failed: {}", one_line(cause))),
-        Status::NotRun { cause } => Some(format!("not run: {}", one_line(cause))),
-    }
-}
-
 /// The number of a footnote. The same cause has the same number.
 fn number_of(cause: String, footnotes: &mut Vec<String>) -> usize {
     match footnotes.iter().position(|known| *known == cause) {
@@ -154,8 +144,4 @@ fn number_of(cause: String, footnotes: &mut Vec<String>) -> usize {
             footnotes.len()
         }
     }
-}
-
-fn one_line(cause: &str) -> &str {
-    cause.lines().next().unwrap_or_default()
 }

@@ -5,6 +5,8 @@ mod caption;
 pub mod cell;
 mod noise;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 pub use beside::{Of, beside};
@@ -72,7 +74,7 @@ pub struct TableCell {
     pub status: &'static str,
     pub dataset: String,
     pub method: String,
-    pub quantity: &'static str,
+    pub quantity: Quantity,
     /// In full precision, for the CSV.
     pub mean: Option<f64>,
     pub full_std: Option<f64>,
@@ -90,14 +92,9 @@ pub struct TableCell {
 
 impl TableCell {
     /// A cell without a number.
-    fn empty(dataset: &str, method: &str, quantity: &'static str) -> Self {
-        TableCell {
-            status: "not-run",
-            dataset: dataset.into(),
-            method: method.into(),
-            quantity,
-            ..TableCell::default()
-        }
+    fn empty(dataset: &str, method: &str, quantity: Quantity) -> Self {
+        let (dataset, method) = (dataset.into(), method.into());
+        TableCell { status: "not-run", dataset, method, quantity, ..TableCell::default() }
     }
 }
 
@@ -133,17 +130,6 @@ pub fn quantities(which: target::Table) -> Vec<Quantity> {
     }
 }
 
-/// Lays out a table; `name` is its target's.
-pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
-    let caption = caption::of(which, results);
-    let mut table = match which {
-        target::Table::Three => by_method(results, name, caption),
-        _ => by_quantity(results, name, &rows(which), caption),
-    };
-    noise::mark(&mut table, results);
-    table
-}
-
 /// The rows of a table that has a row per quantity.
 fn rows(which: target::Table) -> Vec<QuantityRow> {
     match which {
@@ -152,61 +138,69 @@ fn rows(which: target::Table) -> Vec<QuantityRow> {
     }
 }
 
-/// A row per quantity, a group of columns per dataset, a column per method.
-fn by_quantity(results: &Results, name: &str, rows: &[QuantityRow], caption: String) -> Table {
+/// Lays out a table with a group of columns per dataset; `name` is its target's. Table 3 has a row per method and a column
+/// per quantity, of which lower is better; the others have a row per quantity and a column per method.
+pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
     let suite = &results.suite;
-    let columns: Vec<String> = suite.methods.iter().map(|method| method.title.clone()).collect();
-    let mut footnotes = Vec::new();
-    let row = |&(quantity, block, title): &QuantityRow| {
-        let places = suite.datasets.iter().flat_map(|d| suite.methods.iter().map(move |m| (&d.name, &m.name)));
-        Row {
-            labels: vec![block.into(), title.into()],
-            rule: !block.is_empty() && quantity != Quantity::Full,
-            cells: places.map(|(d, m)| cell::of(results, d, m, quantity, &mut footnotes)).collect(),
-        }
-    };
-    let rows = rows.iter().map(row).collect();
-    Table { rows, footnotes, ..frame(results, name, 2, &columns, caption) }
-}
-
-/// A row per method, a group of columns per dataset, a column per quantity. Lower is better.
-fn by_method(results: &Results, name: &str, caption: String) -> Table {
-    let suite = &results.suite;
-    let mut footnotes = Vec::new();
-    let row = |method: &MethodDescription| {
-        let places = suite.datasets.iter().flat_map(|d| CONFLICT_AND_GAP.map(|(quantity, _)| (&d.name, quantity)));
-        let mut cell = |(d, quantity): (&String, Quantity)| TableCell {
+    let by_method = which == target::Table::Three;
+    let (mut rows, mut footnotes) = (Vec::new(), Vec::new());
+    let mut row = |labels: Vec<String>, rule: bool, columns: &[(&str, Quantity)]| {
+        let places =
+            suite.datasets.iter().flat_map(|dataset| columns.iter().map(move |column| (&dataset.name, column)));
+        let cell = |(dataset, &(method, quantity)): (&String, &(&str, Quantity))| {
+            let cell = cell::of(results, dataset, method, quantity, &mut footnotes);
             // Of two, the second best is the other one.
-            second: false,
-            ..cell::of(results, d, &method.name, quantity, &mut footnotes)
+            TableCell { second: cell.second && !by_method, ..cell }
         };
-        Row { labels: vec![method.title.clone()], rule: false, cells: places.map(&mut cell).collect() }
+        rows.push(Row { labels, rule, cells: places.map(cell).collect() });
     };
-    let rows = suite.methods.iter().map(row).collect();
-    let columns = CONFLICT_AND_GAP.map(|(_, title)| title.to_owned());
-    Table { rows, footnotes, ..frame(results, name, 1, &columns, caption) }
-}
-
-/// A table without rows, its columns the same for each dataset.
-fn frame(results: &Results, name: &str, labels: usize, columns: &[String], caption: String) -> Table {
-    let suite = &results.suite;
+    let columns: Vec<String> = if by_method {
+        for MethodDescription { name, title, .. } in &suite.methods {
+            row(vec![title.clone()], false, &CONFLICT_AND_GAP.map(|(quantity, _)| (name.as_str(), quantity)));
+        }
+        CONFLICT_AND_GAP.map(|(_, title)| title.to_owned()).into()
+    } else {
+        for (quantity, block, title) in self::rows(which) {
+            let cells: Vec<_> = suite.methods.iter().map(|method| (method.name.as_str(), quantity)).collect();
+            row(vec![block.into(), title.into()], !block.is_empty() && quantity != Quantity::Full, &cells);
+        }
+        suite.methods.iter().map(|method| method.title.clone()).collect()
+    };
+    let labels = if by_method { 1 } else { 2 };
     let group = |(at, dataset): (usize, &DatasetDescription)| Group {
         title: dataset.title.clone(),
         metric: dataset.metric.clone(),
-        columns: columns.to_vec(),
+        columns: columns.clone(),
         first: labels + 1 + at * columns.len(),
         last: labels + (at + 1) * columns.len(),
     };
-    Table {
-        caption,
+    let mut table = Table {
+        caption: caption::of(which, results),
         mark: suite.kind.mark().into(),
         command: suite.command("run"),
         label: format!("tab:{}-{name}", suite.suite),
         labels,
         wide: suite.datasets.len() * columns.len() > WIDE,
         groups: suite.datasets.iter().enumerate().map(group).collect(),
-        rows: Vec::new(),
-        footnotes: Vec::new(),
+        rows,
+        footnotes,
+    };
+    noise::mark(&mut table, results);
+    table
+}
+
+impl Table {
+    pub fn cells(&self) -> impl Iterator<Item = &TableCell> {
+        self.rows.iter().flat_map(|row| &row.cells)
+    }
+
+    /// The cells of each quantity on each dataset, which are ranked among themselves.
+    fn rankings(&mut self) -> Vec<Vec<&mut TableCell>> {
+        let mut rankings: BTreeMap<(String, Quantity), Vec<&mut TableCell>> = BTreeMap::new();
+        for cell in self.rows.iter_mut().flat_map(|row| &mut row.cells) {
+            rankings.entry((cell.dataset.clone(), cell.quantity)).or_default().push(cell);
+        }
+        rankings.into_values().collect()
     }
 }
 

@@ -3,62 +3,29 @@
 use super::{Table, TableCell};
 use crate::evaluation::statistics::holm::holm;
 use crate::report::comparison::ALPHA;
-use crate::report::quantity::Quantity;
 use crate::report::results::Results;
-
-/// A quantity on a dataset, across the methods of a table.
-struct Ranking {
-    /// Row and cell of each best number; several if they are shown as equal.
-    best: Vec<(usize, usize)>,
-    /// The p-value of the best number against the next one; `None` if there are too few seeds, or no single best one.
-    p: Option<f64>,
-}
 
 /// Marks the best numbers of a table that are not significantly better than the next one: by the paired comparison over
 /// seeds and test samples, with Holm's correction over all such comparisons of the table.
 pub(super) fn mark(table: &mut Table, results: &Results) {
-    let rankings = rankings(table, results);
-    let mut corrected = holm(&rankings.iter().filter_map(|ranking| ranking.p).collect::<Vec<_>>()).into_iter();
-    for ranking in rankings {
-        let significant = ranking.p.and_then(|_| corrected.next()).is_some_and(|p| p < ALPHA);
-        if !significant {
-            ranking.best.iter().for_each(|&(row, cell)| table.rows[row].cells[cell].within_noise = true);
-        }
+    let mut rankings = table.rankings();
+    let p: Vec<Option<f64>> = rankings.iter().map(|cells| p_of(cells, results)).collect();
+    let mut corrected = holm(&p.iter().copied().flatten().collect::<Vec<_>>()).into_iter();
+    for (cells, p) in rankings.iter_mut().zip(p) {
+        let significant = p.and_then(|_| corrected.next()).is_some_and(|p| p < ALPHA);
+        cells.iter_mut().filter(|cell| cell.best).for_each(|cell| cell.within_noise = !significant);
     }
 }
 
-fn rankings(table: &Table, results: &Results) -> Vec<Ranking> {
-    let mut rankings = Vec::new();
-    for dataset in &results.suite.datasets {
-        for quantity in Quantity::ALL {
-            let cells = table
-                .rows
-                .iter()
-                .enumerate()
-                .flat_map(|(row, cells)| cells.cells.iter().enumerate().map(move |(at, cell)| ((row, at), cell)));
-            let (best, others): (Vec<_>, Vec<_>) = cells
-                .filter(|(_, cell)| cell.dataset == dataset.name && cell.quantity == quantity.name())
-                .partition(|(_, cell)| cell.best);
-            let p = match best.as_slice() {
-                [(_, best)] => next(&others, quantity)
-                    .and_then(|next| {
-                        let sides = [&best.method, &next.method].map(|method| (method.as_str(), quantity));
-                        results.comparisons.find(&dataset.name, sides[0], sides[1])
-                    })
-                    .and_then(|comparison| comparison.p),
-                _ => None,
-            };
-            rankings.push(Ranking { best: best.into_iter().map(|(place, _)| place).collect(), p });
-        }
-    }
-    rankings
-}
-
-/// The best of the other cells.
-fn next<'a>(others: &[((usize, usize), &'a TableCell)], quantity: Quantity) -> Option<&'a TableCell> {
-    let better = |mean: f64| if quantity.higher_is_better() { mean } else { -mean };
-    let known = others.iter().filter_map(|(_, cell)| Some((better(cell.mean?), *cell)));
-    known.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
+/// The p-value of the best number against the next one; `None` if there are too few seeds, or no single best one.
+fn p_of(cells: &[&mut TableCell], results: &Results) -> Option<f64> {
+    let (best, others): (Vec<&TableCell>, Vec<&TableCell>) =
+        cells.iter().map(|cell| &**cell).partition(|cell| cell.best);
+    let [best] = best[..] else { return None };
+    let better = |mean: f64| if best.quantity.higher_is_better() { mean } else { -mean };
+    let known = others.into_iter().filter_map(|cell| Some((better(cell.mean?), cell)));
+    let (_, next) = known.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    results.comparisons.find(&best.dataset, (&best.method, best.quantity), (&next.method, next.quantity))?.p
 }
 
 #[cfg(test)]
