@@ -60,6 +60,8 @@ impl Bundle {
 /// If the file is no bundle or has another layout, if the archive is hostile (see [`Archive`]), or if the folder cannot be
 /// written.
 pub fn unpack(bundle: &Path, folder: &Path, interrupt: &Interrupt) -> anyhow::Result<Bundle> {
+    let store = Store::open(&folder.join("store"))?;
+    store.prepare()?;
     let mut manifest: Option<Manifest> = None;
     let mut problems = Vec::new();
     let mut found = BTreeSet::new();
@@ -93,7 +95,6 @@ pub fn unpack(bundle: &Path, folder: &Path, interrupt: &Interrupt) -> anyhow::Re
     let missing = manifest.members.keys().filter(|name| !found.contains(*name));
     problems.extend(missing.map(|name| format!("`{name}` is missing")));
     problems.sort();
-    let store = Store::open(&folder.join("store"))?;
     Ok(Bundle { folder: folder.to_owned(), manifest, store, problems })
 }
 
