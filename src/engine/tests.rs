@@ -44,6 +44,12 @@ pub(crate) fn engine(root: &std::path::Path) -> Engine {
     }
 }
 
+fn place() -> (tempfile::TempDir, Engine) {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path());
+    (folder, engine)
+}
+
 /// These steps in order, each with the labels of its inputs.
 fn graph(steps: &[(&Fake, &[&str])]) -> Graph {
     let mut graph = Graph::default();
@@ -67,30 +73,18 @@ fn text(engine: &Engine, graph: &Graph, outcome: &Outcome, label: &str) -> Strin
     String::from_utf8(engine.store.read(&action.outputs["text"]).unwrap()).unwrap()
 }
 
-#[test]
-fn a_step_runs_once_and_its_result_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = engine(folder.path());
-    let (a, b) = (Fake::new("a", "x"), Fake::new("b", "y"));
-    let graph = graph(&[(&a, &[]), (&b, &["a"])]);
-    let first = run(&engine, &graph);
-    assert_eq!((first.computed, text(&engine, &graph, &first, "b")), (2, "xy".into()));
-    let second = run(&engine, &graph);
-    assert_eq!((second.computed, text(&engine, &graph, &second, "b")), (0, "xy".into()));
-    assert_eq!((a.runs(), b.runs()), (1, 1));
-}
-
-/// If a step gives the same bytes as before, no step after it runs again.
+/// A step runs once. If it gives the same bytes as before, no step after it runs again.
 #[test]
 fn inputs_matter_by_content() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = engine(folder.path());
+    let (_folder, engine) = place();
     let b = Fake::new("b", "y");
-    run(&engine, &graph(&[(&Fake::new("a", "x|1"), &[]), (&b, &["a"])]));
-    run(&engine, &graph(&[(&Fake::new("a", "x|2"), &[]), (&b, &["a"])]));
-    assert_eq!(b.runs(), 1);
-    run(&engine, &graph(&[(&Fake::new("a", "z|2"), &[]), (&b, &["a"])]));
-    assert_eq!(b.runs(), 2);
+    for (a, computed, runs, joined) in
+        [("x|1", 2, 1, "xy"), ("x|1", 0, 1, "xy"), ("x|2", 1, 1, "xy"), ("z|2", 2, 2, "zy")]
+    {
+        let graph = graph(&[(&Fake::new("a", a), &[]), (&b, &["a"])]);
+        let outcome = run(&engine, &graph);
+        assert_eq!((outcome.computed, b.runs(), text(&engine, &graph, &outcome, "b")), (computed, runs, joined.into()));
+    }
 }
 
 /// Puts another text in the place of an object, which its size and time do not show.
@@ -104,8 +98,7 @@ fn replace(engine: &Engine, object: Digest, text: &str) {
 
 #[test]
 fn a_failure_ends_its_branch_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = engine(folder.path());
+    let (_folder, engine) = place();
     let bad = Fake::new("bad", "bad").doing(|_| Err(anyhow::anyhow!("the loss is not finite at step 7")));
     let panics = Fake::new("panics", "panics").doing(|_| panic!("index out of range"));
     let (good, after) = (Fake::new("good", "g"), Fake::new("after", "!"));
@@ -133,8 +126,7 @@ fn a_failure_ends_its_branch_alone() {
 /// An object that was edited in place, with the same size and time, is noticed by the step that reads it, and computed again.
 #[test]
 fn a_damaged_input_is_computed_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = engine(folder.path());
+    let (_folder, engine) = place();
     let (a, b) = (Fake::new("a", "x"), Fake::new("b", "y"));
     let first = graph(&[(&a, &[]), (&b, &["a"])]);
     let outcome = run(&engine, &first);
@@ -151,30 +143,6 @@ fn a_damaged_input_is_computed_again() {
     let warnings = heard.warnings.into_inner().unwrap();
     assert!(warnings.len() == 1 && warnings[0].contains("`a` is damaged"), "{warnings:?}");
     assert!(matches!(outcome.nodes[1], NodeOutcome::NotWanted));
-}
-
-/// Runs that share a store at the same time compute each step once.
-#[test]
-fn concurrent_runs_compute_each_step_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let slow = |name: &str| {
-        Fake::new(name, name).doing(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            Ok(())
-        })
-    };
-    let steps: Vec<Fake> = ["a", "b", "c", "d"].map(slow).into();
-    let graph = graph(&[(&steps[0], &[]), (&steps[1], &["a"]), (&steps[2], &["a"]), (&steps[3], &["b", "c"])]);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let engine = engine(folder.path());
-                let outcome = run(&engine, &graph);
-                assert_eq!(text(&engine, &graph, &outcome, "d"), "abacd");
-            });
-        }
-    });
-    assert_eq!(steps.iter().map(Fake::runs).collect::<Vec<_>>(), [1, 1, 1, 1]);
 }
 
 #[test]
@@ -198,8 +166,7 @@ fn an_interrupted_run_is_resumed() {
 /// A step that wants all cores runs alone, and gets its turn.
 #[test]
 fn cores_are_never_overbooked() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = engine(folder.path());
+    let (_folder, engine) = place();
     let (busy, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut graph = Graph::default();
     for n in 0..12 {
@@ -220,8 +187,7 @@ fn cores_are_never_overbooked() {
 
 #[test]
 fn the_first_difference_explains_a_step() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = engine(folder.path());
+    let (_folder, engine) = place();
     let make = |text: &str| graph(&[(&Fake::new("a", text), &[]), (&Fake::new("b", "y"), &["a"])]);
     let explained = |text: &str, id: usize| -> explain::Explanation { engine.explain(&make(text), NodeId(id)) };
     assert_eq!(explained("x", 0).verdict, "would run: never done in this store");
@@ -237,8 +203,7 @@ fn the_first_difference_explains_a_step() {
 /// The environment is part of the keys of steps that compute with tensors, and of no others.
 #[test]
 fn the_environment_matters_to_tensors() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut engine = engine(folder.path());
+    let (_folder, mut engine) = place();
     let mut train = Fake::new("train", "w");
     train.kind = Kind::Train;
     let graph = graph(&[(&train, &[]), (&Fake::new("words", "w"), &[])]);
@@ -274,8 +239,7 @@ fn two_steps_cannot_have_one_label() {
 /// A result is computed once. A step that expects another result refuses it, whether it was computed just now or before.
 #[test]
 fn expectations_refuse_results_and_change_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = engine(folder.path());
+    let (_folder, engine) = place();
     let given = Fake::new("given", "five");
     let (five, six) = (given.clone().expecting("five"), given.clone().expecting("six"));
     let after = Fake::new("after", "");
