@@ -8,7 +8,7 @@ use crate::errors;
 use crate::steps::{Absence, Step};
 use crate::store::{Action, Damage};
 
-/// The outcome of [`Step::accept`].
+/// The outcome of [`crate::steps::Describe::accept`].
 pub(super) enum Acceptance {
     Accepted,
     /// What was expected and what was found.

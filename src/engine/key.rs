@@ -3,7 +3,7 @@
 //! | in the key | why |
 //! |---|---|
 //! | the kind of step and its recipe version | another computation gives another result |
-//! | every parameter of the step ([`Step::ingredients`]) | options, hyperparameters, seeds, recipe versions of readers, encoders and methods |
+//! | every parameter of the step ([`crate::steps::Describe::ingredients`]) | options, hyperparameters, seeds, recipe versions of readers, encoders and methods |
 //! | role and SHA-256 of every input | data, masks, features and weights matter by content, however they were made |
 //! | role and cause of every absent input | a table shows why it has no number |
 //! | if it computes with tensors: kind of device, processor architecture, version of libtorch | sums of floats differ between them |

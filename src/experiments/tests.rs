@@ -5,10 +5,12 @@ fn smoke() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/smoke.toml")).unwrap()
 }
 
+/// The error of the suite with another text; `+` puts the text on a line of its own behind the first.
 fn error(from: &str, to: &str) -> String {
     let text = smoke();
     assert!(text.contains(from), "{from}");
-    let error = Suite::parse("smoke", &text.replacen(from, to, 1)).unwrap_err();
+    let to = to.strip_prefix('+').map_or(to.to_owned(), |line| format!("{from}\n{line}"));
+    let error = Suite::parse("smoke", &text.replacen(from, &to, 1)).unwrap_err();
     format!("{error:#} | {}", errors::hint_of(&error).unwrap_or_default())
 }
 
@@ -34,25 +36,21 @@ fn errors_name_field_and_value() {
             &["no dataset `emoji-mach`", "did you mean `emoji-match`?"],
         ),
         ("name = \"balgrad\"", "name = \"balgard\"", &["no method `balgard`", "did you mean `balgrad`?"]),
-        (
-            "name = \"balgrad\"",
-            "name = \"balgrad\"\noptions = { kl-scal = 2 }",
-            &["no option `kl-scal`", "did you mean `kl-scale`?"],
-        ),
-        ("name = \"balgrad\"", "name = \"balgrad\"\noptions = { kl-scale = -2 }", &["`kl-scale`", "found -2"]),
+        ("name = \"balgrad\"", "+options = { kl-scal = 2 }", &["no option `kl-scal`", "did you mean `kl-scale`?"]),
+        ("name = \"balgrad\"", "+options = { kl-scale = -2 }", &["`kl-scale`", "found -2"]),
         (
             "name = \"balgrad-reweighting\"",
-            "name = \"balgrad-reweighting\"\noptions = { project = true }",
+            "+options = { project = true }",
             &["`project` is false in `balgrad-reweighting`", "use `balgrad`"],
         ),
-        ("name = \"balgrad\"", "name = \"balgrad\"\nsweep = { kl-scale = [] }", &["should list at least one value"]),
+        ("name = \"balgrad\"", "+sweep = { kl-scale = [] }", &["should list at least one value"]),
         (
             "name = \"balgrad\"",
-            "name = \"balgrad\"\noptions = { kl-scale = 2 }\nsweep = { kl-scale = [1, 2] }",
+            "+options = { kl-scale = 2 }\nsweep = { kl-scale = [1, 2] }",
             &["`kl-scale` is set in `options` and swept in `sweep`"],
         ),
-        ("name = \"balgrad\"", "name = \"balgrad\"\nsweep = { kl-scala = [1] }", &["did you mean `kl-scale`?"]),
-        ("name = \"balgrad\"", "name = \"balgrad\"\ntraining = { epochs = 0 }", &["training of `balgrad` on"]),
+        ("name = \"balgrad\"", "+sweep = { kl-scala = [1] }", &["did you mean `kl-scale`?"]),
+        ("name = \"balgrad\"", "+training = { epochs = 0 }", &["training of `balgrad` on"]),
         ("epochs = 10", "epoch = 10", &["training of `emoji-match`", "unknown field `epoch`"]),
         ("epochs = 10", "epochs = 0", &["`epochs` should be at least 1"]),
         ("learning-rate = 1e-3", "learning-rate = -1", &["`learning-rate` should be a positive number, found -1"]),
@@ -82,18 +80,18 @@ fn errors_name_field_and_value() {
         ),
         (
             "name = \"emoji-match\"",
-            "name = \"emoji-match\"\nmethods = [\"baseline\", \"basline\"]",
+            "+methods = [\"baseline\", \"basline\"]",
             &["`datasets.emoji-match.methods`: there is no method of this suite `basline`"],
         ),
         (
             "name = \"emoji-match\"",
-            "name = \"emoji-match\"\nmethods = [\"baseline\"]",
+            "+methods = [\"baseline\"]",
             &["`outputs.table1` shows `mslr` on `emoji-match`, where it is not trained", "name the datasets shown"],
         ),
-        ("target = \"table1\"", "target = \"table1\"\ndatasets = []", &["should name at least one dataset"]),
+        ("target = \"table1\"", "+datasets = []", &["should name at least one dataset"]),
         (
             "target = \"table1\"",
-            "target = \"table1\"\ndatasets = [\"emoji-mach\"]",
+            "+datasets = [\"emoji-mach\"]",
             &["`outputs.table1.datasets`: there is no dataset of this suite `emoji-mach`"],
         ),
         (

@@ -107,7 +107,7 @@ impl Options for Agm {
     }
 
     fn build(&self, _seed: u64) -> Box<dyn Method> {
-        Box::new(Adaptive::new(self.clone()))
+        Box::new(Adaptive { options: self.clone(), epoch: 1, running: None, steps: 0 })
     }
 }
 
@@ -123,10 +123,6 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    pub fn new(options: Agm) -> Self {
-        Adaptive { options, epoch: 1, running: None, steps: 0 }
-    }
-
     /// F(z_v, z_l⁰) and F(z_v⁰, z_l).
     fn alone(&self, model: &Model, a: &Activations) -> [Activations; 2] {
         let blank = |modality, z: &Tensor| match self.options.zero_at {

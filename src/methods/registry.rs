@@ -87,26 +87,15 @@ methods! {
     BalGrad(BalGrad) = "balgrad", recipe 1;
 }
 
-const KWON: &str = "Kwon et al., See-Saw Modality Balance, NAACL 2025";
-
 /// Every name, in the order of the paper's tables.
 pub const NAMES: &[Named] = &[
-    Named {
-        name: "baseline",
-        title: "Baseline",
-        citation: "joint training with the fused loss alone",
-        method: "baseline",
-        fixed: &[],
-        options: &[PROBE],
-    },
-    Named {
-        name: "mslr",
-        title: "MSLR",
-        citation: "Yao & Mihalcea, Modality-specific Learning Rates for Effective Multimodal Additive Late-fusion, \
-                   Findings of ACL 2022",
-        method: "mslr",
-        fixed: &[],
-        options: &[
+    method("baseline", "Baseline", "joint training with the fused loss alone", &[PROBE]),
+    method(
+        "mslr",
+        "MSLR",
+        "Yao & Mihalcea, Modality-specific Learning Rates for Effective Multimodal Additive Late-fusion, Findings of ACL \
+         2022",
+        &[
             option("strategy", "dynamic, keep, smooth", "how the factor on a modality's learning rate is chosen"),
             option("factor-v", "> 0", "φ_v, the factor on the image's learning rate"),
             option("factor-l", "> 0", "φ_l, the factor on the text's learning rate"),
@@ -116,14 +105,12 @@ pub const NAMES: &[Named] = &[
             option("application", "learning-rate, gradient", "what the factors multiply"),
             PROBE,
         ],
-    },
-    Named {
-        name: "ogm-ge",
-        title: "OGM-GE",
-        citation: "Peng et al., Balanced Multimodal Learning via On-the-fly Gradient Modulation, CVPR 2022",
-        method: "ogm-ge",
-        fixed: &[],
-        options: &[
+    ),
+    method(
+        "ogm-ge",
+        "OGM-GE",
+        "Peng et al., Balanced Multimodal Learning via On-the-fly Gradient Modulation, CVPR 2022",
+        &[
             option("alpha", "≥ 0", "α, how strongly the modality that is ahead is slowed"),
             option("argument", "ratio, ratio-minus-one", "what α multiplies inside tanh"),
             option("parameters", "all, weights", "which parameters of h_m are modulated"),
@@ -133,14 +120,12 @@ pub const NAMES: &[Named] = &[
             END,
             PROBE,
         ],
-    },
-    Named {
-        name: "agm",
-        title: "AGM",
-        citation: "Li et al., Boosting Multi-modal Model Performance with Adaptive Gradient Modulation, ICCV 2023",
-        method: "agm",
-        fixed: &[],
-        options: &[
+    ),
+    method(
+        "agm",
+        "AGM",
+        "Li et al., Boosting Multi-modal Model Performance with Adaptive Gradient Modulation, ICCV 2023",
+        &[
             option("alpha", "≥ 0", "α, how strongly responses are modulated"),
             option("zero-at", "features, embedding", "where a modality is blanked for the other's response"),
             option("scope", "response, embedding", "whether responses or gradients of h_m are scaled"),
@@ -151,41 +136,46 @@ pub const NAMES: &[Named] = &[
             END,
             PROBE,
         ],
-    },
-    Named { name: "balgrad", title: "BalGrad", citation: KWON, method: "balgrad", fixed: &[], options: BALGRAD },
-    Named {
-        name: "balgrad-reweighting",
-        title: "Reweighting only",
-        citation: KWON,
-        method: "balgrad",
-        fixed: &[("project", "false")],
-        options: BALGRAD,
-    },
-    Named {
-        name: "balgrad-projection",
-        title: "Projection only",
-        citation: KWON,
-        method: "balgrad",
-        fixed: &[("weights", "\"uniform\"")],
-        options: BALGRAD,
-    },
+    ),
+    BALGRAD,
+    Named { name: "balgrad-reweighting", title: "Reweighting only", fixed: &[("project", "false")], ..BALGRAD },
+    Named { name: "balgrad-projection", title: "Projection only", fixed: &[("weights", "\"uniform\"")], ..BALGRAD },
 ];
 
-const BALGRAD: &[OptionDescription] = &[
-    option("weights", "loss-ratio, uniform, inverse-loss", "the rule for the weights w_v and w_l of the KL gradients"),
-    option("project", "true, false", "whether the task gradient is projected"),
-    option(
-        "projection-scope",
-        "joint, per-modality, per-tensor, with-heads",
-        "the parameters that are projected together",
-    ),
-    option("kl-scale", "≥ 0, \"1/C\"", "λ, the factor on both weights; 1/C: one over the number of labels"),
-    option("kl-heads", "true, false", "whether the KL gradients train the unimodal heads too"),
-];
+const BALGRAD: Named = method(
+    "balgrad",
+    "BalGrad",
+    "Kwon et al., See-Saw Modality Balance, NAACL 2025",
+    &[
+        option(
+            "weights",
+            "loss-ratio, uniform, inverse-loss",
+            "the rule for the weights w_v and w_l of the KL gradients",
+        ),
+        option("project", "true, false", "whether the task gradient is projected"),
+        option(
+            "projection-scope",
+            "joint, per-modality, per-tensor, with-heads",
+            "the parameters that are projected together",
+        ),
+        option("kl-scale", "≥ 0, \"1/C\"", "λ, the factor on both weights; 1/C: one over the number of labels"),
+        option("kl-heads", "true, false", "whether the KL gradients train the unimodal heads too"),
+    ],
+);
 
 const PROBE: OptionDescription = option("probe", "true, false", "train unimodal heads beside the method");
 const START: OptionDescription = option("modulation-start", "epoch", "the first modulated epoch, counted from 1");
 const END: OptionDescription = option("modulation-end", "epoch", "the last modulated epoch; not set: to the end");
+
+/// A method under its own name.
+const fn method(
+    name: &'static str,
+    title: &'static str,
+    citation: &'static str,
+    options: &'static [OptionDescription],
+) -> Named {
+    Named { name, title, citation, method: name, fixed: &[], options }
+}
 
 const fn option(name: &'static str, values: &'static str, meaning: &'static str) -> OptionDescription {
     OptionDescription { name, values, meaning }

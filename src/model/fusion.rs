@@ -33,20 +33,21 @@ pub enum Fusion {
 pub struct Fused {
     /// o_T, [B, C].
     pub logits: Tensor,
-    intermediate: Intermediate,
+    /// Of the last layer, [B, 2d] or [B, d].
+    input: Tensor,
+    before: Before,
 }
 
+/// What comes before the last layer.
 #[derive(Debug)]
-enum Intermediate {
-    /// [z_v, z_l], [B, 2d]
-    Concat(Tensor),
-    /// z_v + z_l, [B, d]
-    Addition(Tensor),
-    /// [z_v, z_l], [B, 2d], and the hidden activations, [B, d]
-    ConcatMlp {
-        input: Tensor,
-        hidden: Tensor,
-    },
+enum Before {
+    /// The input is [z_v, z_l].
+    Concat,
+    /// The input is z_v + z_l.
+    Addition,
+    /// The input is the hidden activations of [z_v, z_l], [B, 2d].
+    ConcatMlp(Tensor),
+    /// The input is r.
     Attention(Box<Attention>),
 }
 
@@ -61,8 +62,6 @@ struct Attention {
     u: Tensor,
     /// [B, 2, 2]; rows sum to 1.
     a: Tensor,
-    /// [B, d]
-    r: Tensor,
 }
 
 impl Fusion {
@@ -81,26 +80,20 @@ impl Fusion {
 
     /// o_T of embeddings [B, d].
     pub(super) fn forward(self, parameters: &Parameters, z_v: &Tensor, z_l: &Tensor) -> Fused {
-        let last = |input: &Tensor| Layer::Fused.forward(parameters, input);
-        match self {
-            Fusion::Concat => {
-                let input = Tensor::cat(&[z_v, z_l], 1);
-                Fused { logits: last(&input), intermediate: Intermediate::Concat(input) }
-            }
-            Fusion::Addition => {
-                let input = z_v + z_l;
-                Fused { logits: last(&input), intermediate: Intermediate::Addition(input) }
-            }
+        let both = || Tensor::cat(&[z_v, z_l], 1);
+        let (input, before) = match self {
+            Fusion::Concat => (both(), Before::Concat),
+            Fusion::Addition => (z_v + z_l, Before::Addition),
             Fusion::ConcatMlp => {
-                let input = Tensor::cat(&[z_v, z_l], 1);
-                let hidden = Layer::FusedHidden.forward(parameters, &input).relu_();
-                Fused { logits: last(&hidden), intermediate: Intermediate::ConcatMlp { input, hidden } }
+                let both = both();
+                (Layer::FusedHidden.forward(parameters, &both).relu_(), Before::ConcatMlp(both))
             }
             Fusion::Attention => {
-                let attention = Attention::forward(parameters, z_v, z_l);
-                Fused { logits: last(&attention.r), intermediate: Intermediate::Attention(Box::new(attention)) }
+                let (r, attention) = Attention::forward(parameters, z_v, z_l);
+                (r, Before::Attention(Box::new(attention)))
             }
-        }
+        };
+        Fused { logits: Layer::Fused.forward(parameters, &input), input, before }
     }
 
     /// The mono-modal responses of embeddings [B, d] with the fused logits `f`: see [`super::Model::responses`].
@@ -131,23 +124,22 @@ impl Fused {
             let d = both.size()[1] / 2;
             [both.narrow(1, 0, d), both.narrow(1, d, d)]
         };
-        match &self.intermediate {
-            Intermediate::Concat(input) => (halves(d_input), Layer::Fused.gradient(input, d_logits)),
-            Intermediate::Addition(input) => {
-                ([d_input.shallow_clone(), d_input], Layer::Fused.gradient(input, d_logits))
+        let mut gradients = Layer::Fused.gradient(&self.input, d_logits);
+        let d_z = match &self.before {
+            Before::Concat => halves(d_input),
+            Before::Addition => [d_input.shallow_clone(), d_input],
+            Before::ConcatMlp(both) => {
+                let d_hidden = through_relu(&self.input, &d_input);
+                gradients.extend(Layer::FusedHidden.gradient(both, &d_hidden));
+                halves(d_hidden.mm(&parameters[&Layer::FusedHidden.weight()]))
             }
-            Intermediate::ConcatMlp { input, hidden } => {
-                let d_hidden = through_relu(hidden, &d_input);
-                let mut gradients = Layer::Fused.gradient(hidden, d_logits);
-                gradients.extend(Layer::FusedHidden.gradient(input, &d_hidden));
-                (halves(d_hidden.mm(&parameters[&Layer::FusedHidden.weight()])), gradients)
+            Before::Attention(attention) => {
+                let (d_z, projections) = attention.pull_back(parameters, &d_input);
+                gradients.extend(projections);
+                d_z
             }
-            Intermediate::Attention(attention) => {
-                let (d_z, mut gradients) = attention.pull_back(parameters, &d_input);
-                gradients.extend(Layer::Fused.gradient(&attention.r, d_logits));
-                (d_z, gradients)
-            }
-        }
+        };
+        (d_z, gradients)
     }
 }
 
@@ -159,7 +151,8 @@ pub fn shares(f: &Tensor, f_v: &Tensor, f_l: &Tensor) -> [Tensor; 2] {
 }
 
 impl Attention {
-    fn forward(parameters: &Parameters, z_v: &Tensor, z_l: &Tensor) -> Self {
+    /// r, [B, d], and what its gradient needs.
+    fn forward(parameters: &Parameters, z_v: &Tensor, z_l: &Tensor) -> (Tensor, Self) {
         let tokens = Tensor::stack(&[z_v, z_l], 1);
         let scale = (tokens.size()[2] as f64).sqrt();
         let q = Layer::Query.forward(parameters, &tokens);
@@ -167,12 +160,12 @@ impl Attention {
         let u = Layer::Value.forward(parameters, &tokens);
         let a = (q.bmm(&k.transpose(1, 2)) / scale).softmax(-1, None);
         let r = a.bmm(&u).mean_dim([1].as_slice(), false, None);
-        Attention { tokens, q, k, u, a, r }
+        (r, Attention { tokens, q, k, u, a })
     }
 
     /// From ∂L/∂r: ∂L/∂z_v and ∂L/∂z_l, and the gradients on the projections.
     fn pull_back(&self, parameters: &Parameters, d_r: &Tensor) -> ([Tensor; 2], Gradients) {
-        let Attention { tokens, q, k, u, a, r: _ } = self;
+        let Attention { tokens, q, k, u, a } = self;
         let d = tokens.size()[2];
         let scale = (d as f64).sqrt();
         // r is the mean over both tokens.

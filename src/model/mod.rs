@@ -14,7 +14,6 @@
 pub(crate) mod autograd;
 pub mod fusion;
 pub mod gradient;
-pub mod initial;
 pub mod parameters;
 pub mod task;
 
@@ -24,6 +23,7 @@ use self::fusion::{Fused, Fusion};
 use self::gradient::{Theta, through_relu};
 pub use self::parameters::{Gradients, Layer, ParameterId, Parameters, Part, Role};
 use self::task::Task;
+use crate::random::Stream;
 use crate::terms::Modality::{self, Image, Text};
 
 /// Sizes and parts of a model.
@@ -105,7 +105,7 @@ impl Model {
         let parameters = shape
             .parameters()
             .into_iter()
-            .map(|(id, size, fan_in)| (id, initial::uniform(id, &size, fan_in, seed).to_kind(kind).to_device(device)));
+            .map(|(id, size, fan_in)| (id, uniform(id, &size, fan_in, seed).to_kind(kind).to_device(device)));
         Model { shape, parameters: parameters.collect() }
     }
 
@@ -200,4 +200,14 @@ impl Model {
         gradients.extend(Layer::Embedding(Text).gradient(&batch.x_l, &theta.l));
         gradients
     }
+}
+
+/// Initial values, PyTorch's default for linear layers: uniform in ±1/√(fan-in), float64, on the CPU. Each parameter has a random stream of its own, so that a model with one
+/// more part starts with the same numbers everywhere else.
+fn uniform(id: ParameterId, size: &[i64], fan_in: i64, seed: u64) -> Tensor {
+    let bound = 1.0 / (fan_in as f64).sqrt();
+    let mut stream = Stream::new(seed, &["initial weights", &id.to_string()]);
+    let count = size.iter().product::<i64>();
+    let values: Vec<f64> = (0..count).map(|_| (2.0 * stream.uniform() - 1.0) * bound).collect();
+    Tensor::from_slice(&values).view(size)
 }

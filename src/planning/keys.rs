@@ -1,7 +1,5 @@
 //! Tests of the keys of real steps: golden values, and what changes them.
 
-use std::collections::BTreeMap;
-
 use crate::datasets::{DatasetOptions, reader};
 use crate::digest::Digest;
 use crate::encoders::ImageEncoderOptions;
@@ -41,14 +39,7 @@ fn train(seed: u64) -> Train {
 fn keys_of_steps_never_change() {
     let keys = [
         ingredients(
-            &Step::from(Prepare {
-                name: "emoji-words".into(),
-                reader: reader("emoji-words").unwrap(),
-                options: DatasetOptions::None,
-                subset: None,
-                counts: BTreeMap::new(),
-                open: None,
-            }),
+            &Prepare::new("emoji-words", reader("emoji-words").unwrap(), DatasetOptions::None, None).into(),
             &inputs(&["archive emoji.whl"]),
             &here(),
         ),

@@ -1,4 +1,4 @@
-//! What a run of a suite would do, step by step: `seesaw plan`.
+//! What a run of a suite would do, step by step: `seesaw plan`; and the data of a plan that only a person can get.
 
 use serde::Serialize;
 
@@ -6,10 +6,12 @@ use super::calibration::Calibration;
 use super::estimate::Estimate;
 use super::project::Planned;
 use crate::engine::Engine;
+use crate::engine::graph::Graph;
 use crate::engine::survey::State;
 use crate::experiments::Suite;
+use crate::manifests::unavailable;
 use crate::progress::say;
-use crate::steps::Kind;
+use crate::steps::{Kind, Step};
 
 /// Measures this machine for an estimate.
 pub type Measure = fn(&Engine, &Suite) -> anyhow::Result<Calibration>;
@@ -127,5 +129,20 @@ impl Overview {
         };
         self.estimate = Some(engine.estimate(suite, manifests, graph, &machine));
         Ok(true)
+    }
+}
+
+impl Engine {
+    /// The archives that are not in the store and cannot be fetched, each with what the user has to do.
+    pub fn unavailable(&self, graph: &Graph) -> Vec<(String, String)> {
+        let states = self.survey(graph);
+        let open = graph.ids().filter(|id| !matches!(states[id.0], State::Done(..)));
+        let archives = open.filter_map(|id| match &graph.node(id).step {
+            Step::Fetch(fetch) => Some(&fetch.archive),
+            _ => None,
+        });
+        archives
+            .filter_map(|archive| Some((archive.name.clone(), unavailable(archive, &self.downloads.manual)?)))
+            .collect()
     }
 }

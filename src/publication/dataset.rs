@@ -17,10 +17,10 @@ use crate::experiments::{Counts, Suite};
 use crate::files;
 use crate::pictures;
 use crate::pictures::PictureItem;
-use crate::planning::plan::{self, Preparation};
+use crate::planning::plan;
 use crate::planning::project::Project;
 use crate::report::figure::sheet::{self, Tile};
-use crate::steps::prepare::{self, About};
+use crate::steps::prepare::{self, About, Prepare};
 use crate::steps::{Status, execute_without_tensors};
 use crate::store::Action;
 use crate::terms::Split;
@@ -60,10 +60,11 @@ pub fn show(
     samples: usize,
     style: Style,
 ) -> anyhow::Result<Report> {
-    let (reader, preparation) = find(project, dataset, suite)?;
+    let preparation = find(project, dataset, suite)?;
+    let reader = preparation.0.reader;
     let manifests = project.load_manifests(&engine.interrupt)?;
     let mut graph = Graph::default();
-    let node = plan::prepare(&mut graph, &manifests, &preparation)?;
+    let node = plan::prepare(&mut graph, &manifests, preparation)?;
     let sheets = project.root.join(SHEETS);
     files::try_folder(&sheets)?;
     let display = Display::new(graph.len(), style);
@@ -101,7 +102,7 @@ pub fn show(
 }
 
 /// The dataset, with the options of a suite or its own defaults.
-fn find(project: &Project, dataset: &str, suite: Option<&str>) -> anyhow::Result<(&'static Reader, Preparation)> {
+fn find(project: &Project, dataset: &str, suite: Option<&str>) -> anyhow::Result<(Prepare, Counts)> {
     let subset = project.options.subset;
     let reader = datasets::reader(dataset).ok_or_else(|| {
         let known = datasets::READERS.iter().map(|reader| reader.name);
@@ -110,8 +111,7 @@ fn find(project: &Project, dataset: &str, suite: Option<&str>) -> anyhow::Result
     let Some(name) = suite else {
         let options = reader.options(toml::Table::new()).map_err(anyhow::Error::msg)?;
         // The report shows differences from the manifest; they are no reason to stop.
-        let (name, counts) = (reader.name.to_owned(), Counts::Report);
-        return Ok((reader, Preparation { name, reader, options, subset, counts }));
+        return Ok((Prepare::new(reader.name, reader, options, subset), Counts::Report));
     };
     let suite = Suite::load(&project.experiments(), name)?;
     let plan = suite.datasets.iter().find(|plan| plan.reader.name == reader.name).ok_or_else(|| {
@@ -119,7 +119,7 @@ fn find(project: &Project, dataset: &str, suite: Option<&str>) -> anyhow::Result
         let message = format!("the suite `{name}` has no dataset `{}`", reader.name);
         errors::usage(message, format!("it has: {}", used.join(", ")))
     })?;
-    Ok((reader, Preparation { subset, ..Preparation::of(plan) }))
+    Ok(plan::preparation(plan, subset))
 }
 
 fn read<T: DeserializeOwned>(engine: &Engine, action: &Action, name: &str) -> anyhow::Result<T> {

@@ -1,7 +1,5 @@
 //! Chooses among the candidates of a sweep by their scores on the validation split; the test split is not used.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +113,7 @@ impl Choose {
                 "fix what made these trainings fail, and run the same command again",
             )
         })?;
-        let mut outputs = BTreeMap::new();
+        let mut outputs = Outputs::new();
         for output in ["weights", "trace"] {
             let path = job.folder.join(output);
             let source = &job.input(&role(output, chosen))?.path;
@@ -128,8 +126,7 @@ impl Choose {
             chosen: self.candidates[chosen].clone(),
             candidates,
         };
-        outputs.insert("summary".to_owned(), job.write_json("summary", &summary)?);
-        outputs.insert("choice".to_owned(), job.write_json("choice", &choice)?);
+        outputs.extend([job.write_json("summary", &summary)?, job.write_json("choice", &choice)?]);
         Ok(outputs)
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::Kind;
 use super::absence::{Absence, Origin, Status};
 use super::condition::Condition;
 use super::evaluate::Scores;
 use super::job::{InputFile, Job, Outputs};
-use super::kind::{Describe, Kind};
+use super::kind::Describe;
 use super::train::Summary;
 use crate::report;
 use crate::report::replicates::{self, CellReplicates, Level, Replicates};
@@ -75,7 +76,7 @@ impl Collect {
         }
         let mut text = serde_json::to_vec_pretty(&results)?;
         text.push(b'\n');
-        Ok(BTreeMap::from([("results".to_owned(), job.write("results.json", &text)?)]))
+        Ok(Outputs::from([job.write("results", &text)?]))
     }
 }
 
@@ -99,20 +100,18 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
         Level::Noisy(modality) => noisy.find(Some(modality), None),
     };
     let mut provenance = Provenance::default();
-    for (condition, role) in Condition::ALL.map(Condition::name).into_iter().zip(&roles) {
-        let InputFile { sha256, key, path: _ } = job.input(role)?;
-        provenance.keys.insert(format!("evaluate {condition}"), key.clone());
-        provenance.inputs.insert(format!("scores {condition}"), sha256.clone());
-    }
-    if let Ok(InputFile { sha256, key, path: _ }) = job.input(&replicates_role(dataset, method)) {
-        provenance.keys.insert("resample".to_owned(), key.clone());
-        provenance.inputs.insert("replicates".to_owned(), sha256.clone());
-    }
-    for output in ["weights", "trace"] {
-        if let Ok(InputFile { sha256, key, path: _ }) = job.input(&role(output, dataset, method, seed)) {
-            provenance.keys.insert("train".to_owned(), key.clone());
-            provenance.inputs.insert(output.to_owned(), sha256.clone());
+    let mut came_from = |role: &str, step: String, content: String| {
+        if let Some(InputFile { sha256, key, path: _ }) = job.inputs.get(role) {
+            provenance.keys.insert(step, key.clone());
+            provenance.inputs.insert(content, sha256.clone());
         }
+    };
+    for (condition, role) in Condition::ALL.map(Condition::name).into_iter().zip(&roles) {
+        came_from(role, format!("evaluate {condition}"), format!("scores {condition}"));
+    }
+    came_from(&replicates_role(dataset, method), "resample".into(), "replicates".into());
+    for output in ["weights", "trace"] {
+        came_from(&role(output, dataset, method, seed), "train".into(), output.into());
     }
     let choice = role("choice", dataset, method, seed);
     if job.inputs.contains_key(&choice) {

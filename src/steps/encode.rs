@@ -1,7 +1,5 @@
 //! Runs a frozen encoder over a list of pictures or texts.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, ensure};
 use tch::{Kind as TensorKind, Tensor};
 
@@ -102,7 +100,7 @@ impl Encode {
                 encoders::encode_texts(options, &items, &archives, &run, &output)?;
             }
         }
-        Ok(BTreeMap::from([("features".to_owned(), output)]))
+        Ok(Outputs::from([("features".to_owned(), output)]))
     }
 }
 

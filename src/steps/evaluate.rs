@@ -1,7 +1,5 @@
 //! Evaluates trained weights on the test split under one condition, at all its levels.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use tch::Kind as TensorKind;
 
@@ -9,8 +7,7 @@ use super::condition::Condition;
 use super::encode::read_features;
 use super::job::{Job, Outputs};
 use super::kind::Describe;
-use super::prepare::About;
-use super::train::feature_set;
+use super::train::{feature_set, task};
 use crate::evaluation::metrics;
 use crate::impairments::missing;
 use crate::model::task::Task;
@@ -114,8 +111,7 @@ impl Describe for Evaluate {
 impl Evaluate {
     pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         tch::set_num_threads(1);
-        let about: About = job.read_json("about")?;
-        let task = Task::new(about.task, about.classes.len(), self.config.binary_head).scored_by(about.metric());
+        let task = task(job, &self.config)?;
         let test = feature_set(job, &task, Split::Test)?;
         let model = self.model(job, task, &test)?;
         let mut levels = Vec::new();
@@ -131,10 +127,7 @@ impl Evaluate {
         }
         let scores = Scores { metric: task.metric.name().to_owned(), samples: test.len() as usize, levels };
         let predictions = tensors::to_safetensors(predictions.iter().map(|(name, p)| (name.as_str(), p)))?;
-        Ok(BTreeMap::from([
-            ("scores".to_owned(), job.write_json("scores", &scores)?),
-            ("predictions".to_owned(), job.write("predictions", &predictions)?),
-        ]))
+        Ok(Outputs::from([job.write_json("scores", &scores)?, job.write("predictions", &predictions)?]))
     }
 
     fn model(&self, job: &Job, task: Task, test: &FeatureSet) -> anyhow::Result<Model> {

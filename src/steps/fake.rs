@@ -1,13 +1,12 @@
 //! A step for tests of the engine: joins its inputs and its text, and counts how often it ran.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::Step;
 use super::job::{Job, Outputs};
-use super::kind::{Cost, Describe, Kind, StepResult};
+use super::kind::{Cost, Describe, StepResult};
+use super::{Kind, Step};
 use crate::errors;
 use crate::store::Ingredients;
 
@@ -71,7 +70,7 @@ impl Fake {
             joined += &format!("<{role}: {}: {absence}>", absence.status.name());
         }
         joined += self.text.split('|').next().unwrap_or_default();
-        Ok(BTreeMap::from([("text".to_owned(), job.write("text", joined.as_bytes())?)]))
+        Ok(Outputs::from([job.write("text", joined.as_bytes())?]))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Fetches one archive and verifies it.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 
 use super::job::{Job, Outputs};
@@ -59,6 +57,6 @@ impl Fetch {
             let (sha256, _) = Digest::of_file(&destination).context("cannot read the archive")?;
             self.archive.remark(sha256).iter().for_each(|remark| job.progress.note(remark));
         }
-        Ok(BTreeMap::from([(ARCHIVE.to_owned(), destination)]))
+        Ok(Outputs::from([(ARCHIVE.to_owned(), destination)]))
     }
 }

@@ -1,7 +1,5 @@
 //! Draws an impairment of the test samples, once for all methods and seeds.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +25,18 @@ pub enum Draw {
     Blank(Modality),
 }
 
+impl Draw {
+    /// The name in labels and keys.
+    fn name(self) -> &'static str {
+        match self {
+            Draw::Missing => "missing",
+            Draw::NoisyPictures { .. } => "noisy image",
+            Draw::NoisyTexts { .. } => "noisy text",
+            Draw::Blank(_) => "blank",
+        }
+    }
+}
+
 /// Draws an impairment for the test split of a dataset. Inputs: `samples`, and the `pictures` or `texts` that become noisy.
 #[derive(Clone, Debug)]
 pub struct Impair {
@@ -43,47 +53,36 @@ pub struct Rate {
 
 impl Describe for Impair {
     fn label(&self) -> String {
-        let dataset = &self.dataset;
         match self.draw {
-            Draw::Missing => format!("impair {dataset} missing"),
-            Draw::NoisyPictures { .. } => format!("impair {dataset} noisy image"),
-            Draw::NoisyTexts { .. } => format!("impair {dataset} noisy text"),
             // The same for all datasets.
             Draw::Blank(modality) => format!("impair blank {}", modality.name()),
+            draw => format!("impair {} {}", self.dataset, draw.name()),
         }
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
         // The dataset is in the key by the content of its samples.
         let Impair { dataset: _, draw } = self;
+        list.text("draw", draw.name());
         match draw {
-            Draw::Missing => list.text("draw", "missing"),
-            Draw::NoisyPictures { noise, seed } => {
-                list.text("draw", "noisy image");
-                list.options("noise", noise);
-                list.natural("seed", *seed);
-            }
-            Draw::NoisyTexts { noise, seed } => {
-                list.text("draw", "noisy text");
-                list.options("noise", noise);
-                list.natural("seed", *seed);
-            }
-            Draw::Blank(modality) => {
-                list.text("draw", "blank");
-                list.text("modality", modality.name());
-            }
+            Draw::Missing => {}
+            Draw::NoisyPictures { noise, seed: _ } => list.options("noise", noise),
+            Draw::NoisyTexts { noise, seed: _ } => list.options("noise", noise),
+            Draw::Blank(modality) => list.text("modality", modality.name()),
+        }
+        if let Draw::NoisyPictures { seed, .. } | Draw::NoisyTexts { seed, .. } = draw {
+            list.natural("seed", *seed);
         }
     }
 }
 
 impl Impair {
     pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
-        let mut outputs = BTreeMap::new();
-        match self.draw {
+        Ok(match self.draw {
             Draw::Missing => {
                 let samples: Vec<Sample> = job.read_json("samples")?;
                 let ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).collect();
-                outputs.insert("ranks".into(), job.write_json("ranks", &missing::ranks(&ids))?);
+                Outputs::from([job.write_json("ranks", &missing::ranks(&ids))?])
             }
             Draw::NoisyPictures { noise, seed } => {
                 let samples: Vec<Sample> = job.read_json("samples")?;
@@ -97,7 +96,7 @@ impl Impair {
                 };
                 let noisy: Option<Vec<PictureItem>> = samples.iter().map(noisy).collect();
                 let noisy = noisy.context("some samples have no picture")?;
-                outputs.insert("items".into(), job.write_json("items", &noisy)?);
+                Outputs::from([job.write_json("items", &noisy)?])
             }
             Draw::NoisyTexts { noise, seed } => {
                 let samples: Vec<Sample> = job.read_json("samples")?;
@@ -107,16 +106,10 @@ impl Impair {
                 let noisy = noisy::texts(noise, seed, pairs)?;
                 anyhow::ensure!(noisy.texts.len() == samples.len(), "some samples have no text");
                 let rate = Rate { deleted: noisy.deleted, total: noisy.total };
-                outputs.insert("items".into(), job.write_json("items", &noisy.texts)?);
-                outputs.insert("rate".into(), job.write_json("rate", &rate)?);
+                Outputs::from([job.write_json("items", &noisy.texts)?, job.write_json("rate", &rate)?])
             }
-            Draw::Blank(Modality::Image) => {
-                outputs.insert("items".into(), job.write_json("items", &[PictureItem::blank()])?);
-            }
-            Draw::Blank(Modality::Text) => {
-                outputs.insert("items".into(), job.write_json("items", &[""])?);
-            }
-        }
-        Ok(outputs)
+            Draw::Blank(Modality::Image) => Outputs::from([job.write_json("items", &[PictureItem::blank()])?]),
+            Draw::Blank(Modality::Text) => Outputs::from([job.write_json("items", &[""])?]),
+        })
     }
 }

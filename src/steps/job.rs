@@ -96,21 +96,21 @@ impl Job {
         self.parse(role, |bytes| Ok(serde_json::from_slice(bytes)?))
     }
 
-    /// Writes an output file and returns its path.
+    /// Writes an output. Returns its name and its file.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<(String, PathBuf)> {
         let path = self.folder.join(name);
         std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(path)
+        Ok((name.to_owned(), path))
     }
 
-    /// Writes a JSON output and returns its path.
+    /// Writes a JSON output. Returns its name and its file.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write_json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<PathBuf> {
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<(String, PathBuf)> {
         let mut bytes = serde_json::to_vec(value).context("the output cannot be written as JSON")?;
         bytes.push(b'\n');
         self.write(name, &bytes)

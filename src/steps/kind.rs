@@ -1,55 +1,9 @@
 //! The kinds of steps, and what a step says about itself before it runs.
 
-use serde::{Deserialize, Serialize};
-
+use super::Kind;
 use crate::store::Ingredients;
 
-/// The kinds of steps, in the order in which data flows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    Fetch,
-    Prepare,
-    Impair,
-    Encode,
-    Train,
-    Choose,
-    Evaluate,
-    Resample,
-    Collect,
-    Render,
-}
-
 impl Kind {
-    pub const ALL: [Kind; 10] = [
-        Kind::Fetch,
-        Kind::Prepare,
-        Kind::Impair,
-        Kind::Encode,
-        Kind::Train,
-        Kind::Choose,
-        Kind::Evaluate,
-        Kind::Resample,
-        Kind::Collect,
-        Kind::Render,
-    ];
-
-    /// The first word of the step's label; part of every key.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Fetch => "fetch",
-            Kind::Prepare => "prepare",
-            Kind::Impair => "impair",
-            Kind::Encode => "encode",
-            Kind::Train => "train",
-            Kind::Choose => "choose",
-            Kind::Evaluate => "evaluate",
-            Kind::Resample => "resample",
-            Kind::Collect => "collect",
-            Kind::Render => "render",
-        }
-    }
-
     /// The version of how steps of this kind are computed; part of every key.
     ///
     /// Raise it when the same inputs and parameters would give other bytes than before: another formula, another order
@@ -84,21 +38,30 @@ pub enum Cost {
 /// Reads an output of a finished step by its name.
 pub type StepResult<'a> = dyn Fn(&str) -> anyhow::Result<Vec<u8>> + 'a;
 
-/// What each kind of step says about itself; [`super::Step`] explains the methods. None of them needs libtorch, so a run
-/// with nothing to do never loads it.
-pub(super) trait Describe {
+/// What each kind of step says about itself. None of this needs libtorch, so a run with nothing to do never loads it.
+pub trait Describe {
+    /// The step's name for people, unique in a suite: `train emoji-words balgrad seed 1`.
     fn label(&self) -> String;
 
+    /// Adds every parameter that can change the result, in a fixed order. The engine adds the inputs, the kind, its recipe
+    /// version and the environment.
     fn ingredients(&self, list: &mut Ingredients);
 
     fn cost(&self) -> Cost {
         Cost::OneCore
     }
 
+    /// Checks a result before anything uses it, whether it was computed just now or long ago under the same key. This is for
+    /// expectations that do not change the result and so are not in the key. A result that is not accepted stays in the
+    /// store, and the step counts as failed.
+    ///
+    /// # Errors
+    /// What was expected and what was found.
     fn accept(&self, _result: &StepResult<'_>) -> anyhow::Result<()> {
         Ok(())
     }
 
+    /// Whether the step runs when some of its inputs could not be computed, and states that in its result.
     fn tolerates_absent_inputs(&self) -> bool {
         false
     }

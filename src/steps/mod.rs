@@ -23,7 +23,11 @@ pub mod train;
 
 pub use absence::{Absence, Origin, Status};
 pub use job::{InputFile, Job, Outputs};
-pub use kind::{Cost, Kind, StepResult};
+pub use kind::{Cost, Describe, StepResult};
+
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
 
 use self::choose::Choose;
 use self::collect::Collect;
@@ -31,36 +35,40 @@ use self::encode::Encode;
 use self::evaluate::Evaluate;
 use self::fetch::Fetch;
 use self::impair::Impair;
-use self::kind::Describe;
 use self::prepare::Prepare;
 use self::render::Render;
 use self::resample::Resample;
 use self::train::Train;
 use crate::errors::{self, Class};
 pub use crate::manifests::fetch::FetchPlaces;
-use crate::store::Ingredients;
 
-/// A step of a plan, as data: what it computes, what it depends on, what it costs. [`execute`] computes it.
-#[derive(Clone, Debug)]
-pub enum Step {
-    Fetch(Fetch),
-    Prepare(Prepare),
-    Impair(Impair),
-    Encode(Encode),
-    Train(Train),
-    Choose(Choose),
-    Evaluate(Evaluate),
-    Resample(Resample),
-    Collect(Collect),
-    Render(Render),
-    /// A step that a test makes up.
-    #[cfg(test)]
-    Fake(fake::Fake),
-}
+macro_rules! kinds {
+    ($($kind:ident = $name:literal),*) => {
+        /// The kinds of steps, in the order in which data flows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Kind {
+            $($kind,)*
+        }
 
-/// What differs between the variants of [`Step`] by their type alone.
-macro_rules! dispatch {
-    ($($kind:ident),*) => {
+        impl Kind {
+            pub const ALL: [Kind; [$($name),*].len()] = [$(Kind::$kind),*];
+
+            /// The first word of the step's label; part of every key.
+            pub fn name(self) -> &'static str {
+                match self { $(Kind::$kind => $name,)* }
+            }
+        }
+
+        /// A step of a plan, as data: what it computes, what it depends on, what it costs. [`execute`] computes it.
+        #[derive(Clone, Debug)]
+        pub enum Step {
+            $($kind($kind),)*
+            /// A step that a test makes up.
+            #[cfg(test)]
+            Fake(fake::Fake),
+        }
+
         impl Step {
             pub fn kind(&self) -> Kind {
                 match self {
@@ -69,8 +77,13 @@ macro_rules! dispatch {
                     Step::Fake(step) => step.kind,
                 }
             }
+        }
 
-            fn describe(&self) -> &dyn Describe {
+        /// A step says about itself what its kind says.
+        impl Deref for Step {
+            type Target = dyn Describe;
+
+            fn deref(&self) -> &Self::Target {
                 match self {
                     $(Step::$kind(step) => step,)*
                     #[cfg(test)]
@@ -87,39 +100,12 @@ macro_rules! dispatch {
     };
 }
 
-dispatch!(Fetch, Prepare, Impair, Encode, Train, Choose, Evaluate, Resample, Collect, Render);
+kinds! {
+    Fetch = "fetch", Prepare = "prepare", Impair = "impair", Encode = "encode", Train = "train", Choose = "choose",
+    Evaluate = "evaluate", Resample = "resample", Collect = "collect", Render = "render"
+}
 
 impl Step {
-    /// The step's name for people, unique in a suite: `train emoji-words balgrad seed 1`.
-    pub fn label(&self) -> String {
-        self.describe().label()
-    }
-
-    /// Adds every parameter that can change the result, in a fixed order. The engine adds the inputs, the kind, its recipe
-    /// version and the environment.
-    pub fn ingredients(&self, list: &mut Ingredients) {
-        self.describe().ingredients(list);
-    }
-
-    pub fn cost(&self) -> Cost {
-        self.describe().cost()
-    }
-
-    /// Checks a result before anything uses it, whether it was computed just now or long ago under the same key. This is for
-    /// expectations that do not change the result and so are not in the key. A result that is not accepted stays in the
-    /// store, and the step counts as failed.
-    ///
-    /// # Errors
-    /// What was expected and what was found.
-    pub fn accept(&self, result: &StepResult<'_>) -> anyhow::Result<()> {
-        self.describe().accept(result)
-    }
-
-    /// Whether the step runs when some of its inputs could not be computed, and states that in its result.
-    pub fn tolerates_absent_inputs(&self) -> bool {
-        self.describe().tolerates_absent_inputs()
-    }
-
     /// The absence of this step's results: it failed, or its data is unavailable.
     pub fn absence(&self, status: Status, cause: impl Into<String>, hint: Option<&str>) -> Absence {
         let origin = Origin { step: self.label(), kind: self.kind(), status };

@@ -37,6 +37,13 @@ pub struct Prepare {
     pub open: Option<String>,
 }
 
+impl Prepare {
+    /// The preparation of a dataset, whatever its manifest says.
+    pub fn new(name: &str, reader: &'static Reader, options: DatasetOptions, subset: Option<u32>) -> Self {
+        Prepare { name: name.to_owned(), reader, options, subset, counts: BTreeMap::new(), open: None }
+    }
+}
+
 /// The output that holds copied pictures.
 pub const PACK: &str = "pack";
 
@@ -169,14 +176,16 @@ impl Prepare {
         let found = if self.reader.pictures == Pictures::InTheWild { found } else { BTreeMap::new() };
         let metric = (self.reader.metric != Metric::of(task)).then_some(self.reader.metric);
         let about = About { task, metric, classes, samples, dropped, found };
-        outputs.insert("about".to_owned(), job.write_json("about", &about)?);
+        outputs.extend([job.write_json("about", &about)?]);
         for (split, data) in splits {
             job.interrupt.check()?;
             let pictures: Vec<PictureItem> = data.pictures.into_iter().map(PictureItem::clean).collect();
             let name = |what: &str| format!("{what}.{}", split.name());
-            outputs.insert(name("samples"), job.write_json(&name("samples"), &data.samples)?);
-            outputs.insert(name("pictures"), job.write_json(&name("pictures"), &pictures)?);
-            outputs.insert(name("texts"), job.write_json(&name("texts"), &data.texts)?);
+            outputs.extend([
+                job.write_json(&name("samples"), &data.samples)?,
+                job.write_json(&name("pictures"), &pictures)?,
+                job.write_json(&name("texts"), &data.texts)?,
+            ]);
         }
         Ok(outputs)
     }

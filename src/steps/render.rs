@@ -1,7 +1,5 @@
 //! Renders one table or figure from a suite's results.
 
-use std::collections::BTreeMap;
-
 use super::job::{Job, Outputs};
 use super::kind::Describe;
 use crate::digest::Digest;
@@ -46,10 +44,9 @@ impl Render {
             self.target.name
         );
         let results = job.read_json::<Results>("results")?;
-        let mut outputs = BTreeMap::new();
-        for (format, bytes) in render(self.target, &results, &self.templates)? {
-            outputs.insert(format.to_owned(), job.write(format, &bytes)?);
-        }
+        let rendered = render(self.target, &results, &self.templates)?;
+        let outputs: Outputs =
+            rendered.into_iter().map(|(format, bytes)| job.write(format, &bytes)).collect::<anyhow::Result<_>>()?;
         anyhow::ensure!(
             outputs.len() == formats(self.target).len(),
             "a format of {} was not rendered",

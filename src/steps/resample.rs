@@ -78,8 +78,7 @@ impl Resample {
             |seed: &&u64| Condition::ALL.iter().all(|condition| job.inputs.contains_key(&role(*condition, **seed)));
         let seeds: Vec<u64> = self.seeds.iter().filter(complete).copied().collect();
         let scored = if seeds.is_empty() { BTreeMap::new() } else { self.scores(job, &seeds)? };
-        let file = job.write("replicates", &replicates::write(&scored)?)?;
-        Ok(BTreeMap::from([("replicates".to_owned(), file)]))
+        Ok(Outputs::from([job.write("replicates", &replicates::write(&scored)?)?]))
     }
 
     fn scores(&self, job: &Job, seeds: &[u64]) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {

@@ -1,7 +1,5 @@
 //! Trains one cell.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use tch::{Kind as TensorKind, Tensor};
 
@@ -77,8 +75,7 @@ impl Describe for Train {
 impl Train {
     pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         tch::set_num_threads(1);
-        let about: About = job.read_json("about")?;
-        let task = Task::new(about.task, about.classes.len(), self.config.binary_head).scored_by(about.metric());
+        let task = task(job, &self.config)?;
         let (train, val) = (feature_set(job, &task, Split::Train)?, feature_set(job, &task, Split::Val)?);
         let method = self.method.options();
         let score = |task: &Task, logits: &Tensor, labels: &Tensor| {
@@ -97,15 +94,18 @@ impl Train {
             selected_epoch: trained.selected_epoch,
             epochs: self.config.epochs,
             validation: trained.trace.validation,
-            metric: about.metric().name().to_owned(),
+            metric: task.metric.name().to_owned(),
             parameters: parameters.values().map(|value| value.numel() as u64).sum(),
         };
-        Ok(BTreeMap::from([
-            ("weights".to_owned(), job.write("weights", &weights)?),
-            ("trace".to_owned(), job.write("trace", &trace)?),
-            ("summary".to_owned(), job.write_json("summary", &summary)?),
-        ]))
+        let summary = job.write_json("summary", &summary)?;
+        Ok(Outputs::from([job.write("weights", &weights)?, job.write("trace", &trace)?, summary]))
     }
+}
+
+/// The dataset's task, for a model with these settings.
+pub(super) fn task(job: &Job, config: &TrainConfig) -> anyhow::Result<Task> {
+    let about: About = job.read_json("about")?;
+    Ok(Task::new(about.task, about.classes.len(), config.binary_head).scored_by(about.metric()))
 }
 
 /// A split's features and labels on the job's device, with the row of features of each sample.

@@ -336,7 +336,8 @@ fn reports_are_made_again() {
         let mut bad = good.clone();
         replace(&mut bad, name, from, to);
         let old = &good[name];
-        replace(&mut bad, PROVENANCE, &Digest::of(old).to_string(), &Digest::of(&bad[name].clone()).to_string());
+        let new = Digest::of(&bad[name]).to_string();
+        replace(&mut bad, PROVENANCE, &Digest::of(old).to_string(), &new);
         let file = name.trim_start_matches("out/");
         let size = |bytes: &[u8]| format!("\"size\": {}", bytes.len());
         let provenance = String::from_utf8(bad[PROVENANCE].clone()).unwrap();

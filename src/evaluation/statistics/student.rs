@@ -92,16 +92,12 @@ pub fn t_cdf(t: f64, df: f64) -> f64 {
 /// The value t that |T| exceeds with probability `alpha` (two-sided), for Student's t with `df` > 0 degrees of freedom;
 /// infinite for an alpha of 0.
 pub fn two_sided_t(alpha: f64, df: f64) -> f64 {
-    bisect(alpha, |t| two_sided_p(t, df))
-}
-
-/// The t ≥ 0 where a falling function takes a value: doubled until it is beyond, then bisected to the last bit.
-fn bisect(value: f64, falling: impl Fn(f64) -> f64) -> f64 {
-    if value <= 0.0 {
+    if alpha <= 0.0 {
         return f64::INFINITY;
     }
+    // Doubled until it is beyond, then bisected to the last bit.
     let (mut low, mut high) = (0.0, 1.0);
-    while falling(high) > value {
+    while two_sided_p(high, df) > alpha {
         (low, high) = (high, 2.0 * high);
         if high > 1e300 {
             return f64::INFINITY;
@@ -112,7 +108,7 @@ fn bisect(value: f64, falling: impl Fn(f64) -> f64) -> f64 {
         if middle <= low || middle >= high {
             break;
         }
-        if falling(middle) > value { low = middle } else { high = middle }
+        if two_sided_p(middle, df) > alpha { low = middle } else { high = middle }
     }
     0.5 * (low + high)
 }

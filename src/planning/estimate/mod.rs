@@ -43,24 +43,8 @@ impl Estimate {
     }
 }
 
-/// The number of samples in each split of a dataset.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Sizes {
-    train: f64,
-    val: f64,
-    test: f64,
-}
-
-impl Sizes {
-    fn of(&self, part: Part) -> f64 {
-        match part {
-            Part::Split(Split::Train) => self.train,
-            Part::Split(Split::Val) => self.val,
-            Part::Split(Split::Test) | Part::NoisyTest => self.test,
-            Part::Blank => 1.0,
-        }
-    }
-}
+/// The number of samples in each split of a dataset, in the order of [`Split::ALL`].
+type Sizes = [f64; 3];
 
 impl Engine {
     /// Estimates the steps that are not done yet. The prediction for a kind of step is scaled by how long its steps that are
@@ -130,15 +114,13 @@ impl Engine {
         });
         let about = prepared.and_then(|about| self.store.read(about).ok());
         if let Some(about) = about.and_then(|bytes| serde_json::from_slice::<About>(&bytes).ok()) {
-            let of = |split: Split| about.samples.get(split.name()).map_or(0.0, |n| *n as f64);
-            return (Sizes { train: of(Split::Train), val: of(Split::Val), test: of(Split::Test) }, true);
+            return (Split::ALL.map(|split| about.samples.get(split.name()).map_or(0.0, |n| *n as f64)), true);
         }
         let manifest = manifests.iter().find(|manifest| manifest.name == dataset.reader.manifest);
         let counts =
             manifest.and_then(|manifest| manifest.counts.get(dataset.reader.name)).cloned().unwrap_or_default();
         let most = suite.subset.map_or(f64::MAX, f64::from);
-        let Sizes { train, val, test } = from_counts(&counts);
-        (Sizes { train: train.min(most), val: val.min(most), test: test.min(most) }, false)
+        (from_counts(&counts).map(|size| size.min(most)), false)
     }
 }
 
@@ -150,11 +132,11 @@ fn from_counts(counts: &BTreeMap<String, u64>) -> Sizes {
     let test = first(&["test", "test pictures", "test_seen"]);
     let val = first(&["val", "dev", "dev_seen"]);
     match (train, test, val) {
-        (Some(train), Some(test), Some(val)) => Sizes { train, val, test },
-        (Some(train), Some(test), None) => Sizes { train: 0.9 * train, val: 0.1 * train, test },
+        (Some(train), Some(test), Some(val)) => [train, val, test],
+        (Some(train), Some(test), None) => [0.9 * train, 0.1 * train, test],
         _ => {
             let all = counts.values().copied().max().unwrap_or(0) as f64;
-            Sizes { train: 0.8 * all, val: 0.1 * all, test: 0.1 * all }
+            [0.8, 0.1, 0.1].map(|share| share * all)
         }
     }
 }
@@ -182,7 +164,7 @@ impl Prediction<'_> {
         match step {
             Step::Prepare(prepare) => {
                 let (_, sizes) = self.datasets.get(prepare.name.as_str())?;
-                let all = sizes.train + sizes.val + sizes.test;
+                let all: f64 = sizes.iter().sum();
                 let decoded = self.machine.decoded / work::of_decoding(prepare.reader.name);
                 let seconds = if prepare.reader.pictures == Pictures::InTheWild { all / decoded } else { 0.0 };
                 Some((seconds, (all * 500.0) as u64))
@@ -190,7 +172,7 @@ impl Prediction<'_> {
             Step::Encode(encode) => self.encode(encode),
             Step::Train(train) => self.train(train),
             Step::Evaluate(evaluate) => {
-                let (_, Sizes { test, .. }) = self.datasets.get(evaluate.dataset.as_str())?;
+                let (_, [.., test]) = self.datasets.get(evaluate.dataset.as_str())?;
                 let levels = match evaluate.condition {
                     Condition::Full => 1.0,
                     Condition::Missing => 2.0 * evaluate.ratios.len() as f64,
@@ -207,7 +189,12 @@ impl Prediction<'_> {
 
     fn encode(&self, encode: &Encode) -> Option<(f64, u64)> {
         let (plan, sizes) = self.datasets.get(encode.dataset.as_str())?;
-        let (items, dataset) = (sizes.of(encode.part), plan.reader.name);
+        let items = match encode.part {
+            Part::Split(split) => sizes[split as usize],
+            Part::NoisyTest => sizes[Split::Test as usize],
+            Part::Blank => 1.0,
+        };
+        let dataset = plan.reader.name;
         let (work, scale) = match &encode.encoder {
             Encoder::Image(options) => (work::of_picture(&options.name, options.size), 1.0),
             Encoder::Text(options) => (work::of_token(&options.name), work::tokens(dataset)),
@@ -226,7 +213,7 @@ impl Prediction<'_> {
         let inputs =
             width(work::of_picture(&plan.image.name, plan.image.size)) + width(work::of_token(&plan.text.name));
         let config = &train.config;
-        let steps = (sizes.train / f64::from(config.batch_size)).ceil() * f64::from(config.epochs);
+        let steps = (sizes[Split::Train as usize] / f64::from(config.batch_size)).ceil() * f64::from(config.epochs);
         let (d_v, d_l, d, batch) = STEP;
         let share = inputs / f64::from(d_v + d_l) * f64::from(config.embedding) / f64::from(d)
             * f64::from(config.batch_size)
@@ -248,12 +235,12 @@ mod tests {
     #[test]
     fn sizes_come_from_the_counts_of_a_manifest() {
         let food = from_counts(&counts(&[("train pictures", 1000), ("test pictures", 300), ("classes", 101)]));
-        assert_eq!(food, Sizes { train: 900.0, val: 100.0, test: 300.0 });
+        assert_eq!(food, [900.0, 100.0, 300.0]);
         let memes =
             from_counts(&counts(&[("train", 8500), ("dev_seen", 500), ("test_seen", 1000), ("test_unseen", 2000)]));
-        assert_eq!(memes, Sizes { train: 8500.0, val: 500.0, test: 1000.0 });
+        assert_eq!(memes, [8500.0, 500.0, 1000.0]);
         let memotion = from_counts(&counts(&[("rows", 6992)]));
-        assert_eq!(memotion.train + memotion.val + memotion.test, 6992.0);
-        assert_eq!(from_counts(&BTreeMap::new()), Sizes::default());
+        assert_eq!(memotion.iter().sum::<f64>(), 6992.0);
+        assert_eq!(from_counts(&BTreeMap::new()), [0.0; 3]);
     }
 }

@@ -1,6 +1,6 @@
 //! The steps of a suite's cells: what is encoded, impaired, trained and evaluated, from which inputs.
 
-use super::data::{self, Preparation, output};
+use super::data::{self, output};
 use crate::datasets::{Pictures, check};
 use crate::engine::graph::{Graph, NodeId, Source};
 use crate::experiments::{DatasetPlan, MethodPlan, Suite};
@@ -18,6 +18,9 @@ use crate::steps::resample::{self, Resample};
 use crate::steps::train::{self, Train};
 use crate::terms::{Modality, Split};
 
+/// The inputs of a step: role and source.
+pub(super) type Inputs = Vec<(String, Source)>;
+
 /// A graph under construction.
 pub(super) struct Builder<'a> {
     pub(super) graph: Graph,
@@ -29,15 +32,7 @@ pub(super) struct Builder<'a> {
 pub(super) struct MethodScores {
     pub(super) dataset: String,
     pub(super) method: String,
-    pub(super) inputs: Vec<(String, Source)>,
-}
-
-/// The outputs of a cell.
-pub(super) struct CellOutputs {
-    /// Inputs of [`Collect`].
-    pub(super) scores: Vec<(String, Source)>,
-    /// Inputs of [`Resample`].
-    pub(super) predictions: Vec<(String, Source)>,
+    pub(super) inputs: Inputs,
 }
 
 /// The steps that prepare and encode a dataset.
@@ -69,13 +64,7 @@ impl Builder<'_> {
     }
 
     /// Adds the resampling of a method's predictions on a dataset, by its index in the suite.
-    pub(super) fn resample(
-        &mut self,
-        at: usize,
-        features: &Features,
-        method: &str,
-        predictions: Vec<(String, Source)>,
-    ) -> Source {
+    pub(super) fn resample(&mut self, at: usize, features: &Features, method: &str, predictions: Inputs) -> Source {
         let step = Resample {
             dataset: self.suite.datasets[at].name.clone(),
             name: method.to_owned(),
@@ -89,14 +78,14 @@ impl Builder<'_> {
         output(self.graph.add(step, predictions.into_iter().chain(labels)), "replicates")
     }
 
-    fn archives(&mut self, manifest: &str, names: &[&str]) -> anyhow::Result<Vec<(String, Source)>> {
+    fn archives(&mut self, manifest: &str, names: &[&str]) -> anyhow::Result<Inputs> {
         data::archives(&mut self.graph, self.manifests, manifest, names)
     }
 
     /// Adds all that a dataset's cells share.
     pub(super) fn features(&mut self, dataset: &DatasetPlan) -> anyhow::Result<Features> {
-        let preparation = Preparation { subset: self.suite.subset, ..Preparation::of(dataset) };
-        let prepared = data::prepare(&mut self.graph, self.manifests, &preparation)?;
+        let preparation = data::preparation(dataset, self.suite.subset);
+        let prepared = data::prepare(&mut self.graph, self.manifests, preparation)?;
         let mut encoded = Vec::new();
         for split in Split::ALL {
             for modality in Modality::ALL {
@@ -173,8 +162,9 @@ impl Builder<'_> {
         Ok(self.graph.add(encode, inputs))
     }
 
-    /// Adds a training on a dataset, by its index in the suite, and its evaluations.
-    pub(super) fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> CellOutputs {
+    /// Adds a training on a dataset, by its index in the suite, and its evaluations. Returns inputs of [`Collect`] and of
+    /// [`Resample`].
+    pub(super) fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> [Inputs; 2] {
         let name = &self.suite.datasets[at].name;
         let part = |split: Split| {
             let of_split = features.encoded.iter().filter(move |(of, ..)| *of == split);
@@ -227,7 +217,7 @@ impl Builder<'_> {
         let ranks = ("ranks".to_owned(), output(features.ranks, "ranks"));
         let missing = features.blank.iter().map(|blank| feature("blank", blank)).chain([ranks]).collect();
         let noisy = features.noisy.iter().map(|noisy| feature("noisy", noisy)).collect();
-        let conditions: [(Condition, Vec<(String, Source)>); 3] =
+        let conditions: [(Condition, Inputs); 3] =
             [(Condition::Full, Vec::new()), (Condition::Missing, missing), (Condition::Noisy, noisy)];
         let mut predictions = Vec::new();
         for (condition, more) in conditions {
@@ -247,6 +237,6 @@ impl Builder<'_> {
             scores.push((role, output(evaluated, "scores")));
             predictions.push((predicted, output(evaluated, "predictions")));
         }
-        CellOutputs { scores, predictions }
+        [scores, predictions]
     }
 }

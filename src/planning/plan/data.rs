@@ -1,10 +1,7 @@
 //! The steps that fetch archives and prepare datasets.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 
-use crate::datasets::{DatasetOptions, Reader};
 use crate::engine::graph::{Graph, NodeId, Source};
 use crate::experiments::{Counts, DatasetPlan};
 use crate::manifests::{Archive, Manifest};
@@ -19,40 +16,29 @@ pub fn fetches(manifests: &[Manifest]) -> (Graph, Vec<NodeId>) {
     (graph, nodes)
 }
 
-/// How a dataset is prepared.
-pub struct Preparation {
-    /// The name of its samples in the suite.
-    pub name: String,
-    pub reader: &'static Reader,
-    pub options: DatasetOptions,
-    /// The number of samples used of each split; none for all.
-    pub subset: Option<u32>,
-    pub counts: Counts,
+/// The preparation of a suite's dataset, and what it does with unexpected counts: arguments of [`prepare`].
+pub fn preparation(plan: &DatasetPlan, subset: Option<u32>) -> (Prepare, Counts) {
+    (Prepare::new(&plan.samples, plan.reader, plan.options.clone(), subset), plan.counts)
 }
 
-impl Preparation {
-    /// All samples of a suite's dataset.
-    pub fn of(plan: &DatasetPlan) -> Self {
-        let DatasetPlan { samples, reader, options, counts, .. } = plan;
-        Preparation { name: samples.clone(), reader, options: options.clone(), subset: None, counts: *counts }
-    }
-}
-
-/// Adds the preparation of a dataset and the fetches that it needs.
+/// Adds the preparation of a dataset, with what its manifest says, and the fetches that it needs.
 ///
 /// # Errors
 /// If there is no manifest of the dataset, or it does not list one of the archives.
-pub fn prepare(graph: &mut Graph, manifests: &[Manifest], preparation: &Preparation) -> anyhow::Result<NodeId> {
-    let Preparation { name, reader, options, subset, counts } = preparation;
-    let needed = reader.needs(options);
+pub fn prepare(
+    graph: &mut Graph,
+    manifests: &[Manifest],
+    (mut step, counts): (Prepare, Counts),
+) -> anyhow::Result<NodeId> {
+    let reader = step.reader;
+    let needed = reader.needs(&step.options);
     let archives = archives(graph, manifests, reader.manifest, &needed)?;
+    let manifest = manifest(manifests, reader.manifest)?;
     let is_open = |archive: &Archive| archive.needs_lock() && needed.contains(&archive.name.as_str());
-    let open = manifest(manifests, reader.manifest)?.archives.iter().any(is_open).then(|| reader.manifest.to_owned());
-    let counts = match counts {
-        Counts::Exact => manifest(manifests, reader.manifest)?.counts.get(reader.name).cloned().unwrap_or_default(),
-        Counts::Report => BTreeMap::new(),
-    };
-    let step = Prepare { name: name.clone(), reader, options: options.clone(), subset: *subset, counts, open };
+    step.open = manifest.archives.iter().any(is_open).then(|| reader.manifest.to_owned());
+    if counts == Counts::Exact {
+        step.counts = manifest.counts.get(reader.name).cloned().unwrap_or_default();
+    }
     Ok(graph.add(step, archives))
 }
 

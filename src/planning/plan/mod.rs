@@ -5,7 +5,7 @@ mod data;
 mod describe;
 
 use self::cells::{Builder, Features, MethodScores};
-pub use self::data::{Preparation, fetches, prepare};
+pub use self::data::{fetches, preparation, prepare};
 use crate::engine::graph::{Graph, Publication, Source};
 use crate::errors;
 use crate::experiments::{OutputPlan, Suite};
@@ -32,9 +32,9 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> an
             let mut predictions = Vec::new();
             let mut inputs = Vec::new();
             for &seed in &suite.seeds {
-                let cell = builder.cell(at, features, method, seed);
-                inputs.extend(cell.scores);
-                predictions.extend(cell.predictions);
+                let [of_scores, of_predictions] = builder.cell(at, features, method, seed);
+                inputs.extend(of_scores);
+                predictions.extend(of_predictions);
             }
             inputs
                 .push((collect::replicates_role(&dataset, &name), builder.resample(at, features, &name, predictions)));

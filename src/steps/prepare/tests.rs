@@ -8,7 +8,7 @@ fn counts(of: &[(&str, u64)]) -> BTreeMap<String, u64> {
 fn step(name: &str, subset: Option<u32>, expected: &[(&str, u64)]) -> Prepare {
     let reader = reader(name).unwrap();
     let options = reader.options(toml::Table::new()).unwrap();
-    Prepare { name: name.to_owned(), reader, options, subset, counts: counts(expected), open: None }
+    Prepare { counts: counts(expected), ..Prepare::new(name, reader, options, subset) }
 }
 
 fn about(samples: [usize; 3], found: &[(&str, u64)]) -> About {
