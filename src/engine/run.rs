@@ -9,8 +9,8 @@ use super::Engine;
 use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
 use super::job::{Ending, Order};
-use super::key::Inputs;
-use super::survey::{Known, State, blocked};
+use super::key::{self, Inputs};
+use super::survey::blocked;
 use crate::digest::Digest;
 use crate::progress::Progress;
 use crate::steps::{Absence, Cost, Execute, Status};
@@ -173,13 +173,10 @@ impl<'a> Run<'a> {
             while matches!(self.nodes[id.0], Progressing::Pending)
                 && let Some(inputs) = self.settled_inputs(id)
             {
-                self.nodes[id.0] = match self.engine.look_up(graph, id, &inputs) {
-                    State::Done(_, action) if !self.lost.contains(&id) => self.done(id, action, false),
-                    State::Done(_, action) => Progressing::Ready(Box::new((inputs, action.ingredients))),
-                    State::Ready(ingredients, _) => Progressing::Ready(Box::new((inputs, *ingredients))),
-                    State::Waiting(_) | State::Refused(..) | State::Blocked(_) => {
-                        unreachable!("all inputs are known, and recorded results were not checked yet")
-                    }
+                let ingredients = key::ingredients(&graph.node(id).step, &inputs, &self.engine.environment);
+                self.nodes[id.0] = match self.engine.store.action(ingredients.key()) {
+                    Some(action) if !self.lost.contains(&id) => self.done(id, Box::new(action), false),
+                    _ => Progressing::Ready(Box::new((inputs, ingredients))),
                 };
             }
         }
@@ -225,9 +222,9 @@ impl<'a> Run<'a> {
         let graph = self.graph;
         let nodes = &self.nodes;
         let inputs = self.engine.inputs_of(graph, id, |from| match &nodes[from.0] {
-            Progressing::Ended(NodeOutcome::Done(_, action)) => Known::Done(action),
-            Progressing::Ended(NodeOutcome::Absent(absence)) => Known::Absent(absence),
-            _ => Known::NotYet,
+            Progressing::Ended(NodeOutcome::Done(_, action)) => Some(Ok(action)),
+            Progressing::Ended(NodeOutcome::Absent(absence)) => Some(Err(absence)),
+            _ => None,
         });
         let inputs = inputs.ok()?;
         if let Some(absence) = blocked(graph, id, &inputs) {

@@ -8,33 +8,25 @@ use std::fmt;
 pub struct Seeds(pub Vec<u64>);
 
 impl Seeds {
-    /// The number of seeds, if they are the first ones.
-    fn first(&self) -> Option<usize> {
-        self.0.iter().copied().eq(1..=self.0.len() as u64).then_some(self.0.len())
-    }
-
-    fn joined(&self, separator: &str) -> String {
-        self.0.iter().map(u64::to_string).collect::<Vec<_>>().join(separator)
+    /// Their number if they are the first ones, a single other one as `single` writes it, or all of them.
+    fn written(&self, single: impl Fn(u64) -> String, separator: &str) -> String {
+        match self.0[..] {
+            ref seeds if seeds.iter().copied().eq(1..=seeds.len() as u64) => seeds.len().to_string(),
+            [seed] => single(seed),
+            ref seeds => seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(separator),
+        }
     }
 
     /// As [`seeds`] reads them.
     pub fn argument(&self) -> String {
-        match (self.first(), self.0.len()) {
-            (Some(number), _) => number.to_string(),
-            (None, 1) => format!("{},", self.0[0]),
-            (None, _) => self.joined(","),
-        }
+        self.written(|seed| format!("{seed},"), ",")
     }
 }
 
 /// In names of folders: `3` for the first three, `only-7` for one, `1-2-7` for a list.
 impl fmt::Display for Seeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.first(), self.0.len()) {
-            (Some(number), _) => write!(f, "{number}"),
-            (None, 1) => write!(f, "only-{}", self.0[0]),
-            (None, _) => f.write_str(&self.joined("-")),
-        }
+        f.write_str(&self.written(|seed| format!("only-{seed}"), "-"))
     }
 }
 
