@@ -3,7 +3,6 @@
 //! Steps that write a small file, in chains and side by side, through the whole engine: keys, locks, work folders,
 //! hashing, syncing to disk, records. The files themselves are written by hand too, to tell how much of it is the disk.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,7 +52,7 @@ impl Observer for Nobody {
 
 fn execute(step: &Step, job: &Job) -> anyhow::Result<Outputs> {
     let text = format!("{} from {} inputs", step.label(), job.inputs.len());
-    Ok(BTreeMap::from([("text".to_owned(), job.write("text", text.as_bytes())?)]))
+    Ok(Outputs::from([job.write("text", text.as_bytes())?]))
 }
 
 /// Every step uses the one `chains` places before it.

@@ -99,6 +99,24 @@ pub fn with_hint(error: anyhow::Error, hint: impl Into<String>) -> anyhow::Error
     Problem { cause: Some(Arc::new(error)), ..problem }.into()
 }
 
+/// Checks an option that should be a positive number.
+///
+/// # Errors
+/// A message with its name and value.
+pub fn positive(name: &str, x: f64) -> Result<(), String> {
+    let wrong = || format!("`{name}` should be a positive number, found {x}");
+    (x.is_finite() && x > 0.0).then_some(()).ok_or_else(wrong)
+}
+
+/// Checks an option that should be a number that is not negative.
+///
+/// # Errors
+/// A message with its name and value.
+pub fn non_negative(name: &str, x: f64) -> Result<(), String> {
+    let wrong = || format!("`{name}` should be a non-negative number, found {x}");
+    (x.is_finite() && x >= 0.0).then_some(()).ok_or_else(wrong)
+}
+
 /// The class of an error with several causes: unavailable only if all of them are.
 pub fn class_of_all(classes: impl IntoIterator<Item = Class>) -> Class {
     let mut classes = classes.into_iter().peekable();

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use super::context::{Global, show};
 use crate::engine::explain::Explanation;
-use crate::engine::graph::Graph;
+use crate::engine::graph::{Graph, NodeId};
+use crate::engine::survey::State;
 use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::planning::project::Planned;
@@ -29,16 +30,16 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     let wanted = args.step.join(" ");
     let by_key = || {
         let short = wanted.len() >= 6 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let key_of = |id| engine.explain(&graph, id).ingredients.map(|(key, _)| key.to_string());
-        short.then(|| graph.ids().find(|&id| key_of(id).is_some_and(|key| key.starts_with(&wanted)))).flatten()
+        let has_key = |state: &State| state.ingredients().is_some_and(|all| all.key().to_string().starts_with(&wanted));
+        short.then(|| engine.survey(&graph).iter().position(has_key).map(NodeId)).flatten()
     };
     let id = graph.find(&wanted).or_else(by_key).ok_or_else(|| unknown(&graph, &wanted, &suite.name))?;
     let explanation = engine.explain(&graph, id);
     let json = serde_json::json!({
         "step": explanation.label,
         "verdict": explanation.verdict,
-        "key": explanation.ingredients.as_ref().map(|(key, _)| key),
-        "ingredients": explanation.ingredients.as_ref().map(|(_, list)| list),
+        "key": explanation.ingredients.as_ref().map(|list| list.key()),
+        "ingredients": explanation.ingredients,
     });
     show(args.json, &json, || text(&explanation))?;
     Ok(ExitCode::SUCCESS)
@@ -46,8 +47,8 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
 
 fn text(explanation: &Explanation) -> String {
     let mut text = format!("{}\n  {}\n", explanation.label, explanation.verdict);
-    if let Some((key, list)) = &explanation.ingredients {
-        text += &format!("  key {key}\n");
+    if let Some(list) = &explanation.ingredients {
+        text += &format!("  key {}\n", list.key());
         list.0.iter().for_each(|ingredient| text += &format!("    {:<36} {}\n", ingredient.name, ingredient.value));
     }
     text

@@ -140,10 +140,9 @@ impl Observer for Display {
 
     fn absent(&self, id: NodeId, label: &str, absence: &Absence) {
         self.end(id);
-        let hint = absence.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
         match absence.status {
-            Status::Failed => self.line(&format!("error: {label} failed: {absence}{hint}")),
-            Status::Unavailable => self.line(&format!("unavailable: {label}: {absence}{hint}")),
+            Status::Failed => self.line(&format!("error: {label} failed: {}", absence.with_hint())),
+            Status::Unavailable => self.line(&format!("unavailable: {label}: {}", absence.with_hint())),
             Status::NotRun if self.quiet => {}
             Status::NotRun => {
                 *locked(&self.not_run).entry(absence.to_string()).or_default() += 1;

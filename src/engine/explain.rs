@@ -3,7 +3,6 @@
 use super::Engine;
 use super::graph::{Graph, NodeId};
 use super::survey::State;
-use crate::digest::Digest;
 use crate::store::Ingredients;
 
 /// Why a step would run, or would not.
@@ -12,8 +11,8 @@ pub struct Explanation {
     pub label: String,
     /// One sentence.
     pub verdict: String,
-    /// The key and everything in it, if all inputs are known.
-    pub ingredients: Option<(Digest, Ingredients)>,
+    /// Everything in the key, if all inputs are known.
+    pub ingredients: Option<Ingredients>,
 }
 
 impl Engine {
@@ -21,32 +20,25 @@ impl Engine {
     pub fn explain(&self, graph: &Graph, id: NodeId) -> Explanation {
         let label = graph.node(id).step.label();
         let states = self.survey(graph);
-        let (verdict, ingredients) = match &states[id.0] {
-            State::Done(key, action) => {
-                let lost = action.outputs.iter().find(|(_, output)| !self.store.looks_whole(output));
-                let verdict = match lost {
-                    None => "done: nothing in its key has changed".to_owned(),
-                    Some((name, _)) => {
-                        format!("done, but its output `{name}` is damaged: it is computed again when a step needs it")
-                    }
-                };
-                (verdict, Some((*key, action.ingredients.clone())))
-            }
-            State::Refused(key, action, cause) => {
-                (format!("done, but its result is not accepted: {cause}"), Some((*key, action.ingredients.clone())))
-            }
-            State::Blocked(absence) => (format!("would not run: {absence}"), None),
-            State::Ready(ingredients, reason) => {
-                (format!("would run: {reason}"), Some((ingredients.key(), ingredients.as_ref().clone())))
-            }
+        let state = &states[id.0];
+        let verdict = match state {
+            State::Done(_, action) => match action.outputs.iter().find(|(_, output)| !self.store.looks_whole(output)) {
+                None => "done: nothing in its key has changed".to_owned(),
+                Some((name, _)) => {
+                    format!("done, but its output `{name}` is damaged: it is computed again when a step needs it")
+                }
+            },
+            State::Refused(_, _, cause) => format!("done, but its result is not accepted: {cause}"),
+            State::Blocked(absence) => format!("would not run: {absence}"),
+            State::Ready(_, reason) => format!("would run: {reason}"),
             State::Waiting(before) => {
                 // The first steps of the chain alone: each of them has an explanation of its own.
                 let first = self.first_causes(&states, before);
                 let names: Vec<String> = first.iter().map(|id| format!("`{}`", graph.node(*id).step.label())).collect();
-                (format!("would run after {}, whose results are part of its key", names.join(", ")), None)
+                format!("would run after {}, whose results are part of its key", names.join(", "))
             }
         };
-        Explanation { label, verdict, ingredients }
+        Explanation { label, verdict, ingredients: state.ingredients().cloned() }
     }
 
     /// The steps that have to run first and could run now.

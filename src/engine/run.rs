@@ -9,8 +9,8 @@ use super::Engine;
 use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
 use super::job::{Ending, Order, Producer};
-use super::key::Inputs;
-use super::survey::{Known, State, blocked};
+use super::key::{self, Inputs};
+use super::survey::blocked;
 use crate::digest::Digest;
 use crate::progress::Progress;
 use crate::steps::{Absence, Cost, Execute, Kind, Status};
@@ -269,21 +269,18 @@ impl<'a> Run<'a> {
     fn looked_up(&mut self, id: NodeId) -> Progressing {
         let (graph, nodes) = (self.graph, &self.nodes);
         let inputs = self.engine.inputs_of(graph, id, |from| match &nodes[from.0] {
-            Progressing::Ended(NodeOutcome::Done(_, action)) => Known::Done(action),
-            Progressing::Ended(NodeOutcome::Absent(absence)) => Known::Absent(absence),
-            _ => Known::NotYet,
+            Progressing::Ended(NodeOutcome::Done(_, action)) => Some(Ok(action)),
+            Progressing::Ended(NodeOutcome::Absent(absence)) => Some(Err(absence)),
+            _ => None,
         });
         let inputs = inputs.expect("a settled step waits for nothing");
         if let Some(absence) = blocked(graph, id, &inputs) {
             return self.absent(id, absence);
         }
-        match self.engine.look_up(graph, id, &inputs) {
-            State::Done(_, action) if !self.lost.contains(&id) => self.done(id, action, false),
-            State::Done(_, action) => Progressing::Ready(Box::new((inputs, action.ingredients))),
-            State::Ready(ingredients, _) => Progressing::Ready(Box::new((inputs, *ingredients))),
-            State::Waiting(_) | State::Refused(..) | State::Blocked(_) => {
-                unreachable!("all inputs are known, and recorded results were not checked yet")
-            }
+        let ingredients = key::ingredients(&graph.node(id).step, &inputs, &self.engine.environment);
+        match self.engine.store.action(ingredients.key()) {
+            Some(action) if !self.lost.contains(&id) => self.done(id, Box::new(action), false),
+            _ => Progressing::Ready(Box::new((inputs, ingredients))),
         }
     }
 

@@ -7,7 +7,7 @@ use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
 use super::key::{self, Inputs};
 use crate::digest::Digest;
-use crate::steps::{Absence, Status};
+use crate::steps::{Absence, Status, Step};
 use crate::store::{Action, Ingredients};
 
 /// The state of a step before a run.
@@ -23,6 +23,17 @@ pub enum State {
     Waiting(Vec<NodeId>),
     /// An input is absent, and the step does not tolerate that.
     Blocked(Absence),
+}
+
+impl State {
+    /// Everything in the step's key; none if an input is not known.
+    pub fn ingredients(&self) -> Option<&Ingredients> {
+        match self {
+            State::Done(_, action) | State::Refused(_, action, _) => Some(&action.ingredients),
+            State::Ready(ingredients, _) => Some(ingredients),
+            State::Waiting(_) | State::Blocked(_) => None,
+        }
+    }
 }
 
 /// Why a step has to run.
@@ -70,15 +81,15 @@ impl Engine {
         let mut absences: BTreeMap<NodeId, Absence> = BTreeMap::new();
         for id in graph.ids() {
             let inputs = self.inputs_of(graph, id, |from| match (&states[from.0], absences.get(&from)) {
-                (_, Some(absence)) => Known::Absent(absence),
-                (State::Done(_, action), None) => Known::Done(action),
-                _ => Known::NotYet,
+                (_, Some(absence)) => Some(Err(absence)),
+                (State::Done(_, action), None) => Some(Ok(action)),
+                _ => None,
             });
             let state = match inputs {
                 Err(waiting) => State::Waiting(waiting),
                 Ok(inputs) => match blocked(graph, id, &inputs) {
                     Some(absence) => State::Blocked(absence),
-                    None => self.accepted(graph, id, self.look_up(graph, id, &inputs)),
+                    None => self.state(&graph.node(id).step, &inputs),
                 },
             };
             match &state {
@@ -105,10 +116,17 @@ impl Engine {
         graph.ids().filter(|id| !wanted.is_empty() && is_lost(&states[id.0])).collect()
     }
 
-    /// Turns a done step whose result is not accepted into a refused or ready one.
-    fn accepted(&self, graph: &Graph, id: NodeId, state: State) -> State {
-        let State::Done(key, action) = state else { return state };
-        match self.acceptance(&graph.node(id).step, &action) {
+    /// The state of a step whose inputs are known.
+    fn state(&self, step: &Step, inputs: &Inputs) -> State {
+        let ingredients = key::ingredients(step, inputs, &self.environment);
+        let key = ingredients.key();
+        let Some(action) = self.store.action(key).map(Box::new) else {
+            let older = self.store.latest(&step.label());
+            let changed = |older: Action| ingredients.first_difference(&older.ingredients);
+            let reason = older.map_or(Reason::New, |older| changed(older).map_or(Reason::Lost, Reason::Changed));
+            return State::Ready(Box::new(ingredients), reason);
+        };
+        match self.acceptance(step, &action) {
             Acceptance::Accepted => State::Done(key, action),
             Acceptance::Refused(absence) => State::Refused(key, action, absence),
             Acceptance::Damaged(_, damage) => {
@@ -117,45 +135,27 @@ impl Engine {
         }
     }
 
-    /// Looks up a step whose inputs are known: done, accepted or not, or ready.
-    pub(super) fn look_up(&self, graph: &Graph, id: NodeId, inputs: &Inputs) -> State {
-        let step = &graph.node(id).step;
-        let ingredients = key::ingredients(step, inputs, &self.environment);
-        let key = ingredients.key();
-        match self.store.action(key) {
-            Some(action) => State::Done(key, Box::new(action)),
-            None => {
-                let reason = match self.store.latest(&step.label()) {
-                    None => Reason::New,
-                    Some(older) => {
-                        ingredients.first_difference(&older.ingredients).map_or(Reason::Lost, Reason::Changed)
-                    }
-                };
-                State::Ready(Box::new(ingredients), reason)
-            }
-        }
-    }
-
-    /// The inputs of a step by content, or the steps that have to run before they are known.
+    /// The inputs of a step by content, or the steps that have to run before they are known. `known` tells the record or the
+    /// absence of a step; none: it has to run first.
     pub(super) fn inputs_of<'a>(
         &self,
         graph: &Graph,
         id: NodeId,
-        known: impl Fn(NodeId) -> Known<'a>,
+        known: impl Fn(NodeId) -> Option<Result<&'a Action, &'a Absence>>,
     ) -> Result<Inputs, Vec<NodeId>> {
         let mut inputs: Inputs = BTreeMap::new();
         let mut waiting = Vec::new();
         for (role, source) in &graph.node(id).inputs {
             let input = match known(source.node) {
-                Known::Done(action) => match action.outputs.get(&source.output) {
+                Some(Ok(action)) => match action.outputs.get(&source.output) {
                     Some(output) => Ok(output.sha256),
                     None => {
                         let cause = format!("it has no output `{}`", source.output);
                         Err(graph.node(source.node).step.absence(Status::Failed, cause, None))
                     }
                 },
-                Known::Absent(absence) => Err(absence.clone()),
-                Known::NotYet => {
+                Some(Err(absence)) => Err(absence.clone()),
+                None => {
                     waiting.push(source.node);
                     continue;
                 }
@@ -174,11 +174,4 @@ pub(super) fn blocked(graph: &Graph, id: NodeId, inputs: &Inputs) -> Option<Abse
         return None;
     }
     inputs.values().find_map(|input| input.as_ref().err()).map(Absence::of_dependent)
-}
-
-/// What is known about a step whose output is an input of another.
-pub(super) enum Known<'a> {
-    Done(&'a Action),
-    Absent(&'a Absence),
-    NotYet,
 }

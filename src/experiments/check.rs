@@ -186,8 +186,12 @@ fn chosen(field: &str, what: &str, listed: Option<&Vec<String>>, known: &[&str])
 /// A usage error that lists the known names and the nearest one.
 fn unknown<'a>(field: &str, what: &str, found: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
     let known: Vec<&str> = known.collect();
-    let near = errors::nearest(found, known.iter().copied());
-    let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-    let hint = format!("{near}Known names: {}", known.join(", "));
+    let hint = format!("{}Known names: {}", did_you_mean(found, &known), known.join(", "));
     errors::usage(format!("`{field}`: there is no {what} `{found}`"), hint)
+}
+
+/// The nearest of the known names as a question, if one is near.
+pub(super) fn did_you_mean(found: &str, known: &[impl AsRef<str>]) -> String {
+    let near = errors::nearest(found, known.iter().map(AsRef::as_ref));
+    near.map_or_else(String::new, |near| format!("did you mean `{near}`? "))
 }

@@ -52,9 +52,7 @@ impl Suite {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let known = Suite::names(folder)?;
-                let near = errors::nearest(name, known.iter().map(String::as_str));
-                let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-                let hint = format!("{near}Suites: {}", known.join(", "));
+                let hint = format!("{}Suites: {}", check::did_you_mean(name, &known), known.join(", "));
                 return Err(errors::usage(format!("there is no suite `{name}` ({})", path.display()), hint));
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),

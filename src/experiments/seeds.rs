@@ -10,22 +10,18 @@ use crate::digest::Digest;
 pub struct Seeds(pub Vec<u64>);
 
 impl Seeds {
-    /// The number of seeds, if they are the first ones.
-    fn first(&self) -> Option<usize> {
-        self.0.iter().copied().eq(1..=self.0.len() as u64).then_some(self.0.len())
-    }
-
-    fn joined(&self, separator: &str) -> String {
-        self.0.iter().map(u64::to_string).collect::<Vec<_>>().join(separator)
+    /// Their number if they are the first ones, a single other one as `single` writes it, or all of them.
+    fn written(&self, single: impl Fn(u64) -> String, separator: &str) -> String {
+        match self.0[..] {
+            ref seeds if seeds.iter().copied().eq(1..=seeds.len() as u64) => seeds.len().to_string(),
+            [seed] => single(seed),
+            ref seeds => seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(separator),
+        }
     }
 
     /// As [`seeds`] reads them.
     pub fn argument(&self) -> String {
-        match (self.first(), self.0.len()) {
-            (Some(number), _) => number.to_string(),
-            (None, 1) => format!("{},", self.0[0]),
-            (None, _) => self.joined(","),
-        }
+        self.written(|seed| format!("{seed},"), ",")
     }
 }
 
@@ -35,13 +31,9 @@ const LONGEST_LIST: usize = 40;
 /// In names of folders: `3` for the first three, `only-7` for one, `1-2-7` for a list, `list-` and a digest for a long one.
 impl fmt::Display for Seeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.first(), self.0.len()) {
-            (Some(number), _) => write!(f, "{number}"),
-            (None, 1) => write!(f, "only-{}", self.0[0]),
-            (None, _) => match self.joined("-") {
-                list if list.len() <= LONGEST_LIST => f.write_str(&list),
-                list => write!(f, "list-{}", &Digest::of(list.as_bytes()).to_string()[..12]),
-            },
+        match self.written(|seed| format!("only-{seed}"), "-") {
+            list if list.len() <= LONGEST_LIST => f.write_str(&list),
+            list => write!(f, "list-{}", &Digest::of(list.as_bytes()).to_string()[..12]),
         }
     }
 }

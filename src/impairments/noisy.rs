@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::errors::positive;
 use crate::random::Stream;
 
 /// Noise on images.
@@ -41,9 +42,7 @@ impl NoisyOptions {
     /// Names the option that cannot be used.
     pub fn check(&self) -> Result<(), String> {
         let ImageNoise::Gaussian { sigma } = self.image;
-        if !(sigma.is_finite() && sigma > 0.0) {
-            return Err(format!("`image.sigma` should be a positive number, found {sigma}"));
-        }
+        positive("image.sigma", sigma)?;
         let (TextNoise::DeleteCharacters { probability } | TextNoise::DeleteWords { probability }) = self.text;
         if !(0.0..=1.0).contains(&probability) {
             return Err(format!("`text.probability` should be between 0 and 1, found {probability}"));

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{Method, Options, Step, probes, within};
+use crate::errors::non_negative;
 use crate::model::fusion::shares;
 use crate::model::gradient::{inner, through_relu};
 use crate::model::{Activations, Batch, FusedGradient, Gradients, Layer, Model, ParameterId};
@@ -95,11 +96,9 @@ impl Options for Agm {
     }
 
     fn check(&self) -> Result<(), String> {
-        for (name, value) in [("alpha", self.alpha), ("clamp", self.clamp), ("clip", self.clip)] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(format!("`{name}` should be a non-negative number, found {value}"));
-            }
-        }
+        non_negative("alpha", self.alpha)?;
+        non_negative("clamp", self.clamp)?;
+        non_negative("clip", self.clip)?;
         match self.floor > 0.0 && self.floor <= 1.0 {
             true => Ok(()),
             false => Err(format!("`floor` should lie above 0 and not above 1, found {}", self.floor)),

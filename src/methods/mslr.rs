@@ -19,6 +19,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Method, Options, Step, probes};
+use crate::errors::positive;
 use crate::model::{Batch, Model, Role};
 use crate::terms::Modality;
 
@@ -95,11 +96,8 @@ impl Options for Mslr {
     }
 
     fn check(&self) -> Result<(), String> {
-        for (name, factor) in [("factor-v", self.factor_v), ("factor-l", self.factor_l)] {
-            if !(factor.is_finite() && factor > 0.0) {
-                return Err(format!("`{name}` should be a positive number, found {factor}"));
-            }
-        }
+        positive("factor-v", self.factor_v)?;
+        positive("factor-l", self.factor_l)?;
         if !(0.0..=1.0).contains(&self.smoothing) {
             return Err(format!("`smoothing` should lie between 0 and 1, found {}", self.smoothing));
         }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::{Method, Options, Step, probes, within};
+use crate::errors::non_negative;
 use crate::model::task::Task;
 use crate::model::{Batch, Gradients, Layer, Model, ParameterId, Part};
 use crate::random::NormalLanes;
@@ -107,10 +108,7 @@ impl Options for OgmGe {
     }
 
     fn check(&self) -> Result<(), String> {
-        match self.alpha.is_finite() && self.alpha >= 0.0 {
-            true => Ok(()),
-            false => Err(format!("`alpha` should be a non-negative number, found {}", self.alpha)),
-        }
+        non_negative("alpha", self.alpha)
     }
 
     fn build(&self, seed: u64) -> Box<dyn Method> {

@@ -4,7 +4,9 @@ use proptest::prelude::{Just, ProptestConfig, Strategy as _, prop_assert, prop_o
 use tch::{Kind, Tensor};
 
 use super::*;
-use crate::model::autograd::{self, FUSIONS, assert_close, batch, forward, fused_or_embedding, model, tasks};
+use crate::model::autograd::{
+    self, FUSIONS, assert_close, batch, case, cases, forward, fused_or_embedding, model, tasks,
+};
 use crate::model::fusion::{Fusion, shares};
 use crate::model::{Layer, ParameterId, Parameters, Part};
 
@@ -129,8 +131,8 @@ proptest! {
 /// AGM's step is autograd's gradient of the loss of Σ_m κ_m u_m + (1 − κ_m) sg(u_m), for every fusion.
 #[test]
 fn agm_agrees_with_autograd() {
-    for (fusion, task) in FUSIONS.into_iter().flat_map(|fusion| tasks().map(|task| (fusion, task))) {
-        let (model, batch) = (model(task, fusion, 5, Kind::Double), batch(&task, 7, 2.0, 5, Kind::Double));
+    for (fusion, task) in cases() {
+        let (model, batch) = case(task, fusion, 7, 5);
         let step = Agm { clip: 0.0, ..Agm::default() }.build(0).step(&model, &batch);
         autograd::track(&model);
         let blank = |x: &Tensor| x.zeros_like();
@@ -152,7 +154,7 @@ fn agm_agrees_with_autograd() {
 #[test]
 fn linear_responses_are_the_general_ones() {
     for fusion in FUSIONS {
-        let (model, batch) = (model(tasks()[0], fusion, 6, Kind::Double), batch(&tasks()[0], 5, 2.0, 6, Kind::Double));
+        let (model, batch) = case(tasks()[0], fusion, 5, 6);
         let a = model.forward(&batch);
         let alone = |z_v: Tensor, z_l: Tensor| model.fuse(z_v, z_l).fused.logits;
         let (f_v, f_l) = (alone(a.z_v.copy(), a.z_l.zeros_like()), alone(a.z_v.zeros_like(), a.z_l.copy()));

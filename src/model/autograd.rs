@@ -26,13 +26,26 @@ pub fn model(task: Task, fusion: Fusion, seed: u64, kind: Kind) -> Model {
     Model::new(shape, seed, kind, tch::Device::Cpu)
 }
 
+/// Every fusion with every kind of task.
+pub fn cases() -> impl Iterator<Item = (Fusion, Task)> {
+    FUSIONS.into_iter().flat_map(|fusion| tasks().map(|task| (fusion, task)))
+}
+
+/// Standard normal numbers in float64.
+pub fn normal(size: &[i64], seed: u64, purpose: &str) -> Tensor {
+    let mut stream = Stream::new(seed, &["autograd test", purpose]);
+    let values: Vec<f64> = (0..size.iter().product()).map(|_| stream.normal()).collect();
+    Tensor::from_slice(&values).view(size)
+}
+
+/// [`model`] and [`batch`] in float64.
+pub fn case(task: Task, fusion: Fusion, size: i64, seed: u64) -> (Model, Batch) {
+    (model(task, fusion, seed, Kind::Double), batch(&task, size, 2.0, seed, Kind::Double))
+}
+
 /// A batch of standard normal features, times `scale`, for [`model`].
 pub fn batch(task: &Task, size: i64, scale: f64, seed: u64, kind: Kind) -> Batch {
-    let random = |purpose: &str, d: i64| {
-        let mut stream = Stream::new(seed, &["autograd test", purpose]);
-        let values: Vec<f64> = (0..size * d).map(|_| scale * stream.normal()).collect();
-        Tensor::from_slice(&values).view([size, d]).to_kind(kind)
-    };
+    let random = |purpose: &str, d: i64| (normal(&[size, d], seed, purpose) * scale).to_kind(kind);
     let mut stream = Stream::new(seed, &["autograd test", "labels"]);
     let classes = if task.kind == TaskKind::Binary { 2 } else { task.logits as u64 };
     let labels: Vec<Vec<u32>> = (0..size)

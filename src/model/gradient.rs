@@ -154,13 +154,11 @@ pub fn through_relu(z: &Tensor, d_z: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::autograd::normal;
     use crate::model::{Gradients, Layer, Part};
-    use crate::random::Stream;
 
     fn random(size: &[i64], purpose: &str) -> Tensor {
-        let mut stream = Stream::new(2, &["gradient test", purpose]);
-        let values: Vec<f64> = (0..size.iter().product()).map(|_| stream.normal()).collect();
-        Tensor::from_slice(&values).view(size)
+        normal(size, 2, purpose)
     }
 
     /// Inner products by Gram matrices equal those of explicit weight gradients.

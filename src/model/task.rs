@@ -156,13 +156,11 @@ impl Task {
 
 #[cfg(test)]
 mod tests {
-    use super::super::autograd::{batch, tasks};
+    use super::super::autograd::{batch, normal, tasks};
     use super::*;
 
     fn logits(task: &Task, scale: f64, purpose: &str) -> Tensor {
-        let mut stream = crate::random::Stream::new(1, &["task test", purpose]);
-        let values: Vec<f64> = (0..7 * task.logits).map(|_| scale * stream.normal()).collect();
-        Tensor::from_slice(&values).view([7, task.logits])
+        normal(&[7, task.logits], 1, purpose) * scale
     }
 
     fn labels(task: &Task, kind: Kind) -> Tensor {

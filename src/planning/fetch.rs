@@ -14,7 +14,7 @@ use crate::engine::survey::State as StepState;
 use crate::errors;
 use crate::manifests::{self, Manifest};
 use crate::steps::fetch::{ARCHIVE, label};
-use crate::steps::{Absence, Status, execute_without_tensors};
+use crate::steps::{Status, execute_without_tensors};
 use crate::store::Output;
 
 /// Where an archive stands.
@@ -135,7 +135,10 @@ impl<'a> Archives<'a> {
                 let state = if present.contains(&id) { State::Present } else { State::Fetched };
                 (state, action.outputs.get(ARCHIVE).copied(), None)
             }
-            NodeOutcome::Absent(absence) => (state_of(absence), None, Some(cause_of(absence))),
+            NodeOutcome::Absent(absence) => {
+                let state = if absence.status == Status::Unavailable { State::Unavailable } else { State::Failed };
+                (state, None, Some(absence.with_hint()))
+            }
             NodeOutcome::NotWanted => (State::Missing, None, None),
         }))
     }
@@ -169,13 +172,4 @@ impl<'a> Archives<'a> {
         };
         archives.filter_map(report).collect()
     }
-}
-
-fn state_of(absence: &Absence) -> State {
-    if absence.status == Status::Unavailable { State::Unavailable } else { State::Failed }
-}
-
-fn cause_of(absence: &Absence) -> String {
-    let hint = absence.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    format!("{absence}{hint}")
 }

@@ -68,16 +68,14 @@ impl Overview {
         let graph = &planned.graph;
         let step = |(id, state): (_, &State)| {
             let planned = &graph.node(id).step;
-            let (state, key, reason) = match state {
-                State::Done(key, _) => (StepState::Done, Some(*key), None),
-                State::Ready(ingredients, reason) => {
-                    (StepState::WouldRun, Some(ingredients.key()), Some(reason.to_string()))
-                }
-                State::Waiting(_) => (StepState::WouldRunAfterOthers, None, None),
-                State::Refused(key, _, absence) => (StepState::Refused, Some(*key), Some(absence.to_string())),
-                State::Blocked(absence) => (StepState::Blocked, None, Some(absence.to_string())),
+            let key = state.ingredients().map(|ingredients| ingredients.key().to_string());
+            let (state, reason) = match state {
+                State::Done(..) => (StepState::Done, None),
+                State::Ready(_, reason) => (StepState::WouldRun, Some(reason.to_string())),
+                State::Waiting(_) => (StepState::WouldRunAfterOthers, None),
+                State::Refused(_, _, absence) => (StepState::Refused, Some(absence.to_string())),
+                State::Blocked(absence) => (StepState::Blocked, Some(absence.to_string())),
             };
-            let key = key.map(|key| key.to_string());
             PlannedStep { step: planned.label(), kind: planned.kind(), state, key, reason }
         };
         Overview {

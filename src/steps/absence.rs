@@ -60,6 +60,12 @@ impl Absence {
         Absence { status: Status::NotRun, origin: None, cause: cause.to_owned(), hint: None }
     }
 
+    /// The cause, and a line with what to do about it.
+    pub fn with_hint(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        format!("{self}{hint}")
+    }
+
     /// As an ingredient of keys.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("an absence is plain data")

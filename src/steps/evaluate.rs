@@ -10,8 +10,7 @@ use super::kind::Describe;
 use super::train::{feature_set, task};
 use crate::evaluation::metrics;
 use crate::impairments::missing;
-use crate::model::task::Task;
-use crate::model::{Model, Shape};
+use crate::model::Model;
 use crate::report::replicates::Level as Named;
 use crate::store::Ingredients;
 use crate::tensors;
@@ -113,7 +112,9 @@ impl Evaluate {
         tch::set_num_threads(1);
         let task = task(job, &self.config)?;
         let test = feature_set(job, &task, Split::Test)?;
-        let model = self.model(job, task, &test)?;
+        let weights = job.parse("weights", tensors::from_safetensors)?;
+        let weights = weights.into_iter().map(|(name, value)| (name, value.to_device(job.device))).collect();
+        let model = Model::with(test.shape(task, &self.config, self.heads), weights)?;
         let mut levels = Vec::new();
         let mut predictions = Vec::new();
         for (name, modality, ratio, impaired, features) in self.versions(job, &test)? {
@@ -128,19 +129,6 @@ impl Evaluate {
         let scores = Scores { metric: task.metric.name().to_owned(), samples: test.len() as usize, levels };
         let predictions = tensors::to_safetensors(predictions.iter().map(|(name, p)| (name.as_str(), p)))?;
         Ok(Outputs::from([job.write_json("scores", &scores)?, job.write("predictions", &predictions)?]))
-    }
-
-    fn model(&self, job: &Job, task: Task, test: &FeatureSet) -> anyhow::Result<Model> {
-        let weights = job.parse("weights", tensors::from_safetensors)?;
-        let shape = Shape {
-            task,
-            fusion: self.config.fusion,
-            image_features: test.x_v.size()[1],
-            text_features: test.x_l.size()[1],
-            embedding: i64::from(self.config.embedding),
-            heads: self.heads,
-        };
-        Model::with(shape, weights.into_iter().map(|(name, value)| (name, value.to_device(job.device))).collect())
     }
 
     /// The test split at each level.

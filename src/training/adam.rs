@@ -38,14 +38,9 @@ pub(super) struct Factors {
 ///
 /// # Panics
 /// If the tensors differ in size, kind or device, or share memory.
-pub(super) fn update(
-    value: &mut Tensor,
-    gradient: &Tensor,
-    first: &mut Tensor,
-    second: &mut Tensor,
-    factors: &Factors,
-) -> Tensor {
-    for other in [gradient, &*first, &*second] {
+pub(super) fn update(value: &mut Tensor, gradient: &Tensor, moments: [&mut Tensor; 2], factors: &Factors) -> Tensor {
+    let [first, second] = moments.each_ref().map(|moment| &**moment);
+    for other in [gradient, first, second] {
         assert_eq!(
             (other.size(), other.kind(), other.device()),
             (value.size(), value.kind(), value.device()),
@@ -55,12 +50,12 @@ pub(super) fn update(
     let fits_one_pass = value.device() == Device::Cpu
         && value.kind() == Kind::Float
         && value.numel() > 0
-        && [&*value, &*first, &*second].iter().all(|tensor| tensor.is_contiguous());
+        && [&*value, first, second].iter().all(|tensor| tensor.is_contiguous());
     if !fits_one_pass {
-        return by_tensors(value, gradient, first, second, factors);
+        return by_tensors(value, gradient, moments, factors);
     }
     let gradient = gradient.contiguous();
-    let addresses = [&*value, &gradient, &*first, &*second].map(|tensor| tensor.data_ptr() as usize);
+    let addresses = [&*value, &gradient, first, second].map(|tensor| tensor.data_ptr() as usize);
     let bytes = value.numel() * size_of::<f32>();
     for (i, a) in addresses.iter().enumerate() {
         let apart = addresses[..i].iter().all(|b| a.abs_diff(*b) >= bytes);
@@ -76,20 +71,14 @@ pub(super) fn update(
 }
 
 /// The same by tensor operations, for other devices and kinds.
-fn by_tensors(
-    value: &mut Tensor,
-    gradient: &Tensor,
-    first: &mut Tensor,
-    second: &mut Tensor,
-    factors: &Factors,
-) -> Tensor {
+fn by_tensors(value: &mut Tensor, gradient: &Tensor, [m, v]: [&mut Tensor; 2], factors: &Factors) -> Tensor {
     let Factors { weight_decay, first: to_first, second: to_second, rate, epsilon } = *factors;
     let square = inner(gradient, gradient);
     let gradient = gradient + &*value * weight_decay;
-    let _ = first.lerp_(&gradient, to_first);
-    let _ = second.lerp_(&gradient.square(), to_second);
-    let denominator = second.sqrt().g_add_scalar_(epsilon);
-    let _ = value.addcdiv_(&(&*first * -rate), &denominator);
+    let _ = m.lerp_(&gradient, to_first);
+    let _ = v.lerp_(&gradient.square(), to_second);
+    let denominator = v.sqrt().g_add_scalar_(epsilon);
+    let _ = value.addcdiv_(&(&*m * -rate), &denominator);
     square
 }
 
@@ -161,12 +150,10 @@ fn sum_of_squares(g: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Stream;
+    use crate::model::autograd::normal;
 
     fn random(size: &[i64], purpose: &str) -> Tensor {
-        let mut stream = Stream::new(4, &["adam test", purpose]);
-        let values: Vec<f64> = (0..size.iter().product()).map(|_| stream.normal()).collect();
-        Tensor::from_slice(&values).view(size).to_kind(Kind::Float)
+        normal(size, 4, purpose).to_kind(Kind::Float)
     }
 
     const FACTORS: Factors = Factors { weight_decay: 0.03, first: 0.1, second: 0.001, rate: 0.02, epsilon: 1e-8 };
@@ -179,8 +166,8 @@ mod tests {
         let gradient = random(&[13, 17], "g").tr();
         let (mut found, mut expected) = (start(), start());
         for _ in 0..3 {
-            let step = |update: fn(&mut Tensor, &Tensor, &mut Tensor, &mut Tensor, &Factors) -> Tensor,
-                        [p, m, v]: &mut [Tensor; 3]| update(p, &gradient, m, v, &FACTORS);
+            let step = |update: fn(&mut Tensor, &Tensor, [&mut Tensor; 2], &Factors) -> Tensor,
+                        [p, m, v]: &mut [Tensor; 3]| update(p, &gradient, [m, v], &FACTORS);
             let (square, square2) = (step(update, &mut found), step(by_tensors, &mut expected));
             assert!(square.kind() == Kind::Float && ((square - &square2) / square2).abs().double_value(&[]) <= 1e-6);
         }
@@ -196,7 +183,7 @@ mod tests {
         let all = ["p", "g", "m", "v"].map(|name| random(&[67], name).abs());
         let moved = |from: i64, length: i64| -> Vec<f32> {
             let [mut p, g, mut m, mut v] = all.each_ref().map(|t| t.narrow(0, from, length).copy());
-            let _ = update(&mut p, &g, &mut m, &mut v, &FACTORS);
+            let _ = update(&mut p, &g, [&mut m, &mut v], &FACTORS);
             Vec::try_from(p).unwrap()
         };
         let together = moved(0, 67);
@@ -211,6 +198,6 @@ mod tests {
     fn a_gradient_that_is_the_parameter_is_refused() {
         let [mut p, mut m, mut v] = ["p", "m", "v"].map(|name| random(&[8], name));
         let g = p.shallow_clone();
-        let _ = update(&mut p, &g, &mut m, &mut v, &FACTORS);
+        let _ = update(&mut p, &g, [&mut m, &mut v], &FACTORS);
     }
 }

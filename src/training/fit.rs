@@ -40,6 +40,18 @@ impl FeatureSet {
         self.len() == 0
     }
 
+    /// The shape of a model of these features with these settings.
+    pub fn shape(&self, task: Task, config: &TrainConfig, heads: bool) -> Shape {
+        Shape {
+            task,
+            fusion: config.fusion,
+            image_features: self.x_v.size()[1],
+            text_features: self.x_l.size()[1],
+            embedding: i64::from(config.embedding),
+            heads,
+        }
+    }
+
     /// The samples with these numbers, int64 `[B]`.
     pub fn batch(&self, samples: &Tensor) -> Batch {
         Batch {
@@ -102,15 +114,7 @@ pub fn train(
     anyhow::ensure!(!val.is_empty(), "the validation split is empty");
     let device = train.x_v.device();
     let mut method = options.build(*seed);
-    let shape = Shape {
-        task: *task,
-        fusion: config.fusion,
-        image_features: train.x_v.size()[1],
-        text_features: train.x_l.size()[1],
-        embedding: i64::from(config.embedding),
-        heads: options.needs_heads(),
-    };
-    let mut model = Model::new(shape, *seed, Kind::Float, device);
+    let mut model = Model::new(train.shape(*task, config, options.needs_heads()), *seed, Kind::Float, device);
     let mut optimizer = Optimizer::new(config.optimizer);
     let mut trace = Trace::default();
     let mut best: Option<(f64, u32, Parameters)> = None;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::adam;
+use crate::errors::positive;
 use crate::model::gradient::inner;
 use crate::model::{Gradients, Model, ParameterId, Role};
 
@@ -69,10 +70,6 @@ impl OptimizerOptions {
     /// # Errors
     /// If a setting is out of range; the message names it.
     pub fn check(&self) -> Result<(), String> {
-        let positive = |name: &str, x: f64| match x.is_finite() && x > 0.0 {
-            true => Ok(()),
-            false => Err(format!("`{name}` should be a positive number, found {x}")),
-        };
         let within = |name: &str, x: f64, end: f64| match (0.0..end).contains(&x) {
             true => Ok(()),
             false => Err(format!("`{name}` should be at least 0 and below {end}, found {x}")),
@@ -162,7 +159,7 @@ fn update(options: &OptimizerOptions, factor: f64, value: &mut Tensor, gradient:
                 rate: learning_rate * factor * correction2.sqrt() / correction1,
                 epsilon: epsilon * correction2.sqrt(),
             };
-            adam::update(value, gradient, &mut state.first, &mut state.second, &factors)
+            adam::update(value, gradient, [&mut state.first, &mut state.second], &factors)
         }
     }
 }

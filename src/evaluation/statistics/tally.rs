@@ -150,6 +150,7 @@ fn sums(lists: &Lists, weights: &[u32]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluation::statistics::{mean, sample_std};
 
     fn one(labels: &[u32]) -> Vec<Vec<u32>> {
         labels.iter().map(|&label| vec![label]).collect()
@@ -171,8 +172,7 @@ mod tests {
         let truth = Truth::new(Metric::Accuracy, 3, one(&labels)).unwrap();
         let scores = scores(&truth, &one(&predicted), 4000);
         assert_eq!((scores[0], scores.len()), (70.0, 4001));
-        let mean = crate::evaluation::statistics::mean(&scores[1..]).unwrap();
-        let std = crate::evaluation::statistics::sample_std(&scores[1..]).unwrap();
+        let (mean, std) = (mean(&scores[1..]).unwrap(), sample_std(&scores[1..]).unwrap());
         assert!((mean - 70.0).abs() < 0.3, "{mean}");
         assert!((std - (0.7f64 * 0.3).sqrt() * 10.0).abs() < 0.15, "{std}");
     }
@@ -206,7 +206,7 @@ mod tests {
         let truth = Truth::new(Metric::F1Macro, 2, labels.to_vec()).unwrap();
         let scores = scores(&truth, &predicted, 9000);
         assert!(scores.iter().all(|score| possible.iter().any(|other| (score - other).abs() < 1e-9)));
-        let mean = crate::evaluation::statistics::mean(&scores[1..]).unwrap();
+        let mean = mean(&scores[1..]).unwrap();
         assert!((mean - expected).abs() < 1.0, "{mean}, expected {expected}");
     }
 
@@ -219,7 +219,7 @@ mod tests {
             let truth = Truth::new(Metric::Accuracy, 2, one(labels)).unwrap();
             truth.grouped(names.iter().map(String::as_str))
         };
-        let std = |scores: &[f64]| crate::evaluation::statistics::sample_std(&scores[1..]).unwrap();
+        let std = |scores: &[f64]| sample_std(&scores[1..]).unwrap();
         let truth = grouped(&[0; 200], &names);
         let within: Vec<u32> = (0..200).map(|i| i % 2).collect();
         assert!(scores(&truth, &one(&within), 50).iter().all(|score| *score == 50.0));

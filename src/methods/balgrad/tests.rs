@@ -4,11 +4,12 @@ use tch::Kind;
 use super::*;
 use crate::methods::Baseline;
 use crate::methods::tests::scalar;
-use crate::model::autograd::{self, FUSIONS, assert_close, batch, forward, fused_or_embedding, model, tasks};
+use crate::model::autograd::{
+    self, assert_close, batch, case, cases, forward, fused_or_embedding, model, normal, tasks,
+};
 use crate::model::fusion::Fusion;
 use crate::model::task::{BinaryHead, Task};
 use crate::model::{Gradients, Layer, ParameterId, Parameters};
-use crate::random::Stream;
 use crate::terms::{Modality, TaskKind};
 
 pub(in crate::methods) const SCOPES: [ProjectionScope; 4] =
@@ -59,7 +60,7 @@ fn blocks(scope: ProjectionScope) -> Vec<Vec<ParameterId>> {
 #[test]
 fn steps_are_those_of_autograd() {
     let mut conflicts = 0;
-    for (fusion, task) in FUSIONS.into_iter().flat_map(|fusion| tasks().map(|task| (fusion, task))) {
+    for (fusion, task) in cases() {
         for (seed, (scope, kl_heads)) in
             SCOPES.into_iter().flat_map(|scope| [(scope, true), (scope, false)]).enumerate()
         {
@@ -69,8 +70,7 @@ fn steps_are_those_of_autograd() {
                 assert!(scope == ProjectionScope::WithHeads && !kl_heads);
                 continue;
             }
-            let (model, batch) =
-                (model(task, fusion, seed as u64, Kind::Double), batch(&task, 7, 2.0, seed as u64, Kind::Double));
+            let (model, batch) = case(task, fusion, 7, seed as u64);
             let step = options.clone().step(&model, &batch);
             autograd::track(&model);
             let (expected, conflict) = written_out(&options, &model, &batch);
@@ -119,12 +119,8 @@ fn written_out(options: &BalGrad, model: &Model, batch: &Batch) -> (Gradients, b
 
 /// A gradient δ over θ for the batch of [`batch`], standard normal times `scale`.
 fn theta(size: i64, scale: f64, seed: u64, purpose: &str, kind: Kind) -> Theta {
-    let mut stream = Stream::new(seed, &["balgrad test", purpose]);
-    let mut part = || {
-        let values: Vec<f64> = (0..size * 5).map(|_| scale * stream.normal()).collect();
-        Tensor::from_slice(&values).view([size, 5]).to_kind(kind)
-    };
-    Theta::new(part(), part())
+    let both = (normal(&[2, size, 5], seed, purpose) * scale).to_kind(kind);
+    Theta::new(both.get(0), both.get(1))
 }
 
 /// A gradient over θ written out in float64; the features and δ of `magnitudes` are made positive, which gives what an inner

@@ -1,7 +1,7 @@
 use tch::Kind;
 
 use super::*;
-use crate::model::autograd::{self, FUSIONS, assert_close, batch, forward, fused_or_embedding, model, tasks};
+use crate::model::autograd::{self, assert_close, case, cases, forward, fused_or_embedding, model, tasks};
 use crate::model::{Layer, ParameterId};
 use crate::terms::Modality::{self, Image, Text};
 
@@ -9,10 +9,10 @@ use crate::terms::Modality::{self, Image, Text};
 /// for every kind of task. A batch of one sample too.
 #[test]
 fn pull_backs_are_those_of_autograd() {
-    for (fusion, task) in FUSIONS.into_iter().flat_map(|fusion| tasks().map(|task| (fusion, task))) {
+    for (fusion, task) in cases() {
         for (size, seed) in [(7, 1), (1, 2)] {
             let what = format!("{fusion:?}, {task:?}, {size} samples");
-            let (model, batch) = (model(task, fusion, seed, Kind::Double), batch(&task, size, 2.0, seed, Kind::Double));
+            let (model, batch) = case(task, fusion, size, seed);
             let a = model.forward(&batch);
             let g_t = model.pull_back_fused(&a, &task.loss(&a.fused.logits, &batch.y).1);
             let mut gradients = model.embedding_gradient(&batch, &g_t.theta);
