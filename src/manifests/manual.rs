@@ -111,6 +111,14 @@ fn copy(
     let writing = || format!("cannot write {}", to.display());
     let mut source = File::open(from).with_context(reading)?;
     let length = source.metadata().with_context(reading)?.len();
+    let too_long = |length: &str| {
+        let (from_, most, name) = (from.display(), archive.most(), &archive.name);
+        let message = format!("{from_} has {length} bytes, more than the {most} that {name} may have");
+        errors::failed(message, remedy(archive, place, from))
+    };
+    if length > archive.most() {
+        return Err(too_long(&length.to_string()));
+    }
     context.progress.begin(Some(length), Unit::Bytes);
     let mut target = File::create(to).with_context(writing)?;
     let (mut hash, mut size) = (Sha256::new(), 0);
@@ -125,10 +133,10 @@ fn copy(
         hash.update(&buffer[..n]);
         target.write_all(&buffer[..n]).with_context(writing)?;
         size += n as u64;
+        // It grows while it is read.
         if size > archive.most() {
-            let (from_, most, name) = (from.display(), archive.most(), &archive.name);
-            let message = format!("{from_} has more than the {most} bytes that {name} may have");
-            return Err(errors::failed(message, remedy(archive, place, from)));
+            std::fs::remove_file(to).with_context(writing)?;
+            return Err(too_long(&format!("at least {size}")));
         }
         context.progress.advance(n as u64);
     }
