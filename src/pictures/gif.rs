@@ -63,3 +63,60 @@ fn fault(error: DecodingError) -> PictureFault {
         _ => PictureFault::Damaged(message),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pictures::{Alpha, Decoding, decode};
+
+    const RED: [u8; 3] = [255, 0, 0];
+    const BLUE: [u8; 3] = [0, 0, 255];
+
+    /// A blue frame on a canvas, whose palette begins with red.
+    fn gif(canvas: [u16; 2], frame: [u16; 2], at: [u16; 2], transparent: Option<u8>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = gif::Encoder::new(&mut bytes, canvas[0], canvas[1], &[RED, BLUE].concat()).unwrap();
+        let mut pixels =
+            gif::Frame::from_indexed_pixels(frame[0], frame[1], vec![1; (frame[0] * frame[1]).into()], transparent);
+        (pixels.left, pixels.top) = (at[0], at[1]);
+        encoder.write_frame(&pixels).unwrap();
+        drop(encoder);
+        bytes
+    }
+
+    /// The rows of a picture: `r`, `b`, or `w` for white.
+    fn rows(bytes: &[u8], alpha: Alpha) -> Vec<String> {
+        let picture = decode(bytes, Decoding { alpha, ..Decoding::PILLOW }).unwrap();
+        let letter = |pixel: &[u8]| match pixel {
+            [255, 0, 0] => 'r',
+            [0, 0, 255] => 'b',
+            [255, 255, 255] => 'w',
+            other => panic!("{other:?}"),
+        };
+        picture.bytes.chunks(picture.width * 3).map(|row| row.chunks(3).map(letter).collect()).collect()
+    }
+
+    /// As Pillow 12.3 shows them.
+    #[test]
+    fn a_frame_lies_on_its_canvas() {
+        for (canvas, frame, at, expected) in [
+            ([2, 2], [2, 2], [0, 0], &["bb", "bb"][..]),
+            ([3, 2], [1, 1], [1, 0], &["rbr", "rrr"]),
+            ([2, 2], [2, 1], [1, 1], &["rrr", "rbb"]),
+            ([0, 0], [2, 1], [0, 0], &["bb"]),
+        ] {
+            assert_eq!(rows(&gif(canvas, frame, at, None), Alpha::Drop), expected, "{canvas:?} {frame:?} {at:?}");
+        }
+        let hole = gif([2, 1], [1, 1], [0, 0], Some(0));
+        assert_eq!((rows(&hole, Alpha::Drop), rows(&hole, Alpha::OverWhite)), (vec!["br".into()], vec!["bw".into()]));
+    }
+
+    #[test]
+    fn a_cut_file_is_cut_short() {
+        let whole = gif([40, 40], [40, 40], [0, 0], None);
+        for length in [8, 14, 30, whole.len() - 4] {
+            let fault = decode(&whole[..length], Decoding::PILLOW).unwrap_err();
+            assert!(matches!(fault, PictureFault::CutShort(_) | PictureFault::Damaged(_)), "{length}: {fault}");
+        }
+    }
+}

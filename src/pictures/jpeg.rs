@@ -158,3 +158,33 @@ impl<'a> Segments<'a> {
         PictureFault::CutShort(format!("its end marker is missing after {} bytes", self.bytes.len()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame header of three components with these sampling factors, across and down.
+    fn frame(factors: [u8; 3]) -> Vec<u8> {
+        let component = |(id, factors): (u8, u8)| [id, factors, 0];
+        let components = (1..).zip(factors).flat_map(component);
+        [8, 0, 64, 0, 64, 3].into_iter().chain(components).collect()
+    }
+
+    /// Of what the decoder gives false colours, nothing passes; the usual forms do.
+    #[test]
+    fn coarse_components_in_scans_of_their_own_are_refused() {
+        for (marker, factors, in_scan, good) in [
+            (0xC0, [0x22, 0x11, 0x11], 3, true),
+            (0xC0, [0x22, 0x11, 0x11], 1, false),
+            (0xC1, [0x12, 0x11, 0x11], 2, false),
+            (0xC0, [0x41, 0x11, 0x11], 1, false),
+            (0xC0, [0x21, 0x11, 0x11], 1, true),
+            (0xC0, [0x11, 0x11, 0x11], 1, true),
+            (0xC2, [0x22, 0x11, 0x11], 1, true),
+        ] {
+            let found = Sampling::of(marker, &frame(factors)).check(in_scan);
+            assert_eq!(found.is_ok(), good, "{marker:x} {factors:x?} {in_scan}");
+        }
+        assert!(Sampling::of(0xC0, &[8, 0]).check(1).is_ok(), "a header that is cut is refused elsewhere");
+    }
+}

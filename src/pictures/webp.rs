@@ -35,3 +35,39 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         Some(&header[..4])
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pictures::{Decoding, decode};
+
+    /// The picture of a plain WebP in an extended one, with these flags.
+    fn extended(plain: &[u8], flags: u8, more: &[u8]) -> Vec<u8> {
+        let picture = decode(plain, Decoding::PILLOW).unwrap();
+        let side = |length: usize| (length as u32 - 1).to_le_bytes();
+        let mut chunks = b"WEBPVP8X\x0A\0\0\0".to_vec();
+        chunks.extend([flags, 0, 0, 0]);
+        chunks.extend(&side(picture.width)[..3]);
+        chunks.extend(&side(picture.height)[..3]);
+        chunks.extend(&plain[12..]);
+        chunks.extend(more);
+        [b"RIFF", &(chunks.len() as u32).to_le_bytes()[..], &chunks].concat()
+    }
+
+    /// Metadata that is announced and not there changes nothing; metadata that is there stays announced.
+    #[test]
+    fn promised_metadata_may_be_gone() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pictures/lossless.webp");
+        let plain = std::fs::read(path).unwrap();
+        let expected = decode(&plain, Decoding::PILLOW).unwrap();
+        for flags in [0, 0x08, 0x04, 0x0C] {
+            assert_eq!(decode(&extended(&plain, flags, b""), Decoding::PILLOW).unwrap(), expected, "{flags}");
+        }
+        let there = extended(&plain, 0x0C, b"EXIF\x02\0\0\0II");
+        assert_eq!(without_promises(&there)[20], 0x08);
+        assert_eq!(decode(&there, Decoding::PILLOW).unwrap(), expected);
+        for length in 0..40 {
+            without_promises(&there[..length]);
+        }
+    }
+}

@@ -108,6 +108,49 @@ fn an_interrupted_run_stops_and_goes_on() {
     project.succeed(&["run", "tiny"]);
 }
 
+/// What `nohup` does: a run that ignores SIGHUP goes on when its terminal is closed, and when nobody reads its messages.
+#[test]
+fn a_run_outlives_its_terminal() {
+    use std::os::unix::process::CommandExt;
+    let project = Project::new();
+    let mut command = project.command(&["run", "tiny"]);
+    // SAFETY: a system call that is allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(())
+        })
+    };
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("fetch")), "no step was told");
+    drop(lines);
+    // SAFETY: a signal to a child that has not been waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGHUP) };
+    let status = wait(&mut child, Duration::from_secs(300)).expect("the run ends");
+    assert!(status.success(), "{status}");
+    assert!(project.succeed(&["run", "tiny"]).starts_with("nothing to do"));
+}
+
+/// Variables of the libraries below neither change results nor keep cores idle, and the user hears of them.
+#[test]
+fn variables_of_libraries_are_ignored() {
+    let project = Project::new();
+    let variables = [("ATEN_CPU_CAPABILITY", "default"), ("OMP_PROC_BIND", "true"), ("MKL_CBWR", "")];
+    let output = project.command(&["doctor"]).envs(variables).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    for line in ["ignoring ATEN_CPU_CAPABILITY=default: ", "ignoring OMP_PROC_BIND=true: "] {
+        assert_eq!(told.matches(line).count(), 1, "{told}");
+    }
+    assert!(!told.contains("MKL_CBWR"), "{told}");
+    project.succeed(&["run", "tiny"]);
+    let first = project.results();
+    std::fs::remove_dir_all(project.root.join(".seesaw")).unwrap();
+    let output = project.command(&["run", "tiny"]).envs(variables).output().unwrap();
+    assert!(output.status.success());
+    assert!(project.results() == first, "the results differ");
+}
+
 /// A step's result that was edited in the store, size and time kept, is noticed when something needs it.
 #[test]
 fn a_damaged_object_is_noticed_and_made_again() {
