@@ -54,14 +54,14 @@ pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Ans
 
 fn look(global: &Global, libtorch: Libtorch) -> Findings {
     let project = Project::find(&global.options);
-    let root = project.as_ref().ok().map(|project| project.root.as_path());
+    let root = project.as_ref().ok().map(|project| project.root.clone());
     let store = match &project {
         Ok(project) => Some(Place::look(&project.store_path())),
         Err(_) => global.options.named_store().map(|store| Place::look(store)),
     };
     let machine = Machine::look();
     let mut findings = Findings {
-        seesaw: Build::look(root),
+        seesaw: Build::look(root.as_deref()),
         libtorch,
         threads: global.options.threads.map_or(machine.cores, usize::from),
         machine,
@@ -70,8 +70,10 @@ fn look(global: &Global, libtorch: Libtorch) -> Findings {
         missing: Vec::new(),
         advice: Vec::new(),
     };
-    if let Err(error) = &project {
-        findings.missing.push(problem(error.to_string(), errors::hint_of(error).unwrap_or_default()));
+    let described = |error: anyhow::Error| problem(format!("{error:#}"), errors::hint_of(&error).unwrap_or_default());
+    match project.and_then(|project| project.problems_of_downloads()) {
+        Ok(problems) => findings.advice.extend(problems.into_iter().map(described)),
+        Err(error) => findings.missing.push(described(error)),
     }
     judge(&mut findings);
     findings

@@ -19,6 +19,10 @@ use crate::settings::variable;
 /// The model hub, unless `HF_ENDPOINT` names another one.
 const HUB: &str = "https://huggingface.co";
 
+pub(super) fn hub() -> Address {
+    Address::from(variable("HF_ENDPOINT").as_deref().unwrap_or(HUB))
+}
+
 /// How and where to fetch archives.
 #[derive(Clone)]
 pub struct FetchContext {
@@ -47,6 +51,8 @@ pub struct Patience {
     pub connect: Duration,
     /// After this long without a byte, a download counts as cut.
     pub stall: Duration,
+    /// In each period of this length, at least [`LEAST`] bytes have to arrive. Otherwise a download counts as cut.
+    pub period: Duration,
     /// The number of tries per server.
     pub tries: u32,
     /// The first pause between tries. It doubles with each try.
@@ -58,6 +64,7 @@ impl Default for Patience {
         Patience {
             connect: Duration::from_secs(20),
             stall: Duration::from_secs(60),
+            period: Duration::from_secs(120),
             tries: 6,
             pause: Duration::from_secs(1),
         }
@@ -76,7 +83,7 @@ impl FetchContext {
             network: places.network,
             patience: Patience::default(),
             pip: super::python_package::named_pip(),
-            hub: Address::from(variable("HF_ENDPOINT").as_deref().unwrap_or(HUB)),
+            hub: hub(),
             mirror: places.mirror,
             kaggle: kaggle::Kaggle::of_this_user(),
         }

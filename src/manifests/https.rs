@@ -16,6 +16,8 @@ use super::request::{self, Answer, Failure, Head, Version, first_and_total};
 use crate::errors;
 use crate::progress::Unit;
 
+/// The fewest bytes that a server may send in each period of [`super::fetch::Patience`]: a slow line sends more.
+pub(super) const LEAST: u64 = 64 << 10;
 /// After this many new bytes, a server that cuts its answers has all its tries again.
 const HEADWAY: u64 = 1 << 20;
 /// Tries of a server that does not answer, if there is another one.
@@ -198,8 +200,11 @@ impl Server<'_> {
         self.context.network.answers();
         let (start, total) = start_of(&head, have, self.archive)?;
         match start {
-            // The server did not look at the condition.
-            Start::Continue if !head.version.agrees_with(version) => {
+            // The server did not look at the condition. Without a hash, its answer has to name the version that was asked for.
+            Start::Continue
+                if !head.version.agrees_with(version)
+                    || (self.archive.expected().is_none() && head.version.name() != version.name()) =>
+            {
                 self.restart(partial)?;
                 *version = Version::default();
                 let error = "the rest that the server sent belongs to another version of the file";
@@ -245,6 +250,8 @@ impl Server<'_> {
             }
             other => other,
         };
+        let period = self.context.patience.period;
+        let (mut since, mut arrived) = (Instant::now(), 0);
         while let Some(bytes) = answer.bytes().map_err(|failure| cut(failure, partial.length()))? {
             if partial.length() + bytes.len() as u64 > most {
                 self.restart(partial)?;
@@ -253,6 +260,15 @@ impl Server<'_> {
             }
             partial.write(&bytes).map_err(disk)?;
             self.context.progress.advance(bytes.len() as u64);
+            arrived += bytes.len() as u64;
+            if since.elapsed() >= period {
+                if arrived < LEAST {
+                    let error =
+                        format!("the server sent only {arrived} bytes in {:.0} s", since.elapsed().as_secs_f64());
+                    return Err(cut(Failure::Passing(anyhow::anyhow!(error), None), partial.length()));
+                }
+                (since, arrived) = (Instant::now(), 0);
+            }
         }
         match (partial.length(), total) {
             (length, Some(total)) if length != total => {

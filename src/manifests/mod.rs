@@ -14,6 +14,7 @@ pub mod kaggle;
 pub mod lock;
 mod manual;
 pub mod mirror;
+pub mod outlook;
 mod partial;
 mod python_package;
 mod request;

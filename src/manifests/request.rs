@@ -66,8 +66,8 @@ pub(super) fn client(url: &Url, patience: &Patience) -> anyhow::Result<Client> {
     })
 }
 
-/// The proxy for an address, by the variables that the HTTP client reads: the variable, and its value without password.
-fn proxy_of(url: &Url) -> Option<(&'static str, String)> {
+/// The proxy for an address, by the variables that the HTTP client reads: the variable and its value.
+pub(super) fn proxy_of(url: &Url) -> Option<(&'static str, Address)> {
     let names: &[&str] = match url.scheme() {
         "https" => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
         _ => &["http_proxy", "ALL_PROXY", "all_proxy"],
@@ -78,7 +78,8 @@ fn proxy_of(url: &Url) -> Option<(&'static str, String)> {
         let mut parts = list.split(',').map(|part| part.trim().trim_start_matches('.'));
         parts.any(|part| part == "*" || (!part.is_empty() && (host == part || host.ends_with(&format!(".{part}")))))
     });
-    (!excepted && !is_here(url)).then(|| (name, Address::from(value.as_str()).to_string()))
+    let address = if value.contains("://") { value } else { format!("http://{value}") };
+    (!excepted && !is_here(url)).then(|| (name, Address::from(address.as_str())))
 }
 
 /// HTTPS everywhere, plain HTTP only on this machine.

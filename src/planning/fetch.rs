@@ -143,7 +143,8 @@ impl<'a> Archives<'a> {
         }))
     }
 
-    /// Compares the archives in the store with their hashes, and changes nothing.
+    /// Compares the archives in the store with their hashes. Damaged ones are set aside, so that the next run or fetch that
+    /// needs them downloads them again.
     pub fn check(&self) -> Vec<Report> {
         let states = self.engine.survey(&self.graph);
         self.reports(|id| {
@@ -151,7 +152,13 @@ impl<'a> Archives<'a> {
             let Some(output) = action.outputs.get(ARCHIVE) else { return (State::Missing, None, None) };
             match self.engine.store.verify(output) {
                 Ok(()) => (State::Verified, Some(*output), None),
-                Err(damage) => (State::Damaged, Some(*output), Some(damage.to_string())),
+                Err(damage) => {
+                    let cause = match self.engine.store.set_aside(output.sha256) {
+                        Ok(_) => format!("{damage}; run `seesaw fetch` to download it again"),
+                        Err(error) => format!("{damage}; {error:#}"),
+                    };
+                    (State::Damaged, Some(*output), Some(cause))
+                }
             }
         })
     }

@@ -192,16 +192,30 @@ impl Project {
         self.options.named_store().cloned().unwrap_or_else(|| self.root.join(".seesaw"))
     }
 
+    /// The folders where a person may have put files.
+    fn manual_folders(&self) -> Vec<PathBuf> {
+        vec![self.root.join("downloads"), self.root.clone()]
+    }
+
+    /// What would keep downloads from working, as far as it can be seen before: an error with a hint for each problem. With a
+    /// mirror, only the manifests of the project are looked at.
+    ///
+    /// # Errors
+    /// If a manifest cannot be read.
+    pub fn problems_of_downloads(&self) -> anyhow::Result<Vec<anyhow::Error>> {
+        let manifests = manifests::load_all(&self.manifests())?;
+        Ok(manifests::outlook::problems(&manifests, &self.manual_folders()))
+    }
+
     /// Opens the store, and sets the number of threads and the places of downloads.
     ///
     /// # Errors
     /// If the store cannot be opened.
     pub fn engine(&self, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Engine> {
         let store = Store::open(&self.store_path())?;
-        let manual = vec![self.root.join("downloads"), self.root.clone()];
         let downloads = FetchPlaces {
             mirror: self.options.mirror.clone(),
-            ..FetchPlaces::new(store.partial(), store.quarantine(), manual)
+            ..FetchPlaces::new(store.partial(), store.quarantine(), self.manual_folders())
         };
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
         Ok(Engine { store, device, environment: Environment::here(device), threads, downloads, interrupt })

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use super::Finished;
 use crate::digest::Digest;
 use crate::engine::graph::{NodeId, Source};
-use crate::errors;
+use crate::engine::run::NodeOutcome;
+use crate::errors::{self, Class, Problem};
 use crate::report::html::{FigureEntry, TableEntry};
 use crate::report::reference::Reference;
 use crate::report::results::{Results, SCHEMA};
@@ -49,13 +50,19 @@ fn collected(finished: &Finished, source: &Source) -> anyhow::Result<Option<(Res
 /// The results of the whole suite.
 ///
 /// # Errors
-/// A usage error if there are none.
+/// If collecting them failed. A usage error if there are none yet.
 pub fn results(finished: &Finished) -> anyhow::Result<Results> {
     let planned = &finished.run.planned;
     let published = planned.graph.publications.iter().find(|publication| publication.file == "results.json");
     let source = &published.context("the suite publishes no results")?.source;
     let (results, _) = collected(finished, source)?.ok_or_else(|| {
         let name = &planned.suite.name;
+        if let Some(NodeOutcome::Absent(absence)) = finished.nodes.get(source.node.0)
+            && absence.origin.is_some()
+        {
+            let message = format!("the results of the suite `{name}` could not be collected: {absence}");
+            return Problem::new(Class::Failed, message, absence.hint.clone()).into();
+        }
         let hint = format!("run `seesaw run {name}`; finished steps are kept");
         errors::usage(format!("the suite `{name}` has no results yet"), hint)
     })?;

@@ -11,6 +11,10 @@ use super::escape;
 use crate::digest::Digest;
 use crate::errors;
 
+/// The most work that a template may do, in minijinja's units: an instruction costs one, 64 bytes of text cost one. A page of
+/// 1 MB takes 60,000.
+const MOST_WORK: u64 = 40_000_000;
+
 /// What a template writes, which decides on its delimiters and on automatic escaping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
@@ -82,6 +86,7 @@ impl Templates {
 
 fn environment(language: Language) -> anyhow::Result<Environment<'static>> {
     let mut environment = Environment::new();
+    environment.set_fuel(Some(MOST_WORK));
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let escaping = move |_: &str| if language == Language::Html { AutoEscape::Html } else { AutoEscape::None };
     environment.set_auto_escape_callback(escaping);
@@ -106,6 +111,22 @@ fn innermost(error: &minijinja::Error) -> &minijinja::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Neither an endless loop nor an endless text.
+    #[test]
+    fn templates_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let filled = |text: &str| {
+            std::fs::write(folder.path().join("a.j2"), text).unwrap();
+            let templates = Templates::from(folder.path());
+            templates.fill("a.j2", &[], Language::Text, &Value::UNDEFINED).map_err(|error| error.to_string())
+        };
+        assert_eq!(filled("{{ 1 + 1 }}"), Ok("2".to_owned()));
+        let nested = "{% for a in range(9999) %}".repeat(4) + &"{% endfor %}".repeat(4);
+        assert!(filled(&nested).unwrap_err().contains("a.j2 line 1: engine ran out of fuel"));
+        let long = "{% for a in range(9999) %}{{ 'long ' * 9999999 }}{% endfor %}";
+        assert!(filled(long).unwrap_err().contains("engine ran out of fuel"));
+    }
 
     #[test]
     fn the_users_template_takes_precedence() {

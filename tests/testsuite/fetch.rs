@@ -77,6 +77,7 @@ impl Place {
         context.patience = Patience {
             connect: Duration::from_secs(2),
             stall: Duration::from_millis(400),
+            period: Duration::from_mins(1),
             tries: 4,
             pause: Duration::from_millis(10),
         };
@@ -251,6 +252,23 @@ fn a_slow_server_is_waited_for_and_a_silent_one_is_not() {
     let server = Server::start(body(), vec![Answer::Silence, Answer::Stall]);
     Place::new().from(vec![server.url("/file")]).unwrap();
     assert_eq!(server.ranges.lock().unwrap().len(), 3);
+}
+
+/// Never silent for as long as the limit, but so slow that the file would never be there.
+#[test]
+fn a_server_that_sends_byte_by_byte_is_left() {
+    let drop = Answer::Slowly { pieces: 3000, pause: Duration::from_millis(20) };
+    let server = Server::start(body(), vec![drop.clone(), Answer::Good]);
+    let fetched = |server: &Server| {
+        let mut place = Place::new();
+        place.context.patience.period = Duration::from_millis(300);
+        place.from(vec![server.url("/file")])
+    };
+    fetched(&server).unwrap();
+    assert_eq!(server.ranges.lock().unwrap().len(), 2);
+    let server = Server::start(body(), vec![drop; 4]);
+    let error = format!("{:#}", fetched(&server).unwrap_err());
+    assert!(error.contains("the server sent only"), "{error}");
 }
 
 /// A server that asks for a pause gets it, whatever our own would be.

@@ -132,6 +132,7 @@ fn two_versions_are_not_joined() {
         Answer::Insists("ETag: \"two\"", 300_000),
         Answer::Insists("ETag: W/\"one\"", 300_000),
         Answer::Insists("ETag: \"one\"", 300_001),
+        Answer::Insists("X-Version: none", 300_000),
     ] {
         let server = Server::start(body(), vec![cut.clone(), insisting.clone(), Answer::Version("\"two\"")]);
         let place = Place::new();

@@ -21,3 +21,4 @@ mod runs;
 mod schema;
 mod suites;
 mod support;
+mod surroundings;

@@ -357,6 +357,7 @@ fn archives_are_fetched_and_checked() {
     let output = project.run(&["fetch", "emoji", "--check"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("damaged"), "{}", told(&output));
+    assert!(!path.exists(), "no later run may take it for whole");
     project.succeed(&["fetch", "emoji"]);
     assert!(project.succeed(&["fetch", "emoji", "--check"]).contains("verified"));
     // A file that only a person can bring: what to accept where, and which file to put where.
