@@ -15,9 +15,10 @@ fn main() {
     // Set by torch-sys, whose build script has found libtorch before this one runs.
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys passes on where libtorch is");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-    // Line tables are read only for a backtrace, and take a third of their size when compressed.
+    // Line tables are read only for a backtrace, and take a third of their size when compressed. They name our functions, so
+    // that no local symbols are needed.
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
-        println!("cargo:rustc-link-arg=-Wl,--compress-debug-sections=zlib");
+        println!("cargo:rustc-link-arg=-Wl,--compress-debug-sections=zlib,--discard-all");
     }
     // So that a clone that was moved or copied still starts: `target/PROFILE/seesaw` finds `.libtorch`.
     if Path::new(&lib).starts_with(&root) {

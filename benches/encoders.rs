@@ -5,6 +5,8 @@
 //! show the networks alone at full size. Where a Python with torch is there (`SEESAW_PYTHON`, else `python3`), PyTorch
 //! eager runs the same networks in the same run.
 
+#![allow(clippy::print_stdout, reason = "benches print what they measure")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};

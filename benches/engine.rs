@@ -3,6 +3,8 @@
 //! Steps that write a small file, in chains and side by side, through the whole engine: keys, locks, work folders,
 //! hashing, syncing to disk, records. The files themselves are written by hand too, to tell how much of it is the disk.
 
+#![allow(clippy::print_stdout, reason = "benches print what they measure")]
+
 use std::sync::Arc;
 use std::time::Instant;
 

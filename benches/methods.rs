@@ -6,6 +6,8 @@
 //! operations, which is what the one-pass Adam of `src/training/adam.rs` replaces. If there is a Python with torch
 //! (`SEESAW_PYTHON`, else `python3`), the same run measures the plain step in PyTorch eager.
 
+#![allow(clippy::print_stdout, reason = "benches print what they measure")]
+
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -1,6 +1,8 @@
 //! How fast pictures of the offline benchmark, and JPEGs of usual sizes, become a network's input, on one core:
 //! `cargo bench --bench pictures`.
 
+#![allow(clippy::print_stdout, reason = "benches print what they measure")]
+
 use std::hint::black_box;
 use std::time::Instant;
 

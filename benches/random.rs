@@ -3,6 +3,8 @@
 //! [`NormalLanes`] against the general [`Stream`], both adding a million normal numbers to as many values on one core; of
 //! several rounds the fastest counts.
 
+#![allow(clippy::print_stdout, reason = "benches print what they measure")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -12,7 +12,8 @@ use crate::datasets::{self, Archives, Dataset, Reading};
 use crate::digest::Digest;
 use crate::interrupt::Interrupt;
 use crate::manifests;
-use crate::manifests::fetch::{FetchContext, FetchPlaces, fetch_archive};
+use crate::manifests::context::{FetchContext, FetchPlaces};
+use crate::manifests::fetch::fetch_archive;
 use crate::progress::Silent;
 
 /// A folder of fixtures: under `SEESAW_FIXTURES` if that is set, so that other recordings of the same format can be

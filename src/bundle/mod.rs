@@ -29,7 +29,6 @@
 pub mod check;
 pub mod contents;
 pub mod export;
-mod own;
 mod plan;
 pub mod rerun;
 mod scores;

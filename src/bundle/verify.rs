@@ -15,7 +15,7 @@ use crate::engine::graph::Graph;
 use crate::engine::key::{self, Environment};
 use crate::errors;
 use crate::interrupt::Interrupt;
-use crate::manifests::fetch::FetchPlaces;
+use crate::manifests::context::FetchPlaces;
 use crate::manifests::mirror;
 use crate::planning::project::{Options, Project, available_cores};
 use crate::publication::machine::features;

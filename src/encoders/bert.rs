@@ -6,8 +6,8 @@
 use serde::Deserialize;
 use tch::Tensor;
 
-use super::layers::{LayerNorm, Linear, TextEmbedding, Tokens, begins_with, check_sizes, padding_mask, plain_key};
-use super::transformer::{Keys, Norm, Product, Projections, TextConfig, Transformer};
+use super::layers::{LayerNorm, Linear, Tokens, begins_with, check_sizes, padding_mask, plain_key};
+use super::transformer::{Keys, Norm, Product, Projections, TextConfig, TextEmbedding, Transformer};
 use super::weights::{Parameter, Weights};
 
 /// The keys of `config.json` that the computation depends on.

@@ -5,10 +5,8 @@
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-use super::layers::{
-    LayerNorm, Linear, PictureEmbedding, TextEmbedding, Tokens, begins_with, check_sizes, padding_mask,
-};
-use super::transformer::{self, Keys, Norm, Product, Projections, Transformer, VisionConfig};
+use super::layers::{LayerNorm, Linear, PictureEmbedding, Tokens, begins_with, check_sizes, padding_mask};
+use super::transformer::{self, Keys, Norm, Product, Projections, TextEmbedding, Transformer, VisionConfig};
 use super::weights::Weights;
 
 /// The keys of `config.json` that the computation depends on.

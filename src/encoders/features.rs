@@ -74,7 +74,7 @@ impl FeatureFile {
 impl Open {
     fn new(path: &Path, items: usize, width: usize) -> anyhow::Result<Self> {
         let (header, length) = header(items, width)?;
-        let mut file = File::create(path)?;
+        let mut file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         file.write_all(&header)?;
         let start = header.len() as u64;
         file.set_len(start + length)?;

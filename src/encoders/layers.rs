@@ -2,7 +2,6 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::transformer::TextConfig;
 use super::weights::{Parameter, Weights};
 
 /// y = x·Wᵀ + b.
@@ -113,46 +112,6 @@ impl Tokens {
             |values: &[i64]| Tensor::from_slice(values).view([rows.len() as i64, length as i64]).to_device(device);
         let attention_mask = rows.iter().any(|row| row.len() < length).then(|| shaped(&mask));
         Tokens { input_ids: shaped(&ids), attention_mask }
-    }
-}
-
-/// The embeddings of words and positions.
-#[derive(Clone, Debug)]
-pub(super) struct TextEmbedding {
-    /// [vocabulary, D]
-    words: Parameter,
-    /// [positions, D]
-    positions: Parameter,
-}
-
-impl TextEmbedding {
-    /// # Errors
-    /// If a size is out of range.
-    pub fn new(weights: &mut Weights, keys: [&str; 2], config: &TextConfig) -> anyhow::Result<Self> {
-        let (vocabulary, most, hidden) = (config.vocab_size, config.max_position_embeddings, config.layers.hidden_size);
-        check_sizes(&[("vocab_size", vocabulary, 1 << 24), ("max_position_embeddings", most, 1 << 20)])?;
-        let [words, positions] = keys.map(|key| format!("{key}.weight"));
-        Ok(TextEmbedding {
-            words: weights.take(&words, &[vocabulary, hidden]),
-            positions: weights.take(&positions, &[most, hidden]),
-        })
-    }
-
-    /// The embeddings of the words, [B, N, D], and of their positions, [N, D].
-    ///
-    /// # Errors
-    /// If there are more tokens than positions.
-    pub fn forward(&self, tokens: &Tokens) -> anyhow::Result<[Tensor; 2]> {
-        let (_batch, length) = tokens.input_ids.size2()?;
-        let (_vocabulary, most) = self.limits();
-        anyhow::ensure!(length <= most, "{length} tokens, the model has {most} positions");
-        let words = Tensor::embedding(&self.words, &tokens.input_ids, -1, false, false);
-        Ok([words, self.positions.narrow(0, 0, length)])
-    }
-
-    /// The sizes of the vocabulary and of the table of positions.
-    pub fn limits(&self) -> (i64, i64) {
-        (self.words.size()[0], self.positions.size()[0])
     }
 }
 

@@ -2,14 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::published::{IMAGE_ENCODERS, Image, Published, TEXT_ENCODERS, Text, find};
-
 /// An image encoder of an experiment. Resolving fills in the options whose default depends on the encoder. Options that
 /// are not set, or that an encoder does not have, are not part of the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ImageEncoderOptions {
-    /// One of [`IMAGE_ENCODERS`].
+    /// One of [`super::published::IMAGE_ENCODERS`].
     pub name: String,
     /// The size of the network's input, in pixels a side. For EfficientNet-Lite a multiple of 32 [default: 224]; the others
     /// take the size of their weights.
@@ -79,7 +77,7 @@ impl Precision {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TextEncoderOptions {
-    /// One of [`TEXT_ENCODERS`].
+    /// One of [`super::published::TEXT_ENCODERS`].
     pub name: String,
     /// The feature of a text [default: mean for MiniLM, cls for BERT, DistilBERT and BLIP; CLIP has its own].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,51 +100,6 @@ pub struct TextEncoderOptions {
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
-
-/// What both kinds of options do with their table of encoders.
-macro_rules! options_of {
-    ($Options:ty, $Modality:ty, $rows:ident) => {
-        impl $Options {
-            /// The options with every default filled in; resolving them again changes nothing.
-            ///
-            /// # Errors
-            /// Names the option that cannot be used.
-            pub fn resolved(&self) -> Result<Self, String> {
-                let mut options = self.clone();
-                self.published()?.resolve(&mut options)?;
-                Ok(options)
-            }
-
-            /// The weights that these options name.
-            ///
-            /// # Errors
-            /// If no encoder has this name.
-            pub fn published(&self) -> Result<&'static Published<$Modality>, String> {
-                find(&self.name, $rows)
-            }
-
-            /// The version of the encoder's computation, part of the key; raised when its features change.
-            ///
-            /// # Panics
-            /// If the options were not resolved.
-            pub fn recipe(&self) -> u64 {
-                self.published().expect("options are resolved when they are read").recipe
-            }
-
-            /// The manifest of the weights, and the archives of it that are read.
-            ///
-            /// # Panics
-            /// If the options were not resolved.
-            pub fn needs(&self) -> (&'static str, &'static [&'static str]) {
-                let published = self.published().expect("options are resolved when they are read");
-                (published.manifest, published.archives)
-            }
-        }
-    };
-}
-
-options_of!(ImageEncoderOptions, Image, IMAGE_ENCODERS);
-options_of!(TextEncoderOptions, Text, TEXT_ENCODERS);
 
 impl ImageEncoderOptions {
     /// The name in labels, with the size if it is an option.

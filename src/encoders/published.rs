@@ -307,3 +307,48 @@ pub(super) fn find<Modality>(
     let near = errors::nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
     Err(format!("unknown encoder `{name}`, expected one of {}{}", names.join(", "), near.unwrap_or_default()))
 }
+
+/// What both kinds of options do with their table of encoders.
+macro_rules! options_of {
+    ($Options:ty, $Modality:ty, $rows:ident) => {
+        impl $Options {
+            /// The options with every default filled in; resolving them again changes nothing.
+            ///
+            /// # Errors
+            /// Names the option that cannot be used.
+            pub fn resolved(&self) -> Result<Self, String> {
+                let mut options = self.clone();
+                self.published()?.resolve(&mut options)?;
+                Ok(options)
+            }
+
+            /// The weights that these options name.
+            ///
+            /// # Errors
+            /// If no encoder has this name.
+            pub fn published(&self) -> Result<&'static Published<$Modality>, String> {
+                find(&self.name, $rows)
+            }
+
+            /// The version of the encoder's computation, part of the key; raised when its features change.
+            ///
+            /// # Panics
+            /// If the options were not resolved.
+            pub fn recipe(&self) -> u64 {
+                self.published().expect("options are resolved when they are read").recipe
+            }
+
+            /// The manifest of the weights, and the archives of it that are read.
+            ///
+            /// # Panics
+            /// If the options were not resolved.
+            pub fn needs(&self) -> (&'static str, &'static [&'static str]) {
+                let published = self.published().expect("options are resolved when they are read");
+                (published.manifest, published.archives)
+            }
+        }
+    };
+}
+
+options_of!(ImageEncoderOptions, Image, IMAGE_ENCODERS);
+options_of!(TextEncoderOptions, Text, TEXT_ENCODERS);

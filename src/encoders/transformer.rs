@@ -6,8 +6,8 @@
 use serde::Deserialize;
 use tch::Tensor;
 
-use super::layers::{LayerNorm, Linear, check_sizes};
-use super::weights::Weights;
+use super::layers::{LayerNorm, Linear, Tokens, check_sizes};
+use super::weights::{Parameter, Weights};
 
 /// The keys of `config.json` that size a stack of blocks.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -246,5 +246,45 @@ impl Attention {
             }
         };
         self.output.forward(&context.transpose(1, 2).reshape([batch, tokens, hidden]))
+    }
+}
+
+/// The embeddings of words and positions.
+#[derive(Clone, Debug)]
+pub(super) struct TextEmbedding {
+    /// [vocabulary, D]
+    words: Parameter,
+    /// [positions, D]
+    positions: Parameter,
+}
+
+impl TextEmbedding {
+    /// # Errors
+    /// If a size is out of range.
+    pub fn new(weights: &mut Weights, keys: [&str; 2], config: &TextConfig) -> anyhow::Result<Self> {
+        let (vocabulary, most, hidden) = (config.vocab_size, config.max_position_embeddings, config.layers.hidden_size);
+        check_sizes(&[("vocab_size", vocabulary, 1 << 24), ("max_position_embeddings", most, 1 << 20)])?;
+        let [words, positions] = keys.map(|key| format!("{key}.weight"));
+        Ok(TextEmbedding {
+            words: weights.take(&words, &[vocabulary, hidden]),
+            positions: weights.take(&positions, &[most, hidden]),
+        })
+    }
+
+    /// The embeddings of the words, [B, N, D], and of their positions, [N, D].
+    ///
+    /// # Errors
+    /// If there are more tokens than positions.
+    pub fn forward(&self, tokens: &Tokens) -> anyhow::Result<[Tensor; 2]> {
+        let (_batch, length) = tokens.input_ids.size2()?;
+        let (_vocabulary, most) = self.limits();
+        anyhow::ensure!(length <= most, "{length} tokens, the model has {most} positions");
+        let words = Tensor::embedding(&self.words, &tokens.input_ids, -1, false, false);
+        Ok([words, self.positions.narrow(0, 0, length)])
+    }
+
+    /// The sizes of the vocabulary and of the table of positions.
+    pub fn limits(&self) -> (i64, i64) {
+        (self.words.size()[0], self.positions.size()[0])
     }
 }

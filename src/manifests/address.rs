@@ -44,6 +44,15 @@ impl fmt::Debug for Address {
     }
 }
 
+/// The credentials for a server. They are sent to that server only, not to the target of a redirect.
+pub(super) enum Access {
+    Open,
+    /// A name and a key.
+    Basic(String, String),
+    /// A token.
+    Bearer(String),
+}
+
 /// An address for messages and records: without user, password and fragment. What stands before an `@` in the path may be a
 /// part of a password with a `/` in it, so the path then goes too.
 pub(super) fn shown(url: &Url) -> String {

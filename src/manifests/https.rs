@@ -9,14 +9,15 @@ use reqwest::header::{IF_RANGE, RANGE};
 use reqwest::{StatusCode, Url};
 
 use super::Archive;
-use super::address::{same_server, with_credentials};
-use super::fetch::{FetchContext, another_version};
+use super::address::{Access, same_server, with_credentials};
+use super::context::FetchContext;
+use super::expected::another_version;
 use super::partial::{Origin, Partial};
 use super::request::{self, Answer, Failure, Head, Version, first_and_total};
 use crate::errors;
 use crate::progress::Unit;
 
-/// The fewest bytes that a server may send in each period of [`super::fetch::Patience`]: a slow line sends more.
+/// The fewest bytes that a server may send in each period of [`super::context::Patience`]: a slow line sends more.
 pub(super) const LEAST: u64 = 64 << 10;
 /// After this many new bytes, a server that cuts its answers has all its tries again.
 const HEADWAY: u64 = 1 << 20;
@@ -31,15 +32,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const NETWORK: &str = "check the network, then run the same command again to resume";
 /// The hint if a server refuses the request for an unknown reason.
 pub(super) const REFUSED: &str = "check the address and the network, then run the same command again to resume";
-
-/// The credentials for a server. They are sent to that server only, not to the target of a redirect.
-pub(super) enum Access {
-    Open,
-    /// A name and a key.
-    Basic(String, String),
-    /// A token.
-    Bearer(String),
-}
 
 /// Tries the servers in order, each several times.
 pub(super) fn fetch(

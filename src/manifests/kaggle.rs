@@ -1,13 +1,11 @@
-//! Datasets from Kaggle, with the user's own key. The key is sent to Kaggle only, and never written, logged or shown.
+//! The user's own key for Kaggle. It is sent to Kaggle only, and never written, logged or shown.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::Archive;
-use super::fetch::FetchContext;
-use super::https::{self, Access};
+use super::address::Access;
 use crate::settings::variable;
 use crate::{errors, files};
 
@@ -42,7 +40,7 @@ impl Kaggle {
     }
 
     /// The token, or the name and key, from the environment or else from the files of Kaggle's client.
-    fn access(&self) -> anyhow::Result<Access> {
+    pub(super) fn access(&self) -> anyhow::Result<Access> {
         let said = |name: &str| (self.environment)(name);
         if let Some(token) = said("KAGGLE_API_TOKEN") {
             return Ok(Access::Bearer(token.trim().to_owned()));
@@ -74,38 +72,6 @@ fn read(path: &Path) -> anyhow::Result<Option<String>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
-}
-
-/// Downloads a version of a dataset as one zip. Tries without a key if there is none, which Kaggle may refuse.
-pub(super) fn fetch(
-    archive: &Archive,
-    dataset: &str,
-    version: u32,
-    to: &Path,
-    context: &FetchContext,
-) -> anyhow::Result<()> {
-    let access = context.kaggle.access()?;
-    let open = matches!(access, Access::Open);
-    let url = format!("{}/api/v1/datasets/download/{dataset}?datasetVersionNumber={version}", context.kaggle.address);
-    https::fetch(archive, &[url], &access, to, context).map_err(|error| {
-        let class = errors::class_of(&error);
-        // A key does not help against a broken network or another version of the file.
-        if class != errors::Class::Unavailable && errors::hint_of(&error) != Some(https::REFUSED) {
-            return error;
-        }
-        let hint = match open {
-            true => format!(
-                "no key for Kaggle was found: create one in your settings on Kaggle (API, Create New Token), then set \
-                 KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or put kaggle.json into ~/.kaggle/; you may also \
-                 have to accept the terms of {dataset} in a browser"
-            ),
-            false => format!(
-                "check that your key for Kaggle is valid and that you have accepted the terms of \
-                 https://www.kaggle.com/datasets/{dataset} in a browser"
-            ),
-        };
-        errors::of_class(class, format!("{error:#}"), hint)
-    })
 }
 
 #[cfg(test)]

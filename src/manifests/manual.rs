@@ -8,7 +8,8 @@ use anyhow::Context;
 use sha2::{Digest as _, Sha256};
 
 use super::Archive;
-use super::fetch::{FetchContext, another_version, difference, is_right};
+use super::context::FetchContext;
+use super::expected::{another_version, difference, is_right};
 use crate::digest::Digest;
 use crate::progress::Unit;
 use crate::{archives, errors, files};

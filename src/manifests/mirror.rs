@@ -8,7 +8,7 @@ use anyhow::Context;
 use reqwest::Url;
 use serde_json::Value;
 
-use super::fetch::Patience;
+use super::context::Patience;
 use super::request::{self, Answer};
 use super::{Address, Manifest, address, check_together};
 use crate::errors;

@@ -7,7 +7,9 @@
 
 mod address;
 mod child;
+pub mod context;
 mod entry;
+mod expected;
 pub mod fetch;
 mod https;
 pub mod kaggle;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use reqwest::Url;
 
-use super::fetch::{Patience, hub};
+use super::context::{Patience, hub};
 use super::{Manifest, Source, manual, request};
 use crate::errors;
 

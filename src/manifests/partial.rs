@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Archive;
-use super::fetch::{FetchContext, is_right, reject};
+use super::context::FetchContext;
+use super::expected::{is_right, reject};
 use super::request::Version;
 use crate::digest::Digest;
 use crate::files;

@@ -6,12 +6,12 @@ use std::sync::OnceLock;
 
 use anyhow::Context;
 
-use super::fetch::{FetchContext, verify};
+use super::context::{FetchContext, named_pip};
+use super::expected::verify;
 use super::{Archive, child};
 use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::progress::Unit;
-use crate::settings::variable;
 
 /// The commands that may be pip, in this order.
 const PIPS: &[&[&str]] = &[&["pip3"], &["pip"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
@@ -81,12 +81,6 @@ fn no_pip(message: String) -> anyhow::Error {
 /// If there is none.
 pub fn pip() -> anyhow::Result<Vec<String>> {
     named_pip().map_or_else(|| find_pip(&Interrupt::default()), Ok)
-}
-
-/// The words of `SEESAW_PIP`, if it is set.
-pub(super) fn named_pip() -> Option<Vec<String>> {
-    let words = variable("SEESAW_PIP")?;
-    Some(words.split_whitespace().map(str::to_owned).collect())
 }
 
 /// The first pip that works. Searched for once per process.

@@ -13,7 +13,7 @@ use reqwest::{StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
 use super::address::{self, Address};
-use super::fetch::Patience;
+use super::context::Patience;
 use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::settings::variable;

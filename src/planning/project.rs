@@ -11,7 +11,7 @@ use crate::engine::key::Environment;
 use crate::errors;
 use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
-use crate::manifests::fetch::FetchPlaces;
+use crate::manifests::context::FetchPlaces;
 use crate::manifests::{self, Address, Manifest, mirror};
 use crate::planning::plan;
 use crate::report::render;

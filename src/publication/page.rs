@@ -15,12 +15,6 @@ use crate::steps::{Kind, Origin, Status, Step};
 use crate::store::{Action, Value};
 use crate::terms::{Split, TaskKind};
 
-/// The templates that the report is made of.
-pub const TEMPLATES: [&str; 4] = {
-    let [page, style, script] = html::TEMPLATES;
-    [page, style, script, latex::TEMPLATE]
-};
-
 /// `report.html` and `report.tex`.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use super::machine::{answer, features};
 use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
-use super::{Files, Finished, Run, claims, page, ro_crate, source_digest};
+use super::{Files, Finished, Run, claims, ro_crate, source_digest};
 use crate::digest::Digest;
 use crate::engine::graph::Graph;
 use crate::experiments::{DatasetPlan, Suite};
@@ -172,7 +172,7 @@ fn sources(project: &Project, suite: &Suite, used: &[&Manifest], graph: &Graph) 
     };
     let files = project_files(project, suite, used).into_iter().map(source).collect::<anyhow::Result<Vec<_>>>()?;
     let mut templates = templates(graph);
-    for name in page::TEMPLATES {
+    for name in report::TEMPLATES {
         templates.insert(name.to_owned(), Digest::of(project.templates().read(name)?.as_bytes()));
     }
     let templates = templates.into_iter();

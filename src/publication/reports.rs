@@ -18,6 +18,7 @@ use crate::engine::graph::NodeId;
 use crate::engine::run::NodeOutcome;
 use crate::engine::survey::State;
 use crate::planning::project::Planned;
+use crate::report;
 use crate::report::html::Failure;
 use crate::steps::{Absence, Status, Step};
 use crate::store::{Action, DamagedOutput, Ingredients, Store, Value};
@@ -199,7 +200,7 @@ fn ingredients(finished: &Finished) -> Ingredients {
     list.list("steps", finished.nodes.iter().map(step).collect());
     let templates = finished.run.project.templates();
     let template = |name: &str| templates.read(name).ok().map(|text| Digest::of(text.as_bytes()));
-    let templates = page::TEMPLATES.map(|name| (format!("templates/{name}"), template(name)));
+    let templates = report::TEMPLATES.map(|name| (format!("templates/{name}"), template(name)));
     for (file, digest) in provenance::project_digests(finished).into_iter().chain(templates) {
         match digest {
             Some(digest) => list.digest(&file, digest),

@@ -32,6 +32,12 @@ use serde::{Deserialize, Serialize};
 /// The version of how results are collected, laid out and drawn. It is part of the keys of collecting and rendering.
 pub const RECIPE: u64 = 9;
 
+/// The templates that `report.html` and `report.tex` are made of.
+pub const TEMPLATES: [&str; 4] = {
+    let [page, style, script] = html::TEMPLATES;
+    [page, style, script, latex::TEMPLATE]
+};
+
 /// Which kind of results a suite gives. One kind can never be rendered as another: figures and captions contain the
 /// mark whatever the template, and the output of a template has to show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,8 @@ use super::job::{Job, Outputs};
 use super::kind::{Cost, Describe};
 use crate::digest::Digest;
 use crate::manifests::Archive;
-use crate::manifests::fetch::{self, FetchContext};
+use crate::manifests::context::FetchContext;
+use crate::manifests::fetch;
 use crate::store::Ingredients;
 
 /// Fetches an archive of a manifest. The key holds the checksum of the manifest or its lock file, so that all mirrors and

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::absence::Absence;
 use crate::interrupt::Interrupt;
-use crate::manifests::fetch::FetchPlaces;
+use crate::manifests::context::FetchPlaces;
 use crate::progress::{Progress, Silent};
 
 /// Output name → file in the job's folder.

@@ -40,7 +40,7 @@ use self::render::Render;
 use self::resample::Resample;
 use self::train::Train;
 use crate::errors::{self, Class};
-pub use crate::manifests::fetch::FetchPlaces;
+pub use crate::manifests::context::FetchPlaces;
 
 macro_rules! kinds {
     ($($kind:ident = $name:literal),*) => {

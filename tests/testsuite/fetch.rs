@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use seesaw::digest::Digest;
 use seesaw::errors::{Class, class_of};
 use seesaw::interrupt::Interrupt;
-use seesaw::manifests::fetch::{FetchContext, FetchPlaces, Patience, fetch_archive};
+use seesaw::manifests::context::{FetchContext, FetchPlaces, Patience};
+use seesaw::manifests::fetch::fetch_archive;
 use seesaw::manifests::{Archive, Source};
 use seesaw::progress::{Progress, Unit};
 

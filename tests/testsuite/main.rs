@@ -1,6 +1,6 @@
 //! Tests of the whole program, and of whole rooms against recorded references.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak as tests do")]
 
 mod added_method;
 mod browser;

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::super::own::Foreign;
 use super::super::plan::{self, Recorded};
 use super::super::scores;
 use super::super::unpack::Bundle;
 use super::finding::Check;
+use super::own::Foreign;
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
 use crate::interrupt::Interrupt;

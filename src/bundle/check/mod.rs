@@ -4,6 +4,7 @@
 
 mod again;
 mod finding;
+mod own;
 mod records;
 mod reports;
 
@@ -11,8 +12,8 @@ use anyhow::Context;
 use serde::Serialize;
 
 pub use self::finding::Check;
+use super::plan;
 use super::unpack::Bundle;
-use super::{own, plan};
 use crate::engine::graph::{Graph, NodeId};
 use crate::interrupt::Interrupt;
 use crate::publication::record::{self, Provenance, Status};

@@ -9,13 +9,14 @@ use crate::interrupt::Interrupt;
 use crate::manifests::Address;
 use crate::planning::project::{Options, Planned, Project};
 use crate::publication::record::{Provenance, Status};
-use crate::publication::{Finished, Run, claims, page, reports};
+use crate::publication::{Finished, Run, claims, reports};
+use crate::report;
 use crate::steps::FetchPlaces;
 
-use super::super::own::Foreign;
 use super::super::plan::Recorded;
 use super::super::unpack::Bundle;
 use super::finding::Check;
+use super::own::Foreign;
 
 /// Makes every report again, by the program and machine that the provenance names. What these are cannot be checked, only
 /// that all reports agree on it.
@@ -40,7 +41,7 @@ pub(super) fn reports(
             .push("reports of an incomplete run: why steps are not done is recorded nowhere else".to_owned());
         return Ok(check);
     }
-    let made_with = page::TEMPLATES.map(|name| format!("templates/{name}"));
+    let made_with = report::TEMPLATES.map(|name| format!("templates/{name}"));
     let judged_by = claims::SOURCES.map(|name| format!("experiments/{name}"));
     if made_with.iter().chain(&judged_by).any(|file| foreign.has(file)) {
         check.unconfirmed.push("reports that are made with other files than this program's own".to_owned());

@@ -65,9 +65,9 @@ impl Weights {
     /// whole file.
     ///
     /// # Errors
-    /// As [`Weights::read`], without the path: callers know the file by another name.
+    /// As [`Weights::read`], without the path if the content is wrong: callers know the file by another name.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path)?;
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         let length = file.metadata()?.len();
         Weights::from_source(BufReader::new(file), length)
     }

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::check::Check;
-use super::unpack::Bundle;
+use super::super::unpack::Bundle;
+use super::Check;
 
 /// The files as they were when this program was built, relative to the project.
 const FILES: [(&str, &str); 12] = [
-    ("experiments/claims.toml", include_str!("../../experiments/claims.toml")),
-    ("experiments/reference.json", include_str!("../../experiments/reference.json")),
-    ("templates/report.css", include_str!("../../templates/report.css")),
-    ("templates/report.html.j2", include_str!("../../templates/report.html.j2")),
-    ("templates/report.js", include_str!("../../templates/report.js")),
-    ("templates/report.tex.j2", include_str!("../../templates/report.tex.j2")),
-    ("templates/shared.csv.j2", include_str!("../../templates/shared.csv.j2")),
-    ("templates/shared.md.j2", include_str!("../../templates/shared.md.j2")),
-    ("templates/shared.tex.j2", include_str!("../../templates/shared.tex.j2")),
-    ("templates/table.csv.j2", include_str!("../../templates/table.csv.j2")),
-    ("templates/table.md.j2", include_str!("../../templates/table.md.j2")),
-    ("templates/table.tex.j2", include_str!("../../templates/table.tex.j2")),
+    ("experiments/claims.toml", include_str!("../../../experiments/claims.toml")),
+    ("experiments/reference.json", include_str!("../../../experiments/reference.json")),
+    ("templates/report.css", include_str!("../../../templates/report.css")),
+    ("templates/report.html.j2", include_str!("../../../templates/report.html.j2")),
+    ("templates/report.js", include_str!("../../../templates/report.js")),
+    ("templates/report.tex.j2", include_str!("../../../templates/report.tex.j2")),
+    ("templates/shared.csv.j2", include_str!("../../../templates/shared.csv.j2")),
+    ("templates/shared.md.j2", include_str!("../../../templates/shared.md.j2")),
+    ("templates/shared.tex.j2", include_str!("../../../templates/shared.tex.j2")),
+    ("templates/table.csv.j2", include_str!("../../../templates/table.csv.j2")),
+    ("templates/table.md.j2", include_str!("../../../templates/table.md.j2")),
+    ("templates/table.tex.j2", include_str!("../../../templates/table.tex.j2")),
 ];
 
 /// The bundle's templates, claims and numbers of the paper that are not those of this program, relative to the project. Such
