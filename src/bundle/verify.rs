@@ -96,7 +96,7 @@ impl Verification<'_> {
             ));
         }
         self.adopt_archives(&graph, &engine)?;
-        let display = Display::new(graph.needed_for(&rerun::wanted(&graph, &chosen)).len(), self.style);
+        let display = Display::new(&graph, &graph.needed_for(&rerun::wanted(&graph, &chosen)), self.style);
         let rerun = Rerun {
             bundle,
             provenance: &provenance,

@@ -1,15 +1,15 @@
-//! `seesaw claims SUITE`
+//! `seesaw claims [SUITE]`
 
 use std::process::ExitCode;
 
-use super::context::{Global, show};
+use super::context::{Global, Suite, show};
 use crate::interrupt::Interrupt;
 use crate::publication::{Finished, Run, claims, reports};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The suite: the name of a file in `experiments/`, without `.toml`
-    suite: String,
+    #[command(flatten)]
+    of: Suite,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -20,7 +20,7 @@ pub struct Args {
 /// # Errors
 /// A usage error if the suite has no results yet, or no claims apply to it.
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let run = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+    let run = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
     claims::load(&run.project)?;
     let judged = claims::judge(&Finished { run: &run, nodes: &reports::outcomes(&run) })?;
     show(args.json, &judged, || judged.text())?;

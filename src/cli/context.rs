@@ -24,13 +24,36 @@ pub struct Global {
     /// Print only warnings and failures
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Print a line for each step
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
 }
 
 impl Global {
     /// How much progress to show.
     pub fn style(&self) -> Style {
-        if self.quiet { Style::Quiet } else { Style::Automatic }
+        match (self.quiet, self.verbose) {
+            (true, _) => Style::Quiet,
+            (_, true) => Style::Verbose,
+            _ => Style::Automatic,
+        }
     }
+}
+
+/// The suite of a command, by its place.
+#[derive(Debug, clap::Args)]
+pub struct Suite {
+    /// The suite: the name of a file in `experiments/`, without `.toml`
+    #[arg(default_value = "paper")]
+    pub suite: String,
+}
+
+/// The suite of a command that is about a part of it.
+#[derive(Debug, clap::Args)]
+pub struct OfSuite {
+    /// The suite: the name of a file in `experiments/`, without `.toml`
+    #[arg(long, default_value = "paper")]
+    pub suite: String,
 }
 
 /// The result of a command.

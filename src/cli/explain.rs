@@ -1,8 +1,8 @@
-//! `seesaw explain SUITE STEP`
+//! `seesaw explain STEP`
 
 use std::process::ExitCode;
 
-use super::context::{Global, show};
+use super::context::{Global, OfSuite, show};
 use crate::engine::explain::Explanation;
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::survey::State;
@@ -16,9 +16,8 @@ pub struct Args {
     /// The step: its name from `seesaw plan`, or the beginning of its key
     #[arg(required = true, num_args = 1..)]
     step: Vec<String>,
-    /// The suite
-    #[arg(long, default_value = "smoke")]
-    suite: String,
+    #[command(flatten)]
+    of: OfSuite,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -26,14 +25,17 @@ pub struct Args {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let Run { engine, planned: Planned { suite, graph, .. }, .. } =
-        Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+        Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
     let wanted = args.step.join(" ");
     let by_key = || {
         let short = wanted.len() >= 6 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
         let has_key = |state: &State| state.ingredients().is_some_and(|all| all.key().to_string().starts_with(&wanted));
         short.then(|| engine.survey(&graph).iter().position(has_key).map(NodeId)).flatten()
     };
-    let id = graph.find(&wanted).or_else(by_key).ok_or_else(|| unknown(&graph, &wanted, &suite.name))?;
+    // `train food101 balgrad 1` is as good as `train food101 balgrad seed 1`.
+    let with_seed = || graph.find(&wanted.rsplit_once(' ').map(|(cell, seed)| format!("{cell} seed {seed}"))?);
+    let id =
+        graph.find(&wanted).or_else(by_key).or_else(with_seed).ok_or_else(|| unknown(&graph, &wanted, &suite.name))?;
     let explanation = engine.explain(&graph, id);
     let json = serde_json::json!({
         "step": explanation.label,

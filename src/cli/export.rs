@@ -1,18 +1,18 @@
-//! `seesaw export SUITE`
+//! `seesaw export [SUITE]`
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::{Global, print, print_json, stop_on_signals};
+use super::context::{Global, Suite, print, print_json, stop_on_signals};
 use crate::bundle::contents::{Extra, Why};
 use crate::bundle::export::{Exported, export};
 use crate::planning::project::Project;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The suite: the name of a file in `experiments/`, without `.toml`
-    suite: String,
+    #[command(flatten)]
+    of: Suite,
     /// The file to write [default: SUITE.tar.gz in the current folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub struct Args {
 
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let exported = export(&project, &args.suite, args.out.as_deref(), &args.with, &stop_on_signals()?)?;
+    let exported = export(&project, &args.of.suite, args.out.as_deref(), &args.with, &stop_on_signals()?)?;
     if args.json {
         print_json(&exported)?;
     } else if !global.quiet {

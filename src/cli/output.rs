@@ -1,8 +1,10 @@
 //! `seesaw table N` and `seesaw figure N`: one table or figure of a suite, and only what it needs.
 
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, Program, exit_code, print, stop_on_signals};
+use super::context::{Answer, Global, OfSuite, Program, exit_code, print, print_json, stop_on_signals};
 use crate::engine::graph::Publication;
 use crate::errors;
 use crate::publication::Run;
@@ -13,10 +15,10 @@ pub struct TableArgs {
     /// The number of the table in the paper
     number: u8,
     #[command(flatten)]
-    of: Of,
-    /// The format to print; `out/` has all formats except JSON
-    #[arg(long, value_enum, default_value = "md")]
-    format: Format,
+    of: OfSuite,
+    /// The format to print; `out/` has all formats except JSON [default: columns that fit on a terminal, otherwise md]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Whose numbers to print
     #[arg(long = "of", value_enum, default_value = "ours")]
     whose: Whose,
@@ -27,14 +29,10 @@ pub struct FigureArgs {
     /// The number of the figure in the paper
     number: u8,
     #[command(flatten)]
-    of: Of,
-}
-
-#[derive(Debug, clap::Args)]
-struct Of {
-    /// The suite: the name of a file in `experiments/`, without `.toml`
-    #[arg(long, default_value = "paper")]
-    suite: String,
+    of: OfSuite,
+    /// Print the paths of its files as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Computes what a table needs, writes its files, and prints it.
@@ -42,7 +40,8 @@ struct Of {
 /// # Errors
 /// A usage error if the suite has no such table; if a file cannot be written.
 pub fn table(global: &Global, args: &TableArgs, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
-    run(global, (&args.of.suite, format!("table{}", args.number)), Some((args.format, args.whose)), device, program)
+    let shown = Shown::Table(args.format, args.whose);
+    run(global, (&args.of.suite, format!("table{}", args.number)), shown, device, program)
 }
 
 /// Computes what a figure needs, writes its files, and prints their paths.
@@ -50,20 +49,30 @@ pub fn table(global: &Global, args: &TableArgs, device: tch::Device, program: Pr
 /// # Errors
 /// A usage error if the suite has no such figure; if a file cannot be written.
 pub fn figure(global: &Global, args: &FigureArgs, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
-    run(global, (&args.of.suite, format!("figure{}", args.number)), None, device, program)
+    run(global, (&args.of.suite, format!("figure{}", args.number)), Shown::Paths { json: args.json }, device, program)
+}
+
+/// What is printed of a table or figure.
+#[derive(Clone, Copy)]
+enum Shown {
+    Table(Option<Format>, Whose),
+    Paths { json: bool },
 }
 
 fn run(
     global: &Global,
     (suite, name): (&str, String),
-    as_table: Option<(Format, Whose)>,
+    shown: Shown,
     device: tch::Device,
     program: Program,
 ) -> anyhow::Result<Answer> {
     let run = Run::open(&global.options, suite, device, stop_on_signals()?)?;
     let single = Single::find(&run, &name)?;
-    if let Some((format, Whose::Paper)) = as_table {
-        print(&single.paper(format)?)?;
+    if let Shown::Table(format, Whose::Paper) = shown {
+        print(&match width(format) {
+            Some(width) => single.columns(None, Whose::Paper, width)?,
+            None => single.paper(format.unwrap_or(Format::Md))?,
+        })?;
         return Ok(Answer::Done(ExitCode::SUCCESS));
     }
     let chosen = |publication: &Publication| single.owns(publication);
@@ -75,9 +84,22 @@ fn run(
     if outcome.interrupted {
         return Err(errors::interrupted());
     }
-    print(&match as_table {
-        Some((format, whose)) => single.table(&outcome, format, whose)?,
-        None => single.paths(),
-    })?;
+    match shown {
+        Shown::Table(format, whose) => print(&match width(format) {
+            Some(width) => single.columns(Some(&outcome), whose, width)?,
+            None => single.table(&outcome, format.unwrap_or(Format::Md), whose)?,
+        })?,
+        Shown::Paths { json: true } => print_json(&single.paths())?,
+        Shown::Paths { json: false } => {
+            let line = |path: &PathBuf| format!("{}\n", path.display());
+            print(&single.paths().iter().map(line).collect::<String>())?;
+        }
+    }
     Ok(Answer::Done(exit_code(&outcome)))
+}
+
+/// The columns of the terminal that a table is printed on, unless a format was asked for.
+fn width(format: Option<Format>) -> Option<usize> {
+    let on_terminal = format.is_none() && std::io::stdout().is_terminal();
+    on_terminal.then(|| terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)))
 }

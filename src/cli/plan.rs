@@ -1,9 +1,12 @@
-//! `seesaw plan SUITE`
+//! `seesaw plan [SUITE]`
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, Program, show};
-use crate::engine::display::seconds;
+use serde::Serialize;
+
+use super::context::{Answer, Global, Program, Suite, print_json, show};
+use crate::engine::display::about;
 use crate::interrupt::Interrupt;
 use crate::planning::calibration::Calibration;
 use crate::planning::estimate::Estimate;
@@ -13,8 +16,8 @@ use crate::steps::Kind;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The suite: the name of a file in `experiments/`, without `.toml`
-    suite: String,
+    #[command(flatten)]
+    of: Suite,
     /// List finished steps too
     #[arg(long)]
     all: bool,
@@ -34,15 +37,53 @@ pub struct Args {
 /// # Errors
 /// If the suite cannot be planned, or the measurement cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
-    let Run { engine, planned, .. } = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+    let Run { engine, planned, .. } = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
     let mut plan = Overview::of(&planned, &engine);
     let measure = program.tensors.map(|tensors| tensors.calibrate);
     let wants_estimate = !args.no_estimate && plan.has_work();
     if wants_estimate && !plan.add_estimate(&planned, &engine, measure, global.quiet)? {
         return Ok(Answer::NeedsTensors);
     }
+    if args.json && args.summary {
+        let counts = Summary {
+            suite: &plan.suite,
+            kinds: counts(&plan.steps),
+            unavailable: &plan.unavailable,
+            estimate: &plan.estimate,
+        };
+        print_json(&counts)?;
+        return Ok(Answer::Done(ExitCode::SUCCESS));
+    }
     show(args.json, &plan, || text(&plan, args, &Calibration::subject(&engine)))?;
     Ok(Answer::Done(ExitCode::SUCCESS))
+}
+
+/// A plan without its steps, for scripts.
+#[derive(Serialize)]
+struct Summary<'a> {
+    suite: &'a str,
+    kinds: BTreeMap<Kind, Counts>,
+    unavailable: &'a [(String, String)],
+    estimate: &'a Option<Estimate>,
+}
+
+/// The steps of a kind.
+#[derive(Default, Serialize)]
+struct Counts {
+    steps: usize,
+    done: usize,
+    would_run: usize,
+}
+
+fn counts(steps: &[PlannedStep]) -> BTreeMap<Kind, Counts> {
+    let mut counts: BTreeMap<Kind, Counts> = BTreeMap::new();
+    for step in steps {
+        let of = counts.entry(step.kind).or_default();
+        of.steps += 1;
+        of.done += usize::from(step.state == StepState::Done);
+        of.would_run += usize::from(step.state.would_run());
+    }
+    counts
 }
 
 fn text(plan: &Overview, args: &Args, machine: &str) -> String {
@@ -54,12 +95,8 @@ fn text(plan: &Overview, args: &Args, machine: &str) -> String {
         n => format!(", {n} refused or blocked"),
     };
     let mut text = format!("{suite}: {} steps, {done} done, {to_do} would run{blocked}\n", steps.len());
-    for kind in Kind::ALL {
-        let of_kind: Vec<&PlannedStep> = steps.iter().filter(|step| step.kind == kind).collect();
-        let done = of_kind.iter().filter(|step| step.state == StepState::Done).count();
-        if !of_kind.is_empty() {
-            text += &format!("  {:<9} {:>4} steps  {done:>4} done\n", kind.name(), of_kind.len());
-        }
+    for (kind, Counts { steps, done, .. }) in counts(steps) {
+        text += &format!("  {:<9} {steps:>4} steps  {done:>4} done\n", kind.name());
     }
     if let Some(estimate) = estimate {
         text += &estimated(estimate, machine);
@@ -106,27 +143,4 @@ fn estimated(estimate: &Estimate, machine: &str) -> String {
         gib(estimate.results)
     );
     text
-}
-
-/// A duration, rounded as an estimate should be.
-fn about(time: f64) -> String {
-    match time {
-        time if time < 90.0 => seconds(time.round()),
-        time if time < 90.0 * 60.0 => format!("{:.0} min", time / 60.0),
-        time if time < 48.0 * 3600.0 => format!("{:.0} h", time / 3600.0),
-        time => format!("{:.0} days", time / 86400.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_rounded() {
-        assert_eq!(
-            [0.0, 80.0, 100.0, 5000.0, 6000.0, 1e6].map(about),
-            ["0.0 s", "1 min 20 s", "2 min", "83 min", "2 h", "12 days"]
-        );
-    }
 }

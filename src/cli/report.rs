@@ -1,16 +1,16 @@
-//! `seesaw report SUITE`
+//! `seesaw report [SUITE]`
 
 use std::process::ExitCode;
 
-use super::context::{Global, show};
+use super::context::{Global, Suite, show};
 use crate::interrupt::Interrupt;
 use crate::publication::reports::{self, Made};
 use crate::publication::{Finished, Run};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The suite: the name of a file in `experiments/`, without `.toml`
-    suite: String,
+    #[command(flatten)]
+    of: Suite,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -21,7 +21,7 @@ pub struct Args {
 /// # Errors
 /// If the suite has no results yet, or a file cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let run = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+    let run = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
     let made = reports::make_anew(&Finished { run: &run, nodes: &reports::outcomes(&run) })?;
     show(args.json, &made, || text(&made))?;
     Ok(ExitCode::SUCCESS)

@@ -1,22 +1,22 @@
-//! `seesaw run SUITE`
+//! `seesaw run [SUITE]`
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::context::{Answer, Global, Program, exit_code, print, print_json, stop_on_signals};
+use super::context::{Answer, Global, Program, Suite, exit_code, print, print_json, stop_on_signals};
 use crate::engine::display::seconds;
 use crate::engine::graph::{Graph, NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Outcome};
 use crate::errors;
 use crate::planning::project::Planned;
-use crate::publication::Run;
+use crate::publication::{Run, claims};
 use crate::steps::{Kind, Status};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The suite: the name of a file in `experiments/`, without `.toml`
-    suite: String,
+    #[command(flatten)]
+    of: Suite,
     /// Fetch all data first, and start nothing else if some of it is unavailable
     #[arg(long)]
     strict: bool,
@@ -38,6 +38,8 @@ struct Summary {
     seconds: f64,
     written: Vec<PathBuf>,
     out: PathBuf,
+    /// How many of the paper's claims have which verdict; `None` if none apply.
+    claims: Option<String>,
 }
 
 /// Runs the steps of a suite that are not done yet.
@@ -46,7 +48,7 @@ struct Summary {
 /// If the suite cannot be planned, or a file cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
     let began = Instant::now();
-    let run = Run::open(&global.options, &args.suite, device, stop_on_signals()?)?;
+    let run = Run::open(&global.options, &args.of.suite, device, stop_on_signals()?)?;
     let (outcome, written) = match run.if_finished() {
         Some(outcome) => (outcome, Vec::new()),
         None => {
@@ -57,11 +59,14 @@ pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) 
             run.all(tensors.execute, global.style())?
         }
     };
-    let summary = Summary::new(&run.planned, &outcome, began, written);
+    // Without anything new, the answer has to be quick.
+    let is_new = !outcome.interrupted && !written.is_empty();
+    let claims = if is_new { claims::tally(&run.finished(&outcome))? } else { None };
+    let summary = Summary::new(&run.planned, &outcome, began, written, claims);
     if args.json {
         print_json(&summary)?;
     } else if !global.quiet {
-        print(&text(&summary, &run.planned.graph, &outcome))?;
+        print(&text(global, &summary, &run.planned.graph, &outcome))?;
     }
     if summary.interrupted {
         return Err(errors::interrupted());
@@ -70,7 +75,13 @@ pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) 
 }
 
 impl Summary {
-    fn new(planned: &Planned, outcome: &Outcome, began: Instant, written: Vec<PathBuf>) -> Self {
+    fn new(
+        planned: &Planned,
+        outcome: &Outcome,
+        began: Instant,
+        written: Vec<PathBuf>,
+        claims: Option<String>,
+    ) -> Self {
         let Planned { suite, graph, out, .. } = planned;
         let label = |id: NodeId| graph.node(id).step.label();
         Summary {
@@ -86,11 +97,12 @@ impl Summary {
             seconds: began.elapsed().as_secs_f64(),
             written,
             out: out.clone(),
+            claims,
         }
     }
 }
 
-fn text(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
+fn text(global: &Global, summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
     let mut text = String::new();
     // A step whose damaged result was repaired may have been computed twice.
     let kept = outcome.nodes.iter().filter_map(NodeOutcome::action).count().saturating_sub(summary.computed);
@@ -107,34 +119,34 @@ fn text(summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
         }
     }
     text += &format!(" ({})\n", seconds(summary.seconds));
-    if summary.computed > 0 {
+    if global.verbose && summary.computed > 0 {
         text += "total compute time, earlier runs included:\n";
         text += &times(graph, outcome);
     }
-    let is_made = |publication: &&Publication| outcome.action(publication.source.node).is_some();
-    let (made, others): (Vec<_>, Vec<_>) = graph.publications.iter().partition(is_made);
-    let names = |publications: Vec<&Publication>| -> String {
-        publications.iter().map(|publication| publication.file.as_str()).collect::<Vec<_>>().join(", ")
-    };
     if !summary.unavailable.is_empty() {
         text += "incomplete: download the following by hand\n";
         for (label, cause) in &summary.unavailable {
             text += &format!("  {}: {}\n", label.trim_start_matches("fetch "), cause.replace('\n', "; "));
         }
     }
-    if !summary.interrupted {
-        let old = others.iter().any(|publication| summary.out.join(&publication.file).exists());
-        text += &format!("results in {}: {}\n", summary.out.display(), names(made));
-        if !others.is_empty() {
-            let old = if old { " (files with these names are from an earlier run)" } else { "" };
-            text += &format!("not made: {}{old}\n", names(others));
-        }
-        for (what, file) in [("report", "report.html"), ("claims", "claims.md")] {
-            let path = summary.out.join(file);
-            if path.is_file() {
-                text += &format!("{what} in {}\n", path.display());
-            }
-        }
+    if summary.interrupted {
+        return text;
+    }
+    let is_made = |publication: &&Publication| outcome.action(publication.source.node).is_some();
+    let others: Vec<&Publication> = graph.publications.iter().filter(|publication| !is_made(publication)).collect();
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|publication| publication.file.as_str()).collect();
+        let is_old = |publication: &&Publication| summary.out.join(&publication.file).exists();
+        let old = if others.iter().any(is_old) { " (files with these names are from an earlier run)" } else { "" };
+        text += &format!("not made: {}{old}\n", names.join(", "));
+    }
+    text += &format!("results in {}\n", summary.out.display());
+    let report = summary.out.join("report.html");
+    if report.is_file() {
+        text += &format!("report in {}\n", report.display());
+    }
+    if let Some(claims) = &summary.claims {
+        text += &format!("claims: {claims}\n");
     }
     text
 }

@@ -5,19 +5,18 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::context::{Global, show};
+use super::context::{Global, OfSuite, show};
 use crate::interrupt::Interrupt;
 use crate::publication::Run;
 use crate::publication::trace::{self, Cell, Column, Summary, Trace};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The cell: a dataset, a method and a seed, for example `emoji-words balgrad 1`
+    /// The cell: a dataset, a method and a seed, for example `food101 balgrad 1`
     #[arg(required = true, num_args = 3..=4, value_names = ["DATASET", "METHOD", "SEED"])]
     cell: Vec<String>,
-    /// The suite of the cell
-    #[arg(long, default_value = "smoke")]
-    suite: String,
+    #[command(flatten)]
+    of: OfSuite,
     /// Write every step to this file as comma-separated values; undefined cosines are empty
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -30,7 +29,7 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let run = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
+    let run = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
     let cell = Cell::find(&run.planned.suite, &args.cell)?;
     let Trace { summary, safetensors, csv } = trace::look(&run, &cell)?;
     for (file, bytes) in [(&args.safetensors, safetensors.as_slice()), (&args.csv, csv.as_bytes())] {

@@ -2,25 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::graph::NodeId;
+use super::graph::{Graph, NodeId};
 use super::run::Observer;
 use crate::progress::{Progress, Unit, plain, say};
-use crate::steps::{Absence, Status};
+use crate::steps::{Absence, Kind, Status};
 use crate::store::Action;
 
 /// How much to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// Bars if standard error is a terminal, lines otherwise.
+    /// Each kind of step: a bar if standard error is a terminal, otherwise a line when it ends, and one every ten seconds.
     Automatic,
-    /// Lines, even on a terminal.
-    Lines,
+    /// A line for each step as well.
+    Verbose,
     /// Only warnings, failures and unavailable data.
     Quiet,
 }
@@ -28,38 +27,69 @@ pub enum Style {
 /// Shows a run on standard error.
 pub struct Display {
     bars: Option<Bars>,
-    quiet: bool,
-    total: u64,
-    ended: AtomicU64,
+    style: Style,
+    /// The kind of each step of the graph.
+    kinds: Vec<Kind>,
+    /// The kinds with steps to do.
+    tallies: Mutex<BTreeMap<Kind, Tally>>,
     labels: Mutex<BTreeMap<NodeId, (String, Option<ProgressBar>)>>,
     /// The cause → the number of steps that were not run because of it.
     not_run: Mutex<BTreeMap<String, usize>>,
+    began: Instant,
+    /// When the last line about progress was written.
+    shown: Arc<Mutex<Instant>>,
 }
 
 struct Bars {
     all: MultiProgress,
     steps: ProgressBar,
+    kinds: BTreeMap<Kind, ProgressBar>,
+}
+
+/// Where the steps of a kind stand.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    to_do: usize,
+    ended: usize,
+    computed: usize,
+    /// What the computed ones took together.
+    seconds: f64,
 }
 
 impl Display {
-    /// For a run of `total` steps.
-    pub fn new(total: usize, style: Style) -> Self {
-        let terminal = style == Style::Automatic && std::io::stderr().is_terminal();
+    /// For a run of these steps.
+    pub fn new(graph: &Graph, to_do: &[NodeId], style: Style) -> Self {
+        let mut tallies: BTreeMap<Kind, Tally> = BTreeMap::new();
+        for id in to_do {
+            tallies.entry(graph.node(*id).step.kind()).or_default().to_do += 1;
+        }
+        let terminal = style != Style::Quiet && !to_do.is_empty() && std::io::stderr().is_terminal();
         let all = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
         // On a terminal without a cursor, such as `TERM=dumb`, nothing would be shown at all.
         let bars = all.filter(|all| !all.is_hidden()).map(|all| {
-            let steps =
-                all.add(ProgressBar::new(total as u64).with_style(style_of("{bar:30} {pos}/{len} steps  {elapsed}")));
-            steps.enable_steady_tick(Duration::from_millis(250));
-            Bars { all, steps }
+            let bar = |length: usize, template: &str| {
+                let bar = all.add(ProgressBar::new(length as u64).with_style(style_of(template)));
+                bar.enable_steady_tick(Duration::from_millis(250));
+                bar
+            };
+            let kind = |(kind, tally): (&Kind, &Tally)| {
+                let bar = bar(tally.to_do, "{prefix:9} {bar:20} {pos}/{len}  {wide_msg}");
+                bar.set_prefix(kind.name());
+                (*kind, bar)
+            };
+            let kinds = tallies.iter().map(kind).collect();
+            let steps = bar(to_do.len(), "{bar:30} {pos}/{len} steps  {elapsed}  {wide_msg}");
+            Bars { all, steps, kinds }
         });
         Display {
             bars,
-            quiet: style == Style::Quiet,
-            total: total as u64,
-            ended: AtomicU64::new(0),
+            style,
+            kinds: graph.ids().map(|id| graph.node(id).step.kind()).collect(),
+            tallies: Mutex::new(tallies),
             labels: Mutex::default(),
             not_run: Mutex::default(),
+            began: Instant::now(),
+            shown: Arc::new(Mutex::new(Instant::now())),
         }
     }
 
@@ -70,7 +100,7 @@ impl Display {
             self.line(&format!("not run: {steps} step{plural}, because {cause}"));
         }
         if let Some(bars) = &self.bars {
-            bars.steps.finish_and_clear();
+            bars.kinds.values().chain([&bars.steps]).for_each(ProgressBar::finish_and_clear);
             let _ = bars.all.clear();
         }
     }
@@ -82,16 +112,85 @@ impl Display {
         }
     }
 
-    /// Removes a step's bar. Returns the number of steps that ended so far, and the step's label.
-    fn end(&self, id: NodeId) -> (u64, String) {
-        let known = locked(&self.labels).remove(&id);
-        let (label, bar) = known.unwrap_or_default();
+    /// Counts a step that ended, and shows it. `action` is its record if it was computed in this run.
+    fn end(&self, id: NodeId, action: Option<&Action>) {
+        let (label, bar) = locked(&self.labels).remove(&id).unwrap_or_default();
         bar.iter().for_each(ProgressBar::finish_and_clear);
+        let kind = self.kinds[id.0];
+        let mut tallies = locked(&self.tallies);
+        let tally = tallies.entry(kind).or_default();
+        tally.ended += 1;
+        // A damaged result may be computed again, which nobody planned.
+        tally.to_do = tally.to_do.max(tally.ended);
+        if let Some(action) = action {
+            tally.computed += 1;
+            tally.seconds += action.seconds;
+        }
+        let tally = *tally;
+        let (ended, to_do) = tallies.values().fold((0, 0), |(ended, to_do), of| (ended + of.ended, to_do + of.to_do));
+        let width = to_do.to_string().len();
+        let left = left(&tallies, self.began.elapsed());
+        let now = tallies.iter().filter(|(_, of)| of.ended > 0 && of.ended < of.to_do);
+        let now: Vec<String> = now.map(|(kind, of)| format!("{} {} of {}", kind.name(), of.ended, of.to_do)).collect();
+        drop(tallies);
+        if let (Style::Verbose, Some(action)) = (self.style, action) {
+            self.line(&format!("[{ended:>width$}/{to_do}] {label}  {}", seconds(action.seconds)));
+        }
         if let Some(bars) = &self.bars {
             bars.steps.inc(1);
+            bars.steps.set_message(left);
+            if let Some(bar) = bars.kinds.get(&kind) {
+                bar.inc(1);
+                bar.set_message(tally.each());
+            }
+        } else if self.style == Style::Automatic {
+            let has_ended = tally.ended == tally.to_do && tally.computed > 0;
+            if has_ended {
+                let steps = if tally.computed == 1 { "step" } else { "steps" };
+                let all = seconds(tally.seconds);
+                say(format_args!("[{ended:>width$}/{to_do}] {}: {} {steps}, {all}", kind.name(), tally.computed));
+            }
+            if is_due(&self.shown, has_ended) && !has_ended {
+                let left = if left.is_empty() { left } else { format!("; {left}") };
+                say(format_args!("[{ended:>width$}/{to_do}] {}{left}", now.join(", ")));
+            }
         }
-        (self.ended.fetch_add(1, Ordering::Relaxed) + 1, label)
     }
+}
+
+impl Tally {
+    /// The mean time of a computed step.
+    fn each(&self) -> String {
+        if self.computed == 0 {
+            String::new()
+        } else {
+            format!("{} each", seconds(self.seconds / self.computed as f64))
+        }
+    }
+}
+
+/// The time that is left, from what the steps of each kind took so far, and how many ran at once.
+fn left(tallies: &BTreeMap<Kind, Tally>, elapsed: Duration) -> String {
+    let took: f64 = tallies.values().map(|tally| tally.seconds).sum();
+    let at_once = took / elapsed.as_secs_f64();
+    let open = || tallies.values().filter(|tally| tally.ended < tally.to_do);
+    if open().next().is_none() || !(at_once.is_finite() && at_once > 0.0) {
+        return String::new();
+    }
+    let known = open().filter(|tally| tally.computed > 0);
+    let time: f64 = known.map(|tally| tally.seconds / tally.computed as f64 * (tally.to_do - tally.ended) as f64).sum();
+    let bound = if open().all(|tally| tally.computed > 0) { "about" } else { "at least" };
+    format!("{bound} {} left", about(time / at_once))
+}
+
+/// Whether the last line about progress was written long ago; then one is written now. `anyway`: one is written in any case.
+fn is_due(shown: &Mutex<Instant>, anyway: bool) -> bool {
+    let mut shown = locked(shown);
+    let due = anyway || shown.elapsed() >= BETWEEN_LINES;
+    if due {
+        *shown = Instant::now();
+    }
+    due
 }
 
 /// Locks what no thread leaves half-changed, even if one panicked meanwhile.
@@ -117,33 +216,31 @@ impl Observer for Display {
             (Some(bar), Some(bars)) => Arc::new(Bar { bar, label: label.to_owned(), all: bars.all.clone() }),
             _ => Arc::new(Lines {
                 label: label.to_owned(),
-                quiet: self.quiet,
-                state: Mutex::new(LineState { done: 0, total: None, unit: Unit::Epochs, shown: Instant::now() }),
+                quiet: self.style == Style::Quiet,
+                state: Mutex::new(LineState { done: 0, total: None, unit: Unit::Epochs }),
+                shown: Arc::clone(&self.shown),
             }),
         }
     }
 
     fn computed(&self, id: NodeId, action: &Action) {
-        let (n, label) = self.end(id);
-        if !self.quiet {
-            let width = self.total.to_string().len();
-            self.line(&format!("[{n:>width$}/{}] {label}  {}", self.total, seconds(action.seconds)));
-        }
+        self.end(id, Some(action));
     }
 
     fn kept(&self, id: NodeId) {
-        // The total does not count steps that were done before the run.
-        if locked(&self.labels).contains_key(&id) {
-            self.end(id);
+        // What is to do does not count steps that were done before the run.
+        let began = locked(&self.labels).contains_key(&id);
+        if began {
+            self.end(id, None);
         }
     }
 
     fn absent(&self, id: NodeId, label: &str, absence: &Absence) {
-        self.end(id);
+        self.end(id, None);
         match absence.status {
             Status::Failed => self.line(&format!("error: {label} failed: {}", absence.with_hint())),
             Status::Unavailable => self.line(&format!("unavailable: {label}: {}", absence.with_hint())),
-            Status::NotRun if self.quiet => {}
+            Status::NotRun if self.style == Style::Quiet => {}
             Status::NotRun => {
                 *locked(&self.not_run).entry(absence.to_string()).or_default() += 1;
             }
@@ -158,6 +255,16 @@ impl Observer for Display {
 
     fn warned(&self, message: &str) {
         self.line(&format!("warning: {message}"));
+    }
+}
+
+/// A duration, rounded as an estimate should be.
+pub fn about(time: f64) -> String {
+    match time {
+        time if time < 90.0 => seconds(time.round()),
+        time if time < 90.0 * 60.0 => format!("{:.0} min", time / 60.0),
+        time if time < 48.0 * 3600.0 => format!("{:.0} h", time / 3600.0),
+        time => format!("{:.0} days", time / 86400.0),
     }
 }
 
@@ -209,32 +316,32 @@ fn name(unit: Unit) -> &'static str {
     }
 }
 
-/// The progress of a step in a log: a line every ten seconds.
+/// The progress of a step in a log.
 struct Lines {
     label: String,
     quiet: bool,
     state: Mutex<LineState>,
+    shown: Arc<Mutex<Instant>>,
 }
 
 struct LineState {
     done: u64,
     total: Option<u64>,
     unit: Unit,
-    shown: Instant,
 }
 
+/// A log has at most one line about progress in this time, beside those of kinds of steps that ended.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 impl Progress for Lines {
     fn begin(&self, total: Option<u64>, unit: Unit) {
-        *locked(&self.state) = LineState { done: 0, total, unit, shown: Instant::now() };
+        *locked(&self.state) = LineState { done: 0, total, unit };
     }
 
     fn advance(&self, n: u64) {
         let mut state = locked(&self.state);
         state.done += n;
-        if !self.quiet && state.shown.elapsed() >= BETWEEN_LINES {
-            state.shown = Instant::now();
+        if !self.quiet && is_due(&self.shown, false) {
             let total = state.total.map(|total| format!(" of {total}")).unwrap_or_default();
             say(format_args!("{}: {}{total} {}", self.label, state.done, name(state.unit)));
         }
@@ -244,5 +351,34 @@ impl Progress for Lines {
         if !self.quiet {
             say(format_args!("{}: {message}", self.label));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_rounded() {
+        assert_eq!(
+            [0.0, 80.0, 100.0, 5000.0, 6000.0, 1e6].map(about),
+            ["0.0 s", "1 min 20 s", "2 min", "83 min", "2 h", "12 days"]
+        );
+    }
+
+    /// Two trainings at once; nobody knows yet what an evaluation takes.
+    #[test]
+    fn the_time_that_is_left_is_known_by_kind() {
+        let train = Tally { to_do: 12, ended: 4, computed: 4, seconds: 80.0 };
+        let evaluate = Tally { to_do: 12, ..Tally::default() };
+        let mut tallies = BTreeMap::from([(Kind::Train, train)]);
+        let elapsed = Duration::from_secs(40);
+        assert_eq!(left(&tallies, elapsed), "about 1 min 20 s left");
+        tallies.insert(Kind::Evaluate, evaluate);
+        assert_eq!(left(&tallies, elapsed), "at least 1 min 20 s left");
+        tallies.insert(Kind::Evaluate, Tally { ended: 12, computed: 2, seconds: 0.0, ..evaluate });
+        assert_eq!(left(&tallies, elapsed), "about 1 min 20 s left");
+        tallies.insert(Kind::Train, Tally { ended: 12, ..train });
+        assert_eq!(left(&tallies, elapsed), "");
     }
 }

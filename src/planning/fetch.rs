@@ -123,7 +123,7 @@ impl<'a> Archives<'a> {
                 lost.push(id);
             }
         }
-        let display = Display::new(nodes.len(), style);
+        let display = Display::new(graph, nodes, style);
         let mut outcome = engine.run(graph, nodes, &lost, &display, execute_without_tensors);
         display.finish();
         project.record_locks(engine, graph, manifests, &mut outcome)?;

@@ -67,7 +67,7 @@ pub fn show(
     let node = plan::prepare(&mut graph, &manifests, preparation)?;
     let sheets = project.root.join(SHEETS);
     files::try_folder(&sheets)?;
-    let display = Display::new(graph.len(), style);
+    let display = Display::new(&graph, &graph.needed_for(&[node]), style);
     let mut outcome = engine.run(&graph, &[node], &[], &display, execute_without_tensors);
     display.finish();
     project.record_locks(engine, &graph, &manifests, &mut outcome)?;

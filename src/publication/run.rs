@@ -92,8 +92,9 @@ impl Run {
             let states = self.engine.survey(graph);
             let mut lost = self.engine.lost(graph, &states);
             lost.retain(|id| needed.binary_search(id).is_ok());
-            let to_do = needed.iter().filter(|id| !is_settled(&states[id.0])).count() + lost.len();
-            let display = Display::new(to_do, if to_do == 0 { Style::Quiet } else { style });
+            let open = needed.iter().filter(|id| !is_settled(&states[id.0]));
+            let to_do: Vec<NodeId> = open.chain(&lost).copied().collect();
+            let display = Display::new(graph, &to_do, style);
             let mut outcome = self.engine.run(graph, &wanted, &lost, &display, execute);
             display.finish();
             self.project.record_locks(&self.engine, graph, manifests, &mut outcome)?;
@@ -138,7 +139,7 @@ impl Run {
         if wanted.is_empty() {
             return Ok(());
         }
-        let display = Display::new(wanted.len(), style);
+        let display = Display::new(graph, &wanted, style);
         let outcome = self.engine.run(graph, &wanted, &[], &display, execute);
         display.finish();
         if outcome.interrupted {

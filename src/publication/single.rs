@@ -1,5 +1,7 @@
 //! One table or figure of a suite: `seesaw table` and `seesaw figure`.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
 use clap::ValueEnum;
 
@@ -8,9 +10,11 @@ use crate::engine::graph::{Publication, Source};
 use crate::engine::run::Outcome;
 use crate::errors;
 use crate::report::reference::Reference;
+use crate::report::render;
+use crate::report::results::{self, Results};
 pub use crate::report::table::Of;
-use crate::report::target::{self, Target};
-use crate::report::{render, results};
+use crate::report::table::{self, columns};
+use crate::report::target::{self, Kind, Target};
 use crate::steps::Step;
 
 /// The format in which a table is printed.
@@ -54,9 +58,9 @@ impl<'a> Single<'a> {
         self.run.planned.graph.publications.iter().filter(|publication| self.owns(publication))
     }
 
-    /// The paths of its files, one a line.
-    pub fn paths(&self) -> String {
-        self.files().map(|file| format!("{}\n", self.run.planned.out.join(&file.file).display())).collect()
+    /// The paths of its files.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.files().map(|file| self.run.planned.out.join(&file.file)).collect()
     }
 
     /// The table with the paper's numbers alone, which needs no results.
@@ -64,12 +68,7 @@ impl<'a> Single<'a> {
     /// # Errors
     /// If the paper has no such table, or a template is malformed.
     pub fn paper(&self, format: Format) -> anyhow::Result<String> {
-        let graph = &self.run.planned.graph;
-        let collect = graph.find(&format!("collect {}", self.target.name)).context("a table is collected")?;
-        let Step::Collect(collect) = &graph.node(collect).step else {
-            anyhow::bail!("`collect {}` should be a step that collects", self.target.name)
-        };
-        self.beside(&results::collect(collect.suite.clone(), &[])?, format, Of::Paper)
+        self.beside(&self.no_results()?, format, Of::Paper)
     }
 
     /// The table after a run.
@@ -77,21 +76,57 @@ impl<'a> Single<'a> {
     /// # Errors
     /// If it could not be made; if the paper has no numbers to stand beside it.
     pub fn table(&self, outcome: &Outcome, format: Format, of: Of) -> anyhow::Result<String> {
-        let made = self.files().find(|file| file.file.ends_with(ending(format))).or_else(|| self.files().next());
-        let made = made.context("a table has files")?;
-        let results = self.run.planned.graph.node(made.source.node).inputs.get("results");
-        let results = results.context("a table has results")?;
         match of {
-            Of::Ours if format == Format::Json => self.read(outcome, results),
-            Of::Ours => self.read(outcome, &made.source),
-            _ => self.beside(&serde_json::from_str(&self.read(outcome, results)?)?, format, of),
+            Of::Ours if format == Format::Json => self.read(outcome, self.results()?),
+            Of::Ours => {
+                let made = self.files().find(|file| file.file.ends_with(ending(format)));
+                self.read(outcome, &made.context("a table has files")?.source)
+            }
+            _ => self.beside(&serde_json::from_str(&self.read(outcome, self.results()?)?)?, format, of),
         }
     }
 
-    fn beside(&self, results: &results::Results, format: Format, of: Of) -> anyhow::Result<String> {
-        let project = &self.run.project;
-        let reference = Reference::load(&project.experiments())?;
-        render::beside(self.target, results, &project.templates(), &reference, (of, ending(format)))
+    /// As [`Single::table`], for a terminal of so many columns. Without an outcome, as [`Single::paper`].
+    ///
+    /// # Errors
+    /// As these.
+    pub fn columns(&self, outcome: Option<&Outcome>, of: Of, width: usize) -> anyhow::Result<String> {
+        let Kind::Table(which) = self.target.kind else { anyhow::bail!("{} is not a table", self.target.name) };
+        let results = match outcome {
+            Some(outcome) => serde_json::from_str(&self.read(outcome, self.results()?)?)?,
+            None => self.no_results()?,
+        };
+        let ours = render::layout(which, self.target.name, &results);
+        let table = match of {
+            Of::Ours => ours,
+            _ => table::beside(ours, self.target.name, &results, &self.reference()?, of)?,
+        };
+        Ok(columns::aligned(&table, width))
+    }
+
+    fn reference(&self) -> anyhow::Result<Reference> {
+        Reference::load(&self.run.project.experiments())
+    }
+
+    fn beside(&self, results: &Results, format: Format, of: Of) -> anyhow::Result<String> {
+        let templates = self.run.project.templates();
+        render::beside(self.target, results, &templates, &self.reference()?, (of, ending(format)))
+    }
+
+    /// Where the results behind the table come from.
+    fn results(&self) -> anyhow::Result<&'a Source> {
+        let made = self.files().next().context("a table has files")?;
+        self.run.planned.graph.node(made.source.node).inputs.get("results").context("a table has results")
+    }
+
+    /// Results without any number, for the table's layout.
+    fn no_results(&self) -> anyhow::Result<Results> {
+        let graph = &self.run.planned.graph;
+        let collect = graph.find(&format!("collect {}", self.target.name)).context("a table is collected")?;
+        let Step::Collect(collect) = &graph.node(collect).step else {
+            anyhow::bail!("`collect {}` should be a step that collects", self.target.name)
+        };
+        results::collect(collect.suite.clone(), &[])
     }
 
     /// An output of a step, as text.

@@ -67,7 +67,7 @@ impl Cell {
         let (dataset, method, seed) = match words[..] {
             [dataset, method, seed] | [dataset, method, "seed", seed] => (dataset, method, seed),
             _ => {
-                let hint = "for example `seesaw trace emoji-words balgrad 1`";
+                let hint = "for example `seesaw trace emoji-words balgrad 1 --suite smoke`";
                 return Err(errors::usage("a cell is a dataset, a method and a seed", hint));
             }
         };

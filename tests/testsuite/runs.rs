@@ -324,7 +324,7 @@ fn mistakes_are_usage_errors() {
     let project = Project::new();
     for (arguments, parts) in [
         (&["run", "tinny"][..], &["there is no suite `tinny`", "did you mean `tiny`?"][..]),
-        (&["run"], &["SUITE"]),
+        (&["run"], &["there is no suite `paper`"]),
         (&["plan", "tiny", "--device", "gpu"], &["unknown device `gpu`", "cuda:N"]),
         (&["explain", "--suite", "tiny", "train", "nothing"], &["has no step `train nothing`", "similar: "]),
         (&["fetch", "emojis"], &["`emojis`", "did you mean `emoji`?"]),

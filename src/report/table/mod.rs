@@ -3,6 +3,7 @@
 mod beside;
 mod caption;
 pub mod cell;
+pub mod columns;
 mod noise;
 
 use std::collections::BTreeMap;
