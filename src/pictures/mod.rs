@@ -1,7 +1,8 @@
 //! Pictures: references to files ([`Picture`], [`PictureItem`]), decoding and resizing.
 //!
 //! Decoding follows research code, Pillow's `Image.open(file).convert("RGB")`; colour profiles and gamma are ignored. The
-//! first bytes decide the format, never the name. Any bytes give a picture or a fault, in bounded memory and time.
+//! first bytes decide the format, never the name. `tests/fixtures/pictures/variants` lists how each variant of a format is
+//! read, and where that deviates from Pillow. Any bytes give a picture or a fault, in bounded memory and time.
 
 mod bmp;
 mod gif;
