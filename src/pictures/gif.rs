@@ -1,5 +1,6 @@
 //! The first frame of a GIF, laid on its canvas as Pillow does.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::num::NonZeroU64;
 
@@ -16,6 +17,8 @@ use super::PictureFault;
 pub(super) fn first_frame(bytes: &[u8]) -> Result<DynamicImage, PictureFault> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
+    options.allow_unknown_blocks(true);
+    let bytes = &*with_palette(bytes);
     // As for other formats, of the canvas or the frame, whichever is larger; the frame's own size is checked below.
     options.set_memory_limit(MemoryLimit::Bytes(NonZeroU64::new(super::MOST_PIXELS).expect("it is above 0")));
     let mut decoder = options.read_info(Cursor::new(bytes)).map_err(fault)?;
@@ -34,8 +37,7 @@ pub(super) fn first_frame(bytes: &[u8]) -> Result<DynamicImage, PictureFault> {
         let alpha = if frame.transparent == Some(index) { 0 } else { 255 };
         let at = usize::from(index) * 3;
         let [r, g, b] = match palette {
-            // Without a palette, numbers are levels of grey.
-            None => [index; 3],
+            None => [0; 3],
             Some(palette) => palette.get(at..at + 3).map_or([0; 3], |rgb| [rgb[0], rgb[1], rgb[2]]),
         };
         image::Rgba([r, g, b, alpha])
@@ -49,6 +51,20 @@ pub(super) fn first_frame(bytes: &[u8]) -> Result<DynamicImage, PictureFault> {
     match frame.transparent {
         Some(_) => Ok(DynamicImage::ImageRgba8(canvas)),
         None => Ok(DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(canvas).into_rgb8())),
+    }
+}
+
+/// The file with a global palette. Without one, numbers are levels of grey, but the decoder refuses them.
+fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match bytes.get(10) {
+        Some(flags) if flags & 0x80 == 0 && bytes.len() >= 13 => {
+            let mut whole = bytes[..13].to_vec();
+            whole[10] |= 0x87;
+            whole.extend((0..=255).flat_map(|level| [level; 3]));
+            whole.extend_from_slice(&bytes[13..]);
+            Cow::Owned(whole)
+        }
+        _ => Cow::Borrowed(bytes),
     }
 }
 

@@ -1,103 +1,164 @@
-//! Checks a JPEG's markers before it is decoded: the decoder fills a truncated file with gray, and takes as long as the file
-//! asks for.
+//! Checks a JPEG's markers before it is decoded, and writes the file in the form that the decoder reads as libjpeg does.
 //!
-//! Source: ITU-T T.81, annex B.
+//! The decoder fills a truncated file with grey, takes as long as the file asks for, and guesses a file's colours from other
+//! signs than libjpeg, whose rules stand here. Source: ITU-T T.81, annex B; libjpeg-turbo 3.1, `jdapimin.c` and `jdmarker.c`.
 
-use super::{LONGEST_SIDE, MOST_PIXELS, PictureFault};
+use super::jpeg_frame::{Frame, damaged};
+use super::{MOST_PIXELS, PictureFault};
 
 /// The most scans; progressive files have about ten.
 const MOST_SCANS: u64 = 100;
 /// The most pixels of all scans together.
 const MOST_SCANNED: u64 = 20 * MOST_PIXELS;
 
-/// The JPEG without what follows its end marker.
+/// The JPEG with its tables, frame header and scans alone: without metadata, what belongs to no segment, and what follows the
+/// end marker. Components are numbered from 1, and an Adobe marker tells the colours if they are not YCbCr.
 ///
 /// # Errors
 /// If the end marker is missing, as in Pillow (12.3 refuses a file without its last byte), if the decoder does not support
 /// the coding, or if there are so many scans that decoding would take long.
-pub(super) fn checked(bytes: &[u8]) -> Result<&[u8], PictureFault> {
+pub(super) fn rewritten(bytes: &[u8]) -> Result<Vec<u8>, PictureFault> {
     let mut segments = Segments { bytes, position: 2 };
-    let (mut pixels, mut scans) = (None, 0);
-    let mut sampling = Sampling::default();
+    let mut frame: Option<Frame> = None;
+    let mut colours = ColourMarkers::default();
+    let mut restart_interval = 0;
+    let mut has_codes = false;
+    let mut scans: Vec<Scan> = Vec::new();
+    // Each segment between tables and scans, in order: a scan stands for itself by its number.
+    let mut parts = Vec::new();
     loop {
         match segments.next_marker()? {
-            0xD9 => return Ok(&bytes[..segments.position]),
+            0xD9 => break,
             // Markers without content: TEM, restarts, a second start.
             0x01 | 0xD0..=0xD8 => {}
             marker @ (0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF) => {
-                let content = segments.content()?;
-                sampling = Sampling::of(marker, content);
-                if pixels.replace(frame(marker, content)?).is_some() {
-                    return Err(PictureFault::Damaged("it has two frame headers".to_owned()));
+                if frame.replace(Frame::parse(marker, segments.content()?)?).is_some() {
+                    return Err(damaged("it has two frame headers"));
                 }
+                parts.push(Part::Frame);
             }
             0xDA => {
-                let pixels =
-                    pixels.ok_or_else(|| PictureFault::Damaged("a scan comes before the frame header".to_owned()))?;
-                let components = segments.content()?.first().copied().unwrap_or_default();
-                sampling.check(components)?;
-                segments.skip_scan()?;
-                scans += 1;
-                if scans > MOST_SCANS || scans * pixels > MOST_SCANNED {
-                    return Err(PictureFault::TooManyScans(format!("{scans} scans over {pixels} pixels")));
+                let frame = frame.as_ref().ok_or_else(|| damaged("a scan comes before the frame header"))?;
+                let scan = Scan { head: segments.content()?, data: &[] };
+                let components = frame.scan_components(scan.head)?;
+                frame.check_scan(&components)?;
+                let start = segments.position;
+                let restarts = segments.skip_scan()?;
+                restarts.check(restart_interval, frame.units(&components))?;
+                parts.push(Part::Scan(scans.len()));
+                scans.push(Scan { data: &bytes[start..segments.position], ..scan });
+                let (count, pixels) = (scans.len() as u64, frame.pixels());
+                if count > MOST_SCANS || count * pixels > MOST_SCANNED {
+                    return Err(PictureFault::TooManyScans(format!("{count} scans over {pixels} pixels")));
                 }
             }
-            _ => {
-                segments.content()?;
+            marker @ (0xC4 | 0xDB | 0xDD) => {
+                let content = segments.content()?;
+                if marker == 0xDD {
+                    let &[high, low] = content else { return Err(damaged("its restart interval is not two bytes")) };
+                    restart_interval = u64::from(u16::from_be_bytes([high, low]));
+                }
+                has_codes |= marker == 0xC4;
+                parts.push(Part::Table(marker, content));
+            }
+            marker => colours.see(marker, segments.metadata()?),
+        }
+    }
+    let mut frame = frame.ok_or_else(|| damaged("it has no frame header"))?;
+    let is_separate = scans.iter().all(|scan| scan.head.first() == Some(&1));
+    frame.simplify(is_separate);
+    let is_split = scans.iter().any(|scan| usize::from(scan.head[0]) < frame.components.len());
+    frame.check_sampling(is_split)?;
+    let mut out = b"\xFF\xD8".to_vec();
+    if !has_codes {
+        // A frame of a film (motion JPEG): this marker makes the decoder use the standard's Huffman tables.
+        segment(&mut out, 0xE0, b"AVI1\0\0");
+    }
+    if let Some(transform) = colours.transform(&frame) {
+        segment(&mut out, 0xEE, &[b"Adobe\0\x64\0\0\0\0".as_slice(), &[transform]].concat());
+    }
+    for part in parts {
+        match part {
+            Part::Table(marker, content) => segment(&mut out, marker, content),
+            Part::Frame => segment(&mut out, frame.marker, &frame.content()),
+            Part::Scan(number) => {
+                segment(&mut out, 0xDA, &frame.renumbered(scans[number].head)?);
+                out.extend_from_slice(scans[number].data);
             }
         }
     }
+    out.extend_from_slice(b"\xFF\xD9");
+    Ok(out)
 }
 
-/// How the components of a picture are sampled.
+/// What is written into the new file.
+enum Part<'a> {
+    Table(u8, &'a [u8]),
+    Frame,
+    Scan(usize),
+}
+
+/// A scan's header, and its data.
+struct Scan<'a> {
+    head: &'a [u8],
+    data: &'a [u8],
+}
+
+fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) {
+    out.extend_from_slice(&[0xFF, marker]);
+    out.extend_from_slice(&(content.len() as u16 + 2).to_be_bytes());
+    out.extend_from_slice(content);
+}
+
+/// The markers that tell how colours are stored.
 #[derive(Default)]
-struct Sampling {
-    sequential: bool,
-    components: u8,
-    /// Whether some components have fewer rows than others, or less than half as many columns.
-    coarse: bool,
+struct ColourMarkers {
+    jfif: bool,
+    /// The transform that Adobe's marker names.
+    adobe: Option<u8>,
 }
 
-impl Sampling {
-    fn of(marker: u8, frame: &[u8]) -> Self {
-        let components = frame.get(5).copied().unwrap_or_default();
-        let factors = || frame.get(6..).unwrap_or_default().chunks_exact(3).map(|component| component[1]);
-        let across = factors().map(|factors| factors >> 4).max().unwrap_or_default();
-        let down = factors().map(|factors| factors & 15).max().unwrap_or_default();
-        let coarse = factors().any(|factors| factors & 15 != down || (factors >> 4) * 2 < across);
-        Sampling { sequential: matches!(marker, 0xC0 | 0xC1), components, coarse }
+impl ColourMarkers {
+    fn see(&mut self, marker: u8, content: &[u8]) {
+        match marker {
+            0xE0 if content.len() >= 14 && content.starts_with(b"JFIF\0") => self.jfif = true,
+            0xEE if content.len() >= 12 && content.starts_with(b"Adobe") => self.adobe = Some(content[11]),
+            _ => {}
+        }
     }
 
-    /// Refuses what the decoder gives false colours, without an error: a sequential picture with coarse components, each in
-    /// a scan of its own. libjpeg reads it.
-    fn check(&self, in_scan: u8) -> Result<(), PictureFault> {
-        match self.sequential && self.coarse && in_scan < self.components {
-            true => Err(PictureFault::NotSupported("a JPEG with coarse colours in scans of their own".to_owned())),
-            false => Ok(()),
+    /// The transform of Adobe's marker by which the decoder takes the colours as libjpeg does (`default_decompress_parms`).
+    fn transform(&self, frame: &Frame) -> Option<u8> {
+        match (frame.components.len(), self.adobe) {
+            (3, _) if self.jfif => None,
+            (3, Some(transform)) => (transform == 0).then_some(0),
+            (3, None) => frame.components.iter().map(|component| component.id).eq(*b"RGB").then_some(0),
+            (4, Some(0) | None) => Some(0),
+            (4, Some(_)) => Some(2),
+            _ => None,
         }
     }
 }
 
-/// The number of pixels in a frame header, if the decoder knows its kind.
-fn frame(marker: u8, content: &[u8]) -> Result<u64, PictureFault> {
-    let &[precision, h1, h0, w1, w0, ..] = content else {
-        return Err(PictureFault::Damaged("its frame header is too short".to_owned()));
-    };
-    let unsupported = |what: &str| Err(PictureFault::NotSupported(format!("{what} JPEG")));
-    match marker {
-        0xC3 => return unsupported("lossless"),
-        0xC5..=0xC7 => return unsupported("hierarchical"),
-        0xC9..=0xCF => return unsupported("arithmetically coded"),
-        _ if precision != 8 => return unsupported(&format!("{precision}-bit")),
-        _ => {}
+/// The restart markers of a scan.
+struct Restarts {
+    count: u64,
+    in_order: bool,
+}
+
+impl Restarts {
+    /// libjpeg guesses where data goes on if restarts are missing; what it shows from there on is not the picture.
+    fn check(&self, interval: u64, units: u64) -> Result<(), PictureFault> {
+        let expected = if interval == 0 { 0 } else { units.div_ceil(interval) - 1 };
+        // Some programs put one behind the last unit.
+        let is_complete = self.count == expected || interval > 0 && self.count == expected + 1;
+        match self.in_order && is_complete {
+            true => Ok(()),
+            false => {
+                Err(damaged(&format!("it has {} restarts instead of {expected}, or in another order", self.count)))
+            }
+        }
     }
-    let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
-    if height == 0 {
-        return unsupported("a height behind the picture in a");
-    }
-    debug_assert!(u32::from(width.max(height)) <= LONGEST_SIDE);
-    super::check_size(width.into(), height.into())?;
-    Ok(u64::from(width) * u64::from(height))
 }
 
 /// A position among the markers.
@@ -129,16 +190,32 @@ impl<'a> Segments<'a> {
     }
 
     /// Behind a scan's data, to the marker that ends it: neither a stuffed 0xFF nor a restart.
-    fn skip_scan(&mut self) -> Result<(), PictureFault> {
+    fn skip_scan(&mut self) -> Result<Restarts, PictureFault> {
+        let mut restarts = Restarts { count: 0, in_order: true };
         loop {
             self.skip_to_ff()?;
             match self.bytes.get(self.position + 1) {
                 None => return Err(self.no_end()),
-                Some(0x00 | 0xD0..=0xD7) => self.position += 2,
+                Some(0x00) => self.position += 2,
+                Some(marker @ 0xD0..=0xD7) => {
+                    restarts.in_order &= u64::from(marker - 0xD0) == restarts.count % 8;
+                    restarts.count += 1;
+                    self.position += 2;
+                }
                 Some(0xFF) => self.position += 1,
-                Some(_) => return Ok(()),
+                Some(_) => return Ok(restarts),
             }
         }
+    }
+
+    /// The content of a segment that holds nothing of the picture. As in libjpeg, one that declares less than its own length
+    /// is empty.
+    fn metadata(&mut self) -> Result<&'a [u8], PictureFault> {
+        if let Some(&[0, 0 | 1]) = self.bytes.get(self.position..self.position + 2) {
+            self.position += 2;
+            return Ok(&[]);
+        }
+        self.content()
     }
 
     /// The content of the marker's segment, without its length.
@@ -156,35 +233,5 @@ impl<'a> Segments<'a> {
 
     fn no_end(&self) -> PictureFault {
         PictureFault::CutShort(format!("its end marker is missing after {} bytes", self.bytes.len()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A frame header of three components with these sampling factors, across and down.
-    fn frame(factors: [u8; 3]) -> Vec<u8> {
-        let component = |(id, factors): (u8, u8)| [id, factors, 0];
-        let components = (1..).zip(factors).flat_map(component);
-        [8, 0, 64, 0, 64, 3].into_iter().chain(components).collect()
-    }
-
-    /// Of what the decoder gives false colours, nothing passes; the usual forms do.
-    #[test]
-    fn coarse_components_in_scans_of_their_own_are_refused() {
-        for (marker, factors, in_scan, good) in [
-            (0xC0, [0x22, 0x11, 0x11], 3, true),
-            (0xC0, [0x22, 0x11, 0x11], 1, false),
-            (0xC1, [0x12, 0x11, 0x11], 2, false),
-            (0xC0, [0x41, 0x11, 0x11], 1, false),
-            (0xC0, [0x21, 0x11, 0x11], 1, true),
-            (0xC0, [0x11, 0x11, 0x11], 1, true),
-            (0xC2, [0x22, 0x11, 0x11], 1, true),
-        ] {
-            let found = Sampling::of(marker, &frame(factors)).check(in_scan);
-            assert_eq!(found.is_ok(), good, "{marker:x} {factors:x?} {in_scan}");
-        }
-        assert!(Sampling::of(0xC0, &[8, 0]).check(1).is_ok(), "a header that is cut is refused elsewhere");
     }
 }

@@ -1,11 +1,15 @@
 //! Pictures: references to files ([`Picture`], [`PictureItem`]), decoding and resizing.
 //!
 //! Decoding follows research code, Pillow's `Image.open(file).convert("RGB")`; colour profiles and gamma are ignored. The
-//! first bytes decide the format, never the name. Any bytes give a picture or a fault, in bounded memory and time.
+//! first bytes decide the format, never the name. `tests/fixtures/pictures/variants` lists how each variant of a format is
+//! read, and where that deviates from Pillow. Any bytes give a picture or a fault, in bounded memory and time.
 
+mod bmp;
 mod gif;
 mod item;
 mod jpeg;
+mod jpeg_frame;
+mod png;
 pub mod resize;
 mod webp;
 
@@ -134,18 +138,32 @@ pub fn decode_over_white(bytes: &[u8]) -> anyhow::Result<Rgb> {
 
 fn decode_unguarded(bytes: &[u8], decoding: Decoding) -> Result<Rgb, PictureFault> {
     let format = format(bytes)?;
+    if format == ImageFormat::Gif {
+        return Ok(flattened(gif::first_frame(bytes)?, decoding));
+    }
+    if format == ImageFormat::WebP {
+        webp::check_length(bytes)?;
+        if let Some(frame) = webp::first_frame(bytes) {
+            frame.check_size()?;
+            let picture = frame.on_canvas(decode_as(format, &frame.still)?)?;
+            return Ok(flattened(picture, decoding));
+        }
+    }
     let bytes = match format {
-        ImageFormat::Gif => return Ok(flattened(gif::first_frame(bytes)?, decoding)),
-        ImageFormat::Jpeg => Cow::Borrowed(jpeg::checked(bytes)?),
+        ImageFormat::Jpeg => Cow::Owned(jpeg::rewritten(bytes)?),
         ImageFormat::WebP => webp::without_promises(bytes),
-        _ => Cow::Borrowed(bytes),
+        ImageFormat::Png => png::mended(bytes),
+        _ => bmp::mended(bytes),
     };
+    Ok(flattened(decode_as(format, &bytes)?, decoding))
+}
+
+fn decode_as(format: ImageFormat, bytes: &[u8]) -> Result<DynamicImage, PictureFault> {
     let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(fault)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
     decoder.set_limits(limits(width, height)).map_err(fault)?;
-    let picture = DynamicImage::from_decoder(decoder).map_err(fault)?;
-    Ok(flattened(picture, decoding))
+    DynamicImage::from_decoder(decoder).map_err(fault)
 }
 
 /// Three bytes a pixel.
@@ -244,3 +262,5 @@ fn over_white(rgba: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod variants;

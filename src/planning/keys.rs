@@ -64,8 +64,8 @@ fn keys_of_steps_never_change() {
     assert_eq!(
         keys,
         [
-            "71e5f44381c8803c690260507308af2397085ba18bcf73a1bfa0ea8f4b815ae8",
-            "a2d592cd104abaa0ae2ef227d13fde679c29a6a273fe5d57c394e82297f2266f",
+            "9bb84b965e8ce6bc3493c0b31fdf0d3b6ce841174d7ad33bc8bbfff404dc8a64",
+            "8c4065bcc503266472f51754c53da2877da4fb9e3099afa12f3dcf5511a8b441",
             "4d92f4b902a7ebbc5c3db4dc6631257ceb0ae9f856324197038cffcd05f953e0",
         ]
     );
