@@ -35,10 +35,11 @@ pub struct Args {
 /// If the suite cannot be planned, or the measurement cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
     let Run { engine, planned, .. } = Run::open(&global.options, &args.suite, device, Interrupt::default())?;
-    let mut plan = Overview::of(&planned, &engine);
+    let states = engine.survey(&planned.graph);
+    let mut plan = Overview::of(&planned, &engine, &states);
     let measure = program.tensors.map(|tensors| tensors.calibrate);
     let wants_estimate = !args.no_estimate && plan.has_work();
-    if wants_estimate && !plan.add_estimate(&planned, &engine, measure, global.quiet)? {
+    if wants_estimate && !plan.add_estimate(&planned, &engine, &states, measure, global.quiet)? {
         return Ok(Answer::NeedsTensors);
     }
     show(args.json, &plan, || text(&plan, args, &Calibration::subject(&engine)))?;
@@ -109,7 +110,7 @@ fn estimated(estimate: &Estimate, machine: &str) -> String {
 }
 
 /// A duration, rounded as an estimate should be.
-fn about(time: f64) -> String {
+pub(super) fn about(time: f64) -> String {
     match time {
         time if time < 90.0 => seconds(time.round()),
         time if time < 90.0 * 60.0 => format!("{:.0} min", time / 60.0),

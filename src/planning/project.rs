@@ -114,6 +114,14 @@ impl Project {
         Suite::names(&self.experiments())
     }
 
+    /// Checks that there is a suite of this name.
+    ///
+    /// # Errors
+    /// A usage error with the nearest name.
+    pub fn check_suite(&self, suite: &str) -> anyhow::Result<()> {
+        Suite::load(&self.experiments(), suite).map(drop)
+    }
+
     /// The user's folder of templates, if there is one, and then the project's.
     pub fn templates(&self) -> Templates {
         Templates(self.options.templates.iter().cloned().chain([self.root.join("templates")]).collect())

@@ -56,8 +56,8 @@ impl Store {
         let path = self.action_path(key);
         let text = std::fs::read(&path).ok()?;
         let sealed: Option<Sealed> = serde_json::from_slice(&text).ok();
-        let whole =
-            sealed.filter(|s| s.key == key && s.seal == seal(key, &s.action) && s.action.ingredients.key() == key);
+        // The seal covers the key and the ingredients that it was made of.
+        let whole = sealed.filter(|sealed| sealed.key == key && sealed.seal == seal(key, &sealed.action));
         if whole.is_none() {
             tracing::warn!("the record {} is damaged; its step will run again", path.display());
         }
