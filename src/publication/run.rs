@@ -8,7 +8,7 @@ use super::publish::{self, Copy};
 use super::{Finished, Run, claims, reports};
 use crate::engine::display::{Display, Style};
 use crate::engine::graph::{NodeId, Publication};
-use crate::engine::run::{NodeOutcome, Outcome};
+use crate::engine::run::{NodeOutcome, Outcome, Part};
 use crate::engine::survey::State;
 use crate::errors::{self, Class};
 use crate::files;
@@ -63,7 +63,21 @@ impl Run {
             // Better to refuse a malformed file now than after days.
             claims::load(&self.project)?;
         }
-        self.until_published(&|_| true, execute, style, |outcome| reports::write(&self.finished(outcome)))
+        self.all_but(None, execute, style)
+    }
+
+    /// As [`Run::all`], but computes only a part of the plan, if one is given.
+    ///
+    /// # Errors
+    /// As [`Run::all`].
+    pub fn all_but(
+        &self,
+        part: Option<&Part>,
+        execute: Execute,
+        style: Style,
+    ) -> anyhow::Result<(Outcome, Vec<PathBuf>)> {
+        let report = |outcome: &Outcome| reports::write(&self.finished(outcome));
+        self.until_published(&|_| true, part, execute, style, report)
     }
 
     /// Computes what the chosen publications need and copies them to `out/`.
@@ -71,13 +85,14 @@ impl Run {
     /// # Errors
     /// If a file cannot be written. Failed steps are part of the outcome.
     pub fn compute(&self, chosen: Chosen<'_>, execute: Execute, style: Style) -> anyhow::Result<Outcome> {
-        self.until_published(chosen, execute, style, |_| Ok(Vec::new())).map(|(outcome, _)| outcome)
+        self.until_published(chosen, None, execute, style, |_| Ok(Vec::new())).map(|(outcome, _)| outcome)
     }
 
     /// Computes, copies, and calls `report`. If an object turns out to be damaged, its step runs again, once.
     fn until_published(
         &self,
         chosen: Chosen<'_>,
+        part: Option<&Part>,
         execute: Execute,
         style: Style,
         report: impl Fn(&Outcome) -> anyhow::Result<Vec<PathBuf>>,
@@ -92,9 +107,12 @@ impl Run {
             let states = self.engine.survey(graph);
             let mut lost = self.engine.lost(graph, &states);
             lost.retain(|id| needed.binary_search(id).is_ok());
-            let to_do = needed.iter().filter(|id| !is_settled(&states[id.0])).count() + lost.len();
+            let is_ours = |id: &NodeId| part.is_none_or(|part| part.steps.contains(id));
+            let to_do = needed.iter().filter(|id| !is_settled(&states[id.0]) && is_ours(id)).count() + lost.len();
+            // The run keeps the records of what is done; once is enough.
+            drop(states);
             let display = Display::new(to_do, if to_do == 0 { Style::Quiet } else { style });
-            let mut outcome = self.engine.run(graph, &wanted, &lost, &display, execute);
+            let mut outcome = self.engine.run_part(graph, &wanted, &lost, part, &display, execute);
             display.finish();
             self.project.record_locks(&self.engine, graph, manifests, &mut outcome)?;
             computed += outcome.computed;
@@ -131,19 +149,7 @@ impl Run {
             let message = format!("{} is incomplete, and nothing was started:\n  {}", suite.name, lines.join("\n  "));
             return Err(errors::unavailable(message, HINT));
         }
-        let states = self.engine.survey(graph);
-        let is_open =
-            |id: &NodeId| graph.node(*id).step.kind() == Kind::Fetch && !matches!(states[id.0], State::Done(..));
-        let wanted: Vec<NodeId> = graph.ids().filter(is_open).collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let display = Display::new(wanted.len(), style);
-        let outcome = self.engine.run(graph, &wanted, &[], &display, execute);
-        display.finish();
-        if outcome.interrupted {
-            return Err(errors::interrupted());
-        }
+        let outcome = self.fetch_open(execute, style)?;
         let absent = [Status::Failed, Status::Unavailable].into_iter().flat_map(|status| outcome.absent(status));
         let causes: Vec<String> = absent.map(|(_, absence)| absence.to_string()).collect();
         if causes.is_empty() {
@@ -153,6 +159,33 @@ impl Run {
         let class = if any_failed { Class::Failed } else { Class::Unavailable };
         let message = format!("cannot fetch some archives, and nothing else was started:\n  {}", causes.join("\n  "));
         Err(errors::of_class(class, message, HINT))
+    }
+
+    /// Fetches the archives that are not in the store, and records the checksums of those that had none.
+    ///
+    /// # Errors
+    /// On an interruption, or if a lock file cannot be written. Failed downloads are part of the outcome.
+    pub fn fetch(&self, execute: Execute, style: Style) -> anyhow::Result<Outcome> {
+        let Planned { manifests, graph, .. } = &self.planned;
+        let mut outcome = self.fetch_open(execute, style)?;
+        self.project.record_locks(&self.engine, graph, manifests, &mut outcome)?;
+        Ok(outcome)
+    }
+
+    /// Fetches the archives that are not in the store.
+    ///
+    /// # Errors
+    /// On an interruption. Failed downloads are part of the outcome.
+    fn fetch_open(&self, execute: Execute, style: Style) -> anyhow::Result<Outcome> {
+        let graph = &self.planned.graph;
+        let states = self.engine.survey(graph);
+        let is_open =
+            |id: &NodeId| graph.node(*id).step.kind() == Kind::Fetch && !matches!(states[id.0], State::Done(..));
+        let wanted: Vec<NodeId> = graph.ids().filter(is_open).collect();
+        let display = Display::new(wanted.len(), if wanted.is_empty() { Style::Quiet } else { style });
+        let outcome = self.engine.run(graph, &wanted, &[], &display, execute);
+        display.finish();
+        if outcome.interrupted { Err(errors::interrupted()) } else { Ok(outcome) }
     }
 
     /// This run with the outcome of its steps.
@@ -165,7 +198,7 @@ impl Run {
     }
 
     /// The steps that give the chosen publications.
-    fn wanted(&self, chosen: Chosen<'_>) -> Vec<NodeId> {
+    pub(super) fn wanted(&self, chosen: Chosen<'_>) -> Vec<NodeId> {
         self.chosen(chosen).map(|publication| publication.source.node).collect()
     }
 

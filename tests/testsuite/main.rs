@@ -19,5 +19,6 @@ mod paper;
 mod project;
 mod runs;
 mod schema;
+mod slurm;
 mod suites;
 mod support;
