@@ -147,6 +147,7 @@ impl Project {
         let suite = Suite::load(&self.experiments(), suite)?;
         let suite =
             suite.on_trial(self.options.subset, self.options.mirror.is_some()).with_seeds(self.options.seeds.as_ref());
+        suite.check_size().map_err(|error| errors::usage(format!("{error:#}"), "choose fewer seeds with --seeds"))?;
         if let Some(folder) = self.options.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(errors::usage(
                 format!("there is no folder of templates {}", folder.display()),

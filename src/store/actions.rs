@@ -75,8 +75,7 @@ impl Store {
         text.push(b'\n');
         let path = self.action_path(key);
         self.write_file(&path, &text)?;
-        let latest = self.latest_path(&action.label);
-        self.write_file(&latest, format!("{key}\n").as_bytes())?;
+        self.write_hint(&self.latest_path(&action.label), format!("{key}\n").as_bytes())?;
         Ok(key)
     }
 
