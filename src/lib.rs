@@ -16,9 +16,9 @@
 //! |---|---|---|
 //! | [`cli`] | one file per subcommand: arguments → one call → what is printed | [`bundle`], [`publication`], [`planning`], [`engine`], [`steps`], [`methods`] |
 //! | [`bundle`] | export and verify: a run in one file, for other machines | [`publication`], [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`datasets`], [`manifests`], [`archives`], [`store`] |
-//! | [`publication`] | what a run leaves in `out/SUITE/`: tables and figures, claims, report, provenance; what commands show of a suite | [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`methods`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
+//! | [`publication`] | what a run leaves in `out/SUITE/`: tables and figures, claims, report, provenance; what commands show of a suite, or submit | [`planning`], [`engine`], [`steps`], [`experiments`], [`report`], [`evaluation`], [`methods`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
 //! | [`planning`] | suite → graph of steps; what is unavailable; estimates and the calibration behind them | [`engine`], [`steps`], [`experiments`], [`report`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
-//! | [`engine`] | keys, the graph, running steps, explanations; knows steps as data alone | [`steps`], [`store`] |
+//! | [`engine`] | keys, the graph, running steps here or on Slurm, explanations; knows steps as data alone | [`steps`], [`store`] |
 //! | [`steps`] | one `enum Step`, a file per kind: parameters, inputs, recipe version, computation | [`report`], [`evaluation`], [`training`], [`methods`], [`model`], [`encoders`], [`impairments`], [`datasets`], [`pictures`], [`manifests`], [`store`] |
 //! | [`experiments`] | `experiments/*.toml` → a checked suite | [`report`], [`training`], [`methods`], [`encoders`], [`impairments`], [`datasets`] |
 //! | [`report`] | results, comparisons, claims, tables, figures, page, LaTeX | [`evaluation`], [`pictures`] |

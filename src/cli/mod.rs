@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each with its arguments and a thin `run`.
 
 mod audit;
+mod cancel;
 mod claims;
 mod context;
 mod data;
@@ -16,6 +17,8 @@ mod report;
 mod run;
 mod signals;
 mod status;
+mod submit;
+mod task;
 mod trace;
 mod verify;
 
@@ -54,6 +57,13 @@ enum Command {
     Plan(plan::Args),
     /// Show the progress of the suites
     Status(status::Args),
+    /// Hand what is pending of a suite to Slurm
+    Submit(submit::Args),
+    /// Take the tasks of a suite out of the queue of Slurm
+    Cancel(cancel::Args),
+    /// Compute the steps of one task of a submitted suite
+    #[command(hide = true)]
+    Task(task::Args),
     /// Explain why a step would run or not, and list the ingredients of its key
     Explain(explain::Args),
     /// Make the report of a suite again, without computing any results
@@ -92,6 +102,9 @@ impl Cli {
             Command::Figure(args) => on_device(&|device| output::figure(global, args, device, program)),
             Command::Plan(args) => on_device(&|device| plan::run(global, args, device, program)),
             Command::Status(args) => on_device(&|device| done(status::run(global, args, device))),
+            Command::Submit(args) => on_device(&|device| submit::run(global, args, device, program)),
+            Command::Cancel(args) => done(cancel::run(global, args)),
+            Command::Task(args) => task::run(global, args, program),
             Command::Explain(args) => on_device(&|device| done(explain::run(global, args, device))),
             Command::Report(args) => on_device(&|device| done(report::run(global, args, device))),
             Command::Trace(args) => on_device(&|device| done(trace::run(global, args, device))),

@@ -38,10 +38,11 @@ pub struct Args {
 /// If the suite cannot be planned, or the measurement cannot be written.
 pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
     let Run { engine, planned, .. } = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
-    let mut plan = Overview::of(&planned, &engine);
+    let states = engine.survey(&planned.graph);
+    let mut plan = Overview::of(&planned, &engine, &states);
     let measure = program.tensors.map(|tensors| tensors.calibrate);
     let wants_estimate = !args.no_estimate && plan.has_work();
-    if wants_estimate && !plan.add_estimate(&planned, &engine, measure, global.quiet)? {
+    if wants_estimate && !plan.add_estimate(&planned, &engine, &states, measure, global.quiet)? {
         return Ok(Answer::NeedsTensors);
     }
     if args.json && args.summary {

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use super::context::{Global, show};
+use crate::engine::slurm::queue::State;
 use crate::interrupt::Interrupt;
 use crate::planning::project::Project;
+use crate::publication::cluster::{FailedTask, Jobs, QueuedTask};
 use crate::publication::status::Status;
 
 #[derive(Debug, clap::Args)]
@@ -18,12 +20,15 @@ pub struct Args {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let engine = project.engine(device, Interrupt::default())?;
+    let mut engine = project.engine(device, Interrupt::default())?;
+    let here = engine.environment.clone();
     let names = if args.suites.is_empty() { project.suites()? } else { args.suites.clone() };
     let mut all = Vec::new();
     for name in names {
         let planned = project.planned(&name, &engine.interrupt)?;
-        all.push(Status::of(name, &planned, &engine));
+        // What a cluster computes has the device of the cluster in its keys.
+        engine.environment = Jobs::environment(&planned.out, &here)?;
+        all.push(Status::of(name, &planned, &engine)?);
     }
     show(args.json, &all, || format!("store: {}\n", engine.store.root().display()) + &text(&all))?;
     Ok(ExitCode::SUCCESS)
@@ -31,7 +36,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
 
 fn text(all: &[Status]) -> String {
     let mut text = String::new();
-    for Status { suite, steps, done, would_run, cells, cells_done, refused, stale } in all {
+    for Status { suite, steps, done, would_run, cells, cells_done, refused, stale, jobs: tasks } in all {
         text += &format!("{suite}: {done} of {steps} steps done, {cells_done} of {cells} trainings\n");
         if !stale.is_empty() {
             text += &format!("  out of date under out/{suite}: {}\n", stale.join(", "));
@@ -39,9 +44,45 @@ fn text(all: &[Status]) -> String {
         for (step, cause) in refused {
             text += &format!("  refused: {step}: {cause}\n");
         }
-        if *would_run > 0 || !stale.is_empty() {
+        text += &tasks.as_ref().map_or_else(String::new, jobs);
+        let is_queued = tasks.as_ref().is_some_and(|jobs| !jobs.queued.is_empty());
+        if !is_queued && (*would_run > 0 || !stale.is_empty()) {
             text += &format!("  run `seesaw run {suite}` to finish\n");
         }
     }
     text
+}
+
+/// The most tasks of a kind that are listed.
+const LISTED: usize = 10;
+
+fn counted(tasks: usize) -> String {
+    if tasks == 1 { "1 task".to_owned() } else { format!("{tasks} tasks") }
+}
+
+fn jobs(jobs: &Jobs) -> String {
+    let mut text = String::new();
+    if let Some(cause) = &jobs.unknown {
+        text += &format!("  its tasks on the cluster are unknown: {cause}\n");
+    }
+    let more = |n: usize| if n > LISTED { format!("    and {} more\n", n - LISTED) } else { String::new() };
+    for (state, word) in [(State::Running, "running"), (State::Pending, "pending")] {
+        let tasks: Vec<&QueuedTask> = jobs.queued.iter().filter(|task| task.state == state).collect();
+        if !tasks.is_empty() {
+            text += &format!("  {word}: {}\n", counted(tasks.len()));
+        }
+        for QueuedTask { stage, task, node, since, .. } in tasks.iter().take(LISTED) {
+            let place = if state == State::Running { format!("on {node} since {since}") } else { node.clone() };
+            text += &format!("    {:<8} {task}  {place}\n", stage.name());
+        }
+        text += &more(tasks.len());
+    }
+    if !jobs.failed.is_empty() {
+        text += &format!("  ended without all of their steps: {}\n", counted(jobs.failed.len()));
+    }
+    for FailedTask { stage, task, steps, not_done, log, lines } in jobs.failed.iter().take(LISTED) {
+        text += &format!("    {:<8} {task}  {not_done} of {steps} steps not done; {}\n", stage.name(), log.display());
+        text += &lines.iter().map(|line| format!("      {line}\n")).collect::<String>();
+    }
+    text + &more(jobs.failed.len())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
-use crate::steps::{Kind, Step};
+use crate::steps::Step;
 use crate::store::Ingredients;
 
 /// The index of a step in its graph. A step comes after all steps that it needs.
@@ -33,15 +33,13 @@ pub struct Publication {
     pub file: String,
 }
 
-/// What a step computes, whatever its label: kind, digest of its parameters, inputs (role, node, output).
-type Content = (Kind, Digest, Vec<(String, NodeId, String)>);
-
 /// The steps of a suite, in an order in which they can run.
 #[derive(Default)]
 pub struct Graph {
     nodes: Vec<Node>,
     by_label: BTreeMap<String, NodeId>,
-    by_content: BTreeMap<Content, NodeId>,
+    /// By what a step computes, whatever its label.
+    by_content: BTreeMap<Digest, NodeId>,
     pub publications: Vec<Publication>,
 }
 
@@ -100,6 +98,21 @@ impl Graph {
         self.ids().filter(move |&user| self.node(user).inputs.values().any(|source| source.node == id))
     }
 
+    /// The steps in groups that need only steps of groups before.
+    pub(super) fn levels(&self) -> Vec<Vec<NodeId>> {
+        let mut level = vec![0; self.len()];
+        let mut levels: Vec<Vec<NodeId>> = Vec::new();
+        for id in self.ids() {
+            let inputs = self.node(id).inputs.values();
+            level[id.0] = inputs.map(|source| level[source.node.0] + 1).max().unwrap_or(0);
+            if levels.len() == level[id.0] {
+                levels.push(Vec::new());
+            }
+            levels[level[id.0]].push(id);
+        }
+        levels
+    }
+
     /// These steps and all that they need, in the order of the graph.
     pub fn needed_for(&self, wanted: &[NodeId]) -> Vec<NodeId> {
         let mut needed = vec![false; self.len()];
@@ -113,9 +126,15 @@ impl Graph {
     }
 }
 
-fn content(step: &Step, inputs: &BTreeMap<String, Source>) -> Content {
+/// What a step computes, whatever its label: its kind, its parameters, and its inputs (role, node, output). A graph of tens of
+/// thousands of steps keeps the digest alone.
+fn content(step: &Step, inputs: &BTreeMap<String, Source>) -> Digest {
     let mut own = Ingredients::default();
     step.ingredients(&mut own);
-    let inputs = inputs.iter().map(|(role, source)| (role.clone(), source.node, source.output.clone())).collect();
-    (step.kind(), own.key(), inputs)
+    let mut text = format!("{} {}", step.kind().name(), own.key());
+    for (role, Source { node, output }) in inputs {
+        // Each part with its length: two lists never give the same text.
+        text += &format!(" {} {} {} {role} {output}", node.0, role.len(), output.len());
+    }
+    Digest::of(text.as_bytes())
 }

@@ -10,6 +10,7 @@ pub mod graph;
 mod job;
 pub mod key;
 pub mod run;
+pub mod slurm;
 pub mod survey;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -32,6 +32,14 @@ pub trait Observer: Sync {
     fn warned(&self, message: &str);
 }
 
+/// The part of a plan that a run may compute. Every other step is done, or absent.
+#[derive(Debug, Default)]
+pub struct Part {
+    pub steps: BTreeSet<NodeId>,
+    /// Why other steps have no result, where that is known.
+    pub absences: BTreeMap<NodeId, Absence>,
+}
+
 /// The result of a run.
 pub struct Outcome {
     pub nodes: Vec<NodeOutcome>,
@@ -81,6 +89,9 @@ const MOST_REPAIRS: usize = 2;
 /// The number of downloads at the same time; more would only share the bandwidth.
 const MOST_DOWNLOADS: usize = 4;
 
+/// Why a step has no result that belongs to another part of the plan.
+const ELSEWHERE: &str = "the job that computes it has not finished it";
+
 enum Progressing {
     /// An input is not known yet, or the step has to be looked up.
     Pending,
@@ -96,6 +107,7 @@ struct Run<'a> {
     graph: &'a Graph,
     observer: &'a dyn Observer,
     execute: Execute,
+    part: Option<&'a Part>,
     nodes: Vec<Progressing>,
     /// The steps that use an output of each step; once for each input.
     users: Vec<Vec<NodeId>>,
@@ -131,8 +143,21 @@ impl Engine {
         observer: &dyn Observer,
         execute: Execute,
     ) -> Outcome {
+        self.run_part(graph, wanted, lost, None, observer, execute)
+    }
+
+    /// As [`Engine::run`], but computes only the steps of a part (none: of the whole plan), and what of others is damaged.
+    pub fn run_part(
+        &self,
+        graph: &Graph,
+        wanted: &[NodeId],
+        lost: &[NodeId],
+        part: Option<&Part>,
+        observer: &dyn Observer,
+        execute: Execute,
+    ) -> Outcome {
         let began = Instant::now();
-        let mut run = Run::new(self, graph, wanted, lost, observer, execute);
+        let mut run = Run { part, ..Run::new(self, graph, wanted, lost, observer, execute) };
         let (sender, receiver) = channel();
         std::thread::scope(|scope| {
             while run.open > 0 {
@@ -175,6 +200,7 @@ impl<'a> Run<'a> {
             graph,
             observer,
             execute,
+            part: None,
             nodes: graph.ids().map(|_| Progressing::Ended(NodeOutcome::NotWanted)).collect(),
             users: vec![Vec::new(); graph.len()],
             waits_for: vec![0; graph.len()],
@@ -280,7 +306,13 @@ impl<'a> Run<'a> {
         let ingredients = key::ingredients(&graph.node(id).step, &inputs, &self.engine.environment);
         match self.engine.store.action(ingredients.key()) {
             Some(action) if !self.lost.contains(&id) => self.done(id, Box::new(action), false),
-            _ => Progressing::Ready(Box::new((inputs, ingredients))),
+            _ => match self.part.filter(|part| !part.steps.contains(&id) && !self.lost.contains(&id)) {
+                None => Progressing::Ready(Box::new((inputs, ingredients))),
+                Some(part) => {
+                    let absence = part.absences.get(&id).cloned();
+                    self.absent(id, absence.unwrap_or_else(|| Absence::not_run(ELSEWHERE)))
+                }
+            },
         }
     }
 

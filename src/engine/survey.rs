@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::Engine;
 use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
@@ -61,8 +63,11 @@ impl std::fmt::Display for Reason {
 }
 
 impl Engine {
-    /// Looks up every step in the store, in the order of the graph. It reads records, and the small outputs that decide
-    /// whether a result is accepted: milliseconds for hundreds of steps.
+    /// Looks up every step in the store. It reads records, and the small outputs that decide whether a result is accepted:
+    /// milliseconds for hundreds of steps.
+    ///
+    /// # Returns
+    /// The states in the order of the graph.
     pub fn survey(&self, graph: &Graph) -> Vec<State> {
         self.survey_without(graph, &BTreeMap::new()).0
     }
@@ -77,33 +82,44 @@ impl Engine {
         graph: &Graph,
         without: &BTreeMap<String, Absence>,
     ) -> (Vec<State>, BTreeMap<NodeId, Absence>) {
-        let mut states: Vec<State> = Vec::with_capacity(graph.len());
+        let mut states: Vec<Option<State>> = graph.ids().map(|_| None).collect();
         let mut absences: BTreeMap<NodeId, Absence> = BTreeMap::new();
-        for id in graph.ids() {
-            let inputs = self.inputs_of(graph, id, |from| match (&states[from.0], absences.get(&from)) {
-                (_, Some(absence)) => Some(Err(absence)),
-                (State::Done(_, action), None) => Some(Ok(action)),
-                _ => None,
-            });
-            let state = match inputs {
-                Err(waiting) => State::Waiting(waiting),
-                Ok(inputs) => match blocked(graph, id, &inputs) {
-                    Some(absence) => State::Blocked(absence),
-                    None => self.state(&graph.node(id).step, &inputs),
-                },
-            };
-            match &state {
-                State::Refused(_, _, absence) | State::Blocked(absence) => drop(absences.insert(id, absence.clone())),
-                State::Ready(..) | State::Waiting(_) if !without.is_empty() => {
-                    if let Some(absence) = without.get(&graph.node(id).step.label()) {
+        // A look into the store waits for the disk, and hashes: a large suite takes all cores for it.
+        for level in graph.levels() {
+            let look = |&id: &NodeId| (id, self.look(graph, id, &states, &absences));
+            let found: Vec<(NodeId, State)> = level.par_iter().map(look).collect();
+            for (id, state) in found {
+                match &state {
+                    State::Refused(_, _, absence) | State::Blocked(absence) => {
                         absences.insert(id, absence.clone());
                     }
+                    State::Ready(..) | State::Waiting(_) if !without.is_empty() => {
+                        if let Some(absence) = without.get(&graph.node(id).step.label()) {
+                            absences.insert(id, absence.clone());
+                        }
+                    }
+                    _ => {}
                 }
-                _ => {}
+                states[id.0] = Some(state);
             }
-            states.push(state);
         }
-        (states, absences)
+        (states.into_iter().flatten().collect(), absences)
+    }
+
+    /// The state of a step; those of the steps that it needs are known.
+    fn look(&self, graph: &Graph, id: NodeId, states: &[Option<State>], absences: &BTreeMap<NodeId, Absence>) -> State {
+        let inputs = self.inputs_of(graph, id, |from| match (&states[from.0], absences.get(&from)) {
+            (_, Some(absence)) => Some(Err(absence)),
+            (Some(State::Done(_, action)), None) => Some(Ok(action)),
+            _ => None,
+        });
+        match inputs {
+            Err(waiting) => State::Waiting(waiting),
+            Ok(inputs) => match blocked(graph, id, &inputs) {
+                Some(absence) => State::Blocked(absence),
+                None => self.state(&graph.node(id).step, &inputs),
+            },
+        }
     }
 
     /// The done steps with an output that was set aside as damaged and has not been replaced.
@@ -117,7 +133,7 @@ impl Engine {
     }
 
     /// The state of a step whose inputs are known.
-    fn state(&self, step: &Step, inputs: &Inputs) -> State {
+    pub fn state(&self, step: &Step, inputs: &Inputs) -> State {
         let ingredients = key::ingredients(step, inputs, &self.environment);
         let key = ingredients.key();
         let Some(action) = self.store.action(key).map(Box::new) else {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::graph::{Graph, NodeId, Source};
 use super::key::Environment;
-use super::run::{NodeOutcome, Observer, Outcome};
+use super::run::{NodeOutcome, Observer, Outcome, Part};
 use super::survey::{Reason, State};
 use super::{Engine, explain};
 use crate::digest::Digest;
@@ -123,6 +123,32 @@ fn a_failure_ends_its_branch_alone() {
     // A failure is not remembered: the next run tries again.
     run(&engine, &graph);
     assert_eq!((bad.runs(), good.runs()), (2, 1));
+}
+
+/// A part of a plan computes its own steps alone. The others are absent, for the cause that is known.
+#[test]
+fn a_part_computes_its_own_steps() {
+    let (_folder, engine) = place();
+    let (a, b, c) = (Fake::new("a", "x"), Fake::new("b", "y"), Fake::new("c", "z"));
+    let mut table = Fake::new("table", "");
+    table.tolerant = true;
+    let graph = graph(&[(&a, &[]), (&b, &[]), (&c, &["a"]), (&table, &["b", "c"])]);
+    let failed = graph.node(NodeId(1)).step.absence(Status::Failed, "no memory", None);
+    let part = Part { steps: [NodeId(2), NodeId(3)].into(), absences: [(NodeId(1), failed)].into() };
+    let run_part = || engine.run_part(&graph, &[NodeId(3)], &[], Some(&part), &Heard::default(), execute);
+    let outcome = run_part();
+    assert_eq!((a.runs(), b.runs(), c.runs(), outcome.computed), (0, 0, 0, 1));
+    let elsewhere = "<c: not run: the job that computes it has not finished it>";
+    assert_eq!(text(&engine, &graph, &outcome, "table"), format!("<b: failed: no memory>{elsewhere}"));
+    // What is done is no longer absent.
+    engine.run(&graph, &[NodeId(0), NodeId(1)], &[], &Heard::default(), execute);
+    let outcome = run_part();
+    assert_eq!((outcome.computed, text(&engine, &graph, &outcome, "table")), (2, "yxz".into()));
+    // A damaged input is computed again, whoever it belongs to.
+    replace(&engine, outcome.action(NodeId(0)).unwrap().outputs["text"].sha256, "X");
+    engine.store.forget(outcome.action(NodeId(2)).unwrap().ingredients.key()).unwrap();
+    let outcome = run_part();
+    assert_eq!((a.runs(), text(&engine, &graph, &outcome, "table")), (2, "yxz".into()));
 }
 
 /// An object that was edited in place, with the same size and time, is noticed by the step that reads it, and computed again.

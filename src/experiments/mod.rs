@@ -21,9 +21,6 @@ use crate::{errors, terms};
 /// The one file among the suites that is not a suite: the claims of the paper, see [`crate::report`].
 const CLAIMS: &str = "claims";
 
-/// The most trainings of a suite. The plan of one with so many takes about a gigabyte.
-const MOST_CELLS: usize = 20_000;
-
 impl Suite {
     /// The names of all suites in a folder, sorted.
     ///
@@ -98,22 +95,13 @@ impl Suite {
         }
         let methods: Vec<MethodPlan> =
             file.methods.iter().map(|method| check::method_plan(&file, method)).collect::<anyhow::Result<_>>()?;
-        let trained = |dataset: &DatasetPlan| {
-            let methods = methods.iter().filter(|method| dataset.methods.contains(&method.name));
-            methods.map(|method| method.candidates.len()).sum::<usize>()
-        };
-        let cells = file.seeds.len().saturating_mul(datasets.iter().map(trained).sum());
-        anyhow::ensure!(
-            cells <= MOST_CELLS,
-            "`seeds`, `datasets` and `methods` make {cells} trainings, more than the {MOST_CELLS} of one suite"
-        );
         check::unique("outputs", file.outputs.iter().map(|output| output.target.clone()))?;
         let outputs = file
             .outputs
             .iter()
             .map(|output| check::output_plan(&datasets, &methods, output))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Suite {
+        let suite = Suite {
             name: name.to_owned(),
             kind: file.kind,
             title: file.title,
@@ -125,7 +113,9 @@ impl Suite {
             outputs,
             subset: None,
             arguments: String::new(),
-        })
+        };
+        suite.check_size()?;
+        Ok(suite)
     }
 }
 

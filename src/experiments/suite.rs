@@ -11,6 +11,9 @@ use crate::report::SuiteKind;
 use crate::report::target::Target;
 use crate::training::config::TrainConfig;
 
+/// The most trainings of a suite. The plan of one with so many takes about a gigabyte.
+const MOST_CELLS: usize = 20_000;
+
 /// A checked suite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suite {
@@ -106,6 +109,23 @@ impl Suite {
             self.seeds.clone_from(&seeds.0);
         }
         self
+    }
+
+    /// Checks the number of trainings, before they are planned.
+    ///
+    /// # Errors
+    /// If there are more than one suite may have.
+    pub fn check_size(&self) -> anyhow::Result<()> {
+        let trained = |dataset: &DatasetPlan| {
+            let methods = self.methods.iter().filter(|method| dataset.methods.contains(&method.name));
+            methods.map(|method| method.candidates.len()).sum::<usize>()
+        };
+        let cells = self.seeds.len().saturating_mul(self.datasets.iter().map(trained).sum());
+        anyhow::ensure!(
+            cells <= MOST_CELLS,
+            "`seeds`, `datasets` and `methods` make {cells} trainings, more than the {MOST_CELLS} of one suite"
+        );
+        Ok(())
     }
 
     /// The number of epochs that a method trains on a dataset.

@@ -195,6 +195,15 @@ datasets = ["words-added", "emoji-words"]
     assert_eq!(suite.epochs("words-added", "balgrad"), Some(5));
 }
 
+/// The number of trainings has a limit, also with other seeds than the suite's.
+#[test]
+fn other_seeds_make_no_suite_too_large() {
+    let suite = Suite::parse("smoke", &smoke()).unwrap();
+    let with = |many: &str| suite.clone().with_seeds(Some(&seeds(many).unwrap())).check_size();
+    with("900").unwrap();
+    assert!(with("1000").unwrap_err().to_string().contains("make 21000 trainings, more than the 20000"));
+}
+
 #[test]
 fn seeds_are_a_number_or_a_list() {
     assert_eq!(seeds("3"), Ok(Seeds(vec![1, 2, 3])));

@@ -7,6 +7,7 @@ use super::estimate::Estimate;
 use super::project::Planned;
 use crate::engine::Engine;
 use crate::engine::graph::Graph;
+use crate::engine::key::Inputs;
 use crate::engine::survey::State;
 use crate::experiments::Suite;
 use crate::manifests::unavailable;
@@ -64,7 +65,7 @@ impl StepState {
 
 impl Overview {
     /// The steps of a plan, not yet with an estimate.
-    pub fn of(planned: &Planned, engine: &Engine) -> Self {
+    pub fn of(planned: &Planned, engine: &Engine, states: &[State]) -> Self {
         let graph = &planned.graph;
         let step = |(id, state): (_, &State)| {
             let planned = &graph.node(id).step;
@@ -80,7 +81,7 @@ impl Overview {
         };
         Overview {
             suite: planned.suite.name.clone(),
-            steps: graph.ids().zip(&engine.survey(graph)).map(step).collect(),
+            steps: graph.ids().zip(states).map(step).collect(),
             unavailable: engine.unavailable(graph),
             estimate: None,
         }
@@ -102,43 +103,61 @@ impl Overview {
         &mut self,
         planned: &Planned,
         engine: &Engine,
+        states: &[State],
         measure: Option<Measure>,
         quiet: bool,
     ) -> anyhow::Result<bool> {
         let Planned { suite, manifests, graph, .. } = planned;
-        let machine = match (Calibration::load(engine, suite), measure) {
-            (Some(known), _) => known,
-            (None, None) => return Ok(false),
-            (None, Some(measure)) => {
-                if !quiet {
-                    say("measuring this machine for the estimate; this takes a few seconds");
-                }
-                let found = measure(engine, suite)?;
-                let file = Calibration::file(engine);
-                let text = serde_json::to_vec_pretty(&found)?;
-                // To plan is to look: it creates no store, and works where nothing can be written.
-                if engine.store.exists()
-                    && let Err(error) = engine.store.write_file(&file, &text)
-                {
-                    tracing::debug!("the measurement is not kept: {error:#}");
-                }
-                found
-            }
-        };
-        self.estimate = Some(engine.estimate(suite, manifests, graph, &machine));
+        let Some(machine) = measured(engine, suite, measure, quiet)? else { return Ok(false) };
+        self.estimate = Some(engine.estimate(suite, manifests, graph, states, &machine));
         Ok(true)
     }
+}
+
+/// What is known of the speed of this machine. If it was not measured before, `measure` does it; the result is kept in the
+/// store.
+///
+/// # Returns
+/// None if there is neither a measurement nor a way to measure.
+///
+/// # Errors
+/// If measuring fails.
+pub fn measured(
+    engine: &Engine,
+    suite: &Suite,
+    measure: Option<Measure>,
+    quiet: bool,
+) -> anyhow::Result<Option<Calibration>> {
+    let known = Calibration::load(engine, suite);
+    if known.is_some() {
+        return Ok(known);
+    }
+    let Some(measure) = measure else { return Ok(None) };
+    if !quiet {
+        say("measuring this machine for the estimate; this takes a few seconds");
+    }
+    let found = measure(engine, suite)?;
+    let file = Calibration::file(engine);
+    let text = serde_json::to_vec_pretty(&found)?;
+    // To plan is to look: it creates no store, and works where nothing can be written.
+    if engine.store.exists()
+        && let Err(error) = engine.store.write_file(&file, &text)
+    {
+        tracing::debug!("the measurement is not kept: {error:#}");
+    }
+    Ok(Some(found))
 }
 
 impl Engine {
     /// The archives that are not in the store and cannot be fetched, each with what the user has to do.
     pub fn unavailable(&self, graph: &Graph) -> Vec<(String, String)> {
-        let states = self.survey(graph);
-        let open = graph.ids().filter(|id| !matches!(states[id.0], State::Done(..)));
-        let archives = open.filter_map(|id| match &graph.node(id).step {
-            Step::Fetch(fetch) => Some(&fetch.archive),
+        let archives = graph.ids().filter_map(|id| match &graph.node(id).step {
+            Step::Fetch(fetch) => Some((&graph.node(id).step, &fetch.archive)),
             _ => None,
         });
+        // Downloads have no inputs: nothing else has to be looked up.
+        let is_open = |step: &Step| !matches!(self.state(step, &Inputs::new()), State::Done(..));
+        let archives = archives.filter(|(step, _)| is_open(step)).map(|(_, archive)| archive);
         archives
             .filter_map(|archive| Some((archive.name.clone(), unavailable(archive, &self.downloads.manual)?)))
             .collect()

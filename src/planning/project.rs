@@ -114,6 +114,14 @@ impl Project {
         Suite::names(&self.experiments())
     }
 
+    /// Checks that there is a suite of this name.
+    ///
+    /// # Errors
+    /// A usage error with the nearest name.
+    pub fn check_suite(&self, suite: &str) -> anyhow::Result<()> {
+        Suite::load(&self.experiments(), suite).map(drop)
+    }
+
     /// The user's folder of templates, if there is one, and then the project's.
     pub fn templates(&self) -> Templates {
         Templates(self.options.templates.iter().cloned().chain([self.root.join("templates")]).collect())
@@ -139,6 +147,7 @@ impl Project {
         let suite = Suite::load(&self.experiments(), suite)?;
         let suite =
             suite.on_trial(self.options.subset, self.options.mirror.is_some()).with_seeds(self.options.seeds.as_ref());
+        suite.check_size().map_err(|error| errors::usage(format!("{error:#}"), "choose fewer seeds with --seeds"))?;
         if let Some(folder) = self.options.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(errors::usage(
                 format!("there is no folder of templates {}", folder.display()),

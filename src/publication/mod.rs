@@ -5,10 +5,13 @@
 //! `report.tex`) and [`provenance`], whose layout is defined in [`record`] and exported for other tools by [`ro_crate`].
 //! [`outputs`] reads results, tables and figures back from the store.
 //!
+//! [`cluster`] hands a suite to Slurm and publishes it there.
+//!
 //! The other modules answer commands about a suite or a dataset: [`status`], [`single`] (one table or figure), [`trace`]
 //! (one training), [`dataset`]. [`machine`] describes this machine, [`source_digest`] the source of the program.
 
 pub mod claims;
+pub mod cluster;
 pub mod dataset;
 pub mod machine;
 pub mod outputs;

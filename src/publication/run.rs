@@ -8,7 +8,7 @@ use super::publish::{self, Copy};
 use super::{Finished, Run, claims, reports};
 use crate::engine::display::{Display, Style};
 use crate::engine::graph::{NodeId, Publication};
-use crate::engine::run::{NodeOutcome, Outcome};
+use crate::engine::run::{NodeOutcome, Outcome, Part};
 use crate::engine::survey::State;
 use crate::errors::{self, Class};
 use crate::files;
@@ -63,7 +63,21 @@ impl Run {
             // Better to refuse a malformed file now than after days.
             claims::load(&self.project)?;
         }
-        self.until_published(&|_| true, execute, style, |outcome| reports::write(&self.finished(outcome)))
+        self.all_but(None, execute, style)
+    }
+
+    /// As [`Run::all`], but computes only a part of the plan, if one is given.
+    ///
+    /// # Errors
+    /// As [`Run::all`].
+    pub fn all_but(
+        &self,
+        part: Option<&Part>,
+        execute: Execute,
+        style: Style,
+    ) -> anyhow::Result<(Outcome, Vec<PathBuf>)> {
+        let report = |outcome: &Outcome| reports::write(&self.finished(outcome));
+        self.until_published(&|_| true, part, execute, style, report)
     }
 
     /// Computes what the chosen publications need and copies them to `out/`.
@@ -71,13 +85,14 @@ impl Run {
     /// # Errors
     /// If a file cannot be written. Failed steps are part of the outcome.
     pub fn compute(&self, chosen: Chosen<'_>, execute: Execute, style: Style) -> anyhow::Result<Outcome> {
-        self.until_published(chosen, execute, style, |_| Ok(Vec::new())).map(|(outcome, _)| outcome)
+        self.until_published(chosen, None, execute, style, |_| Ok(Vec::new())).map(|(outcome, _)| outcome)
     }
 
     /// Computes, copies, and calls `report`. If an object turns out to be damaged, its step runs again, once.
     fn until_published(
         &self,
         chosen: Chosen<'_>,
+        part: Option<&Part>,
         execute: Execute,
         style: Style,
         report: impl Fn(&Outcome) -> anyhow::Result<Vec<PathBuf>>,
@@ -92,10 +107,13 @@ impl Run {
             let states = self.engine.survey(graph);
             let mut lost = self.engine.lost(graph, &states);
             lost.retain(|id| needed.binary_search(id).is_ok());
-            let open = needed.iter().filter(|id| !is_settled(&states[id.0]));
+            let is_ours = |id: &NodeId| part.is_none_or(|part| part.steps.contains(id));
+            let open = needed.iter().filter(|id| !is_settled(&states[id.0]) && is_ours(id));
             let to_do: Vec<NodeId> = open.chain(&lost).copied().collect();
+            // The run keeps the records of what is done; once is enough.
+            drop(states);
             let display = Display::new(graph, &to_do, style);
-            let mut outcome = self.engine.run(graph, &wanted, &lost, &display, execute);
+            let mut outcome = self.engine.run_part(graph, &wanted, &lost, part, &display, execute);
             display.finish();
             self.project.record_locks(&self.engine, graph, manifests, &mut outcome)?;
             computed += outcome.computed;
@@ -132,19 +150,7 @@ impl Run {
             let message = format!("{} is incomplete, and nothing was started:\n  {}", suite.name, lines.join("\n  "));
             return Err(errors::unavailable(message, HINT));
         }
-        let states = self.engine.survey(graph);
-        let is_open =
-            |id: &NodeId| graph.node(*id).step.kind() == Kind::Fetch && !matches!(states[id.0], State::Done(..));
-        let wanted: Vec<NodeId> = graph.ids().filter(is_open).collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let display = Display::new(graph, &wanted, style);
-        let outcome = self.engine.run(graph, &wanted, &[], &display, execute);
-        display.finish();
-        if outcome.interrupted {
-            return Err(errors::interrupted());
-        }
+        let outcome = self.fetch_open(execute, style)?;
         let absent = [Status::Failed, Status::Unavailable].into_iter().flat_map(|status| outcome.absent(status));
         let causes: Vec<String> = absent.map(|(_, absence)| absence.to_string()).collect();
         if causes.is_empty() {
@@ -154,6 +160,33 @@ impl Run {
         let class = if any_failed { Class::Failed } else { Class::Unavailable };
         let message = format!("cannot fetch some archives, and nothing else was started:\n  {}", causes.join("\n  "));
         Err(errors::of_class(class, message, HINT))
+    }
+
+    /// Fetches the archives that are not in the store, and records the checksums of those that had none.
+    ///
+    /// # Errors
+    /// On an interruption, or if a lock file cannot be written. Failed downloads are part of the outcome.
+    pub fn fetch(&self, execute: Execute, style: Style) -> anyhow::Result<Outcome> {
+        let Planned { manifests, graph, .. } = &self.planned;
+        let mut outcome = self.fetch_open(execute, style)?;
+        self.project.record_locks(&self.engine, graph, manifests, &mut outcome)?;
+        Ok(outcome)
+    }
+
+    /// Fetches the archives that are not in the store.
+    ///
+    /// # Errors
+    /// On an interruption. Failed downloads are part of the outcome.
+    fn fetch_open(&self, execute: Execute, style: Style) -> anyhow::Result<Outcome> {
+        let graph = &self.planned.graph;
+        let states = self.engine.survey(graph);
+        let is_open =
+            |id: &NodeId| graph.node(*id).step.kind() == Kind::Fetch && !matches!(states[id.0], State::Done(..));
+        let wanted: Vec<NodeId> = graph.ids().filter(is_open).collect();
+        let display = Display::new(graph, &wanted, style);
+        let outcome = self.engine.run(graph, &wanted, &[], &display, execute);
+        display.finish();
+        if outcome.interrupted { Err(errors::interrupted()) } else { Ok(outcome) }
     }
 
     /// This run with the outcome of its steps.
@@ -166,7 +199,7 @@ impl Run {
     }
 
     /// The steps that give the chosen publications.
-    fn wanted(&self, chosen: Chosen<'_>) -> Vec<NodeId> {
+    pub(super) fn wanted(&self, chosen: Chosen<'_>) -> Vec<NodeId> {
         self.chosen(chosen).map(|publication| publication.source.node).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::cluster::Jobs;
 use super::publish::{self, Copy};
 use crate::engine::Engine;
 use crate::engine::survey::State;
@@ -21,12 +22,18 @@ pub struct Status {
     pub refused: Vec<(String, String)>,
     /// Files in `out/` that differ from the results in the store.
     pub stale: Vec<String>,
+    /// Its jobs on a cluster, if it was submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<Jobs>,
 }
 
 impl Status {
-    pub fn of(suite: String, planned: &Planned, engine: &Engine) -> Self {
+    /// # Errors
+    /// If the files of its submissions cannot be read.
+    pub fn of(suite: String, planned: &Planned, engine: &Engine) -> anyhow::Result<Self> {
         let Planned { graph, out, .. } = planned;
         let states = engine.survey(graph);
+        let jobs = Jobs::of(out, graph, &states)?;
         let action = |state: &State| match state {
             State::Done(_, action) => Some(action.clone()),
             _ => None,
@@ -39,7 +46,7 @@ impl Status {
             State::Refused(_, _, absence) => Some((graph.node(id).step.label(), absence.to_string())),
             _ => None,
         });
-        Status {
+        Ok(Status {
             suite,
             steps: graph.len(),
             done: done.iter().flatten().count(),
@@ -48,6 +55,7 @@ impl Status {
             cells_done: cells().filter(|id| done[id.0].is_some()).count(),
             refused: refused.collect(),
             stale: publish::stale(out, copies).iter().map(|copy| copy.file.to_owned()).collect(),
-        }
+            jobs,
+        })
     }
 }

@@ -56,8 +56,8 @@ impl Store {
         let path = self.action_path(key);
         let text = std::fs::read(&path).ok()?;
         let sealed: Option<Sealed> = serde_json::from_slice(&text).ok();
-        let whole =
-            sealed.filter(|s| s.key == key && s.seal == seal(key, &s.action) && s.action.ingredients.key() == key);
+        // The seal covers the key and the ingredients that it was made of.
+        let whole = sealed.filter(|sealed| sealed.key == key && sealed.seal == seal(key, &sealed.action));
         if whole.is_none() {
             tracing::warn!("the record {} is damaged; its step will run again", path.display());
         }
@@ -75,8 +75,7 @@ impl Store {
         text.push(b'\n');
         let path = self.action_path(key);
         self.write_file(&path, &text)?;
-        let latest = self.latest_path(&action.label);
-        self.write_file(&latest, format!("{key}\n").as_bytes())?;
+        self.write_hint(&self.latest_path(&action.label), format!("{key}\n").as_bytes())?;
         Ok(key)
     }
 

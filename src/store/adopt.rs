@@ -12,7 +12,7 @@ impl Store {
     /// # Errors
     /// If this store cannot be written to.
     pub fn adopt(&self, from: &Store, key: Digest) -> anyhow::Result<bool> {
-        let Some(action) = from.action(key) else { return Ok(false) };
+        let Some(action) = from.action(key).filter(|action| action.ingredients.key() == key) else { return Ok(false) };
         let workspace = self.workspace()?;
         for output in action.outputs.values() {
             if !from.looks_whole(output) {

@@ -3,6 +3,7 @@
 //! ```text
 //! .seesaw/
 //!   seesaw-store           marks the folder as a store, and holds the version of its form
+//!   identity               tells this store from others, for the tasks of a cluster
 //!   objects/3f/3f9a…       content-addressed files, read-only; the name is the SHA-256 of the content
 //!   actions/3f/3f9a….json  one per finished step: its key, its ingredients, the digests of its outputs
 //!   latest/3f/3f9a…        the last key of the step with this label (for `explain` only)
@@ -21,6 +22,7 @@
 mod actions;
 mod adopt;
 mod damaged;
+mod identity;
 mod ingredients;
 mod locks;
 mod objects;

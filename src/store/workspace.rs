@@ -1,6 +1,7 @@
 //! Folders for work in progress.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -70,6 +71,20 @@ impl Store {
         // Keeps sweeps from the temporary file.
         let _door = self.door()?;
         files::write_atomically(path, &self.tmp(), bytes)
+    }
+
+    /// As [`Store::write_file`], for what no result depends on: it does not wait for the disk, and may be lost if the machine
+    /// stops.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(super) fn write_hint(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+        let context = || format!("cannot write {}", path.display());
+        let _door = self.door()?;
+        files::create_folder(files::folder_of(path))?;
+        let mut file = files::temporary_in(&self.tmp()).with_context(context)?;
+        file.write_all(bytes).with_context(context)?;
+        file.persist(path).map(drop).map_err(|error| error.error).with_context(context)
     }
 
     /// Removes what killed runs left in `tmp/`: folders whose lock nobody holds, and files, which exist only while somebody

@@ -19,6 +19,7 @@ mod paper;
 mod project;
 mod runs;
 mod schema;
+mod slurm;
 mod suites;
 mod support;
 mod surroundings;

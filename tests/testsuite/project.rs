@@ -121,10 +121,9 @@ impl Project {
     pub fn files(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
         std::fs::read_dir(self.root.join("out/tiny"))
             .unwrap()
-            .map(|entry| {
-                let path = entry.unwrap().path();
-                (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())
-            })
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap()))
             .collect()
     }
 

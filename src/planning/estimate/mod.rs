@@ -47,54 +47,77 @@ impl Estimate {
 type Sizes = [f64; 3];
 
 impl Engine {
-    /// Estimates the steps that are not done yet. The prediction for a kind of step is scaled by how long its steps that are
-    /// done took.
-    pub fn estimate(&self, suite: &Suite, manifests: &[Manifest], graph: &Graph, machine: &Calibration) -> Estimate {
-        let states = self.survey(graph);
-        let mut estimate = Estimate::default();
+    /// Estimates the steps that are not done yet.
+    pub fn estimate(
+        &self,
+        suite: &Suite,
+        manifests: &[Manifest],
+        graph: &Graph,
+        states: &[State],
+        machine: &Calibration,
+    ) -> Estimate {
+        let (predictions, from_manifests) = self.predictions(suite, manifests, graph, states, machine);
+        let mut estimate = Estimate { from_manifests, ..Estimate::default() };
+        for (id, (seconds, bytes)) in graph.ids().zip(predictions) {
+            if !matches!(states[id.0], State::Ready(..) | State::Waiting(_)) {
+                continue;
+            }
+            let step = &graph.node(id).step;
+            if let Step::Fetch(Fetch { archive }) = step {
+                let little = Some(archive.most()).filter(|most| *most <= LITTLE);
+                match archive.size().or(archive.about).or(little) {
+                    Some(size) => estimate.downloads += size,
+                    None => drop(estimate.downloads_at_most.insert(archive.name.clone(), archive.most())),
+                }
+            }
+            *estimate.seconds.entry(step.kind().name()).or_default() += seconds;
+            estimate.results += bytes;
+        }
+        estimate.seconds.retain(|_, seconds| *seconds > 0.0);
+        estimate
+    }
+
+    /// Estimates every step of a plan, done or not: its seconds with all cores busy and the bytes of its results. The
+    /// prediction for a kind of step is scaled by how long its steps that are done took.
+    ///
+    /// # Returns
+    /// The estimates in the order of the graph, and whether the size of a dataset comes from its manifest.
+    pub fn predictions(
+        &self,
+        suite: &Suite,
+        manifests: &[Manifest],
+        graph: &Graph,
+        states: &[State],
+        machine: &Calibration,
+    ) -> (Vec<(f64, u64)>, bool) {
         let mut prediction = Prediction { machine, threads: self.threads, datasets: BTreeMap::new() };
+        let mut from_manifests = false;
         for dataset in &suite.datasets {
-            let (sizes, prepared) = self.sizes(dataset, suite, manifests, graph, &states);
-            estimate.from_manifests |= !prepared;
+            let (sizes, prepared) = self.sizes(dataset, suite, manifests, graph, states);
+            from_manifests |= !prepared;
             for name in [&dataset.samples, &dataset.name] {
                 prediction.datasets.entry(name).or_insert((dataset, sizes));
             }
         }
+        let steps = || graph.ids().map(|id| &graph.node(id).step);
+        let mut predictions: Vec<(f64, u64)> = steps().map(|step| prediction.step(step).unwrap_or_default()).collect();
         // Kind → (predicted, measured) seconds of the steps that are done.
-        let mut experience: BTreeMap<&'static str, (f64, f64)> = BTreeMap::new();
-        for id in graph.ids() {
-            let step = &graph.node(id).step;
-            let kind = step.kind();
-            let (seconds, bytes) = prediction.step(step).unwrap_or_default();
-            match &states[id.0] {
-                State::Blocked(_) => {}
-                State::Done(_, action) | State::Refused(_, action, _) => {
-                    let (predicted, took) = experience.entry(kind.name()).or_default();
-                    *predicted += seconds;
-                    // Steps on one core share the machine, and predictions are in seconds of the whole machine.
-                    let share = if matches!(kind, Kind::Train | Kind::Evaluate) { self.threads as f64 } else { 1.0 };
-                    *took += action.seconds / share;
-                }
-                _ => {
-                    if let Step::Fetch(Fetch { archive }) = step {
-                        let little = Some(archive.most()).filter(|most| *most <= LITTLE);
-                        match archive.size().or(archive.about).or(little) {
-                            Some(size) => estimate.downloads += size,
-                            None => drop(estimate.downloads_at_most.insert(archive.name.clone(), archive.most())),
-                        }
-                    }
-                    *estimate.seconds.entry(kind.name()).or_default() += seconds;
-                    estimate.results += bytes;
-                }
+        let mut experience: BTreeMap<Kind, (f64, f64)> = BTreeMap::new();
+        for ((step, state), (seconds, _)) in steps().zip(states).zip(&predictions) {
+            if let State::Done(_, action) | State::Refused(_, action, _) = state {
+                let (predicted, took) = experience.entry(step.kind()).or_default();
+                *predicted += seconds;
+                // Steps on one core share the machine, and predictions are in seconds of the whole machine.
+                let share = if matches!(step.kind(), Kind::Train | Kind::Evaluate) { self.threads as f64 } else { 1.0 };
+                *took += action.seconds / share;
             }
         }
-        for (kind, seconds) in &mut estimate.seconds {
-            if let Some((predicted, took)) = experience.get(kind).filter(|(predicted, _)| *predicted > 1.0) {
+        for (step, (seconds, _)) in steps().zip(&mut predictions) {
+            if let Some((predicted, took)) = experience.get(&step.kind()).filter(|(predicted, _)| *predicted > 1.0) {
                 *seconds *= took / predicted;
             }
         }
-        estimate.seconds.retain(|_, seconds| *seconds > 0.0);
-        estimate
+        (predictions, from_manifests)
     }
 
     /// The size of a dataset, and whether it comes from the prepared dataset.

@@ -1,0 +1,110 @@
+//! `seesaw submit SUITE`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::context::{Answer, Global, Program, Suite, print, stop_on_signals};
+use crate::engine::display::about;
+use crate::engine::key::Environment;
+use crate::engine::slurm::profile::Profile;
+use crate::engine::slurm::queue;
+use crate::engine::slurm::script::quoted;
+use crate::planning::overview::measured;
+use crate::publication::Run;
+use crate::publication::cluster::{Submit, Submitted};
+use crate::steps::execute_without_tensors;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    of: Suite,
+    /// What each task asks Slurm for [default: `cluster.toml` in the project, if it is there]
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// Print the jobs and their scripts, and submit nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Downloads what is not there, and submits what is pending and not in the queue.
+///
+/// # Errors
+/// If the suite cannot be planned, the profile is wrong, or Slurm refuses a job.
+pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
+    let interrupt = stop_on_signals()?;
+    let open = || Run::open(&global.options, &args.of.suite, device, interrupt.clone());
+    let mut run = open()?;
+    run.check_for_cluster()?;
+    let own = Some(run.project.root.join("cluster.toml")).filter(|file| file.is_file());
+    let profile = match args.profile.clone().or(own) {
+        Some(file) => Profile::load(&file)?,
+        None => Profile::default(),
+    };
+    if !args.dry_run {
+        // Better to know now than after a download of hours.
+        queue::queued()?;
+    }
+    run.engine.threads = usize::from(profile.cpus);
+    let measure = program.tensors.map(|tensors| tensors.calibrate);
+    let Some(machine) = measured(&run.engine, &run.planned.suite, measure, global.quiet)? else {
+        return Ok(Answer::NeedsTensors);
+    };
+    let fetched = match args.dry_run {
+        true => None,
+        false => Some(run.fetch(execute_without_tensors, global.style())?),
+    };
+    if fetched.as_ref().is_some_and(|fetched| fetched.computed > 0) {
+        // A plan with the checksums that were recorded.
+        run = open()?;
+        run.engine.threads = usize::from(profile.cpus);
+    }
+    // The tasks may have a GPU, whatever this machine has.
+    run.engine.environment = Environment { device: profile.device().to_owned(), ..run.engine.environment };
+    let light = std::env::current_exe()?.with_file_name("seesaw");
+    let submit = Submit { run: &run, profile: &profile, machine: &machine, program: light };
+    let submitted = match &fetched {
+        None => submit.dry_run()?,
+        Some(fetched) => submit.submit(fetched)?,
+    };
+    if !global.quiet {
+        print(&text(&submitted, args))?;
+    }
+    Ok(Answer::Done(ExitCode::SUCCESS))
+}
+
+fn text(submitted: &Submitted, args: &Args) -> String {
+    let Submitted { jobs, queued, absent } = submitted;
+    let mut text = String::new();
+    for (job, number) in jobs {
+        let (tasks, all) = (job.seconds.len(), job.seconds.iter().sum::<f64>());
+        let longest = job.seconds.iter().copied().fold(0.0, f64::max);
+        let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        text += &format!(
+            "{:<8} {}, {}, about {} in all, the longest {}",
+            job.stage.name(),
+            plural(tasks, "task"),
+            plural(job.steps, "step"),
+            about(all),
+            about(longest)
+        );
+        text += &number.map_or_else(String::new, |number| format!(": job {number}"));
+        text.push('\n');
+        if args.dry_run {
+            let command: Vec<String> = job.command.iter().map(|word| quoted(word)).collect();
+            text += &format!("$ {}\n{}\n", command.join(" "), job.script);
+        }
+    }
+    if *absent > 0 {
+        text += &format!("{absent} steps cannot be computed, because data is unavailable or a download failed\n");
+    }
+    let suite = &args.of.suite;
+    match (jobs.is_empty(), args.dry_run, queued) {
+        (true, _, 0) => text += &format!("nothing to submit: {suite} is done\n"),
+        (true, _, queued) => text += &format!("nothing to submit: {queued} steps of {suite} are in the queue\n"),
+        (false, true, _) => text += "nothing was submitted\n",
+        (false, false, _) => {
+            text += &format!("`seesaw status {suite}` shows the tasks, `seesaw cancel {suite}` stops them\n");
+        }
+    }
+    text
+}

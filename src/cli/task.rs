@@ -1,0 +1,42 @@
+//! `seesaw task SUITE`: what the jobs of `seesaw submit` run.
+
+use std::path::PathBuf;
+
+use super::context::{Answer, Global, Program, exit_code, stop_on_signals};
+use crate::engine::key::Environment;
+use crate::publication::Run;
+use crate::publication::cluster::{TaskList, run_task};
+use crate::steps::execute_without_tensors;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The suite
+    suite: String,
+    /// The tasks of the job
+    #[arg(long, value_name = "FILE")]
+    list: PathBuf,
+    /// The task
+    #[arg(long, value_name = "N", env = "SLURM_ARRAY_TASK_ID")]
+    index: usize,
+}
+
+/// Computes the steps of a task.
+///
+/// # Errors
+/// If this node does not see what the suite was submitted with; of class interrupted if the task was stopped.
+pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Answer> {
+    let list = TaskList::load(&args.list)?;
+    let (device, execute) = match (list.stage.uses_tensors(), program.tensors) {
+        // A node without the GPU that the keys speak of. What needs tensors is not computed here.
+        (false, _) => (tch::Device::Cpu, execute_without_tensors as crate::steps::Execute),
+        (true, None) => return Ok(Answer::NeedsTensors),
+        (true, Some(tensors)) => ((tensors.device)(&global.options.device)?, tensors.execute),
+    };
+    let mut run = Run::open(&global.options, &args.suite, device, stop_on_signals()?)?;
+    if !list.stage.uses_tensors() {
+        let device = if global.options.device.starts_with("cuda") { "cuda" } else { "cpu" };
+        run.engine.environment = Environment { device: device.to_owned(), ..run.engine.environment };
+    }
+    let outcome = run_task(&run, &list, &args.list, args.index, execute, global.style())?;
+    Ok(Answer::Done(exit_code(&outcome)))
+}

@@ -1,0 +1,184 @@
+//! A suite on a cluster: what was submitted, what a task does, and how far it is.
+//!
+//! ```text
+//! out/SUITE/slurm/
+//!   1/                       a folder per submission
+//!     submission.json        the jobs with their numbers, and the device that they compute on
+//!     train.json             per job: the steps of each task, by their labels
+//!     train.sh               what each task runs
+//!     train-0.log            what it said; a task that went back into the queue appends
+//!     train-0.absent.json    the steps that failed there, with their causes
+//! ```
+//!
+//! Steps go by their labels, since the key of a step is known only once its inputs are. What is done is in the store alone:
+//! these files say who was asked to do it.
+
+mod status;
+mod submit;
+mod task;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use self::status::{FailedTask, Jobs, QueuedTask};
+pub use self::submit::{PlannedJob, Submit, Submitted};
+pub use self::task::run_task;
+use crate::digest::Digest;
+use crate::engine::slurm::pack::Stage;
+use crate::engine::slurm::queue::{self, Queued};
+use crate::errors;
+use crate::files;
+use crate::interrupt::Interrupt;
+use crate::steps::Absence;
+
+/// The file of a submission.
+const SUBMISSION: &str = "submission.json";
+
+/// The end of the names of files with absences.
+const ABSENT: &str = ".absent.json";
+
+/// The tasks of a job: the content of `train.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskList {
+    pub stage: Stage,
+    /// The store that the tasks share.
+    pub store: Digest,
+    /// The labels of the steps of each task.
+    pub tasks: Vec<Vec<String>>,
+}
+
+/// The content of `submission.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    /// `cpu` or `cuda`: part of the keys of what the tasks compute.
+    device: String,
+    /// Stage → number of the job.
+    jobs: BTreeMap<Stage, u64>,
+}
+
+/// A submission.
+struct Submission {
+    folder: PathBuf,
+    record: Record,
+}
+
+/// All submissions of a suite, oldest first.
+struct Submissions {
+    folder: PathBuf,
+    all: Vec<Submission>,
+}
+
+impl Submissions {
+    /// Reads the submissions of the suite whose results are in `out`.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    fn of(out: &Path) -> anyhow::Result<Self> {
+        let folder = out.join("slurm");
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+        let mut numbers: Vec<u64> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        numbers.sort_unstable();
+        let mut all = Vec::new();
+        for folder in numbers.into_iter().map(|number| folder.join(number.to_string())) {
+            // A submission that was killed before it handed in a job has no such file.
+            if folder.join(SUBMISSION).is_file() {
+                all.push(Submission { record: read(&folder.join(SUBMISSION))?, folder });
+            }
+        }
+        Ok(Submissions { folder, all })
+    }
+
+    /// Keeps other submissions of this suite out until the file is dropped.
+    fn lock(&self, interrupt: &Interrupt) -> anyhow::Result<File> {
+        files::create_folder(&self.folder)?;
+        files::lock(&self.folder.join("lock"), interrupt, || {
+            crate::progress::say("waiting for another submission of this suite");
+        })
+    }
+
+    /// The tasks that have not ended: submission, stage, and what Slurm says.
+    fn queued(&self) -> anyhow::Result<Vec<(&Submission, Stage, Queued)>> {
+        if self.all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut jobs = BTreeMap::new();
+        for submission in &self.all {
+            jobs.extend(submission.record.jobs.iter().map(|(stage, job)| (*job, (submission, *stage))));
+        }
+        let found = queue::queued()?.into_iter();
+        Ok(found
+            .filter_map(|task| jobs.get(&task.job).map(|(submission, stage)| (*submission, *stage, task)))
+            .collect())
+    }
+
+    /// Why steps have no result, as the tasks of all submissions found: label → absence. Later ones know better.
+    fn absences(&self) -> anyhow::Result<BTreeMap<String, Absence>> {
+        let mut absences = BTreeMap::new();
+        for submission in &self.all {
+            let entries = std::fs::read_dir(&submission.folder).into_iter().flatten().filter_map(Result::ok);
+            let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+            files.retain(|path| path.to_str().is_some_and(|path| path.ends_with(ABSENT)));
+            files.sort();
+            for file in files {
+                absences.append(&mut read::<BTreeMap<String, Absence>>(&file)?);
+            }
+        }
+        Ok(absences)
+    }
+}
+
+impl Submission {
+    fn list(&self, stage: Stage) -> anyhow::Result<TaskList> {
+        read(&self.folder.join(format!("{}.json", stage.name())))
+    }
+
+    fn log(&self, stage: Stage, index: usize) -> PathBuf {
+        self.folder.join(format!("{}-{index}.log", stage.name()))
+    }
+}
+
+/// Cancels the jobs of a suite that have not ended.
+///
+/// # Returns
+/// The number of tasks that were in the queue.
+///
+/// # Errors
+/// If there is no Slurm here, or it refuses.
+pub fn cancel(out: &Path) -> anyhow::Result<usize> {
+    let submissions = Submissions::of(out)?;
+    let queued = submissions.queued()?;
+    let mut jobs: Vec<u64> = queued.iter().map(|(.., task)| task.job).collect();
+    let tasks = jobs.len();
+    jobs.dedup();
+    queue::cancel(&jobs)?;
+    Ok(tasks)
+}
+
+impl TaskList {
+    /// Reads the tasks of a job.
+    ///
+    /// # Errors
+    /// If the file cannot be read, for example because this node does not see it.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        read(path)
+            .map_err(|error| errors::with_hint(error, "`seesaw submit` writes these files; submit the suite again"))
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is malformed", path.display()))
+}
+
+fn write(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    files::write_atomically(path, files::folder_of(path), &text)
+}
