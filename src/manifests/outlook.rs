@@ -55,7 +55,7 @@ mod tests {
 
     fn manifest(file: &str) -> Manifest {
         let text = serde_json::json!({
-            "schema": 1, "name": "m", "kind": "dataset", "title": "t", "licence": { "id": "other", "note": "n" },
+            "schema": 1, "name": "m", "kind": "model", "title": "t", "licence": { "id": "other", "note": "n" },
             "citation": "c",
             "archives": [{ "name": "memes.zip", "at-most": 10, "sources": [
                 { "type": "manual", "accept": "Accept the licence", "url": "https://example.org", "file": file }

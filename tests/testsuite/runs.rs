@@ -281,8 +281,8 @@ fn two_runs_share_the_work() {
             .collect::<Vec<_>>()
     };
     let (first, second) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| project.run(&["run", "tiny"]));
-        (project.run(&["run", "tiny"]), other.join().unwrap())
+        let other = scope.spawn(|| project.run(&["run", "tiny", "-v"]));
+        (project.run(&["run", "tiny", "-v"]), other.join().unwrap())
     });
     assert!(first.status.success() && second.status.success(), "{} {}", told(&first), told(&second));
     let mut computed: Vec<String> = lines(&first).into_iter().chain(lines(&second)).collect();
