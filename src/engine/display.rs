@@ -30,20 +30,25 @@ pub struct Display {
     style: Style,
     /// The kind of each step of the graph.
     kinds: Vec<Kind>,
-    /// The kinds with steps to do.
-    tallies: Mutex<BTreeMap<Kind, Tally>>,
+    tallies: Arc<Tallies>,
     labels: Mutex<BTreeMap<NodeId, (String, Option<ProgressBar>)>>,
     /// The cause → the number of steps that were not run because of it.
     not_run: Mutex<BTreeMap<String, usize>>,
-    began: Instant,
-    /// When the last line about progress was written.
-    shown: Arc<Mutex<Instant>>,
 }
 
 struct Bars {
     all: MultiProgress,
     steps: ProgressBar,
     kinds: BTreeMap<Kind, ProgressBar>,
+}
+
+/// Where a run stands.
+struct Tallies {
+    /// The kinds with steps to do.
+    kinds: Mutex<BTreeMap<Kind, Tally>>,
+    began: Instant,
+    /// When the last line about progress was written.
+    shown: Mutex<Instant>,
 }
 
 /// Where the steps of a kind stand.
@@ -85,11 +90,13 @@ impl Display {
             bars,
             style,
             kinds: graph.ids().map(|id| graph.node(id).step.kind()).collect(),
-            tallies: Mutex::new(tallies),
+            tallies: Arc::new(Tallies {
+                kinds: Mutex::new(tallies),
+                began: Instant::now(),
+                shown: Mutex::new(Instant::now()),
+            }),
             labels: Mutex::default(),
             not_run: Mutex::default(),
-            began: Instant::now(),
-            shown: Arc::new(Mutex::new(Instant::now())),
         }
     }
 
@@ -117,8 +124,35 @@ impl Display {
         let (label, bar) = locked(&self.labels).remove(&id).unwrap_or_default();
         bar.iter().for_each(ProgressBar::finish_and_clear);
         let kind = self.kinds[id.0];
-        let mut tallies = locked(&self.tallies);
-        let tally = tallies.entry(kind).or_default();
+        let tally = self.tallies.end(kind, action);
+        let count = self.tallies.count();
+        if let (Style::Verbose, Some(action)) = (self.style, action) {
+            self.line(&format!("{count} {label}  {}", seconds(action.seconds)));
+        }
+        if let Some(bars) = &self.bars {
+            bars.steps.inc(1);
+            bars.steps.set_message(self.tallies.left());
+            if let Some(bar) = bars.kinds.get(&kind) {
+                bar.inc(1);
+                bar.set_message(tally.each());
+            }
+        } else if self.style == Style::Automatic {
+            if tally.ended == tally.to_do && tally.computed > 0 {
+                let steps = if tally.computed == 1 { "step" } else { "steps" };
+                say(format_args!("{count} {}: {} {steps}, {}", kind.name(), tally.computed, seconds(tally.seconds)));
+                self.tallies.is_due(true);
+            } else if self.tallies.is_due(false) {
+                say(self.tallies.now());
+            }
+        }
+    }
+}
+
+impl Tallies {
+    /// Counts a step that ended. `action` is its record if it was computed in this run. Returns where its kind stands.
+    fn end(&self, kind: Kind, action: Option<&Action>) -> Tally {
+        let mut kinds = locked(&self.kinds);
+        let tally = kinds.entry(kind).or_default();
         tally.ended += 1;
         // A damaged result may be computed again, which nobody planned.
         tally.to_do = tally.to_do.max(tally.ended);
@@ -126,35 +160,41 @@ impl Display {
             tally.computed += 1;
             tally.seconds += action.seconds;
         }
-        let tally = *tally;
-        let (ended, to_do) = tallies.values().fold((0, 0), |(ended, to_do), of| (ended + of.ended, to_do + of.to_do));
-        let width = to_do.to_string().len();
-        let left = left(&tallies, self.began.elapsed());
-        let now = tallies.iter().filter(|(_, of)| of.ended > 0 && of.ended < of.to_do);
-        let now: Vec<String> = now.map(|(kind, of)| format!("{} {} of {}", kind.name(), of.ended, of.to_do)).collect();
-        drop(tallies);
-        if let (Style::Verbose, Some(action)) = (self.style, action) {
-            self.line(&format!("[{ended:>width$}/{to_do}] {label}  {}", seconds(action.seconds)));
+        *tally
+    }
+
+    /// The steps that ended, of all: `[ 12/497]`.
+    fn count(&self) -> String {
+        let kinds = locked(&self.kinds);
+        let (ended, to_do) = kinds.values().fold((0, 0), |(ended, to_do), of| (ended + of.ended, to_do + of.to_do));
+        format!("[{ended:>width$}/{to_do}]", width = to_do.to_string().len())
+    }
+
+    fn left(&self) -> String {
+        left(&locked(&self.kinds), self.began.elapsed())
+    }
+
+    /// The kinds that have begun, and the time that is left: `[ 12/497] train 3 of 105; about 5 min left`.
+    fn now(&self) -> String {
+        let begun = |kinds: &BTreeMap<Kind, Tally>| {
+            let begun = kinds.iter().filter(|(_, of)| of.ended > 0 && of.ended < of.to_do);
+            begun.map(|(kind, of)| format!("{} {} of {}", kind.name(), of.ended, of.to_do)).collect::<Vec<_>>()
+        };
+        let begun = begun(&locked(&self.kinds)).join(", ");
+        let parts = [begun, self.left()];
+        let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        format!("{} {}", self.count(), parts.join("; ")).trim_end().to_owned()
+    }
+
+    /// Whether the last line about progress was written long ago; then one is written now. `anyway`: one is written in any
+    /// case.
+    fn is_due(&self, anyway: bool) -> bool {
+        let mut shown = locked(&self.shown);
+        let due = anyway || shown.elapsed() >= BETWEEN_LINES;
+        if due {
+            *shown = Instant::now();
         }
-        if let Some(bars) = &self.bars {
-            bars.steps.inc(1);
-            bars.steps.set_message(left);
-            if let Some(bar) = bars.kinds.get(&kind) {
-                bar.inc(1);
-                bar.set_message(tally.each());
-            }
-        } else if self.style == Style::Automatic {
-            let has_ended = tally.ended == tally.to_do && tally.computed > 0;
-            if has_ended {
-                let steps = if tally.computed == 1 { "step" } else { "steps" };
-                let all = seconds(tally.seconds);
-                say(format_args!("[{ended:>width$}/{to_do}] {}: {} {steps}, {all}", kind.name(), tally.computed));
-            }
-            if is_due(&self.shown, has_ended) && !has_ended {
-                let left = if left.is_empty() { left } else { format!("; {left}") };
-                say(format_args!("[{ended:>width$}/{to_do}] {}{left}", now.join(", ")));
-            }
-        }
+        due
     }
 }
 
@@ -183,16 +223,6 @@ fn left(tallies: &BTreeMap<Kind, Tally>, elapsed: Duration) -> String {
     format!("{bound} {} left", about(time / at_once))
 }
 
-/// Whether the last line about progress was written long ago; then one is written now. `anyway`: one is written in any case.
-fn is_due(shown: &Mutex<Instant>, anyway: bool) -> bool {
-    let mut shown = locked(shown);
-    let due = anyway || shown.elapsed() >= BETWEEN_LINES;
-    if due {
-        *shown = Instant::now();
-    }
-    due
-}
-
 /// Locks what no thread leaves half-changed, even if one panicked meanwhile.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -218,7 +248,7 @@ impl Observer for Display {
                 label: label.to_owned(),
                 quiet: self.style == Style::Quiet,
                 state: Mutex::new(LineState { done: 0, total: None, unit: Unit::Epochs }),
-                shown: Arc::clone(&self.shown),
+                tallies: Arc::clone(&self.tallies),
             }),
         }
     }
@@ -321,7 +351,7 @@ struct Lines {
     label: String,
     quiet: bool,
     state: Mutex<LineState>,
-    shown: Arc<Mutex<Instant>>,
+    tallies: Arc<Tallies>,
 }
 
 struct LineState {
@@ -341,9 +371,10 @@ impl Progress for Lines {
     fn advance(&self, n: u64) {
         let mut state = locked(&self.state);
         state.done += n;
-        if !self.quiet && is_due(&self.shown, false) {
+        if !self.quiet && self.tallies.is_due(false) {
             let total = state.total.map(|total| format!(" of {total}")).unwrap_or_default();
-            say(format_args!("{}: {}{total} {}", self.label, state.done, name(state.unit)));
+            let unit = name(state.unit);
+            say(format_args!("{}; {}: {}{total} {unit}", self.tallies.now(), self.label, state.done));
         }
     }
 
