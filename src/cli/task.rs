@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::context::{Answer, Global, Program, exit_code, stop_on_signals};
+use crate::engine::display::Style;
 use crate::engine::key::Environment;
 use crate::publication::Run;
 use crate::publication::cluster::{TaskList, run_task};
@@ -37,6 +38,6 @@ pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Ans
         let device = if global.options.device.starts_with("cuda") { "cuda" } else { "cpu" };
         run.engine.environment = Environment { device: device.to_owned(), ..run.engine.environment };
     }
-    let outcome = run_task(&run, &list, &args.list, args.index, execute, global.style())?;
+    let outcome = run_task(&run, &list, &args.list, args.index, execute, Style::Verbose)?;
     Ok(Answer::Done(exit_code(&outcome)))
 }
