@@ -1,12 +1,14 @@
 //! `seesaw task SUITE`: what the jobs of `seesaw submit` run.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use super::context::{Answer, Global, Program, exit_code, stop_on_signals};
 use crate::engine::display::Style;
 use crate::engine::key::Environment;
+use crate::engine::slurm::script::TOO_EARLY;
 use crate::publication::Run;
-use crate::publication::cluster::{TaskList, run_task};
+use crate::publication::cluster::{TaskList, is_too_early, run_task};
 use crate::steps::execute_without_tensors;
 
 #[derive(Debug, clap::Args)]
@@ -37,6 +39,9 @@ pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Ans
     if !list.stage.uses_tensors() {
         let device = if global.options.device.starts_with("cuda") { "cuda" } else { "cpu" };
         run.engine.environment = Environment { device: device.to_owned(), ..run.engine.environment };
+    }
+    if is_too_early(&run, &list)? {
+        return Ok(Answer::Done(ExitCode::from(TOO_EARLY)));
     }
     let outcome = run_task(&run, &list, &args.list, args.index, execute, Style::Verbose)?;
     Ok(Answer::Done(exit_code(&outcome)))

@@ -113,9 +113,11 @@ fn log(project: &Project, name: &str) -> PathBuf {
 fn same_results(submitted: &Project, run: &Project) {
     let (expected, found) = (run.results(), submitted.results());
     assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
-    for (name, bytes) in expected {
-        assert!(found[&name] == bytes, "{name} has other bytes");
-    }
+    let other: Vec<&String> =
+        expected.iter().filter(|(name, bytes)| found[*name] != **bytes).map(|(name, _)| name).collect();
+    let table =
+        |files: &std::collections::BTreeMap<String, Vec<u8>>| String::from_utf8_lossy(&files["table1.md"]).into_owned();
+    assert!(other.is_empty(), "{other:?} have other bytes: {} instead of {}", table(&found), table(&expected));
 }
 
 /// Submitted or run: the same bytes. Afterwards there is nothing to submit, and nothing to run.

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use super::profile::Profile;
 
+/// The exit code of a task that has to go back into the queue, since a task before it did (EX_TEMPFAIL of sysexits.h).
+pub const TOO_EARLY: u8 = 75;
+
 /// A job array.
 #[derive(Clone, Debug)]
 pub struct Script<'a> {
@@ -17,7 +20,8 @@ pub struct Script<'a> {
 impl Script<'_> {
     /// The script in bash. Slurm sends SIGUSR1 some time before the limit ([`Profile::notice`]), and SIGTERM if it or the
     /// user stops the task. Both end the program after the steps that are finished; after SIGUSR1, the task then goes back
-    /// into the queue, unless it has finished nothing: the limit is too short for its steps.
+    /// into the queue, unless it has finished nothing: the limit is too short for its steps. So does a task that comes too
+    /// early ([`TOO_EARLY`]).
     pub fn text(&self) -> String {
         let modules = self.profile.modules.iter().map(|module| format!("module load {} || exit 1\n", quoted(module)));
         let setup = self.profile.setup.iter().map(|line| format!("{line}\n"));
@@ -43,9 +47,14 @@ while
   code=$?
   kill -0 "$program" 2>/dev/null
 do :; done
+task="${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 if [ "$limit" = yes ] && [ "$code" = 130 ]; then
   echo "the time limit is near; the rest goes back into the queue"
-  exec scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
+  exec scontrol requeue "$task"
+fi
+if [ "$code" = {TOO_EARLY} ]; then
+  echo "a task before this one goes on; this one goes back into the queue"
+  exec scontrol requeue "$task"
 fi
 exit "$code"
 "#
@@ -117,6 +126,9 @@ mod tests {
         assert!(told.contains("stopping") && told.contains("the rest goes back into the queue"), "{told}");
         let (told, code) = run(&program(130), Some("TERM"));
         assert!(told.contains("stopping") && !told.contains("queue") && code == Some(130), "{told}");
+        let early = Script { command: ["bash", "-c", "exit 75"].map(str::to_owned).to_vec(), ..program(0) };
+        let (told, _) = run(&early, None);
+        assert!(told.contains("goes back into the queue") && told.contains("scontrol requeue 7_3"), "{told}");
         let (told, code) = run(&program(1), Some("USR1"));
         assert!(told.contains("stopping") && !told.contains("queue") && code == Some(1), "{told}");
     }

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::status::{FailedTask, Jobs, QueuedTask};
 pub use self::submit::{PlannedJob, Submit, Submitted};
-pub use self::task::run_task;
+pub use self::task::{is_too_early, run_task};
 use crate::digest::Digest;
 use crate::engine::slurm::pack::Stage;
 use crate::engine::slurm::queue::{self, Queued};

@@ -63,6 +63,20 @@ pub fn run_task(
     }
 }
 
+/// Whether a task of an earlier stage is in the queue. Slurm starts a job when those that it waits for end, even if one of
+/// them ends only to go back into the queue.
+///
+/// If this node cannot ask Slurm, the answer is no: what is not done then counts as absent, as after a task that was killed.
+pub fn is_too_early(run: &Run, list: &TaskList) -> anyhow::Result<bool> {
+    match Submissions::of(&run.planned.out)?.queued() {
+        Ok(queued) => Ok(queued.iter().any(|(_, stage, _)| *stage < list.stage)),
+        Err(error) => {
+            tracing::warn!("{error:#}; going on without looking for earlier tasks");
+            Ok(false)
+        }
+    }
+}
+
 /// Whether this node sees the store that the suite was submitted with.
 fn check_store(run: &Run, list: &TaskList) -> anyhow::Result<()> {
     let found = run.engine.store.identity();
