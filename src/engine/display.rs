@@ -214,11 +214,12 @@ fn left(tallies: &BTreeMap<Kind, Tally>, elapsed: Duration) -> String {
     let took: f64 = tallies.values().map(|tally| tally.seconds).sum();
     let at_once = took / elapsed.as_secs_f64();
     let open = || tallies.values().filter(|tally| tally.ended < tally.to_do);
-    if open().next().is_none() || !(at_once.is_finite() && at_once > 0.0) {
+    let known = || open().filter(|tally| tally.computed > 0);
+    if known().next().is_none() || !(at_once.is_finite() && at_once > 0.0) {
         return String::new();
     }
-    let known = open().filter(|tally| tally.computed > 0);
-    let time: f64 = known.map(|tally| tally.seconds / tally.computed as f64 * (tally.to_do - tally.ended) as f64).sum();
+    let time: f64 =
+        known().map(|tally| tally.seconds / tally.computed as f64 * (tally.to_do - tally.ended) as f64).sum();
     let bound = if open().all(|tally| tally.computed > 0) { "about" } else { "at least" };
     format!("{bound} {} left", about(time / at_once))
 }
@@ -411,5 +412,7 @@ mod tests {
         assert_eq!(left(&tallies, elapsed), "about 1 min 20 s left");
         tallies.insert(Kind::Train, Tally { ended: 12, ..train });
         assert_eq!(left(&tallies, elapsed), "");
+        tallies.insert(Kind::Evaluate, evaluate);
+        assert_eq!(left(&tallies, elapsed), "", "nothing is known of what is left");
     }
 }
