@@ -12,7 +12,7 @@ use super::graph::NodeId;
 use crate::digest::Digest;
 use crate::errors::{self, Class};
 use crate::progress::Progress;
-use crate::steps::{Absence, Execute, InputFile, Job, Step};
+use crate::steps::{Absence, Execute, InputFile, Job, Status, Step};
 use crate::store::{Action, Damage, Ingredients, Output};
 
 /// A step that can start.
@@ -96,8 +96,10 @@ impl Engine {
         let workspace = self.store.workspace()?;
         let job = self.job(order, workspace.path().to_owned());
         let began = Instant::now();
-        let files = std::panic::catch_unwind(AssertUnwindSafe(|| (order.execute)(order.step, &job)))
-            .unwrap_or_else(|panic| Err(panicked(panic.as_ref())))?;
+        let files = match std::panic::catch_unwind(AssertUnwindSafe(|| (order.execute)(order.step, &job))) {
+            Ok(files) => files?,
+            Err(panic) => return Ok(Ending::Absent(panicked(order.step, panic.as_ref()))),
+        };
         let mut outputs = BTreeMap::new();
         for (name, file) in files {
             outputs.insert(name, self.store.put_file(&file)?);
@@ -135,14 +137,12 @@ impl Engine {
     }
 }
 
-fn panicked(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
+fn panicked(step: &Step, panic: &(dyn std::any::Any + Send)) -> Absence {
     let message = panic
         .downcast_ref::<String>()
         .cloned()
         .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
         .unwrap_or_else(|| "no message".to_owned());
-    errors::failed(
-        format!("the step panicked: {message}"),
-        "this is a bug in seesaw; please report it with this message",
-    )
+    let hint = "this is a bug in seesaw; please report it with this message";
+    step.absence(Status::Failed, "the step panicked", Some(hint)).detailed(format!("the step panicked: {message}"))
 }

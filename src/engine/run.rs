@@ -428,8 +428,9 @@ impl<'a> Run<'a> {
         let repairs = self.repairs.entry(producer).or_default();
         *repairs += 1;
         if *repairs > MOST_REPAIRS {
-            let cause = format!("the result of `{label}` was damaged {repairs} times ({damage})");
-            return self.absent(reader, step.absence(Status::Failed, cause, Some("check the disk")));
+            let cause = format!("the result of `{label}` was damaged {repairs} times");
+            let detail = format!("{cause} ({damage})");
+            return self.absent(reader, step.absence(Status::Failed, cause, Some("check the disk")).detailed(detail));
         }
         self.observer.stopped(reader);
         let aside = match self.engine.store.set_aside(object) {

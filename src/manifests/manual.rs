@@ -37,7 +37,6 @@ pub(super) fn fetch(
     let Some((found, kind)) = look(&context.manual, [Some(file), folder])? else {
         let downloads = context.manual.first().map_or_else(|| PathBuf::from("downloads"), Clone::clone);
         let or_folder = folder.map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
-        // Footnotes of tables show this, so it has no path of this machine.
         let what = match archive.sources.len() {
             1 => format!("{} has to be downloaded by hand", archive.name),
             _ => format!("{file} is not in downloads/"),

@@ -28,8 +28,9 @@ pub(super) fn mended(bytes: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(bytes);
     }
     let data = data.concat();
+    let most = most_inflated(bytes).unwrap_or(0);
     let pixels = ZlibDecoder::new(data.as_slice());
-    if before > bytes.len() || io::copy(&mut pixels.take(8 * MOST_PIXELS), &mut io::sink()).is_err() {
+    if most == 0 || before > bytes.len() || io::copy(&mut pixels.take(most), &mut io::sink()).is_err() {
         return Cow::Borrowed(bytes);
     }
     let mut whole = bytes[..before].to_vec();
@@ -41,6 +42,16 @@ pub(super) fn mended(bytes: &[u8]) -> Cow<'_, [u8]> {
         whole.extend_from_slice(&checksum(name, content).to_be_bytes());
     }
     Cow::Owned(whole)
+}
+
+/// The most bytes that the stream of pixels can have by the header's width and height: four channels of 16 bits, and the
+/// bytes before the rows of all passes. None if there is no header, or if the picture is larger than [`MOST_PIXELS`].
+fn most_inflated(bytes: &[u8]) -> Option<u64> {
+    let header = chunks(bytes).next().filter(|chunk| chunk.name == b"IHDR")?.content;
+    let side = |at: usize| Some(u64::from(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?)));
+    let (width, height) = (side(0)?, side(4)?);
+    let pixels = width.checked_mul(height).filter(|&pixels| pixels <= MOST_PIXELS)?;
+    Some(8 * pixels + 2 * height + 8)
 }
 
 struct Chunk<'a> {
@@ -71,4 +82,23 @@ fn checksum(name: &[u8], content: &[u8]) -> u32 {
     crc.update(name);
     crc.update(content);
     crc.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(width: u32, height: u32) -> Vec<u8> {
+        let sides = [width.to_be_bytes(), height.to_be_bytes()].concat();
+        [b"\x89PNG\r\n\x1a\n".as_slice(), &13u32.to_be_bytes(), b"IHDR", &sides, &[16, 6, 0, 0, 1], &[0; 4]].concat()
+    }
+
+    /// A small file may promise gigabytes: no more is inflated than its header allows.
+    #[test]
+    fn no_more_is_inflated_than_the_header_allows() {
+        assert_eq!(most_inflated(&header(3, 2)), Some(8 * 6 + 2 * 2 + 8));
+        assert_eq!(most_inflated(&header(u32::MAX, u32::MAX)), None);
+        assert_eq!(most_inflated(&header(60_000, 60_000)), None);
+        assert_eq!(most_inflated(b"\x89PNG\r\n\x1a\n"), None);
+    }
 }

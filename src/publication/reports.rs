@@ -126,8 +126,8 @@ pub fn outcomes(Run { planned, engine, .. }: &Run) -> Vec<NodeOutcome> {
         let node = graph.node(id);
         let unavailable = || {
             let Step::Fetch(fetch) = &node.step else { return None };
-            let cause = unavailable.get(&fetch.archive.name)?;
-            Some(node.step.absence(Status::Unavailable, cause.clone(), None))
+            let how = unavailable.get(&fetch.archive.name)?;
+            Some(node.step.unavailable(how.clone()))
         };
         let blocked = || {
             node.inputs.values().find_map(|source| match &outcomes[source.node.0] {

@@ -141,7 +141,7 @@ fn failed_or_not_run(absence: &Absence) -> Outcome {
     };
     match absence.origin.as_ref().filter(of_the_cell) {
         Some(_) => Outcome::Failed { cause: absence.cause.clone() },
-        None => Outcome::NotRun { cause: absence.to_string() },
+        None => Outcome::NotRun { cause: absence.in_short() },
     }
 }
 
@@ -164,6 +164,7 @@ mod tests {
             status: steps::Status::NotRun,
             origin: Some(Origin { step: "its label".into(), kind, status }),
             cause: "why".into(),
+            detail: Some("why, here".into()),
             hint: None,
         };
         for kind in [Kind::Train, Kind::Choose, Kind::Evaluate] {

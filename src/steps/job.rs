@@ -81,17 +81,17 @@ impl Job {
     /// Reads an input and parses it.
     ///
     /// # Errors
-    /// Names the input and its file.
+    /// Names the input and its content.
     pub fn parse<T>(&self, role: &str, parse: impl FnOnce(&[u8]) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        let path = &self.input(role)?.path;
+        let InputFile { path, sha256, .. } = self.input(role)?;
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        parse(&bytes).with_context(|| format!("the input `{role}` ({}) is malformed", path.display()))
+        parse(&bytes).with_context(|| format!("the input `{role}` (SHA-256 {sha256}) is malformed"))
     }
 
     /// Reads a JSON input.
     ///
     /// # Errors
-    /// Names the input and its file.
+    /// Names the input and its content.
     pub fn read_json<T: DeserializeOwned>(&self, role: &str) -> anyhow::Result<T> {
         self.parse(role, |bytes| Ok(serde_json::from_slice(bytes)?))
     }

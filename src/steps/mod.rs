@@ -106,10 +106,10 @@ kinds! {
 }
 
 impl Step {
-    /// The absence of this step's results: it failed, or its data is unavailable.
+    /// The absence of this step's results: it failed, or its data is unavailable. The cause has nothing of this machine.
     pub fn absence(&self, status: Status, cause: impl Into<String>, hint: Option<&str>) -> Absence {
         let origin = Origin { step: self.label(), kind: self.kind(), status };
-        Absence { status, origin: Some(origin), cause: cause.into(), hint: hint.map(str::to_owned) }
+        Absence { status, origin: Some(origin), cause: cause.into(), detail: None, hint: hint.map(str::to_owned) }
     }
 
     /// The absence of this step's results after an error.
@@ -118,7 +118,36 @@ impl Step {
             Class::Unavailable => Status::Unavailable,
             _ => Status::Failed,
         };
-        self.absence(status, format!("{error:#}"), errors::hint_of(error))
+        let detail = format!("{error:#}");
+        let cause = self.cause(status, error).unwrap_or_else(|| detail.clone());
+        self.absence(status, cause, errors::hint_of(error)).detailed(detail)
+    }
+
+    /// The absence of this step's results because a person has to get its data: how.
+    pub fn unavailable(&self, how: String) -> Absence {
+        let status = Status::Unavailable;
+        self.absence(status, self.cause_of_kind(status).unwrap_or_else(|| how.clone()), None).detailed(how)
+    }
+
+    /// What to say of an error whose message depends on the machine. None: the message may be kept.
+    fn cause(&self, status: Status, error: &anyhow::Error) -> Option<String> {
+        let of_libtorch = || error.chain().any(|cause| cause.is::<tch::TchError>());
+        self.cause_of_kind(status).or_else(|| match error {
+            _ if errors::is_of_the_system(error) => Some("a file could not be read or written".to_owned()),
+            _ if of_libtorch() => Some("libtorch ended it with an error".to_owned()),
+            _ => None,
+        })
+    }
+
+    /// Messages about downloads have addresses, and wording of the network.
+    fn cause_of_kind(&self, status: Status) -> Option<String> {
+        match (self, status) {
+            (Step::Fetch(Fetch { archive }), Status::Unavailable) => {
+                Some(format!("{} has to be downloaded by hand (see data-manifests/README.md)", archive.name))
+            }
+            (Step::Fetch(_), _) => Some("it could not be downloaded".to_owned()),
+            _ => None,
+        }
     }
 }
 
