@@ -72,7 +72,7 @@ fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<Datase
         }
         let content = match finished.nodes.get(id.0) {
             Some(NodeOutcome::Done(_, action)) => Ok(counts(outputs::read_json(finished, action, "about")?)),
-            Some(NodeOutcome::Absent(absence)) => Err(absence.to_string()),
+            Some(NodeOutcome::Absent(absence)) => Err(absence.in_short()),
             _ => Err("not run yet".to_owned()),
         };
         Ok(DatasetEntry { title: titles.join(", "), content })

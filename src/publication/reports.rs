@@ -194,7 +194,10 @@ fn ingredients(finished: &Finished) -> Ingredients {
             Value::Natural(action.finished),
             Value::Text(action.seconds.to_string()),
         ]),
-        NodeOutcome::Absent(absence) => Value::Text(absence.to_json()),
+        // The page shows what to do.
+        NodeOutcome::Absent(absence) => Value::List(
+            [Some(absence.to_json()), absence.hint.clone()].into_iter().flatten().map(Value::Text).collect(),
+        ),
         NodeOutcome::NotWanted => Value::Text("not wanted".to_owned()),
     };
     list.list("steps", finished.nodes.iter().map(step).collect());
