@@ -32,6 +32,8 @@ pub struct Calibration {
     pub convolution: f64,
     /// Pictures of 512 × 512 decoded and resized per second.
     pub decoded: f64,
+    /// Steps with small results that the engine starts and keeps per second, with all threads busy.
+    pub kept: f64,
     /// Method → seconds per training step at [`STEP`], on one thread while all are busy.
     pub steps: BTreeMap<String, f64>,
 }
@@ -90,13 +92,22 @@ pub fn measure(engine: &Engine, suite: &Suite) -> anyhow::Result<Calibration> {
     let picture = jpeg()?;
     let decoded =
         rate(engine.threads, || picture.clone(), |picture| drop(black_box(decode(picture, Decoding::PILLOW))))?;
+    keep(engine)?;
+    let kept = rate(engine.threads, || engine, |engine| drop(black_box(keep(engine))))?;
     Ok(Calibration {
         of: Calibration::subject(engine),
         product: product * 4.0 * 197.0 * 768.0 * 3072.0 * 1e-9,
         convolution: convolution * 8.0 * 14.0 * 14.0 * 256.0 * 256.0 * 9.0 * 1e-9,
         decoded,
+        kept,
         steps,
     })
+}
+
+/// Writes what the engine does for a small step: a result and a record, each synced to the disk. Nothing of it stays.
+fn keep(engine: &Engine) -> anyhow::Result<()> {
+    let folder = engine.store.workspace()?;
+    ["result", "record"].iter().try_for_each(|name| engine.store.write_file(&folder.path().join(name), &[0; 1024]))
 }
 
 /// How often per second all workers together do a thing.
@@ -202,7 +213,14 @@ mod tests {
         suite.methods.retain(|method| matches!(method.name.as_str(), "baseline" | "balgrad"));
         assert_eq!(Calibration::load(&engine, &suite), None);
         let found = measure(&engine, &suite).unwrap();
-        for rate in [found.product, found.convolution, found.decoded, found.steps["balgrad"], found.steps["baseline"]] {
+        for rate in [
+            found.product,
+            found.convolution,
+            found.decoded,
+            found.kept,
+            found.steps["balgrad"],
+            found.steps["baseline"],
+        ] {
             assert!(rate.is_finite() && rate > 0.0, "{found:?}");
         }
         let file = Calibration::file(&engine);

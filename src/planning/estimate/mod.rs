@@ -116,6 +116,10 @@ impl Engine {
             if let Some((predicted, took)) = experience.get(&step.kind()).filter(|(predicted, _)| *predicted > 1.0) {
                 *seconds *= took / predicted;
             }
+            // The time of a download is not known at all.
+            if step.kind() != Kind::Fetch {
+                *seconds += 1.0 / machine.kept;
+            }
         }
         (predictions, from_manifests)
     }
@@ -181,6 +185,10 @@ const FLOAT: f64 = 4.0;
 /// The approximate number of quantities in a trace.
 const SCALARS: f64 = 24.0;
 
+/// Before its first batch, a training or an evaluation reads its inputs and makes its model, which takes about as long as two
+/// training steps.
+const STEPS_BEFORE: f64 = 2.0;
+
 impl Prediction<'_> {
     /// The seconds of a step, with all cores busy, and the bytes of its results; none if both are negligible.
     fn step(&self, step: &Step) -> Option<(f64, u64)> {
@@ -202,12 +210,16 @@ impl Prediction<'_> {
                     Condition::Noisy => 2.0,
                 };
                 // A forward pass takes about a third of a baseline's training step.
-                let step = self.machine.steps.values().copied().fold(f64::MAX, f64::min) / 3.0;
-                let batches = test * levels / f64::from(STEP.3);
-                Some((batches * step / self.threads as f64, (test * levels * 4.0) as u64))
+                let steps = test * levels / f64::from(STEP.3) / 3.0 + STEPS_BEFORE;
+                Some((steps * self.fastest_step() / self.threads as f64, (test * levels * 4.0) as u64))
             }
             _ => None,
         }
+    }
+
+    /// The seconds of a training step of the fastest method, at [`STEP`] on one thread.
+    fn fastest_step(&self) -> f64 {
+        self.machine.steps.values().copied().fold(f64::MAX, f64::min)
     }
 
     fn encode(&self, encode: &Encode) -> Option<(f64, u64)> {
@@ -243,7 +255,8 @@ impl Prediction<'_> {
             / f64::from(batch);
         let step = self.machine.steps.get(&train.name).copied().unwrap_or_default();
         let weights = inputs * f64::from(config.embedding) * FLOAT;
-        Some((steps * step * share / self.threads as f64, (weights + steps * SCALARS * FLOAT) as u64))
+        let seconds = steps * step * share + STEPS_BEFORE * self.fastest_step();
+        Some((seconds / self.threads as f64, (weights + steps * SCALARS * FLOAT) as u64))
     }
 }
 
