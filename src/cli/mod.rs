@@ -13,10 +13,12 @@ mod fetch;
 mod methods;
 mod output;
 mod plan;
+mod prune;
 mod report;
 mod run;
 mod signals;
 mod status;
+mod store;
 mod submit;
 mod task;
 mod trace;
@@ -84,6 +86,10 @@ enum Command {
     Claims(claims::Args),
     /// Check the arithmetic of the paper's own tables
     Audit(audit::Args),
+    /// Show what takes the space in the store
+    Store(store::Args),
+    /// Remove results that no suite of the project needs
+    Prune(prune::Args),
     /// Check this machine: versions, device, disk space, tools
     Doctor(doctor::Args),
 }
@@ -115,6 +121,8 @@ impl Cli {
             Command::Verify(args) => verify::run(global, args, program),
             Command::Claims(args) => on_device(&|device| done(claims::run(global, args, device))),
             Command::Audit(args) => done(audit::run(global, args)),
+            Command::Store(args) => on_device(&|device| done(store::run(global, args, device))),
+            Command::Prune(args) => on_device(&|device| done(prune::run(global, args, device))),
             Command::Doctor(args) => doctor::run(global, args, program),
         }
     }

@@ -58,6 +58,14 @@ impl Environment {
 /// The inputs of a step by role: the digest of the content, or why there is none.
 pub type Inputs = BTreeMap<String, Result<Digest, Absence>>;
 
+/// The name of the kind of step; none: these are no step's.
+pub fn kind(ingredients: &Ingredients) -> Option<&str> {
+    match &ingredients.0.first().filter(|first| first.name == "step")?.value {
+        Value::Text(name) => Some(name),
+        _ => None,
+    }
+}
+
 /// The name of the ingredient that stands for an absent input; its value is [`Absence::to_json`].
 pub fn absent_input(role: &str) -> String {
     format!("absent input {role}")

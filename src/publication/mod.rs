@@ -8,7 +8,7 @@
 //! [`cluster`] hands a suite to Slurm and publishes it there.
 //!
 //! The other modules answer commands about a suite or a dataset: [`status`], [`single`] (one table or figure), [`trace`]
-//! (one training), [`dataset`]. [`machine`] describes this machine, [`source_digest`] the source of the program.
+//! (one training), [`dataset`], or about the store: [`storage`]. [`machine`] describes this machine, [`source_digest`] the source of the program.
 
 pub mod claims;
 pub mod cluster;
@@ -25,6 +25,7 @@ pub mod run;
 pub mod single;
 pub mod source_digest;
 pub mod status;
+pub mod storage;
 pub mod trace;
 
 use crate::engine::Engine;

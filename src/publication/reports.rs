@@ -5,7 +5,7 @@
 //! not those of the object that is recorded under the key of this run: the same rule as for every other published file.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
@@ -93,7 +93,7 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
     }
     outputs.insert(ABSENT.to_owned(), store.put_bytes(&serde_json::to_vec(&first_causes(finished))?)?);
     store.record(&Action {
-        label: label(&finished.run.planned),
+        label: label(&finished.run.planned.out),
         ingredients: ingredients(finished),
         outputs,
         seconds: began.elapsed().as_secs_f64(),
@@ -149,8 +149,8 @@ pub fn outcomes(Run { planned, engine, .. }: &Run) -> Vec<NodeOutcome> {
 }
 
 /// The steps that failed or were unavailable in the last run of this folder, by label.
-fn absent(store: &Store, planned: &Planned) -> BTreeMap<String, Absence> {
-    let read = || store.read(store.latest(&label(planned))?.outputs.get(ABSENT)?).ok();
+pub(super) fn absent(store: &Store, planned: &Planned) -> BTreeMap<String, Absence> {
+    let read = || store.read(store.latest(&label(&planned.out))?.outputs.get(ABSENT)?).ok();
     read().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
@@ -167,8 +167,13 @@ fn copies(action: &Action) -> impl Iterator<Item = Copy<'_>> {
 }
 
 /// The label under which the store finds the latest reports of a folder in `out/`.
-fn label(planned: &Planned) -> String {
-    format!("publish {}", planned.out.file_name().unwrap_or_default().to_string_lossy())
+fn label(out: &Path) -> String {
+    format!("publish {}", out.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// The key of the latest reports of a folder in `out/`.
+pub(super) fn latest(store: &Store, out: &Path) -> Option<Digest> {
+    store.latest(&label(out)).map(|action| action.ingredients.key())
 }
 
 fn first_causes<'a>(finished: &'a Finished) -> BTreeMap<String, &'a Absence> {
@@ -185,7 +190,7 @@ fn first_causes<'a>(finished: &'a Finished) -> BTreeMap<String, &'a Absence> {
 /// Everything that the reports are made from: the outcome and time of each step, the program, and the project's files.
 fn ingredients(finished: &Finished) -> Ingredients {
     let mut list = Ingredients::default();
-    list.text("reports of", label(&finished.run.planned));
+    list.text("reports of", label(&finished.run.planned.out));
     list.natural("recipe", RECIPE);
     list.text("program", env!("CARGO_PKG_VERSION"));
     let step = |node: &NodeOutcome| match node {

@@ -21,6 +21,7 @@
 
 mod actions;
 mod adopt;
+mod census;
 mod damaged;
 mod identity;
 mod ingredients;
@@ -35,6 +36,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context;
 
 pub use actions::{Action, Output};
+pub use census::{Census, Object, Removed};
 pub use damaged::DamagedOutput;
 pub use ingredients::{Ingredient, Ingredients, Value};
 pub use locks::KeyLock;

@@ -56,7 +56,7 @@ impl Store {
         Ok(door)
     }
 
-    fn unlocked_door(&self) -> anyhow::Result<File> {
+    pub(super) fn unlocked_door(&self) -> anyhow::Result<File> {
         let path = self.root().join("locks/tmp");
         let opened = File::options().create(true).truncate(false).write(true).open(&path);
         let opened = opened.with_context(|| format!("cannot write {}", path.display()));
@@ -85,6 +85,17 @@ impl Store {
         let mut file = files::temporary_in(&self.tmp()).with_context(context)?;
         file.write_all(bytes).with_context(context)?;
         file.persist(path).map(drop).map_err(|error| error.error).with_context(context)
+    }
+
+    /// Whether a process has a workspace. Those that want another one wait for who holds the door alone.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub(super) fn is_computing(&self) -> anyhow::Result<bool> {
+        let tmp = self.tmp();
+        let entries = std::fs::read_dir(&tmp).with_context(|| format!("cannot list {}", tmp.display()))?;
+        let mut names = entries.filter_map(Result::ok);
+        Ok(names.any(|entry| entry.file_name().to_string_lossy().starts_with(FOLDER) && !abandoned(&entry.path())))
     }
 
     /// Removes what killed runs left in `tmp/`: folders whose lock nobody holds, and files, which exist only while somebody

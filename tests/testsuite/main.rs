@@ -20,6 +20,7 @@ mod project;
 mod runs;
 mod schema;
 mod slurm;
+mod storage;
 mod suites;
 mod support;
 mod surroundings;
