@@ -12,6 +12,8 @@ DEVICE ?= auto
 SUBSET ?=
 SEEDS ?=
 MIRROR ?=
+# Not empty: start runs of hours and large downloads without asking.
+YES ?=
 # Where `make mirror` keeps its archives and weights.
 MIRROR_DIR ?= $(TARGET)/mirror
 
@@ -33,18 +35,19 @@ test: libtorch test-setup
 	$(CARGO) test --locked --release --workspace
 
 WHAT = --device $(DEVICE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SUBSET),--subset $(SUBSET)) $(if $(MIRROR),--mirror $(MIRROR))
+CONSENT = $(if $(YES),--yes)
 
-## reproduce: make all tables, figures, claims and the report of the paper (SUITE, SEEDS, DEVICE, SUBSET, MIRROR)
+## reproduce: make all tables, figures, claims and the report of the paper (SUITE, SEEDS, DEVICE, SUBSET, MIRROR, YES)
 reproduce: build
-	@$(SEESAW) run $(SUITE) $(WHAT)
+	@$(SEESAW) run $(SUITE) $(WHAT) $(CONSENT)
 
 ## table-N: make and print one table, and only what it needs (same variables)
 table-%: build
-	@$(SEESAW) table $* --suite $(SUITE) $(WHAT)
+	@$(SEESAW) table $* --suite $(SUITE) $(WHAT) $(CONSENT)
 
 ## figure-N: make one figure, and only what it needs (same variables)
 figure-%: build
-	@$(SEESAW) figure $* --suite $(SUITE) $(WHAT)
+	@$(SEESAW) figure $* --suite $(SUITE) $(WHAT) $(CONSENT)
 
 ## claims: compare the paper's claims with the results in the store
 claims: build

@@ -1,19 +1,24 @@
 //! Shared by the subcommands: global options, the program that runs them, printing, signals, exit codes.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use indicatif::{HumanBytes, HumanCount};
 
 use super::signals;
-use crate::engine::display::Style;
+use crate::engine::display::{Style, about};
 use crate::engine::run::Outcome;
-use crate::errors::Class;
+use crate::errors::{self, Class};
 use crate::interrupt::Interrupt;
+use crate::planning::estimate::Estimate;
 use crate::planning::overview::Measure;
 use crate::planning::project::{self, Options};
 use crate::progress::{plain, say};
+use crate::publication::Run;
+use crate::publication::cost::Cost;
 use crate::publication::machine::Libtorch;
+use crate::publication::run::Chosen;
 use crate::steps::{Execute, Status};
 
 /// Options of every subcommand.
@@ -54,6 +59,68 @@ pub struct OfSuite {
     /// The suite: the name of a file in `experiments/`, without `.toml`
     #[arg(long, default_value = "paper")]
     pub suite: String,
+}
+
+/// The consent to a long run.
+#[derive(Debug, clap::Args)]
+pub struct Consent {
+    /// Start a run of more than an hour or 5 GB of downloads without asking
+    #[arg(short, long)]
+    yes: bool,
+}
+
+impl Consent {
+    /// Prints what a run will take, if that is much. If it is very much, asks on a terminal whether to go on.
+    ///
+    /// # Errors
+    /// A usage error if the user does not agree, or cannot be asked.
+    pub fn ask(&self, run: &Run, chosen: Chosen<'_>, measure: Measure, quiet: bool) -> anyhow::Result<()> {
+        let cost = run.cost(chosen, measure, quiet)?;
+        if !cost.is_notable() {
+            return Ok(());
+        }
+        let name = &run.planned.suite.name;
+        let is_asked = cost.is_large() && !self.yes;
+        if !quiet || is_asked {
+            say(format_args!("{name}: {}", described(&cost)));
+        }
+        if !is_asked {
+            return Ok(());
+        }
+        let hint = format!("start it with --yes; `seesaw plan {name} --summary` shows more");
+        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+            return Err(errors::usage("a run of more than an hour or 5 GB of downloads was not agreed to", hint));
+        }
+        let mut stderr = std::io::stderr();
+        write!(stderr, "Start it? [y/N] ").and_then(|()| stderr.flush()).context("cannot write to the terminal")?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).context("cannot read from the terminal")?;
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(errors::usage("nothing was started", hint)),
+        }
+    }
+}
+
+fn described(cost: &Cost) -> String {
+    let counted = |n: usize, what: &str| match n {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        n => Some(format!("{} {what}s", HumanCount(n as u64))),
+    };
+    let Estimate { results, downloads_at_most, .. } = &cost.estimate;
+    let at_most = if downloads_at_most.is_empty() { "" } else { "at most " };
+    let download = cost.download();
+    let parts = [
+        counted(cost.trainings, "training"),
+        counted(cost.encodings, "encoding"),
+        Some(format!("about {} here", about(cost.estimate.total_seconds()))),
+        (download > 0).then(|| format!("{at_most}{} to download", HumanBytes(download))),
+        (*results > 0).then(|| format!("about {} of results", HumanBytes(*results))),
+        counted(cost.unavailable.len(), "archive")
+            .map(|archives| format!("without {archives} that you have to download")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The result of a command.

@@ -39,13 +39,18 @@ use crate::settings::variable;
 ///
 /// Results are stored by the hash of everything that they depend on, so nothing is computed twice.
 #[derive(Debug, Parser)]
-#[command(name = "seesaw", version, max_term_width = 100)]
+#[command(name = "seesaw", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(flatten, next_help_heading = "Global options")]
     pub global: Global,
     #[command(subcommand)]
     command: Command,
 }
+
+/// A failed step counts before unavailable data.
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 a step failed, 2 wrong usage and nothing started, 3 only data that you have to \
+                          download is missing, 4 a bundle could not be checked in full, 130 interrupted. Where both 1 and 3 \
+                          apply, it is 1.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

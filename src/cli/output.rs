@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, OfSuite, Program, exit_code, print, print_json, stop_on_signals};
+use super::context::{Answer, Consent, Global, OfSuite, Program, exit_code, print, print_json, stop_on_signals};
 use crate::engine::graph::Publication;
 use crate::errors;
 use crate::publication::Run;
@@ -22,6 +22,8 @@ pub struct TableArgs {
     /// Whose numbers to print
     #[arg(long = "of", value_enum, default_value = "ours")]
     whose: Whose,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +35,8 @@ pub struct FigureArgs {
     /// Print the paths of its files as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// Computes what a table needs, writes its files, and prints it.
@@ -41,7 +45,7 @@ pub struct FigureArgs {
 /// A usage error if the suite has no such table; if a file cannot be written.
 pub fn table(global: &Global, args: &TableArgs, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
     let shown = Shown::Table(args.format, args.whose);
-    run(global, (&args.of.suite, format!("table{}", args.number)), shown, device, program)
+    run(global, (&args.of.suite, format!("table{}", args.number)), shown, &args.consent, device, program)
 }
 
 /// Computes what a figure needs, writes its files, and prints their paths.
@@ -49,7 +53,8 @@ pub fn table(global: &Global, args: &TableArgs, device: tch::Device, program: Pr
 /// # Errors
 /// A usage error if the suite has no such figure; if a file cannot be written.
 pub fn figure(global: &Global, args: &FigureArgs, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
-    run(global, (&args.of.suite, format!("figure{}", args.number)), Shown::Paths { json: args.json }, device, program)
+    let shown = Shown::Paths { json: args.json };
+    run(global, (&args.of.suite, format!("figure{}", args.number)), shown, &args.consent, device, program)
 }
 
 /// What is printed of a table or figure.
@@ -63,6 +68,7 @@ fn run(
     global: &Global,
     (suite, name): (&str, String),
     shown: Shown,
+    consent: &Consent,
     device: tch::Device,
     program: Program,
 ) -> anyhow::Result<Answer> {
@@ -78,7 +84,10 @@ fn run(
     let chosen = |publication: &Publication| single.owns(publication);
     let outcome = match (run.if_done(&chosen), program.tensors) {
         (Some(outcome), _) => outcome,
-        (None, Some(tensors)) => run.compute(&chosen, tensors.execute, global.style())?,
+        (None, Some(tensors)) => {
+            consent.ask(&run, &chosen, tensors.calibrate, global.quiet)?;
+            run.compute(&chosen, tensors.execute, global.style())?
+        }
         (None, None) => return Ok(Answer::NeedsTensors),
     };
     if outcome.interrupted {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::context::{Answer, Global, Program, Suite, exit_code, print, print_json, stop_on_signals};
+use super::context::{Answer, Consent, Global, Program, Suite, exit_code, print, print_json, stop_on_signals};
 use crate::engine::display::seconds;
 use crate::engine::graph::{Graph, NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Outcome};
@@ -20,6 +20,8 @@ pub struct Args {
     /// Fetch all data first, and start nothing else if some of it is unavailable
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// Print a summary as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -53,6 +55,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) 
         Some(outcome) => (outcome, Vec::new()),
         None => {
             let Some(tensors) = program.tensors else { return Ok(Answer::NeedsTensors) };
+            args.consent.ask(&run, &|_| true, tensors.calibrate, global.quiet)?;
             if args.strict {
                 run.fetch_all(tensors.execute, global.style())?;
             }

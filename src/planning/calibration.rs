@@ -56,6 +56,13 @@ impl Calibration {
         )
     }
 
+    /// A usual machine: two cores of a server of 2023. A training step of any method takes as long as the slowest one.
+    pub fn usual(engine: &Engine, suite: &Suite) -> Calibration {
+        let steps = suite.methods.iter().map(|method| (method.name.clone(), 0.008)).collect();
+        let of = Calibration::subject(engine);
+        Calibration { of, product: 65.0, convolution: 75.0, decoded: 340.0, kept: 150.0, steps }
+    }
+
     /// The calibration in the store, if it is of this machine and has all methods of the suite.
     pub fn load(engine: &Engine, suite: &Suite) -> Option<Calibration> {
         let known: Calibration = serde_json::from_slice(&std::fs::read(Self::file(engine)).ok()?).ok()?;

@@ -109,7 +109,9 @@ impl Overview {
     ) -> anyhow::Result<bool> {
         let Planned { suite, manifests, graph, .. } = planned;
         let Some(machine) = measured(engine, suite, measure, quiet)? else { return Ok(false) };
-        self.estimate = Some(engine.estimate(suite, manifests, graph, states, &machine));
+        self.estimate = Some(engine.estimate(suite, manifests, graph, states, &machine, &|id| {
+            matches!(states[id.0], State::Ready(..) | State::Waiting(_))
+        }));
         Ok(true)
     }
 }

@@ -1,6 +1,6 @@
 //! Publication: what a run leaves in `out/SUITE/`, and the run itself from a suite to these files.
 //!
-//! [`run`] computes what is not done yet and brings `out/SUITE/` up to date. [`publish`] holds the one rule for which files
+//! [`cost`] tells what a run will take; [`run`] computes what is not done yet and brings `out/SUITE/` up to date. [`publish`] holds the one rule for which files
 //! are out of date. [`reports`] lists the files that explain the results: [`claims`], [`page`] (`report.html` and
 //! `report.tex`) and [`provenance`], whose layout is defined in [`record`] and exported for other tools by [`ro_crate`].
 //! [`outputs`] reads results, tables and figures back from the store.
@@ -12,6 +12,7 @@
 
 pub mod claims;
 pub mod cluster;
+pub mod cost;
 pub mod dataset;
 pub mod machine;
 pub mod outputs;

@@ -228,6 +228,13 @@ fn gated_data_are_put_there_by_hand_and_locked() {
     assert_eq!(garbage.status.code(), Some(1));
     assert!(told(&garbage).contains("downloads/hateful_memes.zip is neither a zip nor a tar"), "{}", told(&garbage));
     assert!(!lock.exists());
+    // Days of work and gigabytes of downloads need a yes, and there is nobody to ask.
+    for command in [&["run", "paper"][..], &["table", "1"], &["figure", "4"]] {
+        let refused = place.project.command(command).stdin(std::process::Stdio::null()).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+        assert!(told(&refused).contains(" to download") && told(&refused).contains("--yes"), "{}", told(&refused));
+        assert!(!place.project.root.join("out").exists());
+    }
     // The paper's own numbers need no data.
     let papers = place.project.succeed(&["table", "1", "--suite", "paper", "--of", "paper"]);
     assert!(papers.contains("80.32") && papers.contains("the paper's own numbers"), "{papers}");

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::datasets::Pictures;
 use crate::engine::Engine;
-use crate::engine::graph::Graph;
+use crate::engine::graph::{Graph, NodeId};
 use crate::engine::survey::State;
 use crate::experiments::{DatasetPlan, Suite};
 use crate::manifests::Manifest;
@@ -47,7 +47,7 @@ impl Estimate {
 type Sizes = [f64; 3];
 
 impl Engine {
-    /// Estimates the steps that are not done yet.
+    /// Estimates the steps that are to be done.
     pub fn estimate(
         &self,
         suite: &Suite,
@@ -55,11 +55,12 @@ impl Engine {
         graph: &Graph,
         states: &[State],
         machine: &Calibration,
+        is_to_do: &dyn Fn(NodeId) -> bool,
     ) -> Estimate {
         let (predictions, from_manifests) = self.predictions(suite, manifests, graph, states, machine);
         let mut estimate = Estimate { from_manifests, ..Estimate::default() };
         for (id, (seconds, bytes)) in graph.ids().zip(predictions) {
-            if !matches!(states[id.0], State::Ready(..) | State::Waiting(_)) {
+            if !is_to_do(id) {
                 continue;
             }
             let step = &graph.node(id).step;
