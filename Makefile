@@ -14,15 +14,27 @@ SEEDS ?=
 MIRROR ?=
 # Not empty: start runs of hours and large downloads without asking.
 YES ?=
+# Where `make install` puts the program; the programs find libtorch where it was built.
+PREFIX ?= $(HOME)/.local
+COMPLETIONS = share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d
 # Where `make mirror` keeps its archives and weights.
 MIRROR_DIR ?= $(TARGET)/mirror
 
 .DEFAULT_GOAL := all
-.PHONY: all help libtorch build smoke test test-setup reproduce claims report mirror clean clean-all
+.PHONY: all install help libtorch build smoke test test-setup reproduce claims report mirror clean clean-all
 
 ## all: get libtorch and build seesaw (the default)
 all: build
 	@echo "built: $(SEESAW); next: make smoke"
+
+## install: put seesaw into PREFIX (default: ~/.local), with completions and pages of the manual
+install: build
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 $(COMPLETIONS))
+	install $(SEESAW) $(SEESAW)-full $(DESTDIR)$(PREFIX)/bin
+	$(SEESAW) manual $(DESTDIR)$(PREFIX)/share/man/man1
+	$(SEESAW) completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/seesaw
+	$(SEESAW) completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_seesaw
+	$(SEESAW) completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/seesaw.fish
 
 ## smoke: run the offline benchmark, which takes minutes; a second run has nothing to do
 smoke: build

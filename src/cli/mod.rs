@@ -3,6 +3,7 @@
 mod audit;
 mod cancel;
 mod claims;
+mod completions;
 mod context;
 mod data;
 mod doctor;
@@ -97,6 +98,11 @@ enum Command {
     Prune(prune::Args),
     /// Check this machine: versions, device, disk space, tools
     Doctor(doctor::Args),
+    /// Print the completions for a shell
+    Completions(completions::Args),
+    /// Write the pages of the manual
+    #[command(hide = true)]
+    Manual(completions::ManualArgs),
 }
 
 impl Cli {
@@ -129,6 +135,8 @@ impl Cli {
             Command::Store(args) => on_device(&|device| done(store::run(global, args, device))),
             Command::Prune(args) => on_device(&|device| done(prune::run(global, args, device))),
             Command::Doctor(args) => doctor::run(global, args, program),
+            Command::Completions(args) => done(completions::run(args)),
+            Command::Manual(args) => done(completions::manual(args)),
         }
     }
 }
