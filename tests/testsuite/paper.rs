@@ -65,10 +65,13 @@ fn the_papers_suite_runs_on_a_mirror() {
         let png = std::fs::read(out.join(format!("{figure}.png"))).unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{figure}");
     }
+    assert_eq!(summary["claims"], "trial: not judged");
+    let claims: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("claims.json")).unwrap()).unwrap();
+    assert!(claims["claims"].as_array().unwrap().iter().all(|claim| claim["verdict"].is_null()), "{claims}");
     let results: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("results.json")).unwrap()).unwrap();
     assert_eq!(results["type"], "trial");
     for (file, part) in [
-        ("claims.md", "These verdicts are about a trial run"),
+        ("claims.md", "Trial: not judged."),
         ("report.html", "trial run, not a result of the paper"),
         ("report.tex", "\\begin{document}"),
         ("provenance.json", "\"paper\""),

@@ -87,7 +87,7 @@ fn the_five_verdicts() {
         (&[f64::NAN, f64::NAN, f64::NAN], Verdict::NotRun, "full of balgrad on emoji-subgroup: failed: loss_T is NaN"),
     ] {
         let found = judged(differences);
-        assert_eq!(found.verdict, verdict, "{differences:?}: {}", found.because);
+        assert_eq!(found.verdict, Some(verdict), "{differences:?}: {}", found.because);
         assert!(found.because.contains(because), "{differences:?}: {}", found.because);
     }
 }
@@ -134,7 +134,7 @@ fn causes_are_listed_once() {
 #[test]
 fn failed_seeds_are_left_out() {
     let found = judged(&[3.0, f64::NAN, 2.9, 3.1, 3.0]);
-    assert_eq!((found.verdict, found.comparisons[0].n), (Verdict::Reproduced, 4));
+    assert_eq!((found.verdict, found.comparisons[0].n), (Some(Verdict::Reproduced), 4));
 }
 
 /// The paper's own numbers: the claim that BalGrad's gap is smaller than the baseline's does not hold on MM-IMDb (0.45
@@ -174,14 +174,14 @@ fn claims_run_on_another_suite() {
     // ΔGap falls from method to method by 2.5 points on the first two datasets.
     let lowest = of("lowest-missing-gap");
     assert_eq!((lowest.comparisons.len(), lowest.comparisons.iter().all(|check| check.holds)), (8, true));
-    assert_ne!(lowest.verdict, Verdict::NotRun);
-    assert_eq!(of("both-parts-beat-each").verdict, Verdict::NotRun);
+    assert_ne!(lowest.verdict, Some(Verdict::NotRun));
+    assert_eq!(of("both-parts-beat-each").verdict, Some(Verdict::NotRun));
     assert!(
         of("both-parts-beat-each").because.contains("the suite does not train balgrad-reweighting on emoji-subgroup")
     );
-    assert_eq!(of("projection-raises-cosine").verdict, Verdict::NotRun);
+    assert_eq!(of("projection-raises-cosine").verdict, Some(Verdict::NotRun));
     let tested = judged.claims.iter().filter(|claim| claim.p.is_some()).count();
-    assert!(judged.family.contains(&format!("the {tested} claims")));
+    assert!(judged.family.as_ref().unwrap().contains(&format!("the {tested} claims")));
     for claim in judged.claims.iter().filter(|claim| claim.p.is_some()) {
         assert!(claim.p_corrected >= claim.p && !claim.because.is_empty());
     }
@@ -214,15 +214,33 @@ fn claims_about_traces_are_measured() {
     assert_eq!(of("both-parts-beat-each").comparisons.len(), 6);
 }
 
-/// A suite that is neither the paper's nor mapped is refused; a trial of the paper's is labelled.
+/// A suite that is neither the paper's nor mapped is refused.
 #[test]
 fn only_suites_that_claims_are_about() {
     let results = realistic(SuiteKind::Smoke, 5);
     let error = judge(&file(), &results, &committed()).unwrap_err();
     assert_eq!(crate::errors::class_of(&error), crate::errors::Class::Usage);
     assert!(crate::errors::hint_of(&error).unwrap().contains("[suites.example]"));
-    let trial = judge(&file(), &realistic(SuiteKind::Trial, 5), &committed()).unwrap();
-    assert!(trial.about.starts_with("a trial run"));
-    assert!(trial.claims.iter().all(|claim| claim.verdict == Verdict::NotRun));
-    assert!(trial.claims[0].because.contains("the suite has no dataset `food101`"));
+}
+
+/// A trial gets no verdicts, however clear its numbers are: its claims are listed as not judged, with nothing measured.
+#[test]
+fn a_trial_is_not_judged() {
+    let of = |kind| {
+        let mut results = leads(&[-3.0, -3.2, -2.9, -3.1, -3.0]);
+        results.suite.kind = kind;
+        judge(&one_claim(), &results, &committed()).unwrap()
+    };
+    assert_eq!(of(SuiteKind::Smoke).tally(), [(Verdict::Contradicted, 1)]);
+    let trial = of(SuiteKind::Trial);
+    assert_eq!((trial.about, trial.tally(), &trial.family), ("trial: not judged", vec![], &None));
+    let claim = &trial.claims[0];
+    assert_eq!((claim.verdict, claim.p, claim.comparisons.len()), (None, None, 0));
+    let [json, markdown] = trial.files().unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
+    for shown in [json, markdown, trial.text(), trial.in_one_line()] {
+        assert!(shown.contains("trial: not judged"), "{shown}");
+        for verdict in Verdict::ALL {
+            assert!(!shown.contains(verdict.name()), "{}: {shown}", verdict.name());
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Verdicts in words: `claims.md`, the output of `seesaw claims`, and what the report shows.
 
 use super::printed::PrintedOutcome;
-use super::verdict::{probability, short};
+use super::verdict::{NOT_JUDGED, probability, short};
 use super::{Check, Judgement, Judgements};
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::escape::markdown;
@@ -24,7 +24,7 @@ impl Judgements {
         text += &format!("{}\n\n", note(self));
         text += "| claim | where | verdict | because | the paper's own numbers |\n|---|---|---|---|---|\n";
         for claim in &self.claims {
-            let cells = [&claim.says, &claim.at, claim.verdict.name(), &claim.because, &papers(claim)].map(markdown);
+            let cells = [&claim.says, &claim.at, claim.verdict_name(), &claim.because, &papers(claim)].map(markdown);
             text += &format!("| {} |\n", cells.join(" | "));
         }
         for claim in &self.claims {
@@ -52,12 +52,11 @@ impl Judgements {
     pub fn text(&self) -> String {
         let mut text = format!("{}: {}\n{}\n", self.suite, self.about, self.how());
         for claim in &self.claims {
-            text += &format!("\n{:<15} {} [{}]\n", claim.verdict.name(), claim.says, claim.at);
-            text += &format!(
-                "                {}\n                the paper's own numbers: {}\n",
-                claim.because,
-                papers(claim)
-            );
+            text += &format!("\n{:<15} {} [{}]\n", claim.verdict_name(), claim.says, claim.at);
+            if claim.verdict.is_some() {
+                text += &format!("                {}\n", claim.because);
+            }
+            text += &format!("                the paper's own numbers: {}\n", papers(claim));
             for check in claim.comparisons.iter().filter(|check| !check.holds) {
                 let [says, _, greater, smaller, difference, interval, p, ..] = row(check);
                 text += &format!(
@@ -68,8 +67,23 @@ impl Judgements {
         text
     }
 
-    /// How the verdicts were reached.
+    /// The tally: `1 reproduced, 5 undecided`, or that there are no verdicts.
+    pub fn in_one_line(&self) -> String {
+        match self.family {
+            Some(_) => {
+                let parts = self.tally().into_iter().map(|(verdict, n)| format!("{n} {}", verdict.name()));
+                parts.collect::<Vec<_>>().join(", ")
+            }
+            None => NOT_JUDGED.to_owned(),
+        }
+    }
+
+    /// How the verdicts were reached, or why there are none.
     fn how(&self) -> String {
+        let Some(family) = &self.family else {
+            return "A run on part of the data, or on imitations of data and weights, says nothing about these claims."
+                .to_owned();
+        };
         let standing: Vec<String> =
             self.standing.iter().map(|(papers, ours)| format!("{ours} stands for {papers}")).collect();
         let standing = if standing.is_empty() { String::new() } else { format!("Here {}. ", standing.join(", ")) };
@@ -77,7 +91,7 @@ impl Judgements {
             "{standing}{}; significant below {} after {}; the smallest meaningful difference is {} points, or {} of a cosine.",
             several(self.seeds.len() as u64, "seed"),
             self.alpha,
-            self.family,
+            family,
             self.smallest_effect.points,
             self.smallest_effect.cosine
         )
@@ -86,14 +100,18 @@ impl Judgements {
 
 /// What the verdicts are about, and how they were reached.
 pub(in crate::report) fn note(judged: &Judgements) -> String {
-    format!("These verdicts are about {}. {}", judged.about, judged.how())
+    match judged.family {
+        Some(_) => format!("These verdicts are about {}. {}", judged.about, judged.how()),
+        None => format!("{} {}", sentence(judged.about), judged.how()),
+    }
 }
 
 /// Why a claim has its verdict, and what the paper prints about it: a sentence each.
 pub(in crate::report) fn reasons(claim: &Judgement) -> Vec<String> {
-    let mut reasons: Vec<String> = match claim.missing.is_empty() {
-        true => vec![sentence(&claim.because)],
-        false => claim.missing.iter().map(|cause| sentence(cause)).collect(),
+    let mut reasons: Vec<String> = match (claim.verdict, claim.missing.is_empty()) {
+        (None, _) => Vec::new(),
+        (_, true) => vec![sentence(&claim.because)],
+        (_, false) => claim.missing.iter().map(|cause| sentence(cause)).collect(),
     };
     reasons.push(format!("In the paper: {}; its own numbers: {}.", claim.at, papers(claim)));
     reasons.dedup();

@@ -36,7 +36,14 @@ pub enum Verdict {
     NotRun,
 }
 
+/// What stands in the place of a verdict where there is none: on the claims of a trial.
+pub const NOT_JUDGED: &str = "trial: not judged";
+
 impl Verdict {
+    /// In the order in which tallies list them.
+    pub const ALL: [Verdict; 5] =
+        [Verdict::Reproduced, Verdict::NotReproduced, Verdict::Contradicted, Verdict::Undecided, Verdict::NotRun];
+
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Reproduced => "reproduced",
@@ -66,8 +73,9 @@ pub(super) fn decide(claims: &mut [Judgement]) -> String {
         claim.p_corrected = claim.p.and_then(|_| of_p.next());
         let small = (claim.p_small.is_some() || claim.p.is_some()).then(|| of_p_small.next()).flatten();
         claim.p_small_corrected = claim.p_small.and(small);
-        (claim.verdict, claim.because) = verdict(claim);
-        if claim.verdict == Verdict::Undecided {
+        let (verdict, because) = verdict(claim);
+        (claim.verdict, claim.because) = (Some(verdict), because);
+        if verdict == Verdict::Undecided {
             claim.seeds_needed = needed(claim, tests);
             if let Some(needed) = claim.seeds_needed {
                 claim.because += &format!("; {}", in_words(needed));

@@ -41,7 +41,7 @@ pub fn example(kind: SuiteKind) -> Report {
         id: id.into(),
         says: format!("The claim {id} holds"),
         at: "Table 1".into(),
-        verdict,
+        verdict: Some(verdict),
         because: "why".into(),
         paper: Printed { outcome: PrintedOutcome::Satisfied, details: Vec::new() },
         ..Judgement::default()
@@ -62,7 +62,7 @@ pub fn example(kind: SuiteKind) -> Report {
             standing: BTreeMap::new(),
             seeds: vec![1, 2],
             alpha: 0.05,
-            family: "no correction".into(),
+            family: Some("no correction".into()),
             smallest_effect: SmallestEffect { points: 0.5, cosine: 0.01 },
             claims: claims.map(|(id, verdict)| claim(id, verdict)).into(),
         }),
@@ -134,6 +134,21 @@ fn every_section_with_numbers_is_marked() {
             let mark = format!("<p class=\"mark\">{}</p>", kind.mark());
             assert!(section(&page, id).contains(&mark), "{id} of {kind:?}");
         }
+    }
+}
+
+/// The page of a trial shows no verdict, and says why.
+#[test]
+fn a_trials_page_has_no_verdicts() {
+    let mut report = example(SuiteKind::Trial);
+    let judged = report.claims.as_mut().unwrap();
+    (judged.family, judged.about) = (None, "trial: not judged");
+    judged.claims.iter_mut().for_each(|claim| claim.verdict = None);
+    let page = page(&report, &folder()).unwrap();
+    let (about, claims) = (section(&page, "about"), section(&page, "claims"));
+    assert!(claims.contains("trial: not judged") && claims.contains("The claim a holds"), "{claims}");
+    for verdict in Verdict::ALL {
+        assert!(!claims.contains(verdict.name()) && !about.contains(verdict.name()), "{}", verdict.name());
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::details::short;
 use super::{DatasetEntry, Fact, FigureEntry, Report, StepTime, TableEntry, grid, sweeps};
 use crate::report::SuiteKind;
+use crate::report::claims::verdict::NOT_JUDGED;
 use crate::report::claims::{Judgement, Judgements, Verdict, text};
 use crate::report::quantity::Quantity;
 use crate::report::results::{CellRecord, DatasetDescription, Number, Results, Status};
@@ -127,8 +128,8 @@ fn glance(report: &Report) -> Vec<Fact> {
         Fact::new("Steps done", words::count(report.steps.len() as u64)),
         Fact::new("Total compute time", words::duration(seconds)),
     ];
-    if let Some(judged) = &report.claims {
-        let reproduced = judged.claims.iter().filter(|claim| claim.verdict == Verdict::Reproduced).count();
+    if let Some(judged) = report.claims.as_ref().filter(|judged| judged.family.is_some()) {
+        let reproduced = judged.claims.iter().filter(|claim| claim.verdict == Some(Verdict::Reproduced)).count();
         facts.insert(0, Fact::new("Claims reproduced", format!("{reproduced} of {}", judged.claims.len())));
     }
     if let Some(last) = report.steps.iter().map(|step| &step.finished).max() {
@@ -160,24 +161,20 @@ fn training(results: &Results) -> Vec<Fact> {
 }
 
 fn claims(judged: &Judgements) -> Value {
-    let verdicts =
-        [Verdict::Reproduced, Verdict::NotReproduced, Verdict::Contradicted, Verdict::Undecided, Verdict::NotRun];
-    let count = |verdict: &Verdict| {
-        let n = judged.claims.iter().filter(|claim| claim.verdict == *verdict).count();
-        (n > 0).then(|| context! { verdict => verdict.name(), n })
-    };
+    let count = |(verdict, n): (Verdict, usize)| context! { verdict => verdict.name(), n };
     let claim = |claim: &Judgement| {
         context! {
             id => claim.id.clone(),
             text => claim.says.clone(),
-            verdict => claim.verdict.name(),
+            verdict => claim.verdict_name(),
             lines => text::reasons(claim),
             numbers => serde(claim.comparisons.iter().map(text::row).collect::<Vec<_>>()),
         }
     };
     context! {
         note => text::note(judged),
-        counts => verdicts.iter().filter_map(count).collect::<Vec<_>>(),
+        counts => judged.tally().into_iter().map(count).collect::<Vec<_>>(),
+        not_judged => judged.family.is_none().then_some(NOT_JUDGED),
         columns => columns(text::COLUMNS.into_iter().zip(["text"; 2].into_iter().chain(repeat("high")))),
         claims => judged.claims.iter().map(claim).collect::<Vec<_>>(),
     }
