@@ -274,7 +274,9 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
             for quantity in Quantity::ALL {
                 let ratios = match quantity {
                     Quantity::Conflict if !has_conflicts() => vec![],
-                    Quantity::MissingGapGrowth if suite.ratios.len() < 2 => vec![],
+                    quantity if quantity != Quantity::Conflict && quantity.levels(1.0, &suite.ratios).is_none() => {
+                        vec![]
+                    }
                     quantity if quantity.is_missing() => suite.ratios.iter().copied().map(Some).collect(),
                     _ => vec![None],
                 };
@@ -286,9 +288,9 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
                     let values = values(&number, &suite.ratios, replicates)?;
                     if let Some(estimate) = comparison::estimate(&values) {
                         // A percentage lies between 0 and 100, however wide few seeds make the interval.
-                        let bounded = |interval: Interval| match quantity {
-                            Quantity::MissingGapGrowth => interval,
-                            _ => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
+                        let bounded = |interval: Interval| match quantity.is_percentage() {
+                            true => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
+                            false => interval,
                         };
                         number.interval = estimate.interval.map(bounded);
                         (number.error, number.df, number.sample_error) =

@@ -72,7 +72,8 @@ pub enum Predicate {
     NoNegativeTransfer { method: String },
     /// The mean cosine between the gradients of image and text is higher with than without (Figure 7).
     RaisesMeanCosine { with: String, without: String },
-    /// ΔGap grows with the missing ratio (Figure 4): per seed, its least-squares slope over the ratios is above 0.
+    /// ΔGap grows with the missing ratio (Figure 4): it is larger at the last ratio than at the first one above 0, and the
+    /// least-squares slope over these ratios is above 0.
     GrowsWithRatio { methods: Vec<String> },
 }
 
@@ -155,8 +156,9 @@ impl Predicate {
                 vec![assertion(with, Some(without), false)]
             }
             Predicate::GrowsWithRatio { methods } => {
-                let growth = Measure::Quantity(Quantity::MissingGapGrowth);
-                methods.iter().map(|method| assertion(side(method, growth), None, false)).collect()
+                let both = [Quantity::MissingGapGrowth, Quantity::MissingGapTrend].map(Measure::Quantity);
+                let of = |method| both.map(|measure| assertion(side(method, measure), None, false));
+                methods.iter().flat_map(of).collect()
             }
         }
     }
@@ -292,7 +294,10 @@ mod tests {
             comparisons(r#"kind = "raises-mean-cosine", with = "m", without = "n""#),
             ["mean cosine of m > mean cosine of n on d"]
         );
-        assert_eq!(comparisons(r#"kind = "grows-with-ratio", methods = ["m"]"#), ["missing-gap-growth of m > 0 on d"]);
+        assert_eq!(
+            comparisons(r#"kind = "grows-with-ratio", methods = ["m"]"#),
+            ["missing-gap-growth of m > 0 on d", "missing-gap-trend of m > 0 on d"]
+        );
     }
 
     #[test]

@@ -143,17 +143,19 @@ mod tests {
         assert!((found.greater - found.smaller.unwrap() - pair.difference).abs() < 1e-9);
     }
 
-    /// ΔGap in the samples is linear in the ratio: its slope is ΔGap at ratio 1.
+    /// ΔGap in the samples is linear in the ratio, which is ½ and 1: it grows by half of ΔGap at 1, with that as its slope.
     #[test]
-    fn growth_is_the_slope_of_the_gap() {
+    fn growth_is_measured_between_the_ratios() {
         let results = difficult(SuiteKind::Smoke);
-        let growth = side("balgrad", Measure::Quantity(Quantity::MissingGapGrowth));
-        let found = compare(&results, "food_101 & more", growth, None).unwrap();
-        let gap = results.number("food_101 & more", "balgrad", Quantity::MissingGap, None).unwrap();
-        assert!((found.excess - gap.mean.unwrap()).abs() < 1e-9);
-        assert_eq!((found.smaller, found.n), (None, 2));
-        let number = results.number("food_101 & more", "balgrad", Quantity::MissingGapGrowth, None).unwrap();
-        assert_eq!((Some(found.excess), found.interval), (number.mean, number.interval));
+        let gap = results.number("food_101 & more", "balgrad", Quantity::MissingGap, None).unwrap().mean.unwrap();
+        for (quantity, expected) in [(Quantity::MissingGapGrowth, gap / 2.0), (Quantity::MissingGapTrend, gap)] {
+            let growth = side("balgrad", Measure::Quantity(quantity));
+            let found = compare(&results, "food_101 & more", growth, None).unwrap();
+            assert!((found.excess - expected).abs() < 1e-9, "{} {expected}", found.excess);
+            assert_eq!((found.smaller, found.n), (None, 2));
+            let number = results.number("food_101 & more", "balgrad", quantity, None).unwrap();
+            assert_eq!((Some(found.excess), found.interval), (number.mean, number.interval));
+        }
     }
 
     #[test]
