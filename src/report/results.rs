@@ -13,6 +13,7 @@ use super::summary::TraceSummary;
 use crate::evaluation::robustness::is_negative_transfer;
 use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
 use crate::evaluation::statistics::{mean, sample_std};
+use crate::terms::Modality;
 
 /// Describes a suite, for captions and for readers of `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct DatasetDescription {
     pub fusion: String,
     pub epochs: u32,
     pub encoders: String,
+    /// The modalities that alone are at chance, by construction of the dataset.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub chance_alone: Vec<Modality>,
     /// The names of the methods that are trained on it.
     pub methods: Vec<String>,
 }
