@@ -203,6 +203,16 @@ impl Status {
         }
     }
 
+    /// How a seed without a number ended; none for a number.
+    pub(in crate::report) fn in_a_word(&self) -> Option<&'static str> {
+        match self {
+            Status::Value { .. } => None,
+            Status::NotANumber => Some("not a number"),
+            Status::Failed { .. } => Some("failed"),
+            Status::NotRun { .. } => Some("not run"),
+        }
+    }
+
     /// Why there is no number.
     pub(in crate::report) fn cause(&self) -> Option<String> {
         let one_line = |cause: &str| cause.lines().next().unwrap_or_default().to_owned();

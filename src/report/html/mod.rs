@@ -40,6 +40,8 @@ pub struct Report {
     /// Program, compiler, libtorch, device.
     pub environment: Vec<Fact>,
     pub steps: Vec<StepTime>,
+    /// What is missing, in a few words: `5 of 20 downloads missing`. None if everything is done.
+    pub incomplete: Option<String>,
     /// What was not done, by cause.
     pub failures: Vec<Failure>,
 }
@@ -118,14 +120,27 @@ pub struct StepTime {
     pub finished: String,
 }
 
-/// Something that is missing.
+/// Something that is missing: steps of one kind that ended in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// `fetch food101.zip failed`
+    /// `fetch food101.zip failed`, `5 downloads failed`
     pub what: String,
-    pub cause: String,
+    /// The cause, if it is the same for all of these steps.
+    pub cause: Option<String>,
+    /// What to do, if it is the same for all of them.
+    pub hint: Option<String>,
+    /// Each of them, with what is not the same for all; none if there is only one, or if no step is to blame.
+    pub each: Vec<Origin>,
     /// The steps that did not run because of it.
     pub steps: Vec<String>,
+}
+
+/// A step that failed or is unavailable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    pub step: String,
+    pub cause: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// The files that a page is made of: a template, and two that are included as they are.

@@ -10,7 +10,7 @@ use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::details::short;
-use super::{DatasetEntry, Fact, FigureEntry, Report, StepTime, TableEntry, grid, sweeps};
+use super::{DatasetEntry, Fact, Failure, FigureEntry, Report, StepTime, TableEntry, grid, sweeps};
 use crate::report::SuiteKind;
 use crate::report::claims::verdict::NOT_JUDGED;
 use crate::report::claims::{Judgement, Judgements, Verdict, text};
@@ -49,10 +49,35 @@ pub fn shared(report: &Report) -> Value {
         title => suite.title.clone(),
         suite => suite.suite.clone(),
         mark => suite.kind.mark(),
-        about => about(&report.results),
+        about => about(&report.results, report.incomplete.is_some()),
         training => serde(training(&report.results)),
         claims => report.claims.as_ref().map(claims),
-        failures => serde(report.failures.clone()),
+        incomplete => report.incomplete.clone(),
+        failures => report.failures.iter().map(failure).collect::<Vec<_>>(),
+    }
+}
+
+/// More steps than this are counted by kind, not listed: `seesaw status` lists them.
+const LISTED: usize = 40;
+
+fn failure(failure: &Failure) -> Value {
+    let Failure { what, cause, hint, each, steps } = failure;
+    let mut kinds: Vec<(&str, u64)> = Vec::new();
+    for kind in steps.iter().filter_map(|step| step.split(' ').next()) {
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, n)) => *n += 1,
+            None => kinds.push((kind, 1)),
+        }
+    }
+    let kinds: Vec<String> = kinds.into_iter().map(|(kind, n)| format!("{} {kind}", words::count(n))).collect();
+    context! {
+        what => words::capitalized(what),
+        cause,
+        hint,
+        each => serde(each.clone()),
+        count => words::count(steps.len() as u64),
+        kinds => kinds.join(", "),
+        steps => if steps.len() > LISTED { Vec::new() } else { steps.clone() },
     }
 }
 
@@ -64,6 +89,7 @@ pub fn of(report: &Report) -> anyhow::Result<Value> {
     let results = &report.results;
     let cells = |entry: &TableEntry| entry.table.cells().any(|cell| !cell.paper.is_empty());
     Ok(context! {
+        status => results.suite.command("status"),
         explain => results.suite.command("explain --suite"),
         sections => serde(SECTIONS),
         glance => serde(glance(report)),
@@ -85,7 +111,7 @@ pub fn of(report: &Report) -> anyhow::Result<Value> {
 }
 
 /// What the suite is, and what the paper is about.
-fn about(results: &Results) -> Vec<String> {
+fn about(results: &Results, incomplete: bool) -> Vec<String> {
     let suite = &results.suite;
     let read: BTreeSet<&str> = suite.datasets.iter().map(|dataset| dataset.dataset.as_str()).collect();
     let [methods, datasets, seeds] =
@@ -100,7 +126,8 @@ fn about(results: &Results) -> Vec<String> {
             "This suite checks that everything works, on a small real benchmark. Its numbers are not results of the paper: \
              they neither support nor contradict it."
         }
-        SuiteKind::Paper => "This suite reproduces the paper from its downloads to its tables and figures.",
+        SuiteKind::Paper if incomplete => "These are the paper's experiments, as far as they were run.",
+        SuiteKind::Paper => "These are the paper's experiments, from its downloads to its tables and figures.",
         SuiteKind::Trial => {
             "This is a trial on part of the data, or on imitations of data and weights. Its numbers have no meaning."
         }
