@@ -9,6 +9,7 @@ use crate::engine::run::NodeOutcome;
 use crate::report::html::{self, DatasetEntry, Fact, Failure, MethodEntry, Origin, Report, StepTime};
 use crate::report::latex;
 use crate::report::open_questions::open_questions;
+use crate::report::reference::{self, Reference};
 use crate::report::results::Results;
 use crate::report::words;
 use crate::steps::prepare::{About, Prepare};
@@ -40,9 +41,12 @@ pub fn files_made_by(finished: &Finished, program: &Program, machine: &Machine) 
 fn gather(finished: &Finished, environment: Vec<Fact>) -> anyhow::Result<Report> {
     let results = outputs::results(finished)?;
     let (tables, figures) = outputs::targets(finished)?;
+    let experiments = finished.run.project.experiments();
+    let reference = experiments.join(reference::FILE).is_file().then(|| Reference::load(&experiments)).transpose()?;
     Ok(Report {
         tables,
         figures,
+        paper: reference.map(|reference| reference.paper),
         claims: claims::judge_if_any(finished)?,
         datasets: datasets(finished, &results)?,
         methods: methods(finished, &results),

@@ -58,6 +58,24 @@ impl Quantity {
         }
     }
 
+    /// As sentences call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Quantity::Full => "full score",
+            Quantity::MissingImage => "score without the image",
+            Quantity::MissingText => "score without the text",
+            Quantity::MissingAvg => "mean score with a modality missing",
+            Quantity::MissingGap => "ΔGap with a modality missing",
+            Quantity::NoisyImage => "score with a noisy image",
+            Quantity::NoisyText => "score with a noisy text",
+            Quantity::NoisyAvg => "mean score with a noisy modality",
+            Quantity::NoisyGap => "ΔGap with a noisy modality",
+            Quantity::MissingGapGrowth => "growth of ΔGap",
+            Quantity::MissingGapTrend => "trend of ΔGap",
+            Quantity::Conflict => "share of conflicting steps",
+        }
+    }
+
     pub fn higher_is_better(self) -> bool {
         use Quantity::{Conflict, MissingGap, MissingGapGrowth, MissingGapTrend, NoisyGap};
         !matches!(self, MissingGap | NoisyGap | MissingGapGrowth | MissingGapTrend | Conflict)

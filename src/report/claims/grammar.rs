@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::errors;
 use crate::report::SuiteKind;
 use crate::report::quantity::Quantity;
+use crate::report::target;
+use crate::report::words::capitalized;
 
 /// The file's name in the folder of experiments.
 pub const FILE: &str = "claims.toml";
@@ -57,6 +59,9 @@ pub struct Claim {
     pub says: String,
     /// Where the paper says or shows it.
     pub at: String,
+    /// The tables and figures that show it, by the names of their files: `table1`.
+    #[serde(default)]
+    pub shown: Vec<String>,
     /// The paper's names of the datasets that it is about; it has to hold on each of them.
     pub datasets: Vec<String>,
     pub predicate: Predicate,
@@ -123,10 +128,47 @@ impl Assertion {
     }
 }
 
+impl Measure {
+    /// As sentences call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Measure::Quantity(quantity) => quantity.title(),
+            Measure::MeanCosine => "mean cosine between the gradients",
+        }
+    }
+
+    /// A sentence that says what it is.
+    fn definition(self) -> String {
+        let meaning = match self {
+            Measure::Quantity(quantity) => format!("{}, in {}", quantity.meaning(), quantity.unit()),
+            Measure::MeanCosine => {
+                "over all steps, of the updates of the embedding layers or of the task loss's gradients at \
+                                    the embeddings"
+                    .to_owned()
+            }
+        };
+        format!("{}: {meaning}.", capitalized(self.title()))
+    }
+}
+
 impl Claim {
     /// The claim's comparisons, dataset by dataset. `compared` are the methods of a `best` without `among`.
     pub fn assertions(&self, compared: &[String]) -> Vec<Assertion> {
         self.datasets.iter().flat_map(|dataset| self.predicate.assertions(dataset, compared)).collect()
+    }
+
+    /// What the claim measures, a sentence each.
+    pub fn definitions(&self, compared: &[String]) -> Vec<String> {
+        let mut definitions: Vec<String> = Vec::new();
+        for Assertion { greater, smaller, .. } in self.assertions(compared) {
+            for side in [Some(greater), smaller].into_iter().flatten() {
+                let definition = side.measure.definition();
+                if !definitions.contains(&definition) {
+                    definitions.push(definition);
+                }
+            }
+        }
+        definitions
     }
 }
 
@@ -192,6 +234,9 @@ impl Claims {
         for (at, claim) in file.claims.iter().enumerate() {
             let id = &claim.id;
             ensure!(file.claims[..at].iter().all(|other| other.id != *id), "two claims have the id `{id}`");
+            for name in &claim.shown {
+                target::find(name).with_context(|| format!("claim `{id}`: `shown`"))?;
+            }
             ensure!(!claim.datasets.is_empty(), "claim `{id}`: `datasets` should name at least one");
             let assertions = claim.assertions(&file.compared);
             ensure!(!assertions.is_empty(), "claim `{id}`: it compares nothing");
@@ -336,6 +381,7 @@ mod tests {
             ),
             ("datasets = [\"food101\"]", "datasets = []", "claim `both-parts-beat-each`: `datasets` should name"),
             ("among = [\"balgrad-reweighting\", \"balgrad-projection\"]", "among = []", "it compares nothing"),
+            ("shown = [\"table1\"]", "shown = [\"table9\"]", "claim `lowest-missing-gap`: `shown`: there is no table"),
             ("points = 0.5", "points = 0", "`smallest-effect` should be above 0"),
             ("[suites.smoke]", "[suites.smoke]\nlabel = 1", "unknown field `label`"),
         ] {

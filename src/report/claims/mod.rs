@@ -57,6 +57,10 @@ pub struct Judgement {
     pub says: String,
     /// Where the paper says or shows it.
     pub at: String,
+    /// The tables and figures that show it.
+    pub shown: Vec<String>,
+    /// What it measures, a sentence each.
+    pub defined: Vec<String>,
     /// None for a trial.
     pub verdict: Option<Verdict>,
     /// Why, in a sentence.
@@ -89,6 +93,8 @@ impl Judgement {
 pub struct Check {
     /// `missing-gap of agm > missing-gap of balgrad on food101`.
     pub says: String,
+    /// The same as a part of a sentence.
+    pub words: String,
     pub dataset: String,
     pub holds: bool,
     /// The mean of the side that should be greater, and of the other one.
@@ -96,6 +102,8 @@ pub struct Check {
     pub smaller: Option<f64>,
     /// The mean difference over common seeds.
     pub excess: f64,
+    /// The same difference in the paper's own numbers; none if it does not print both sides, or is about other datasets.
+    pub printed: Option<f64>,
     pub interval: Option<Interval>,
     /// Common seeds.
     pub n: usize,
@@ -108,7 +116,7 @@ pub struct Check {
     estimate: Estimate,
     /// The smallest meaningful difference.
     #[serde(skip)]
-    smallest_effect: f64,
+    pub(in crate::report) smallest_effect: f64,
 }
 
 /// Judges every claim. The numbers of a trial have no meaning, so its claims are neither measured nor judged.
@@ -148,6 +156,8 @@ fn unjudged(claims: &Claims, claim: &grammar::Claim, reference: &Reference) -> J
         id: claim.id.clone(),
         says: claim.says.clone(),
         at: claim.at.clone(),
+        shown: claim.shown.clone(),
+        defined: claim.definitions(&claims.compared),
         because: verdict::NOT_JUDGED.to_owned(),
         paper: printed::check(&claim.assertions(&claims.compared), reference),
         ..Judgement::default()
@@ -173,7 +183,10 @@ fn weigh(
             .ok_or_else(unmapped)
             .and_then(|here| measure::check(results, here, assertion, claims.smallest_effect))
         {
-            Ok(check) => comparisons.push(check),
+            Ok(check) => {
+                let printed = mapping.is_none().then(|| printed::difference(assertion, reference)).flatten();
+                comparisons.push(Check { printed, ..check });
+            }
             Err(cause) => missing.push(cause),
         }
     }

@@ -2,10 +2,10 @@
 
 use super::printed::PrintedOutcome;
 use super::verdict::{NOT_JUDGED, probability, short};
-use super::{Check, Judgement, Judgements};
+use super::{Check, Judgement, Judgements, Verdict};
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::escape::markdown;
-use crate::report::words::{sentence, several};
+use crate::report::words::{capitalized, sentence, several};
 
 impl Judgements {
     /// The content of `claims.json` and `claims.md`.
@@ -21,7 +21,7 @@ impl Judgements {
     /// As Markdown: a table of verdicts, then the comparisons of each claim.
     pub fn markdown(&self) -> String {
         let mut text = format!("# Claims: {}\n\n", markdown(&self.suite));
-        text += &format!("{}\n\n", note(self));
+        text += &format!("{}\n\n{}\n\n", self.answer(), note(self));
         text += "| claim | where | verdict | because | the paper's own numbers |\n|---|---|---|---|---|\n";
         for claim in &self.claims {
             let cells = [&claim.says, &claim.at, claim.verdict_name(), &claim.because, &papers(claim)].map(markdown);
@@ -29,6 +29,9 @@ impl Judgements {
         }
         for claim in &self.claims {
             text += &format!("\n## {}\n\n{}\n", markdown(&claim.id), markdown(&claim.says));
+            for line in claim.defined.iter().cloned().chain(statistics(claim)) {
+                text += &format!("\n{}\n", markdown(&line));
+            }
             if !claim.comparisons.is_empty() {
                 text += &format!("\n| {} |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n", COLUMNS.join(" | "));
             }
@@ -50,21 +53,47 @@ impl Judgements {
 
     /// For a terminal: each verdict with its reason, and the comparisons that do not hold.
     pub fn text(&self) -> String {
-        let mut text = format!("{}: {}\n{}\n", self.suite, self.about, self.how());
+        let mut text = format!("{}: {}\n{}\n", self.suite, self.answer(), note(self));
         for claim in &self.claims {
             text += &format!("\n{:<15} {} [{}]\n", claim.verdict_name(), claim.says, claim.at);
-            if claim.verdict.is_some() {
-                text += &format!("                {}\n", claim.because);
+            let because = claim.verdict.map(|_| claim.because.clone());
+            for line in [because, Some(papers(claim)), statistics(claim)].into_iter().flatten() {
+                text += &format!("                {line}\n");
             }
-            text += &format!("                the paper's own numbers: {}\n", papers(claim));
             for check in claim.comparisons.iter().filter(|check| !check.holds) {
-                let [says, _, greater, smaller, difference, interval, p, ..] = row(check);
+                let [words, _, greater, smaller, difference, interval, p, ..] = row(check);
                 text += &format!(
-                    "                not {says}: {greater} against {smaller}, {difference} ({interval}), p {p}\n"
+                    "                not so: {words}: {greater} against {smaller}, {difference} ({interval}), p {p}\n"
                 );
             }
         }
         text
+    }
+
+    /// The answer in a sentence: `The paper holds on 3 of 9 claims: 3 are reproduced, 6 are undecided.`
+    pub fn answer(&self) -> String {
+        if self.family.is_none() {
+            return sentence(NOT_JUDGED);
+        }
+        let tally = self.tally();
+        let of = |verdict| tally.iter().find(|(known, _)| *known == verdict).map_or(0, |(_, n)| *n);
+        let (all, held) = (self.claims.len(), of(Verdict::Reproduced));
+        let tested = all - of(Verdict::NotRun);
+        let verb = |n: usize| if n == 1 { "is" } else { "are" };
+        let parts = tally.iter().map(|(verdict, n)| format!("{n} {} {}", verb(*n), verdict.name()));
+        let parts = parts.collect::<Vec<_>>().join(", ");
+        let claims = match (tested, self.standing.is_empty()) {
+            (0, _) => return format!("Nothing can be said yet: the numbers of all {all} claims are missing."),
+            (tested, true) if tested < all => {
+                format!("So far, the paper holds on {held} of the {tested} claims that could be tested")
+            }
+            (_, true) => format!("The paper holds on {held} of {all} claims"),
+            (tested, false) if tested < all => {
+                format!("On other datasets, {held} of the {tested} claims that could be tested hold")
+            }
+            (_, false) => format!("On other datasets, {held} of the paper's {all} claims hold"),
+        };
+        format!("{claims}: {parts}.")
     }
 
     /// The tally: `1 reproduced, 5 undecided`, or that there are no verdicts.
@@ -110,10 +139,10 @@ pub(in crate::report) fn note(judged: &Judgements) -> String {
 pub(in crate::report) fn reasons(claim: &Judgement) -> Vec<String> {
     let mut reasons: Vec<String> = match (claim.verdict, claim.missing.is_empty()) {
         (None, _) => Vec::new(),
-        (_, true) => vec![sentence(&claim.because)],
+        (_, true) => vec![claim.because.clone()],
         (_, false) => claim.missing.iter().map(|cause| sentence(cause)).collect(),
     };
-    reasons.push(format!("In the paper: {}; its own numbers: {}.", claim.at, papers(claim)));
+    reasons.push(format!("In the paper: {}. {}", claim.at, papers(claim)));
     reasons.dedup();
     reasons
 }
@@ -121,10 +150,25 @@ pub(in crate::report) fn reasons(claim: &Judgement) -> Vec<String> {
 /// Whether the paper's own numbers satisfy a claim.
 fn papers(claim: &Judgement) -> String {
     match claim.paper.outcome {
-        PrintedOutcome::Satisfied => "satisfy it".to_owned(),
-        PrintedOutcome::Violated => format!("do not satisfy it: not {}", claim.paper.details.join("; not ")),
-        PrintedOutcome::NotTranscribed => "not transcribed".to_owned(),
+        PrintedOutcome::Satisfied => "The paper's numbers support this.".to_owned(),
+        PrintedOutcome::Violated => {
+            format!("The paper's own numbers do not support this: not {}.", claim.paper.details.join("; not "))
+        }
+        PrintedOutcome::NotTranscribed => "The paper's numbers for this are not transcribed.".to_owned(),
     }
+}
+
+/// The tests behind a verdict; none where nothing was tested.
+pub(in crate::report) fn statistics(claim: &Judgement) -> Option<String> {
+    let of = |p: Option<f64>, corrected: Option<f64>| {
+        p.zip(corrected)
+            .map(|(p, corrected)| format!("p {}, {} before correction", probability(corrected), probability(p)))
+    };
+    let mut text = of(claim.p, claim.p_corrected)?;
+    if let Some(small) = of(claim.p_small, claim.p_small_corrected) {
+        text += &format!("; of a meaningful difference after all: {small}");
+    }
+    Some(sentence(&text).replacen('P', "p", 1))
 }
 
 /// Why the claim cannot be checked in the paper's numbers.
@@ -148,7 +192,7 @@ pub(in crate::report) fn row(check: &Check) -> [String; 9] {
         How::TOverSeeds => ", over seeds alone",
     };
     [
-        check.says.clone(),
+        capitalized(&check.words),
         if check.holds { "yes" } else { "no" }.to_owned(),
         short(check.greater),
         check.smaller.map_or("0".to_owned(), short),

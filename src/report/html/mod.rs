@@ -1,10 +1,11 @@
 //! The report: one HTML page about a suite, which holds everything that it shows and loads nothing.
 //!
 //! [`Report`] is what is known. `view` turns it into the words and numbers that `templates/report.html.j2` places,
-//! `grid` turns tables so that they can be sorted, `details` is what a number shows on request, and `sweeps` lists
-//! what sweeps chose.
+//! `grid` turns tables so that they can be sorted, `details` is what a number shows on request, `forest` is the plot at the
+//! head, and `sweeps` lists what sweeps chose.
 
 mod details;
+mod forest;
 mod grid;
 mod sweeps;
 mod view;
@@ -19,6 +20,7 @@ pub(super) use view::shared;
 
 use super::claims::Judgements;
 use super::open_questions::OpenQuestion;
+use super::reference::Paper;
 use super::results::Results;
 use super::table::Table;
 use super::templates::{Language, Templates};
@@ -31,6 +33,8 @@ pub struct Report {
     pub results: Results,
     pub tables: Vec<TableEntry>,
     pub figures: Vec<FigureEntry>,
+    /// How the paper is cited, if the project has its numbers.
+    pub paper: Option<Paper>,
     /// The verdicts on the paper's claims, if there are claims about the suite.
     pub claims: Option<Judgements>,
     pub datasets: Vec<DatasetEntry>,

@@ -5,10 +5,11 @@ use super::*;
 use crate::report::SuiteKind;
 use crate::report::claims::grammar::SmallestEffect;
 use crate::report::claims::printed::{Printed, PrintedOutcome};
-use crate::report::claims::{Judgement, Verdict};
+use crate::report::claims::{Claims, Judgement, Verdict, judge};
 use crate::report::open_questions::open_questions;
+use crate::report::reference::committed;
 use crate::report::render::{layout, render};
-use crate::report::samples::difficult;
+use crate::report::samples::{difficult, realistic};
 use crate::report::target::{self, Kind};
 
 fn ours() -> PathBuf {
@@ -42,7 +43,7 @@ pub fn example(kind: SuiteKind) -> Report {
         says: format!("The claim {id} holds"),
         at: "Table 1".into(),
         verdict: Some(verdict),
-        because: "why".into(),
+        because: "Why.".into(),
         paper: Printed { outcome: PrintedOutcome::Satisfied, details: Vec::new() },
         ..Judgement::default()
     };
@@ -55,6 +56,7 @@ pub fn example(kind: SuiteKind) -> Report {
             svg: String::from_utf8(svg).unwrap(),
             files: vec!["figure4.svg".into(), "figure4.pdf".into()],
         }],
+        paper: Some(committed().paper),
         claims: Some(Judgements {
             suite: "example".into(),
             kind,
@@ -155,6 +157,37 @@ fn every_section_with_numbers_is_marked() {
     }
 }
 
+/// The first section answers: a sentence, the tally, a plot with a row per claim and dataset, then the claims.
+#[test]
+fn the_answer_comes_first() {
+    let mut report = example(SuiteKind::Smoke);
+    report.results = realistic(SuiteKind::Smoke, 5);
+    report.results.suite.suite = "smoke".into();
+    let claims = Claims::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")).unwrap();
+    report.claims = Some(judge(&claims, &report.results, &committed()).unwrap());
+    let mut page = page(&report, &folder()).unwrap();
+    if let Some(to) = std::env::var_os("SEESAW_PAGE") {
+        std::fs::write(to, &page).unwrap();
+    }
+    let main = page.split_off(page.find("<main").unwrap());
+    let place = |part: &str| main.find(part).unwrap_or_else(|| panic!("no {part}"));
+    let order = [
+        "On other datasets, ",
+        "class=\"verdicts\"",
+        "<svg width=\"100%\"",
+        "<details class=\"claim\"",
+        "id=\"about\"",
+    ];
+    assert!(order.map(place).is_sorted(), "{:?}", order.map(place));
+    let compared = report.claims.unwrap().claims.into_iter().map(|claim| {
+        claim.comparisons.into_iter().map(|check| check.dataset).collect::<std::collections::BTreeSet<_>>().len()
+    });
+    assert_eq!(main.matches("<circle").count(), compared.sum::<usize>());
+    // A claim leads to its table, and the table back to it.
+    assert!(main.contains("Shown in <a href=\"#table1\">Table 1</a>"));
+    assert!(section(&main, "tables").contains("<a href=\"#claim-lowest-missing-gap\">Lowest missing gap ("));
+}
+
 /// The page of a trial shows no verdict, and says why.
 #[test]
 fn a_trials_page_has_no_verdicts() {
@@ -164,7 +197,7 @@ fn a_trials_page_has_no_verdicts() {
     judged.claims.iter_mut().for_each(|claim| claim.verdict = None);
     let page = page(&report, &folder()).unwrap();
     let (about, claims) = (section(&page, "about"), section(&page, "claims"));
-    assert!(claims.contains("trial: not judged") && claims.contains("The claim a holds"), "{claims}");
+    assert!(claims.contains("Trial: not judged.") && claims.contains("The claim a holds"), "{claims}");
     for verdict in Verdict::ALL {
         assert!(!claims.contains(verdict.name()) && !about.contains(verdict.name()), "{}", verdict.name());
     }
@@ -221,7 +254,11 @@ fn a_page_loads_nothing() {
         assert!(source.starts_with("data:image/svg+xml;base64,"), "{}", &source[..source.len().min(60)]);
     }
     for link in page.split("href=\"").skip(1) {
-        assert!(link.starts_with('#') || link.starts_with("data:,\""), "{}", &link[..link.len().min(60)]);
+        let (link, _) = link.split_once('"').unwrap();
+        let papers = ["https://aclanthology.org/", "https://arxiv.org/abs/"];
+        let is_beside = link.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+        let known = link.starts_with('#') || link == "data:," || papers.iter().any(|paper| link.starts_with(paper));
+        assert!(known || is_beside, "{link}");
     }
     assert!(page.contains("content=\"default-src 'none'; script-src 'sha256-"));
     assert!(policy("alert(1)").contains("script-src 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI=';"));

@@ -10,7 +10,7 @@ use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::details::short;
-use super::{DatasetEntry, Fact, Failure, FigureEntry, Report, StepTime, TableEntry, grid, sweeps};
+use super::{DatasetEntry, Fact, Failure, FigureEntry, Report, StepTime, TableEntry, forest, grid, sweeps};
 use crate::report::SuiteKind;
 use crate::report::claims::verdict::NOT_JUDGED;
 use crate::report::claims::{Judgement, Judgements, Verdict, text};
@@ -21,8 +21,8 @@ use crate::report::words;
 
 /// The page's sections, and whether they show numbers of the suite.
 pub const SECTIONS: [(&str, &str, bool); 10] = [
-    ("about", "About", true),
     ("claims", "Claims", true),
+    ("about", "About", true),
     ("tables", "Tables", true),
     ("figures", "Figures", true),
     ("data", "Data", true),
@@ -51,7 +51,7 @@ pub fn shared(report: &Report) -> Value {
         mark => suite.kind.mark(),
         about => about(&report.results, report.incomplete.is_some()),
         training => serde(training(&report.results)),
-        claims => report.claims.as_ref().map(claims),
+        claims => report.claims.as_ref().map(|judged| claims(report, judged)),
         incomplete => report.incomplete.clone(),
         failures => report.failures.iter().map(failure).collect::<Vec<_>>(),
     }
@@ -89,13 +89,15 @@ pub fn of(report: &Report) -> anyhow::Result<Value> {
     let results = &report.results;
     let cells = |entry: &TableEntry| entry.table.cells().any(|cell| !cell.paper.is_empty());
     Ok(context! {
+        paper => report.paper.as_ref().map(|paper| serde(paper.clone())),
         status => results.suite.command("status"),
         explain => results.suite.command("explain --suite"),
         sections => serde(SECTIONS),
+        forest => report.claims.as_ref().and_then(|judged| forest::of(results, judged)),
         glance => serde(glance(report)),
-        tables => report.tables.iter().map(|entry| table(results, entry)).collect::<Vec<_>>(),
+        tables => report.tables.iter().map(|entry| table(report, entry)).collect::<Vec<_>>(),
         beside_paper => report.tables.iter().any(cells),
-        figures => report.figures.iter().map(|entry| figure(results, entry)).collect::<Vec<_>>(),
+        figures => report.figures.iter().map(|entry| figure(report, entry)).collect::<Vec<_>>(),
         datasets => report.datasets.iter().map(dataset).collect::<Vec<_>>(),
         methods => serde(report.methods.clone()),
         sweeps => sweeps::of(results)?,
@@ -187,7 +189,32 @@ fn training(results: &Results) -> Vec<Fact> {
     facts
 }
 
-fn claims(judged: &Judgements) -> Value {
+/// A link to a table, figure or claim of the page.
+#[derive(Serialize)]
+struct Link {
+    to: String,
+    text: String,
+}
+
+/// Links to the tables and figures of the page that show a claim.
+fn places(report: &Report, claim: &Judgement) -> Value {
+    let tables = report.tables.iter().map(|entry| &entry.name);
+    let names = tables.chain(report.figures.iter().map(|entry| &entry.name)).filter(|name| claim.shown.contains(name));
+    serde(names.map(|name| Link { to: name.clone(), text: titled(name) }).collect::<Vec<_>>())
+}
+
+/// Links to the claims that a table or figure shows.
+fn shows(report: &Report, name: &str) -> Value {
+    let claims = report.claims.iter().flat_map(|judged| &judged.claims);
+    let shown = claims.filter(|claim| claim.shown.iter().any(|known| known == name));
+    let link = |claim: &Judgement| Link {
+        to: format!("claim-{}", claim.id),
+        text: format!("{} ({})", words::capitalized(&claim.id.replace('-', " ")), claim.verdict_name()),
+    };
+    serde(shown.map(link).collect::<Vec<_>>())
+}
+
+fn claims(report: &Report, judged: &Judgements) -> Value {
     let count = |(verdict, n): (Verdict, usize)| context! { verdict => verdict.name(), n };
     let claim = |claim: &Judgement| {
         context! {
@@ -195,10 +222,14 @@ fn claims(judged: &Judgements) -> Value {
             text => claim.says.clone(),
             verdict => claim.verdict_name(),
             lines => text::reasons(claim),
+            places => places(report, claim),
+            defined => claim.defined.clone(),
+            statistics => text::statistics(claim),
             numbers => serde(claim.comparisons.iter().map(text::row).collect::<Vec<_>>()),
         }
     };
     context! {
+        answer => judged.answer(),
         note => text::note(judged),
         counts => judged.tally().into_iter().map(count).collect::<Vec<_>>(),
         not_judged => judged.family.is_none().then_some(NOT_JUDGED),
@@ -214,7 +245,7 @@ fn titled(name: &str) -> String {
     format!("{} {number}", words::capitalized(word)).trim().to_owned()
 }
 
-fn table(results: &Results, entry: &TableEntry) -> Value {
+fn table(report: &Report, entry: &TableEntry) -> Value {
     let TableEntry { name, meaning, table, files } = entry;
     context! {
         name,
@@ -224,12 +255,13 @@ fn table(results: &Results, entry: &TableEntry) -> Value {
         command => table.command.clone(),
         footnotes => table.footnotes.clone(),
         files => files.clone(),
-        grid => grid::of(results, table),
+        claims => shows(report, name),
+        grid => grid::of(&report.results, table),
     }
 }
 
 /// A browser shows an image without running scripts in it or loading anything for it.
-fn figure(results: &Results, entry: &FigureEntry) -> Value {
+fn figure(report: &Report, entry: &FigureEntry) -> Value {
     let FigureEntry { name, meaning, svg, files } = entry;
     context! {
         name,
@@ -237,7 +269,8 @@ fn figure(results: &Results, entry: &FigureEntry) -> Value {
         meaning,
         // Nothing in it needs escaping.
         image => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))),
-        command => results.suite.command("run"),
+        command => report.results.suite.command("run"),
+        claims => shows(report, name),
         files => files.clone(),
     }
 }
