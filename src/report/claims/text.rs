@@ -162,7 +162,7 @@ fn papers(claim: &Judgement) -> String {
 pub(in crate::report) fn statistics(claim: &Judgement) -> Option<String> {
     let of = |p: Option<f64>, corrected: Option<f64>| {
         p.zip(corrected)
-            .map(|(p, corrected)| format!("p {}, {} before correction", probability(corrected), probability(p)))
+            .map(|(p, corrected)| format!("p {} after correction, p {} before", probability(corrected), probability(p)))
     };
     let mut text = of(claim.p, claim.p_corrected)?;
     if let Some(small) = of(claim.p_small, claim.p_small_corrected) {
