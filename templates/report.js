@@ -139,10 +139,15 @@
   all("table.sortable").forEach(sortable);
   figures();
   // A link into a closed part of the page opens it.
-  for (const link of all('a[href="#trainings"]')) {
+  const open = (hash) => {
+    const details = hash && document.getElementById(hash.slice(1))?.closest("details");
+    if (details) details.open = true;
+  };
+  for (const link of all('a[href^="#"]')) {
     link.addEventListener("click", () => {
-      link.closest("[popover]").hidePopover();
-      document.getElementById("trainings").open = true;
+      link.closest("[popover]")?.hidePopover();
+      open(link.getAttribute("href"));
     });
   }
+  open(location.hash);
 })();

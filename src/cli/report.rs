@@ -34,8 +34,8 @@ fn text(made: &Made) -> String {
     }
     for failure in &made.missing {
         let steps = failure.steps.len();
-        let first = failure.cause.lines().next().unwrap_or_default();
-        text += &format!("not made: {}: {first} ({steps} steps)\n", failure.what);
+        let first = failure.cause.iter().flat_map(|cause| cause.lines().next()).map(|line| format!(": {line}"));
+        text += &format!("not made: {}{} ({steps} steps)\n", failure.what, first.collect::<String>());
     }
     text
 }

@@ -40,7 +40,7 @@ struct Summary {
     seconds: f64,
     written: Vec<PathBuf>,
     out: PathBuf,
-    /// How many of the paper's claims have which verdict; `None` if none apply.
+    /// How many of the paper's claims have which verdict, or that a trial is not judged; `None` if none apply.
     claims: Option<String>,
 }
 

@@ -40,6 +40,7 @@ pub(super) const READER: Reader = Reader {
     decoding: Decoding::PILLOW,
     task: TaskKind::Multiclass,
     metric: Metric::Accuracy,
+    chance_alone: &[],
     unit: Unit::Sample,
     recipe: 4,
     options: |given| given.try_into().map(DatasetOptions::Food101),

@@ -30,6 +30,7 @@ pub(super) const READER: Reader = Reader {
     decoding: Decoding::PILLOW,
     task: TaskKind::Binary,
     metric: Metric::Accuracy,
+    chance_alone: &[],
     unit: Unit::Sample,
     recipe: 3,
     options: |given| given.try_into().map(DatasetOptions::HatefulMemes),

@@ -41,6 +41,7 @@ pub(super) const READER: Reader = Reader {
     decoding: Decoding::PILLOW,
     task: TaskKind::Multiclass,
     metric: Metric::F1Macro,
+    chance_alone: &[],
     unit: Unit::Sample,
     recipe: 3,
     options: |given| given.try_into().map(DatasetOptions::Memotion),

@@ -57,6 +57,7 @@ pub(super) const READER: Reader = Reader {
     decoding: Decoding::PILLOW,
     task: TaskKind::Multilabel,
     metric: Metric::F1Macro,
+    chance_alone: &[],
     unit: Unit::Sample,
     recipe: 3,
     options: |given| given.try_into().map(DatasetOptions::MmImdb),

@@ -33,7 +33,7 @@ use crate::archives::{Visit, is_clutter};
 use crate::interrupt::Interrupt;
 use crate::pictures::Decoding;
 pub use crate::pictures::Picture;
-use crate::terms::{Metric, Split, TaskKind};
+use crate::terms::{Metric, Modality, Split, TaskKind};
 
 /// One sample of a split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +142,8 @@ pub struct Reader {
     pub task: TaskKind,
     /// The metric by which models are selected and compared.
     pub metric: Metric,
+    /// The modalities that alone say nothing about the labels, by construction: no model scores above chance on them.
+    pub chance_alone: &'static [Modality],
     /// The unit of resampling.
     pub unit: Unit,
     /// The version of the reader, part of the key. Raise it when the same archives give other samples.
@@ -192,7 +194,13 @@ pub const READERS: &[Reader] = &[
     emoji::reader("emoji-subgroup", TaskKind::Multiclass, |reading| {
         emoji::read(reading.archives, emoji::Benchmark::Subgroup)
     }),
-    emoji::reader("emoji-match", TaskKind::Binary, |reading| emoji::read(reading.archives, emoji::Benchmark::Match)),
+    // Every picture occurs once with each label.
+    Reader {
+        chance_alone: &[Modality::Image],
+        ..emoji::reader("emoji-match", TaskKind::Binary, |reading| {
+            emoji::read(reading.archives, emoji::Benchmark::Match)
+        })
+    },
     emoji::reader("emoji-words", TaskKind::Multilabel, |reading| {
         emoji::read(reading.archives, emoji::Benchmark::Words)
     }),

@@ -1,13 +1,12 @@
 //! `claims.md` and `claims.json`: the paper's claims, judged by the results of a suite.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Files, Finished, outputs};
 use crate::experiments::Suite;
 use crate::planning::project::Project;
-use crate::report::SuiteKind;
 use crate::report::audit::{self, Audit};
-use crate::report::claims::{self, Claims, Judgements, Verdict};
+use crate::report::claims::{self, Claims, Judgements};
 use crate::report::reference::{self, Reference};
 use crate::{datasets, methods};
 
@@ -61,18 +60,13 @@ pub fn judge_if_any(finished: &Finished) -> anyhow::Result<Option<Judgements>> {
     apply.then(|| judge(finished)).transpose()
 }
 
-/// How many claims have which verdict, in one line: `1 reproduced, 5 undecided`. `None` if no claims apply, or if the run is a
-/// trial, which gets no verdicts.
+/// How many claims have which verdict, in one line: `1 reproduced, 5 undecided`; that a trial is not judged. `None` if no
+/// claims apply.
 ///
 /// # Errors
 /// As [`judge`].
 pub fn tally(finished: &Finished) -> anyhow::Result<Option<String>> {
-    let is_trial = finished.run.planned.suite.kind == SuiteKind::Trial;
-    let Some(judged) = (!is_trial).then(|| judge_if_any(finished)).transpose()?.flatten() else { return Ok(None) };
-    let mut counts: BTreeMap<Verdict, usize> = BTreeMap::new();
-    judged.claims.iter().for_each(|claim| *counts.entry(claim.verdict).or_default() += 1);
-    let parts: Vec<String> = counts.iter().map(|(verdict, n)| format!("{n} {}", verdict.name())).collect();
-    Ok(Some(parts.join(", ")))
+    Ok(judge_if_any(finished)?.map(|judged| judged.in_one_line()))
 }
 
 /// `claims.md` and `claims.json`; no files if no claims apply.

@@ -6,12 +6,14 @@ use super::record::{self, Machine, Program};
 use super::{Files, Finished, claims, outputs, provenance};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
-use crate::report::html::{self, Counts, DatasetEntry, Fact, Failure, MethodEntry, Report, StepTime};
+use crate::report::html::{self, DatasetEntry, Fact, Failure, MethodEntry, Origin, Report, StepTime};
 use crate::report::latex;
 use crate::report::open_questions::open_questions;
+use crate::report::reference::{self, Reference};
 use crate::report::results::Results;
+use crate::report::words;
 use crate::steps::prepare::{About, Prepare};
-use crate::steps::{Kind, Origin, Status, Step};
+use crate::steps::{Absence, Kind, Status, Step};
 use crate::store::{Action, Value};
 use crate::terms::{Split, TaskKind};
 
@@ -39,15 +41,19 @@ pub fn files_made_by(finished: &Finished, program: &Program, machine: &Machine) 
 fn gather(finished: &Finished, environment: Vec<Fact>) -> anyhow::Result<Report> {
     let results = outputs::results(finished)?;
     let (tables, figures) = outputs::targets(finished)?;
+    let experiments = finished.run.project.experiments();
+    let reference = experiments.join(reference::FILE).is_file().then(|| Reference::load(&experiments)).transpose()?;
     Ok(Report {
         tables,
         figures,
+        paper: reference.map(|reference| reference.paper),
         claims: claims::judge_if_any(finished)?,
         datasets: datasets(finished, &results)?,
         methods: methods(finished, &results),
         questions: open_questions()?,
         environment,
         steps: steps(finished),
+        incomplete: incomplete(finished),
         failures: failures(finished),
         results,
     })
@@ -80,7 +86,7 @@ fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<Datase
     prepared.map(entry).collect()
 }
 
-fn counts(about: About) -> Counts {
+fn counts(about: About) -> html::Counts {
     let task = match about.task {
         TaskKind::Multiclass => format!("one of {} classes", about.classes.len()),
         TaskKind::Binary => "one of two classes".to_owned(),
@@ -90,7 +96,7 @@ fn counts(about: About) -> Counts {
         let name = split.name();
         (name.to_owned(), about.samples.get(name).copied().unwrap_or(0) as u64)
     });
-    Counts {
+    html::Counts {
         task,
         samples: samples.into(),
         found: about.found.into_iter().collect(),
@@ -163,26 +169,86 @@ fn steps(finished: &Finished) -> Vec<StepTime> {
     steps
 }
 
-/// The causes of all missing results, each once, with the steps that did not run because of it.
-pub fn failures(finished: &Finished) -> Vec<Failure> {
-    let mut failures: Vec<((Option<&Origin>, &str), Failure)> = Vec::new();
+/// A kind of steps → how many.
+type Counts = BTreeMap<Kind, u64>;
+
+/// What is missing, in a few words; none if everything is done.
+fn incomplete(finished: &Finished) -> Option<String> {
+    let (mut all, mut absent) = (Counts::default(), Counts::default());
     for (id, node) in finished.steps() {
-        let Some(NodeOutcome::Absent(absence)) = finished.nodes.get(id.0) else { continue };
-        let label = node.step.label();
-        let first = (absence.origin.as_ref(), absence.cause.as_str());
-        let at = failures.iter().position(|(known, _)| *known == first).unwrap_or_else(|| {
-            let what = match absence.origin.as_ref().map(|origin| (&origin.step, origin.status)) {
-                Some((step, Status::Unavailable)) => format!("{step} is unavailable"),
-                Some((step, _)) => format!("{step} failed"),
-                None => "Steps that did not run".to_owned(),
-            };
-            let hint = absence.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-            failures.push((first, Failure { what, cause: format!("{}{hint}", absence.cause), steps: Vec::new() }));
-            failures.len() - 1
-        });
-        if absence.status == Status::NotRun {
-            failures[at].1.steps.push(label);
+        *all.entry(node.step.kind()).or_default() += 1;
+        if matches!(finished.nodes.get(id.0), Some(NodeOutcome::Absent(_))) {
+            *absent.entry(node.step.kind()).or_default() += 1;
         }
     }
-    failures.into_iter().map(|(_, failure)| failure).collect()
+    let of = |kind: Kind, what: &str| {
+        let missing = absent.get(&kind)?;
+        Some(format!("{} of {} {what}", words::count(*missing), words::count(all[&kind])))
+    };
+    let downloads = of(Kind::Fetch, "downloads missing");
+    let trainings = of(Kind::Train, "trainings not done");
+    let known: Vec<String> = downloads.into_iter().chain(trainings).collect();
+    let total = |counts: &Counts| words::count(counts.values().sum());
+    match (absent.is_empty(), known.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some(format!("{} of {} steps not done", total(&absent), total(&all))),
+        (false, false) => Some(known.join(", ")),
+    }
+}
+
+/// The causes of all missing results: steps of one kind that ended in the same way together, with the steps that did not run
+/// because of them.
+pub fn failures(finished: &Finished) -> Vec<Failure> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for (id, node) in finished.steps() {
+        let Some(NodeOutcome::Absent(absence)) = finished.nodes.get(id.0) else { continue };
+        let of = absence.origin.as_ref().map(|origin| (origin.kind, origin.status));
+        let at = groups.iter().position(|group| group.of == of).unwrap_or_else(|| {
+            groups.push(Group { of, firsts: Vec::new(), steps: Vec::new() });
+            groups.len() - 1
+        });
+        let group = &mut groups[at];
+        if !group.firsts.iter().any(|first| first.origin == absence.origin && first.cause == absence.cause) {
+            group.firsts.push(absence);
+        }
+        if absence.status == Status::NotRun {
+            group.steps.push(node.step.label());
+        }
+    }
+    groups.into_iter().map(Group::described).collect()
+}
+
+/// Steps of one kind that ended in the same way.
+struct Group<'a> {
+    /// None: no step is to blame.
+    of: Option<(Kind, Status)>,
+    /// An absence of each of them.
+    firsts: Vec<&'a Absence>,
+    steps: Vec<String>,
+}
+
+impl Group<'_> {
+    fn described(self) -> Failure {
+        let first = self.firsts[0];
+        let how = match self.of {
+            Some((_, Status::Unavailable)) => "unavailable",
+            _ => "failed",
+        };
+        let what = match (self.of, &first.origin, self.firsts.len()) {
+            (Some(_), Some(origin), 1) if how == "failed" => format!("{} failed", origin.step),
+            (Some(_), Some(origin), 1) => format!("{} is unavailable", origin.step),
+            (Some((Kind::Fetch, _)), _, n) => format!("{n} downloads {how}"),
+            (Some((kind, _)), _, n) => format!("{n} steps of the kind {} {how}", kind.name()),
+            (None, ..) => "Steps that did not run".to_owned(),
+        };
+        let cause = self.firsts.iter().all(|one| one.cause == first.cause).then(|| first.cause.clone());
+        let hint = first.hint.clone().filter(|_| self.firsts.iter().all(|one| one.hint == first.hint));
+        let each = |one: &&Absence| Origin {
+            step: one.origin.as_ref().map_or_else(String::new, |origin| origin.step.clone()),
+            cause: cause.is_none().then(|| one.cause.clone()),
+            hint: one.hint.clone().filter(|_| hint.is_none()),
+        };
+        let each = if self.firsts.len() > 1 { self.firsts.iter().map(each).collect() } else { Vec::new() };
+        Failure { what, cause, hint, each, steps: self.steps }
+    }
 }

@@ -103,6 +103,7 @@ mod tests {
             "\\setcounter{figure}{3}",
             "{figure4.pdf}",
             "\\item[reproduced] The claim a holds\n\\par{\\small Why.}",
+            "\\textbf{Incomplete: 3 of 4 downloads missing.}",
             "no network",
         ] {
             assert!(text.contains(part), "{part}: {text}");

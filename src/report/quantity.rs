@@ -21,11 +21,12 @@ pub enum Quantity {
     NoisyAvg,
     NoisyGap,
     MissingGapGrowth,
+    MissingGapTrend,
     Conflict,
 }
 
 impl Quantity {
-    pub const ALL: [Quantity; 11] = [
+    pub const ALL: [Quantity; 12] = [
         Quantity::Full,
         Quantity::MissingImage,
         Quantity::MissingText,
@@ -36,6 +37,7 @@ impl Quantity {
         Quantity::NoisyAvg,
         Quantity::NoisyGap,
         Quantity::MissingGapGrowth,
+        Quantity::MissingGapTrend,
         Quantity::Conflict,
     ];
 
@@ -51,19 +53,43 @@ impl Quantity {
             Quantity::NoisyAvg => "noisy-avg",
             Quantity::NoisyGap => "noisy-gap",
             Quantity::MissingGapGrowth => "missing-gap-growth",
+            Quantity::MissingGapTrend => "missing-gap-trend",
             Quantity::Conflict => "conflict",
         }
     }
 
+    /// As sentences call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Quantity::Full => "full score",
+            Quantity::MissingImage => "score without the image",
+            Quantity::MissingText => "score without the text",
+            Quantity::MissingAvg => "mean score with a modality missing",
+            Quantity::MissingGap => "ΔGap with a modality missing",
+            Quantity::NoisyImage => "score with a noisy image",
+            Quantity::NoisyText => "score with a noisy text",
+            Quantity::NoisyAvg => "mean score with a noisy modality",
+            Quantity::NoisyGap => "ΔGap with a noisy modality",
+            Quantity::MissingGapGrowth => "growth of ΔGap",
+            Quantity::MissingGapTrend => "trend of ΔGap",
+            Quantity::Conflict => "share of conflicting steps",
+        }
+    }
+
     pub fn higher_is_better(self) -> bool {
-        use Quantity::{Conflict, MissingGap, MissingGapGrowth, NoisyGap};
-        !matches!(self, MissingGap | NoisyGap | MissingGapGrowth | Conflict)
+        use Quantity::{Conflict, MissingGap, MissingGapGrowth, MissingGapTrend, NoisyGap};
+        !matches!(self, MissingGap | NoisyGap | MissingGapGrowth | MissingGapTrend | Conflict)
     }
 
     /// Whether it is measured at each missing ratio.
     pub fn is_missing(self) -> bool {
         use Quantity::{MissingAvg, MissingGap, MissingImage, MissingText};
         matches!(self, MissingImage | MissingText | MissingAvg | MissingGap)
+    }
+
+    /// Whether it is a percentage, which lies between 0 and 100.
+    pub(super) fn is_percentage(self) -> bool {
+        !matches!(self, Quantity::MissingGapGrowth | Quantity::MissingGapTrend)
     }
 
     /// Whether it is a score with an impaired modality, which can exceed the full score.
@@ -84,8 +110,11 @@ impl Quantity {
             Quantity::NoisyAvg => "the mean of noisy-image and noisy-text, formed per seed",
             Quantity::NoisyGap => "the absolute difference of noisy-image and noisy-text, formed per seed",
             Quantity::MissingGapGrowth => {
-                "how missing-gap grows with the share r: the slope of the least-squares line through it at all missing \
-                 ratios, formed per seed"
+                "missing-gap at the last missing ratio minus that at the first one above 0, formed per seed; at ratio 0 \
+                 nothing is missing, so the gap is 0 by definition"
+            }
+            Quantity::MissingGapTrend => {
+                "the slope of the least-squares line through missing-gap at all missing ratios above 0, formed per seed"
             }
             Quantity::Conflict => {
                 "the share of training steps in which the task gradient and the KL gradient conflict, ⟨g_T, g_kl⟩ < 0 \
@@ -96,8 +125,8 @@ impl Quantity {
 
     pub fn unit(self) -> &'static str {
         match self {
-            Quantity::MissingGap | Quantity::NoisyGap => "percentage points",
-            Quantity::MissingGapGrowth => "percentage points per 1 of the missing ratio",
+            Quantity::MissingGap | Quantity::NoisyGap | Quantity::MissingGapGrowth => "percentage points",
+            Quantity::MissingGapTrend => "percentage points per 1 of the missing ratio",
             _ => "percent",
         }
     }
@@ -107,6 +136,7 @@ impl Quantity {
     pub(super) fn levels(self, ratio: f64, ratios: &[f64]) -> Option<Vec<Level>> {
         use Modality::{Image, Text};
         let missing = |ratio| Modality::ALL.map(|modality| Level::Missing(modality, ratio));
+        let impaired = impaired(ratios);
         Some(match self {
             Quantity::Full => vec![Level::Full],
             Quantity::MissingImage => vec![Level::Missing(Image, ratio)],
@@ -115,8 +145,10 @@ impl Quantity {
             Quantity::NoisyImage => vec![Level::Noisy(Image)],
             Quantity::NoisyText => vec![Level::Noisy(Text)],
             Quantity::NoisyAvg | Quantity::NoisyGap => Modality::ALL.map(Level::Noisy).into(),
-            Quantity::MissingGapGrowth if ratios.len() > 1 => ratios.iter().flat_map(|&ratio| missing(ratio)).collect(),
-            Quantity::MissingGapGrowth | Quantity::Conflict => return None,
+            Quantity::MissingGapGrowth | Quantity::MissingGapTrend if impaired.len() > 1 => {
+                impaired.into_iter().flat_map(missing).collect()
+            }
+            Quantity::MissingGapGrowth | Quantity::MissingGapTrend | Quantity::Conflict => return None,
         })
     }
 
@@ -126,8 +158,11 @@ impl Quantity {
             Quantity::MissingAvg | Quantity::NoisyAvg => average(scores[0], scores[1]),
             Quantity::MissingGap | Quantity::NoisyGap => gap(scores[0], scores[1]),
             Quantity::MissingGapGrowth => {
+                gap(scores[scores.len() - 2], scores[scores.len() - 1]) - gap(scores[0], scores[1])
+            }
+            Quantity::MissingGapTrend => {
                 let gaps: Vec<f64> = scores.chunks_exact(2).map(|both| gap(both[0], both[1])).collect();
-                slope(ratios, &gaps)
+                slope(&impaired(ratios), &gaps)
             }
             _ => scores[0],
         }
@@ -137,10 +172,15 @@ impl Quantity {
     pub(super) fn absence(self) -> &'static str {
         match self {
             Quantity::Conflict => "the trace of this training has no `conflict`",
-            Quantity::MissingGapGrowth => "a slope needs two or more missing ratios",
+            Quantity::MissingGapGrowth | Quantity::MissingGapTrend => "it needs two or more missing ratios above 0",
             _ => "this missing ratio was not evaluated",
         }
     }
+}
+
+/// The ratios at which something is missing.
+fn impaired(ratios: &[f64]) -> Vec<f64> {
+    ratios.iter().copied().filter(|&ratio| ratio > 0.0).collect()
 }
 
 /// The slope of the least-squares line.
@@ -174,14 +214,39 @@ impl From<Quantity> for QuantityDescription {
 mod tests {
     use super::*;
 
-    /// Gaps of 0, 2 and 10 at 0, ½ and 1: a slope of 10.
+    /// Gaps per missing ratio above 0 → growth and trend.
+    fn grown(gaps: &[f64]) -> [f64; 2] {
+        let ratios: Vec<f64> = (0..=gaps.len()).map(|at| at as f64 / gaps.len() as f64).collect();
+        let scores: Vec<f64> = gaps.iter().flat_map(|gap| [40.0, 40.0 + gap]).collect();
+        [Quantity::MissingGapGrowth, Quantity::MissingGapTrend].map(|quantity| {
+            assert_eq!(quantity.levels(1.0, &ratios).unwrap().len(), scores.len(), "ratio 0 does not count");
+            assert_eq!(quantity.levels(1.0, &[0.0, 1.0]), None);
+            quantity.from(&scores, &ratios)
+        })
+    }
+
+    /// Gaps of 2, 4 and 9 at ⅓, ⅔ and 1: they grow by 7, along a line with a slope of 10½.
     #[test]
     fn slopes_by_hand() {
-        let scores = [50.0, 50.0, 40.0, 42.0, 30.0, 40.0];
-        let ratios = [0.0, 0.5, 1.0];
-        assert!((Quantity::MissingGapGrowth.from(&scores, &ratios) - 10.0).abs() < 1e-12);
-        assert_eq!(Quantity::MissingGapGrowth.levels(1.0, &ratios).unwrap().len(), 6);
-        assert_eq!(Quantity::MissingGapGrowth.levels(1.0, &[1.0]), None);
+        let [growth, trend] = grown(&[2.0, 4.0, 9.0]);
+        assert!((growth - 7.0).abs() < 1e-12 && (trend - 10.5).abs() < 1e-12, "{growth} {trend}");
+    }
+
+    /// A gap grows if it ends above where it begins and its trend is upwards: neither a fall after the first point, nor a
+    /// bump in the middle of one, is growth.
+    #[test]
+    fn growth_needs_both_ends_and_the_trend() {
+        for (gaps, grows) in [
+            (&[1.0, 2.0, 3.0, 4.0, 5.0][..], true),
+            (&[1.0, 3.0, 2.0, 4.0, 5.0], true),
+            // Falls from 6 to 2 after its first point: a line through 0 at ratio 0 would rise.
+            (&[6.0, 5.0, 5.0, 4.0, 2.0], false),
+            (&[6.0, 2.0, 3.0, 5.0, 5.9], false),
+            (&[2.0, 8.0, 6.0, 4.0, 3.0], false),
+            (&[3.0, 3.0, 3.0, 3.0, 3.0], false),
+        ] {
+            assert_eq!(grown(gaps).iter().all(|measured| *measured > 1e-12), grows, "{gaps:?}: {:?}", grown(gaps));
+        }
     }
 
     /// The names in CSV files are those in `results.json`.

@@ -13,6 +13,7 @@ use super::summary::TraceSummary;
 use crate::evaluation::robustness::is_negative_transfer;
 use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
 use crate::evaluation::statistics::{mean, sample_std};
+use crate::terms::Modality;
 
 /// Describes a suite, for captions and for readers of `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct DatasetDescription {
     pub fusion: String,
     pub epochs: u32,
     pub encoders: String,
+    /// The modalities that alone are at chance, by construction of the dataset.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub chance_alone: Vec<Modality>,
     /// The names of the methods that are trained on it.
     pub methods: Vec<String>,
 }
@@ -199,6 +203,16 @@ impl Status {
         }
     }
 
+    /// How a seed without a number ended; none for a number.
+    pub(in crate::report) fn in_a_word(&self) -> Option<&'static str> {
+        match self {
+            Status::Value { .. } => None,
+            Status::NotANumber => Some("not a number"),
+            Status::Failed { .. } => Some("failed"),
+            Status::NotRun { .. } => Some("not run"),
+        }
+    }
+
     /// Why there is no number.
     pub(in crate::report) fn cause(&self) -> Option<String> {
         let one_line = |cause: &str| cause.lines().next().unwrap_or_default().to_owned();
@@ -274,7 +288,9 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
             for quantity in Quantity::ALL {
                 let ratios = match quantity {
                     Quantity::Conflict if !has_conflicts() => vec![],
-                    Quantity::MissingGapGrowth if suite.ratios.len() < 2 => vec![],
+                    quantity if quantity != Quantity::Conflict && quantity.levels(1.0, &suite.ratios).is_none() => {
+                        vec![]
+                    }
                     quantity if quantity.is_missing() => suite.ratios.iter().copied().map(Some).collect(),
                     _ => vec![None],
                 };
@@ -286,9 +302,9 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
                     let values = values(&number, &suite.ratios, replicates)?;
                     if let Some(estimate) = comparison::estimate(&values) {
                         // A percentage lies between 0 and 100, however wide few seeds make the interval.
-                        let bounded = |interval: Interval| match quantity {
-                            Quantity::MissingGapGrowth => interval,
-                            _ => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
+                        let bounded = |interval: Interval| match quantity.is_percentage() {
+                            true => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
+                            false => interval,
                         };
                         number.interval = estimate.interval.map(bounded);
                         (number.error, number.df, number.sample_error) =

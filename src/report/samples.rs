@@ -21,6 +21,7 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
         fusion: "concat".into(),
         epochs: 20,
         encoders: "lite0-minilm".into(),
+        chance_alone: Vec::new(),
         methods: ["baseline", "balgrad", "broken"].map(str::to_owned).to_vec(),
     };
     SuiteDescription {

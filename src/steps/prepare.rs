@@ -95,6 +95,7 @@ impl Describe for Prepare {
             decoding,
             task,
             metric,
+            chance_alone: _,
             unit: _,
             options: _,
             read: _,

@@ -73,7 +73,7 @@ fn claims_are_judged_after_a_run() {
     assert!(json["about"].as_str().unwrap().starts_with("generality"));
     let said: serde_json::Value = serde_json::from_str(&project.succeed(&["claims", "tiny", "--json"])).unwrap();
     assert_eq!(said, json);
-    assert!(String::from_utf8_lossy(&results["claims.md"]).contains("the suite does not train mslr"));
+    assert!(String::from_utf8_lossy(&results["claims.md"]).contains("The suite does not train mslr"));
 
     // What the claims say is part of what is current.
     std::fs::write(&path, mapped.replace("points = 0.5", "points = 0.25")).unwrap();

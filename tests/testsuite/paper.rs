@@ -65,10 +65,13 @@ fn the_papers_suite_runs_on_a_mirror() {
         let png = std::fs::read(out.join(format!("{figure}.png"))).unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{figure}");
     }
+    assert_eq!(summary["claims"], "trial: not judged");
+    let claims: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("claims.json")).unwrap()).unwrap();
+    assert!(claims["claims"].as_array().unwrap().iter().all(|claim| claim["verdict"].is_null()), "{claims}");
     let results: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("results.json")).unwrap()).unwrap();
     assert_eq!(results["type"], "trial");
     for (file, part) in [
-        ("claims.md", "These verdicts are about a trial run"),
+        ("claims.md", "Trial: not judged."),
         ("report.html", "trial run, not a result of the paper"),
         ("report.tex", "\\begin{document}"),
         ("provenance.json", "\"paper\""),
@@ -138,6 +141,7 @@ fn what_is_lacking_is_shown_as_a_dash() {
     // What is looked at afterwards is what that run came to: neither claims nor the report forget what it did without.
     let page = |project: &Project| std::fs::read_to_string(project.root.join("out/tiny/report.html")).unwrap();
     let before = (project.results(), page(&project));
+    assert!(before.1.contains("<strong>Incomplete: 1 of "), "the page says so first");
     assert!(before.1.contains("put the file hateful_memes.zip") && !before.1.contains("not run yet"));
     project.succeed(&["report", "tiny"]);
     assert!((project.results(), page(&project)) == before);
@@ -146,9 +150,27 @@ fn what_is_lacking_is_shown_as_a_dash() {
     std::fs::write(project.root.join("experiments/claims.toml"), claims).unwrap();
     let judged = project.succeed(&["claims", "tiny"]);
     assert!(judged.contains("generality, not the paper's claims"), "{judged}");
+    assert_tells_no_path(&project);
     // A table that does not show it is complete.
     assert!(project.run(&["figure", "4", "--suite", "tiny"]).status.success());
     assert_eq!(project.run(&["table", "1", "--suite", "tiny"]).status.code(), Some(3));
+}
+
+/// No published file tells where the project, or the home of its owner, lies.
+fn assert_tells_no_path(project: &Project) {
+    let root = project.root.canonicalize().unwrap().display().to_string();
+    let home = std::env::var("HOME").ok().filter(|home| home.len() > 1).map(|home| format!("{home}/"));
+    let paths: Vec<String> = [root, project.root.display().to_string()].into_iter().chain(home).collect();
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(project.root.join("out/tiny")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.iter().any(|file| file.ends_with("results.json")) && files.len() > 10, "{files:?}");
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        for path in &paths {
+            let found = bytes.windows(path.len()).any(|window| window == path.as_bytes());
+            assert!(!found, "{} tells {path}", file.display());
+        }
+    }
 }
 
 /// What a server refuses is known only when it was asked: a strict run asks for everything first, and starts nothing.

@@ -47,6 +47,7 @@ pub(super) const fn reader(
         decoding: Decoding::OVER_WHITE,
         task,
         metric: Metric::of(task),
+        chance_alone: &[],
         // The pictures of one emoji by several vendors, and its own name and a foil: VENDOR/EMOJI/NAME.
         unit: Unit::SecondPartOfId,
         recipe: 1,

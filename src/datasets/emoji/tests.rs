@@ -136,9 +136,13 @@ fn the_pictures_are_the_specified_ones() {
     assert_eq!(digest(resized), "32a2303b049c89eb580034f6d32b960322812d550bf156ab33f318d2f1e14d19");
 }
 
-/// Every picture of emoji-match occurs once with each label, so that the picture alone predicts nothing.
+/// Every picture of emoji-match occurs once with each label, so that the picture alone predicts nothing, as its reader says.
 #[test]
 fn matches_and_foils_are_balanced_over_every_picture() {
+    for reader in crate::datasets::READERS {
+        let expected: &[_] = if reader.name == "emoji-match" { &[crate::terms::Modality::Image] } else { &[] };
+        assert_eq!(reader.chance_alone, expected, "{}", reader.name);
+    }
     let dataset = read(&archives(), Benchmark::Match).unwrap();
     for data in dataset.splits.values() {
         let mut labels = vec![[0; 2]; data.pictures.len()];

@@ -15,6 +15,7 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
         fusion: plain_name(&dataset.training.fusion),
         epochs: dataset.training.epochs,
         encoders: distinct(dataset.encoders.iter().cloned(), ", "),
+        chance_alone: dataset.reader.chance_alone.to_vec(),
         methods: dataset.methods.clone(),
     };
     let method = |method: &MethodPlan| MethodDescription {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::errors;
 use crate::report::SuiteKind;
 use crate::report::quantity::Quantity;
+use crate::report::target;
+use crate::report::words::capitalized;
 
 /// The file's name in the folder of experiments.
 pub const FILE: &str = "claims.toml";
@@ -57,6 +59,9 @@ pub struct Claim {
     pub says: String,
     /// Where the paper says or shows it.
     pub at: String,
+    /// The tables and figures that show it, by the names of their files: `table1`.
+    #[serde(default)]
+    pub shown: Vec<String>,
     /// The paper's names of the datasets that it is about; it has to hold on each of them.
     pub datasets: Vec<String>,
     pub predicate: Predicate,
@@ -72,7 +77,8 @@ pub enum Predicate {
     NoNegativeTransfer { method: String },
     /// The mean cosine between the gradients of image and text is higher with than without (Figure 7).
     RaisesMeanCosine { with: String, without: String },
-    /// ΔGap grows with the missing ratio (Figure 4): per seed, its least-squares slope over the ratios is above 0.
+    /// ΔGap grows with the missing ratio (Figure 4): it is larger at the last ratio than at the first one above 0, and the
+    /// least-squares slope over these ratios is above 0.
     GrowsWithRatio { methods: Vec<String> },
 }
 
@@ -122,10 +128,47 @@ impl Assertion {
     }
 }
 
+impl Measure {
+    /// As sentences call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Measure::Quantity(quantity) => quantity.title(),
+            Measure::MeanCosine => "mean cosine between the gradients",
+        }
+    }
+
+    /// A sentence that says what it is.
+    fn definition(self) -> String {
+        let meaning = match self {
+            Measure::Quantity(quantity) => format!("{}, in {}", quantity.meaning(), quantity.unit()),
+            Measure::MeanCosine => {
+                "over all steps, of the updates of the embedding layers or of the task loss's gradients at \
+                                    the embeddings"
+                    .to_owned()
+            }
+        };
+        format!("{}: {meaning}.", capitalized(self.title()))
+    }
+}
+
 impl Claim {
     /// The claim's comparisons, dataset by dataset. `compared` are the methods of a `best` without `among`.
     pub fn assertions(&self, compared: &[String]) -> Vec<Assertion> {
         self.datasets.iter().flat_map(|dataset| self.predicate.assertions(dataset, compared)).collect()
+    }
+
+    /// What the claim measures, a sentence each.
+    pub fn definitions(&self, compared: &[String]) -> Vec<String> {
+        let mut definitions: Vec<String> = Vec::new();
+        for Assertion { greater, smaller, .. } in self.assertions(compared) {
+            for side in [Some(greater), smaller].into_iter().flatten() {
+                let definition = side.measure.definition();
+                if !definitions.contains(&definition) {
+                    definitions.push(definition);
+                }
+            }
+        }
+        definitions
     }
 }
 
@@ -155,8 +198,9 @@ impl Predicate {
                 vec![assertion(with, Some(without), false)]
             }
             Predicate::GrowsWithRatio { methods } => {
-                let growth = Measure::Quantity(Quantity::MissingGapGrowth);
-                methods.iter().map(|method| assertion(side(method, growth), None, false)).collect()
+                let both = [Quantity::MissingGapGrowth, Quantity::MissingGapTrend].map(Measure::Quantity);
+                let of = |method| both.map(|measure| assertion(side(method, measure), None, false));
+                methods.iter().flat_map(of).collect()
             }
         }
     }
@@ -190,6 +234,9 @@ impl Claims {
         for (at, claim) in file.claims.iter().enumerate() {
             let id = &claim.id;
             ensure!(file.claims[..at].iter().all(|other| other.id != *id), "two claims have the id `{id}`");
+            for name in &claim.shown {
+                target::find(name).with_context(|| format!("claim `{id}`: `shown`"))?;
+            }
             ensure!(!claim.datasets.is_empty(), "claim `{id}`: `datasets` should name at least one");
             let assertions = claim.assertions(&file.compared);
             ensure!(!assertions.is_empty(), "claim `{id}`: it compares nothing");
@@ -292,7 +339,10 @@ mod tests {
             comparisons(r#"kind = "raises-mean-cosine", with = "m", without = "n""#),
             ["mean cosine of m > mean cosine of n on d"]
         );
-        assert_eq!(comparisons(r#"kind = "grows-with-ratio", methods = ["m"]"#), ["missing-gap-growth of m > 0 on d"]);
+        assert_eq!(
+            comparisons(r#"kind = "grows-with-ratio", methods = ["m"]"#),
+            ["missing-gap-growth of m > 0 on d", "missing-gap-trend of m > 0 on d"]
+        );
     }
 
     #[test]
@@ -331,6 +381,7 @@ mod tests {
             ),
             ("datasets = [\"food101\"]", "datasets = []", "claim `both-parts-beat-each`: `datasets` should name"),
             ("among = [\"balgrad-reweighting\", \"balgrad-projection\"]", "among = []", "it compares nothing"),
+            ("shown = [\"table1\"]", "shown = [\"table9\"]", "claim `lowest-missing-gap`: `shown`: there is no table"),
             ("points = 0.5", "points = 0", "`smallest-effect` should be above 0"),
             ("[suites.smoke]", "[suites.smoke]\nlabel = 1", "unknown field `label`"),
         ] {

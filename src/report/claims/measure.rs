@@ -65,6 +65,8 @@ pub fn check(
     let of = compared.map_or_else(String::new, |cosine| format!(" (cosine of {})", cosine.meaning()));
     let smallest_effect = if greater.measure == Measure::MeanCosine { cosine } else { points };
     Ok(Check {
+        words: in_words(results, dataset, assertion),
+        printed: None,
         says: format!("{}{of}", assertion.on(dataset)),
         dataset: dataset.to_owned(),
         holds: difference.mean > ROUNDING || (*or_equal && difference.mean >= -ROUNDING),
@@ -79,6 +81,29 @@ pub fn check(
         smallest_effect,
         estimate: difference,
     })
+}
+
+/// A comparison as a part of a sentence, with the titles of methods and datasets.
+fn in_words(results: &Results, dataset: &str, Assertion { greater, smaller, or_equal, .. }: &Assertion) -> String {
+    let suite = &results.suite;
+    let method = |name: &str| {
+        suite
+            .methods
+            .iter()
+            .find(|known| known.name == name)
+            .map_or_else(|| name.to_owned(), |found| found.title.clone())
+    };
+    let found = suite.datasets.iter().find(|known| known.name == dataset);
+    let dataset = found.map_or_else(|| dataset.to_owned(), |found| suite.title_of(found));
+    let (one, title) = (method(&greater.method), greater.measure.title());
+    let least = if *or_equal { "at least" } else { "above" };
+    match smaller {
+        None => format!("the {title} of {one} is {least} 0 on {dataset}"),
+        Some(side) if side.measure == greater.measure => {
+            format!("{one} has a higher {title} than {} on {dataset}", method(&side.method))
+        }
+        Some(side) => format!("the {title} of {one} is {least} its {} on {dataset}", side.measure.title()),
+    }
 }
 
 /// A side's value per seed, and which cosine it is where it is one.
@@ -143,17 +168,19 @@ mod tests {
         assert!((found.greater - found.smaller.unwrap() - pair.difference).abs() < 1e-9);
     }
 
-    /// ΔGap in the samples is linear in the ratio: its slope is ΔGap at ratio 1.
+    /// ΔGap in the samples is linear in the ratio, which is ½ and 1: it grows by half of ΔGap at 1, with that as its slope.
     #[test]
-    fn growth_is_the_slope_of_the_gap() {
+    fn growth_is_measured_between_the_ratios() {
         let results = difficult(SuiteKind::Smoke);
-        let growth = side("balgrad", Measure::Quantity(Quantity::MissingGapGrowth));
-        let found = compare(&results, "food_101 & more", growth, None).unwrap();
-        let gap = results.number("food_101 & more", "balgrad", Quantity::MissingGap, None).unwrap();
-        assert!((found.excess - gap.mean.unwrap()).abs() < 1e-9);
-        assert_eq!((found.smaller, found.n), (None, 2));
-        let number = results.number("food_101 & more", "balgrad", Quantity::MissingGapGrowth, None).unwrap();
-        assert_eq!((Some(found.excess), found.interval), (number.mean, number.interval));
+        let gap = results.number("food_101 & more", "balgrad", Quantity::MissingGap, None).unwrap().mean.unwrap();
+        for (quantity, expected) in [(Quantity::MissingGapGrowth, gap / 2.0), (Quantity::MissingGapTrend, gap)] {
+            let growth = side("balgrad", Measure::Quantity(quantity));
+            let found = compare(&results, "food_101 & more", growth, None).unwrap();
+            assert!((found.excess - expected).abs() < 1e-9, "{} {expected}", found.excess);
+            assert_eq!((found.smaller, found.n), (None, 2));
+            let number = results.number("food_101 & more", "balgrad", quantity, None).unwrap();
+            assert_eq!((Some(found.excess), found.interval), (number.mean, number.interval));
+        }
     }
 
     #[test]

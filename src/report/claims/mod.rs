@@ -2,7 +2,7 @@
 //!
 //! [`grammar`] is the file `experiments/claims.toml`; a claim is a conjunction of comparisons, which are measured in the
 //! results ([`measure`]) and looked up in what the paper prints ([`printed`]). The five verdicts are
-//! [`verdict::Verdict`].
+//! [`verdict::Verdict`]; a trial gets none.
 
 pub mod grammar;
 pub mod measure;
@@ -24,7 +24,7 @@ use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
 use crate::evaluation::statistics::paired::SeedsNeeded;
 use measure::Missing;
 
-/// The verdicts on all claims.
+/// The verdicts on all claims, or the claims of a trial without verdicts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judgements {
     pub suite: String,
@@ -36,10 +36,18 @@ pub struct Judgements {
     pub standing: BTreeMap<String, String>,
     pub seeds: Vec<u64>,
     pub alpha: f64,
-    /// Over what `p-corrected` is corrected.
-    pub family: String,
+    /// Over what `p-corrected` is corrected; none where nothing is tested.
+    pub family: Option<String>,
     pub smallest_effect: grammar::SmallestEffect,
     pub claims: Vec<Judgement>,
+}
+
+impl Judgements {
+    /// How many claims have which verdict, without verdicts that none has; empty for a trial.
+    pub fn tally(&self) -> Vec<(Verdict, usize)> {
+        let count = |verdict| (verdict, self.claims.iter().filter(|claim| claim.verdict == Some(verdict)).count());
+        Verdict::ALL.map(count).into_iter().filter(|(_, n)| *n > 0).collect()
+    }
 }
 
 /// The verdict on a claim.
@@ -49,7 +57,12 @@ pub struct Judgement {
     pub says: String,
     /// Where the paper says or shows it.
     pub at: String,
-    pub verdict: Verdict,
+    /// The tables and figures that show it.
+    pub shown: Vec<String>,
+    /// What it measures, a sentence each.
+    pub defined: Vec<String>,
+    /// None for a trial.
+    pub verdict: Option<Verdict>,
     /// Why, in a sentence.
     pub because: String,
     /// See [`verdict`].
@@ -62,10 +75,17 @@ pub struct Judgement {
     pub seeds_needed: Option<SeedsNeeded>,
     /// Whether the paper's own printed numbers satisfy the claim.
     pub paper: printed::Printed,
-    /// The comparisons that it is made of.
+    /// The comparisons that it is made of; none where nothing is measured.
     pub comparisons: Vec<Check>,
     /// Numbers that are missing, and why.
     pub missing: Vec<String>,
+}
+
+impl Judgement {
+    /// The verdict, or that there is none.
+    pub fn verdict_name(&self) -> &'static str {
+        self.verdict.map_or(verdict::NOT_JUDGED, Verdict::name)
+    }
 }
 
 /// A comparison of a claim, as measured.
@@ -73,6 +93,8 @@ pub struct Judgement {
 pub struct Check {
     /// `missing-gap of agm > missing-gap of balgrad on food101`.
     pub says: String,
+    /// The same as a part of a sentence.
+    pub words: String,
     pub dataset: String,
     pub holds: bool,
     /// The mean of the side that should be greater, and of the other one.
@@ -80,6 +102,8 @@ pub struct Check {
     pub smaller: Option<f64>,
     /// The mean difference over common seeds.
     pub excess: f64,
+    /// The same difference in the paper's own numbers; none if it does not print both sides, or is about other datasets.
+    pub printed: Option<f64>,
     pub interval: Option<Interval>,
     /// Common seeds.
     pub n: usize,
@@ -92,24 +116,28 @@ pub struct Check {
     estimate: Estimate,
     /// The smallest meaningful difference.
     #[serde(skip)]
-    smallest_effect: f64,
+    pub(in crate::report) smallest_effect: f64,
 }
 
-/// Judges every claim.
+/// Judges every claim. The numbers of a trial have no meaning, so its claims are neither measured nor judged.
 ///
 /// # Errors
 /// A usage error if the suite is not the paper's and has no mapping.
 pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyhow::Result<Judgements> {
     let suite = &results.suite;
     let mapping = claims.mapping(&suite.suite, suite.kind)?;
-    let weighed = claims.claims.iter().map(|claim| weigh(claims, claim, results, mapping, reference));
+    let is_trial = suite.kind == SuiteKind::Trial;
+    let weighed = claims.claims.iter().map(|claim| match is_trial {
+        true => unjudged(claims, claim, reference),
+        false => weigh(claims, claim, results, mapping, reference),
+    });
     let mut judged: Vec<Judgement> = weighed.collect();
-    let family = verdict::decide(&mut judged);
+    let family = (!is_trial).then(|| verdict::decide(&mut judged));
     Ok(Judgements {
         suite: suite.suite.clone(),
         kind: suite.kind,
         about: match (suite.kind, mapping) {
-            (SuiteKind::Trial, _) => "a trial run: it says nothing about the paper's claims",
+            (SuiteKind::Trial, _) => verdict::NOT_JUDGED,
             (_, Some(_)) => "generality, not the paper's claims: the paper's method on other datasets",
             (_, None) => "the paper's claims",
         },
@@ -122,6 +150,20 @@ pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyho
     })
 }
 
+/// A claim of which nothing was measured.
+fn unjudged(claims: &Claims, claim: &grammar::Claim, reference: &Reference) -> Judgement {
+    Judgement {
+        id: claim.id.clone(),
+        says: claim.says.clone(),
+        at: claim.at.clone(),
+        shown: claim.shown.clone(),
+        defined: claim.definitions(&claims.compared),
+        because: verdict::NOT_JUDGED.to_owned(),
+        paper: printed::check(&claim.assertions(&claims.compared), reference),
+        ..Judgement::default()
+    }
+}
+
 /// A claim with its comparisons, measured, and without a verdict yet.
 fn weigh(
     claims: &Claims,
@@ -130,9 +172,8 @@ fn weigh(
     mapping: Option<&grammar::Mapping>,
     reference: &Reference,
 ) -> Judgement {
-    let assertions = claim.assertions(&claims.compared);
     let (mut comparisons, mut missing) = (Vec::new(), Vec::new());
-    for assertion in &assertions {
+    for assertion in &claim.assertions(&claims.compared) {
         let here = match mapping {
             None => Some(&assertion.dataset),
             Some(mapping) => mapping.datasets.get(&assertion.dataset),
@@ -142,19 +183,14 @@ fn weigh(
             .ok_or_else(unmapped)
             .and_then(|here| measure::check(results, here, assertion, claims.smallest_effect))
         {
-            Ok(check) => comparisons.push(check),
+            Ok(check) => {
+                let printed = mapping.is_none().then(|| printed::difference(assertion, reference)).flatten();
+                comparisons.push(Check { printed, ..check });
+            }
             Err(cause) => missing.push(cause),
         }
     }
-    Judgement {
-        id: claim.id.clone(),
-        says: claim.says.clone(),
-        at: claim.at.clone(),
-        paper: printed::check(&assertions, reference),
-        comparisons,
-        missing: grouped(&missing),
-        ..Judgement::default()
-    }
+    Judgement { comparisons, missing: grouped(&missing), ..unjudged(claims, claim, reference) }
 }
 
 /// Missing numbers by the first line of their cause: a single number by its name, several by their datasets.

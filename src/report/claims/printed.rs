@@ -51,6 +51,12 @@ pub fn check(assertions: &[Assertion], reference: &Reference) -> Printed {
     Printed { outcome, details: if outcome == PrintedOutcome::Violated { violated } else { unknown } }
 }
 
+/// The difference of both sides, in the first table that prints them.
+pub fn difference(assertion: &Assertion, reference: &Reference) -> Option<f64> {
+    let [greater, smaller] = reference.tables().find_map(|(_, table)| sides(assertion, table))?;
+    Some(f64::from(greater - smaller) / 100.0)
+}
+
 /// Both sides in hundredths, if the table prints them.
 fn sides(assertion: &Assertion, table: &PrintedTable) -> Option<[i32; 2]> {
     let of = |side: &Side| match side.measure {

@@ -1,11 +1,11 @@
 //! Verdicts in words: `claims.md`, the output of `seesaw claims`, and what the report shows.
 
 use super::printed::PrintedOutcome;
-use super::verdict::{probability, short};
-use super::{Check, Judgement, Judgements};
+use super::verdict::{NOT_JUDGED, probability, short};
+use super::{Check, Judgement, Judgements, Verdict};
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::escape::markdown;
-use crate::report::words::{sentence, several};
+use crate::report::words::{capitalized, sentence, several};
 
 impl Judgements {
     /// The content of `claims.json` and `claims.md`.
@@ -21,14 +21,17 @@ impl Judgements {
     /// As Markdown: a table of verdicts, then the comparisons of each claim.
     pub fn markdown(&self) -> String {
         let mut text = format!("# Claims: {}\n\n", markdown(&self.suite));
-        text += &format!("{}\n\n", note(self));
+        text += &format!("{}\n\n{}\n\n", self.answer(), note(self));
         text += "| claim | where | verdict | because | the paper's own numbers |\n|---|---|---|---|---|\n";
         for claim in &self.claims {
-            let cells = [&claim.says, &claim.at, claim.verdict.name(), &claim.because, &papers(claim)].map(markdown);
+            let cells = [&claim.says, &claim.at, claim.verdict_name(), &claim.because, &papers(claim)].map(markdown);
             text += &format!("| {} |\n", cells.join(" | "));
         }
         for claim in &self.claims {
             text += &format!("\n## {}\n\n{}\n", markdown(&claim.id), markdown(&claim.says));
+            for line in claim.defined.iter().cloned().chain(statistics(claim)) {
+                text += &format!("\n{}\n", markdown(&line));
+            }
             if !claim.comparisons.is_empty() {
                 text += &format!("\n| {} |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n", COLUMNS.join(" | "));
             }
@@ -50,26 +53,66 @@ impl Judgements {
 
     /// For a terminal: each verdict with its reason, and the comparisons that do not hold.
     pub fn text(&self) -> String {
-        let mut text = format!("{}: {}\n{}\n", self.suite, self.about, self.how());
+        let mut text = format!("{}: {}\n{}\n", self.suite, self.answer(), note(self));
         for claim in &self.claims {
-            text += &format!("\n{:<15} {} [{}]\n", claim.verdict.name(), claim.says, claim.at);
-            text += &format!(
-                "                {}\n                the paper's own numbers: {}\n",
-                claim.because,
-                papers(claim)
-            );
+            text += &format!("\n{:<15} {} [{}]\n", claim.verdict_name(), claim.says, claim.at);
+            let because = claim.verdict.map(|_| claim.because.clone());
+            for line in [because, Some(papers(claim)), statistics(claim)].into_iter().flatten() {
+                text += &format!("                {line}\n");
+            }
             for check in claim.comparisons.iter().filter(|check| !check.holds) {
-                let [says, _, greater, smaller, difference, interval, p, ..] = row(check);
+                let [words, _, greater, smaller, difference, interval, p, ..] = row(check);
                 text += &format!(
-                    "                not {says}: {greater} against {smaller}, {difference} ({interval}), p {p}\n"
+                    "                not so: {words}: {greater} against {smaller}, {difference} ({interval}), p {p}\n"
                 );
             }
         }
         text
     }
 
-    /// How the verdicts were reached.
+    /// The answer in a sentence: `The paper holds on 3 of 9 claims: 3 are reproduced, 6 are undecided.`
+    pub fn answer(&self) -> String {
+        if self.family.is_none() {
+            return sentence(NOT_JUDGED);
+        }
+        let tally = self.tally();
+        let of = |verdict| tally.iter().find(|(known, _)| *known == verdict).map_or(0, |(_, n)| *n);
+        let (all, held) = (self.claims.len(), of(Verdict::Reproduced));
+        let tested = all - of(Verdict::NotRun);
+        let verb = |n: usize| if n == 1 { "is" } else { "are" };
+        let parts = tally.iter().map(|(verdict, n)| format!("{n} {} {}", verb(*n), verdict.name()));
+        let parts = parts.collect::<Vec<_>>().join(", ");
+        let claims = match (tested, self.standing.is_empty()) {
+            (0, _) => return format!("Nothing can be said yet: the numbers of all {all} claims are missing."),
+            (tested, true) if tested < all => {
+                format!("So far, the paper holds on {held} of the {tested} claims that could be tested")
+            }
+            (_, true) => format!("The paper holds on {held} of {all} claims"),
+            (tested, false) if tested < all => {
+                format!("On other datasets, {held} of the {tested} claims that could be tested hold")
+            }
+            (_, false) => format!("On other datasets, {held} of the paper's {all} claims hold"),
+        };
+        format!("{claims}: {parts}.")
+    }
+
+    /// The tally: `1 reproduced, 5 undecided`, or that there are no verdicts.
+    pub fn in_one_line(&self) -> String {
+        match self.family {
+            Some(_) => {
+                let parts = self.tally().into_iter().map(|(verdict, n)| format!("{n} {}", verdict.name()));
+                parts.collect::<Vec<_>>().join(", ")
+            }
+            None => NOT_JUDGED.to_owned(),
+        }
+    }
+
+    /// How the verdicts were reached, or why there are none.
     fn how(&self) -> String {
+        let Some(family) = &self.family else {
+            return "A run on part of the data, or on imitations of data and weights, says nothing about these claims."
+                .to_owned();
+        };
         let standing: Vec<String> =
             self.standing.iter().map(|(papers, ours)| format!("{ours} stands for {papers}")).collect();
         let standing = if standing.is_empty() { String::new() } else { format!("Here {}. ", standing.join(", ")) };
@@ -77,7 +120,7 @@ impl Judgements {
             "{standing}{}; significant below {} after {}; the smallest meaningful difference is {} points, or {} of a cosine.",
             several(self.seeds.len() as u64, "seed"),
             self.alpha,
-            self.family,
+            family,
             self.smallest_effect.points,
             self.smallest_effect.cosine
         )
@@ -86,16 +129,20 @@ impl Judgements {
 
 /// What the verdicts are about, and how they were reached.
 pub(in crate::report) fn note(judged: &Judgements) -> String {
-    format!("These verdicts are about {}. {}", judged.about, judged.how())
+    match judged.family {
+        Some(_) => format!("These verdicts are about {}. {}", judged.about, judged.how()),
+        None => format!("{} {}", sentence(judged.about), judged.how()),
+    }
 }
 
 /// Why a claim has its verdict, and what the paper prints about it: a sentence each.
 pub(in crate::report) fn reasons(claim: &Judgement) -> Vec<String> {
-    let mut reasons: Vec<String> = match claim.missing.is_empty() {
-        true => vec![sentence(&claim.because)],
-        false => claim.missing.iter().map(|cause| sentence(cause)).collect(),
+    let mut reasons: Vec<String> = match (claim.verdict, claim.missing.is_empty()) {
+        (None, _) => Vec::new(),
+        (_, true) => vec![claim.because.clone()],
+        (_, false) => claim.missing.iter().map(|cause| sentence(cause)).collect(),
     };
-    reasons.push(format!("In the paper: {}; its own numbers: {}.", claim.at, papers(claim)));
+    reasons.push(format!("In the paper: {}. {}", claim.at, papers(claim)));
     reasons.dedup();
     reasons
 }
@@ -103,10 +150,25 @@ pub(in crate::report) fn reasons(claim: &Judgement) -> Vec<String> {
 /// Whether the paper's own numbers satisfy a claim.
 fn papers(claim: &Judgement) -> String {
     match claim.paper.outcome {
-        PrintedOutcome::Satisfied => "satisfy it".to_owned(),
-        PrintedOutcome::Violated => format!("do not satisfy it: not {}", claim.paper.details.join("; not ")),
-        PrintedOutcome::NotTranscribed => "not transcribed".to_owned(),
+        PrintedOutcome::Satisfied => "The paper's numbers support this.".to_owned(),
+        PrintedOutcome::Violated => {
+            format!("The paper's own numbers do not support this: not {}.", claim.paper.details.join("; not "))
+        }
+        PrintedOutcome::NotTranscribed => "The paper's numbers for this are not transcribed.".to_owned(),
     }
+}
+
+/// The tests behind a verdict; none where nothing was tested.
+pub(in crate::report) fn statistics(claim: &Judgement) -> Option<String> {
+    let of = |p: Option<f64>, corrected: Option<f64>| {
+        p.zip(corrected)
+            .map(|(p, corrected)| format!("p {} after correction, p {} before", probability(corrected), probability(p)))
+    };
+    let mut text = of(claim.p, claim.p_corrected)?;
+    if let Some(small) = of(claim.p_small, claim.p_small_corrected) {
+        text += &format!("; of a meaningful difference after all: {small}");
+    }
+    Some(sentence(&text).replacen('P', "p", 1))
 }
 
 /// Why the claim cannot be checked in the paper's numbers.
@@ -130,7 +192,7 @@ pub(in crate::report) fn row(check: &Check) -> [String; 9] {
         How::TOverSeeds => ", over seeds alone",
     };
     [
-        check.says.clone(),
+        capitalized(&check.words),
         if check.holds { "yes" } else { "no" }.to_owned(),
         short(check.greater),
         check.smaller.map_or("0".to_owned(), short),

@@ -16,7 +16,7 @@ use super::{Check, Judgement};
 use crate::evaluation::statistics::holm::holm;
 use crate::evaluation::statistics::paired::{LEAST_SEEDS, MOST_SEEDS, ROUNDING, SeedsNeeded, seeds_needed};
 use crate::report::comparison::ALPHA;
-use crate::report::words::several;
+use crate::report::words::{sentence, several};
 
 /// What the results say of a claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -36,7 +36,14 @@ pub enum Verdict {
     NotRun,
 }
 
+/// What stands in the place of a verdict where there is none: on the claims of a trial.
+pub const NOT_JUDGED: &str = "trial: not judged";
+
 impl Verdict {
+    /// In the order in which tallies list them.
+    pub const ALL: [Verdict; 5] =
+        [Verdict::Reproduced, Verdict::NotReproduced, Verdict::Contradicted, Verdict::Undecided, Verdict::NotRun];
+
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Reproduced => "reproduced",
@@ -66,11 +73,12 @@ pub(super) fn decide(claims: &mut [Judgement]) -> String {
         claim.p_corrected = claim.p.and_then(|_| of_p.next());
         let small = (claim.p_small.is_some() || claim.p.is_some()).then(|| of_p_small.next()).flatten();
         claim.p_small_corrected = claim.p_small.and(small);
-        (claim.verdict, claim.because) = verdict(claim);
-        if claim.verdict == Verdict::Undecided {
+        let (verdict, because) = verdict(claim);
+        (claim.verdict, claim.because) = (Some(verdict), because);
+        if verdict == Verdict::Undecided {
             claim.seeds_needed = needed(claim, tests);
             if let Some(needed) = claim.seeds_needed {
-                claim.because += &format!("; {}", in_words(needed));
+                claim.because += &format!(" {}", in_words(needed));
             }
         }
     }
@@ -108,58 +116,61 @@ fn smallest(checks: &[Check]) -> Option<&Check> {
 fn verdict(claim: &Judgement) -> (Verdict, String) {
     let checks = &claim.comparisons;
     if !claim.missing.is_empty() {
-        return (Verdict::NotRun, claim.missing.join("; "));
+        let causes: Vec<String> = claim.missing.iter().map(|cause| sentence(cause)).collect();
+        return (Verdict::NotRun, causes.join(" "));
     }
     let fewest = checks.iter().map(|check| check.n).min().unwrap_or(0);
     let failing: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
-    let holding = match (failing.len(), checks.len()) {
-        (0, 1) => "the comparison holds".to_owned(),
-        (1, 1) => "the comparison does not hold".to_owned(),
-        (0, all) => format!("all {all} comparisons hold"),
-        (1, all) => format!("1 of {all} comparisons does not hold"),
-        (n, all) => format!("{n} of {all} comparisons do not hold"),
-    };
+    let holding = holding(&failing, checks.len());
     if fewest < LEAST_SEEDS {
-        let seeds = several(fewest as u64, "seed");
-        return (Verdict::Undecided, format!("{holding}, but a test needs at least {LEAST_SEEDS} seeds, not {seeds}"));
+        let seeds = format!("{} {}", several(fewest as u64, "seed"), if fewest == 1 { "is" } else { "are" });
+        return (Verdict::Undecided, format!("{holding}, but {seeds} too few for a test, which needs {LEAST_SEEDS}."));
     }
     let significant = claim.p_corrected.is_some_and(|p| p < ALPHA);
-    let p = claim
-        .p_corrected
-        .map_or("no test without variation".to_owned(), |p| format!("p {} after correction", probability(p)));
     if failing.is_empty() {
-        return match significant {
-            true => (Verdict::Reproduced, format!("{holding}; {p}")),
-            false => (Verdict::Undecided, format!("{holding}, but not significantly ({p})")),
+        return match (significant, claim.p_corrected) {
+            (true, _) => (Verdict::Reproduced, format!("{holding}, significantly.")),
+            (false, Some(_)) => (Verdict::Undecided, format!("{holding}, but not significantly.")),
+            (false, None) => (Verdict::Undecided, format!("{holding}, but without variation there is no test.")),
         };
     }
     if significant && let Some(check) = strongest(&failing) {
-        let evidence = format!("{holding}: not {}, {}", check.says, numbers(check));
+        let evidence = format!("{holding}, significantly: it is not so that {}; {}", check.words, numbers(check));
         return match check.excess.abs() < check.smallest_effect {
-            false => (Verdict::Contradicted, format!("{evidence}; {p}")),
+            false => (Verdict::Contradicted, format!("{evidence}.")),
             true => {
                 let least = check.smallest_effect;
-                let small = format!("reversed by less than the smallest meaningful difference of {least}");
-                (Verdict::NotReproduced, format!("{evidence}, {small}; {p}"))
+                (Verdict::NotReproduced, format!("{evidence}, too small to matter (below {least})."))
             }
         };
     }
-    match smallest(checks).zip(claim.p_small_corrected.filter(|p| *p < ALPHA)) {
-        Some((check, p_small)) => {
-            let evidence = format!(
-                "not {}, {}, below the smallest meaningful difference of {} (p {} after correction)",
-                check.says,
-                numbers(check),
-                check.smallest_effect,
-                probability(p_small)
-            );
-            (Verdict::NotReproduced, format!("{holding}: {evidence}; the opposite is not significant either ({p})"))
+    match smallest(checks).filter(|_| claim.p_small_corrected.is_some_and(|p| p < ALPHA)) {
+        Some(check) => {
+            let least = check.smallest_effect;
+            let small = format!("a difference is surely too small to matter (below {least}): that {}", check.words);
+            (Verdict::NotReproduced, format!("{holding}, none significantly, and {small}; {}.", numbers(check)))
         }
         None => {
-            let alone = failing.iter().filter(|check| check.p.is_some_and(|p| p < ALPHA)).count();
-            let alone = if alone == 0 { String::new() } else { format!("; before it, {alone} below {ALPHA}") };
-            (Verdict::Undecided, format!("{holding}, not significantly ({p}{alone})"))
+            let alone = failing.iter().any(|check| check.p.is_some_and(|p| p < ALPHA));
+            let corrected = if alone { " after correction for the number of tests" } else { "" };
+            let none = if failing.len() == 1 { "not" } else { "none" };
+            (Verdict::Undecided, format!("{holding}, {none} significantly{corrected}."))
         }
+    }
+}
+
+/// How many comparisons hold: `All 8 comparisons hold`, `2 of 8 comparisons go the other way`.
+fn holding(failing: &[&Check], all: usize) -> String {
+    let reversed = failing.iter().all(|check| check.excess < -ROUNDING);
+    match (failing.len(), all, reversed) {
+        (0, 1, _) => "The comparison holds".to_owned(),
+        (0, all, _) => format!("All {all} comparisons hold"),
+        (_, 1, true) => "The comparison goes the other way".to_owned(),
+        (_, 1, false) => "The comparison does not hold".to_owned(),
+        (1, all, true) => format!("1 of {all} comparisons goes the other way"),
+        (1, all, false) => format!("1 of {all} comparisons does not hold"),
+        (n, all, true) => format!("{n} of {all} comparisons go the other way"),
+        (n, all, false) => format!("{n} of {all} comparisons do not hold"),
     }
 }
 
@@ -207,9 +218,9 @@ fn needed(claim: &Judgement, tests: usize) -> Option<SeedsNeeded> {
 
 fn in_words(needed: SeedsNeeded) -> String {
     match needed {
-        SeedsNeeded::About(n) => format!("about {n} seeds might decide it if the differences stay the same"),
-        SeedsNeeded::MoreThan(_) => format!("even {MOST_SEEDS} seeds would not decide differences this small"),
-        SeedsNeeded::NoNumber => "no number of seeds would decide it: the test split is too small".to_owned(),
+        SeedsNeeded::About(n) => format!("About {n} seeds would suffice for differences of this size."),
+        SeedsNeeded::MoreThan(_) => format!("Even {MOST_SEEDS} seeds would not settle differences this small."),
+        SeedsNeeded::NoNumber => "More seeds cannot settle this: the test set is too small.".to_owned(),
     }
 }
 

@@ -32,15 +32,15 @@ fn differences_are_paired_by_seed() {
 fn the_family_is_what_is_shown() {
     let results = realistic(SuiteKind::Smoke, 5);
     let count = |results: &Results| results.comparisons.pairs.iter().filter(|one| one.p_corrected.is_some()).count();
-    // 4 other methods, 3 datasets, 9 quantities and the growth of a gap.
-    assert_eq!(count(&results), 4 * 3 * 10);
-    assert!(results.comparisons.family.as_ref().unwrap().contains("the 120 comparisons"));
+    // 4 other methods, 3 datasets, 9 quantities, the growth of a gap and its trend.
+    assert_eq!(count(&results), 4 * 3 * 11);
+    assert!(results.comparisons.family.as_ref().unwrap().contains("the 132 comparisons"));
     let mut shown = results.comparisons.clone();
     shown.restrict(&[Quantity::Full, Quantity::MissingGap]);
     assert!(shown.family.unwrap().contains("the 24 comparisons"));
     assert!(shown.pairs.iter().all(|one| one.quantity != Quantity::NoisyAvg));
     let fewer = results.restricted(&["emoji-words".into()], &["mslr".into(), "balgrad".into()]).unwrap();
-    assert_eq!((count(&fewer), fewer.comparisons.family.as_ref().unwrap().contains("the 10 ")), (10, true));
+    assert_eq!((count(&fewer), fewer.comparisons.family.as_ref().unwrap().contains("the 11 ")), (11, true));
     let all = |results: &Results| {
         let one = ("balgrad", Quantity::Full);
         results.comparisons.find("emoji-words", one, ("mslr", Quantity::Full)).unwrap()

@@ -1,10 +1,11 @@
 //! The report: one HTML page about a suite, which holds everything that it shows and loads nothing.
 //!
 //! [`Report`] is what is known. `view` turns it into the words and numbers that `templates/report.html.j2` places,
-//! `grid` turns tables so that they can be sorted, `details` is what a number shows on request, and `sweeps` lists
-//! what sweeps chose.
+//! `grid` turns tables so that they can be sorted, `details` is what a number shows on request, `forest` is the plot at the
+//! head, and `sweeps` lists what sweeps chose.
 
 mod details;
+mod forest;
 mod grid;
 mod sweeps;
 mod view;
@@ -19,6 +20,7 @@ pub(super) use view::shared;
 
 use super::claims::Judgements;
 use super::open_questions::OpenQuestion;
+use super::reference::Paper;
 use super::results::Results;
 use super::table::Table;
 use super::templates::{Language, Templates};
@@ -31,6 +33,8 @@ pub struct Report {
     pub results: Results,
     pub tables: Vec<TableEntry>,
     pub figures: Vec<FigureEntry>,
+    /// How the paper is cited, if the project has its numbers.
+    pub paper: Option<Paper>,
     /// The verdicts on the paper's claims, if there are claims about the suite.
     pub claims: Option<Judgements>,
     pub datasets: Vec<DatasetEntry>,
@@ -40,6 +44,8 @@ pub struct Report {
     /// Program, compiler, libtorch, device.
     pub environment: Vec<Fact>,
     pub steps: Vec<StepTime>,
+    /// What is missing, in a few words: `5 of 20 downloads missing`. None if everything is done.
+    pub incomplete: Option<String>,
     /// What was not done, by cause.
     pub failures: Vec<Failure>,
 }
@@ -118,14 +124,27 @@ pub struct StepTime {
     pub finished: String,
 }
 
-/// Something that is missing.
+/// Something that is missing: steps of one kind that ended in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// `fetch food101.zip failed`
+    /// `fetch food101.zip failed`, `5 downloads failed`
     pub what: String,
-    pub cause: String,
+    /// The cause, if it is the same for all of these steps.
+    pub cause: Option<String>,
+    /// What to do, if it is the same for all of them.
+    pub hint: Option<String>,
+    /// Each of them, with what is not the same for all; none if there is only one, or if no step is to blame.
+    pub each: Vec<Origin>,
     /// The steps that did not run because of it.
     pub steps: Vec<String>,
+}
+
+/// A step that failed or is unavailable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    pub step: String,
+    pub cause: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// The files that a page is made of: a template, and two that are included as they are.

@@ -5,10 +5,11 @@ use super::*;
 use crate::report::SuiteKind;
 use crate::report::claims::grammar::SmallestEffect;
 use crate::report::claims::printed::{Printed, PrintedOutcome};
-use crate::report::claims::{Judgement, Verdict};
+use crate::report::claims::{Claims, Judgement, Verdict, judge};
 use crate::report::open_questions::open_questions;
+use crate::report::reference::committed;
 use crate::report::render::{layout, render};
-use crate::report::samples::difficult;
+use crate::report::samples::{difficult, realistic};
 use crate::report::target::{self, Kind};
 
 fn ours() -> PathBuf {
@@ -41,8 +42,8 @@ pub fn example(kind: SuiteKind) -> Report {
         id: id.into(),
         says: format!("The claim {id} holds"),
         at: "Table 1".into(),
-        verdict,
-        because: "why".into(),
+        verdict: Some(verdict),
+        because: "Why.".into(),
         paper: Printed { outcome: PrintedOutcome::Satisfied, details: Vec::new() },
         ..Judgement::default()
     };
@@ -55,6 +56,7 @@ pub fn example(kind: SuiteKind) -> Report {
             svg: String::from_utf8(svg).unwrap(),
             files: vec!["figure4.svg".into(), "figure4.pdf".into()],
         }],
+        paper: Some(committed().paper),
         claims: Some(Judgements {
             suite: "example".into(),
             kind,
@@ -62,7 +64,7 @@ pub fn example(kind: SuiteKind) -> Report {
             standing: BTreeMap::new(),
             seeds: vec![1, 2],
             alpha: 0.05,
-            family: "no correction".into(),
+            family: Some("no correction".into()),
             smallest_effect: SmallestEffect { points: 0.5, cosine: 0.01 },
             claims: claims.map(|(id, verdict)| claim(id, verdict)).into(),
         }),
@@ -86,11 +88,29 @@ pub fn example(kind: SuiteKind) -> Report {
         questions: open_questions().unwrap(),
         environment: vec![Fact::new("libtorch", "2.13.0")],
         steps: vec![step("train", "train words balgrad seed 1", 61.0), step("render", "render table1", 0.01)],
-        failures: vec![Failure {
-            what: "fetch words.zip failed".into(),
-            cause: "no network: <script>alert(1)</script> & \"more\"".into(),
-            steps: vec!["prepare words".into()],
-        }],
+        incomplete: Some("3 of 4 downloads missing".into()),
+        failures: vec![
+            Failure {
+                what: "fetch words.zip failed".into(),
+                cause: Some("no network: <script>alert(1)</script> & \"more\"".into()),
+                hint: Some("connect it".into()),
+                each: vec![],
+                steps: vec!["prepare words".into()],
+            },
+            Failure {
+                what: "2 downloads unavailable".into(),
+                cause: None,
+                hint: None,
+                each: ["a", "b"]
+                    .map(|name| Origin {
+                        step: format!("fetch {name}.zip"),
+                        cause: Some(format!("{name} has a licence")),
+                        hint: Some(format!("put the file {name}.zip there")),
+                    })
+                    .into(),
+                steps: (0..5_000).map(|seed| format!("train words balgrad seed {seed}")).collect(),
+            },
+        ],
         results,
     }
 }
@@ -137,6 +157,75 @@ fn every_section_with_numbers_is_marked() {
     }
 }
 
+/// The first section answers: a sentence, the tally, a plot with a row per claim and dataset, then the claims.
+#[test]
+fn the_answer_comes_first() {
+    let mut report = example(SuiteKind::Smoke);
+    report.results = realistic(SuiteKind::Smoke, 5);
+    report.results.suite.suite = "smoke".into();
+    let claims = Claims::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")).unwrap();
+    report.claims = Some(judge(&claims, &report.results, &committed()).unwrap());
+    let mut page = page(&report, &folder()).unwrap();
+    if let Some(to) = std::env::var_os("SEESAW_PAGE") {
+        std::fs::write(to, &page).unwrap();
+    }
+    let main = page.split_off(page.find("<main").unwrap());
+    let place = |part: &str| main.find(part).unwrap_or_else(|| panic!("no {part}"));
+    let order = [
+        "On other datasets, ",
+        "class=\"verdicts\"",
+        "<svg width=\"100%\"",
+        "<details class=\"claim\"",
+        "id=\"about\"",
+    ];
+    assert!(order.map(place).is_sorted(), "{:?}", order.map(place));
+    let compared = report.claims.unwrap().claims.into_iter().map(|claim| {
+        claim.comparisons.into_iter().map(|check| check.dataset).collect::<std::collections::BTreeSet<_>>().len()
+    });
+    assert_eq!(main.matches("<circle").count(), compared.sum::<usize>());
+    // A claim leads to its table, and the table back to it.
+    assert!(main.contains("Shown in <a href=\"#table1\">Table 1</a>"));
+    assert!(section(&main, "tables").contains("<a href=\"#claim-lowest-missing-gap\">Lowest missing gap ("));
+}
+
+/// The page of a trial shows no verdict, and says why.
+#[test]
+fn a_trials_page_has_no_verdicts() {
+    let mut report = example(SuiteKind::Trial);
+    let judged = report.claims.as_mut().unwrap();
+    (judged.family, judged.about) = (None, "trial: not judged");
+    judged.claims.iter_mut().for_each(|claim| claim.verdict = None);
+    let page = page(&report, &folder()).unwrap();
+    let (about, claims) = (section(&page, "about"), section(&page, "claims"));
+    assert!(claims.contains("Trial: not judged.") && claims.contains("The claim a holds"), "{claims}");
+    for verdict in Verdict::ALL {
+        assert!(!claims.contains(verdict.name()) && !about.contains(verdict.name()), "{}", verdict.name());
+    }
+}
+
+/// An incomplete run says so first, with what to do; what is missing is said once, however many numbers and steps it concerns.
+#[test]
+fn an_incomplete_run_says_so_once() {
+    let mut report = example(SuiteKind::Paper);
+    let page = |report: &Report| page(report, &folder()).unwrap();
+    let shown = page(&report);
+    let (head, _) = shown.split_once("<main").unwrap();
+    assert!(head.contains("<strong>Incomplete: 3 of 4 downloads missing.</strong> <a href=\"#failures\">"), "{head}");
+    assert!(section(&shown, "about").contains("as far as they were run"));
+    let failures = section(&shown, "failures");
+    for part in ["2 downloads unavailable", "put the file b.zip there", "connect it", "5,000 (5,000 train)"] {
+        assert!(failures.contains(part), "{part}: {failures}");
+    }
+    assert!(!shown.contains("train words balgrad seed 4999"));
+    // Every number of the method is missing for this cause: each table says it in one footnote, and nothing else does.
+    let cause = "`fetch words.zip` failed: no network";
+    assert_eq!(shown.matches(cause).count(), report.tables.len(), "{shown}");
+    report.incomplete = None;
+    report.failures.clear();
+    let complete = page(&report);
+    assert!(!complete.contains("Incomplete") && !complete.contains("as far as"));
+}
+
 /// Names and causes are text, never markup.
 #[test]
 fn names_and_causes_are_text() {
@@ -165,7 +254,11 @@ fn a_page_loads_nothing() {
         assert!(source.starts_with("data:image/svg+xml;base64,"), "{}", &source[..source.len().min(60)]);
     }
     for link in page.split("href=\"").skip(1) {
-        assert!(link.starts_with('#') || link.starts_with("data:,\""), "{}", &link[..link.len().min(60)]);
+        let (link, _) = link.split_once('"').unwrap();
+        let papers = ["https://aclanthology.org/", "https://arxiv.org/abs/"];
+        let is_beside = link.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+        let known = link.starts_with('#') || link == "data:," || papers.iter().any(|paper| link.starts_with(paper));
+        assert!(known || is_beside, "{link}");
     }
     assert!(page.contains("content=\"default-src 'none'; script-src 'sha256-"));
     assert!(policy("alert(1)").contains("script-src 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI=';"));
@@ -199,6 +292,7 @@ fn an_empty_report_says_so() {
         tables: vec![],
         figures: vec![],
         claims: None,
+        incomplete: None,
         failures: vec![],
         steps: vec![],
         results: crate::report::results::collect(full.results.suite.clone(), &[]).unwrap(),
@@ -226,7 +320,7 @@ fn numbers_can_be_read_without_the_script() {
         assert!(button.starts_with(" type=\"button\" class=\"n\" popovertarget="), "{}", &button[..60]);
     }
     let tables = section(&page, "tables");
-    for part in ["<td class=\"cause\" colspan=\"3\">failed: loss_T is NaN", "<code>abc</code>", "seed 1</pre>"] {
+    for part in ["<td class=\"cause\" colspan=\"3\">failed</td>", "<code>abc</code>", "seed 1</pre>"] {
         assert!(tables.contains(part), "{part}");
     }
 }

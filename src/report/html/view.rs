@@ -10,8 +10,9 @@ use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::details::short;
-use super::{DatasetEntry, Fact, FigureEntry, Report, StepTime, TableEntry, grid, sweeps};
+use super::{DatasetEntry, Fact, Failure, FigureEntry, Report, StepTime, TableEntry, forest, grid, sweeps};
 use crate::report::SuiteKind;
+use crate::report::claims::verdict::NOT_JUDGED;
 use crate::report::claims::{Judgement, Judgements, Verdict, text};
 use crate::report::quantity::Quantity;
 use crate::report::results::{CellRecord, DatasetDescription, Number, Results, Status};
@@ -20,8 +21,8 @@ use crate::report::words;
 
 /// The page's sections, and whether they show numbers of the suite.
 pub const SECTIONS: [(&str, &str, bool); 10] = [
-    ("about", "About", true),
     ("claims", "Claims", true),
+    ("about", "About", true),
     ("tables", "Tables", true),
     ("figures", "Figures", true),
     ("data", "Data", true),
@@ -48,10 +49,35 @@ pub fn shared(report: &Report) -> Value {
         title => suite.title.clone(),
         suite => suite.suite.clone(),
         mark => suite.kind.mark(),
-        about => about(&report.results),
+        about => about(&report.results, report.incomplete.is_some()),
         training => serde(training(&report.results)),
-        claims => report.claims.as_ref().map(claims),
-        failures => serde(report.failures.clone()),
+        claims => report.claims.as_ref().map(|judged| claims(report, judged)),
+        incomplete => report.incomplete.clone(),
+        failures => report.failures.iter().map(failure).collect::<Vec<_>>(),
+    }
+}
+
+/// More steps than this are counted by kind, not listed: `seesaw status` lists them.
+const LISTED: usize = 40;
+
+fn failure(failure: &Failure) -> Value {
+    let Failure { what, cause, hint, each, steps } = failure;
+    let mut kinds: Vec<(&str, u64)> = Vec::new();
+    for kind in steps.iter().filter_map(|step| step.split(' ').next()) {
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, n)) => *n += 1,
+            None => kinds.push((kind, 1)),
+        }
+    }
+    let kinds: Vec<String> = kinds.into_iter().map(|(kind, n)| format!("{} {kind}", words::count(n))).collect();
+    context! {
+        what => words::capitalized(what),
+        cause,
+        hint,
+        each => serde(each.clone()),
+        count => words::count(steps.len() as u64),
+        kinds => kinds.join(", "),
+        steps => if steps.len() > LISTED { Vec::new() } else { steps.clone() },
     }
 }
 
@@ -63,12 +89,15 @@ pub fn of(report: &Report) -> anyhow::Result<Value> {
     let results = &report.results;
     let cells = |entry: &TableEntry| entry.table.cells().any(|cell| !cell.paper.is_empty());
     Ok(context! {
+        paper => report.paper.as_ref().map(|paper| serde(paper.clone())),
+        status => results.suite.command("status"),
         explain => results.suite.command("explain --suite"),
         sections => serde(SECTIONS),
+        forest => report.claims.as_ref().and_then(|judged| forest::of(results, judged)),
         glance => serde(glance(report)),
-        tables => report.tables.iter().map(|entry| table(results, entry)).collect::<Vec<_>>(),
+        tables => report.tables.iter().map(|entry| table(report, entry)).collect::<Vec<_>>(),
         beside_paper => report.tables.iter().any(cells),
-        figures => report.figures.iter().map(|entry| figure(results, entry)).collect::<Vec<_>>(),
+        figures => report.figures.iter().map(|entry| figure(report, entry)).collect::<Vec<_>>(),
         datasets => report.datasets.iter().map(dataset).collect::<Vec<_>>(),
         methods => serde(report.methods.clone()),
         sweeps => sweeps::of(results)?,
@@ -84,7 +113,7 @@ pub fn of(report: &Report) -> anyhow::Result<Value> {
 }
 
 /// What the suite is, and what the paper is about.
-fn about(results: &Results) -> Vec<String> {
+fn about(results: &Results, incomplete: bool) -> Vec<String> {
     let suite = &results.suite;
     let read: BTreeSet<&str> = suite.datasets.iter().map(|dataset| dataset.dataset.as_str()).collect();
     let [methods, datasets, seeds] =
@@ -99,7 +128,8 @@ fn about(results: &Results) -> Vec<String> {
             "This suite checks that everything works, on a small real benchmark. Its numbers are not results of the paper: \
              they neither support nor contradict it."
         }
-        SuiteKind::Paper => "This suite reproduces the paper from its downloads to its tables and figures.",
+        SuiteKind::Paper if incomplete => "These are the paper's experiments, as far as they were run.",
+        SuiteKind::Paper => "These are the paper's experiments, from its downloads to its tables and figures.",
         SuiteKind::Trial => {
             "This is a trial on part of the data, or on imitations of data and weights. Its numbers have no meaning."
         }
@@ -127,8 +157,8 @@ fn glance(report: &Report) -> Vec<Fact> {
         Fact::new("Steps done", words::count(report.steps.len() as u64)),
         Fact::new("Total compute time", words::duration(seconds)),
     ];
-    if let Some(judged) = &report.claims {
-        let reproduced = judged.claims.iter().filter(|claim| claim.verdict == Verdict::Reproduced).count();
+    if let Some(judged) = report.claims.as_ref().filter(|judged| judged.family.is_some()) {
+        let reproduced = judged.claims.iter().filter(|claim| claim.verdict == Some(Verdict::Reproduced)).count();
         facts.insert(0, Fact::new("Claims reproduced", format!("{reproduced} of {}", judged.claims.len())));
     }
     if let Some(last) = report.steps.iter().map(|step| &step.finished).max() {
@@ -159,25 +189,50 @@ fn training(results: &Results) -> Vec<Fact> {
     facts
 }
 
-fn claims(judged: &Judgements) -> Value {
-    let verdicts =
-        [Verdict::Reproduced, Verdict::NotReproduced, Verdict::Contradicted, Verdict::Undecided, Verdict::NotRun];
-    let count = |verdict: &Verdict| {
-        let n = judged.claims.iter().filter(|claim| claim.verdict == *verdict).count();
-        (n > 0).then(|| context! { verdict => verdict.name(), n })
+/// A link to a table, figure or claim of the page.
+#[derive(Serialize)]
+struct Link {
+    to: String,
+    text: String,
+}
+
+/// Links to the tables and figures of the page that show a claim.
+fn places(report: &Report, claim: &Judgement) -> Value {
+    let tables = report.tables.iter().map(|entry| &entry.name);
+    let names = tables.chain(report.figures.iter().map(|entry| &entry.name)).filter(|name| claim.shown.contains(name));
+    serde(names.map(|name| Link { to: name.clone(), text: titled(name) }).collect::<Vec<_>>())
+}
+
+/// Links to the claims that a table or figure shows.
+fn shows(report: &Report, name: &str) -> Value {
+    let claims = report.claims.iter().flat_map(|judged| &judged.claims);
+    let shown = claims.filter(|claim| claim.shown.iter().any(|known| known == name));
+    let link = |claim: &Judgement| Link {
+        to: format!("claim-{}", claim.id),
+        text: format!("{} ({})", words::capitalized(&claim.id.replace('-', " ")), claim.verdict_name()),
     };
+    serde(shown.map(link).collect::<Vec<_>>())
+}
+
+fn claims(report: &Report, judged: &Judgements) -> Value {
+    let count = |(verdict, n): (Verdict, usize)| context! { verdict => verdict.name(), n };
     let claim = |claim: &Judgement| {
         context! {
             id => claim.id.clone(),
             text => claim.says.clone(),
-            verdict => claim.verdict.name(),
+            verdict => claim.verdict_name(),
             lines => text::reasons(claim),
+            places => places(report, claim),
+            defined => claim.defined.clone(),
+            statistics => text::statistics(claim),
             numbers => serde(claim.comparisons.iter().map(text::row).collect::<Vec<_>>()),
         }
     };
     context! {
+        answer => judged.answer(),
         note => text::note(judged),
-        counts => verdicts.iter().filter_map(count).collect::<Vec<_>>(),
+        counts => judged.tally().into_iter().map(count).collect::<Vec<_>>(),
+        not_judged => judged.family.is_none().then_some(NOT_JUDGED),
         columns => columns(text::COLUMNS.into_iter().zip(["text"; 2].into_iter().chain(repeat("high")))),
         claims => judged.claims.iter().map(claim).collect::<Vec<_>>(),
     }
@@ -190,7 +245,7 @@ fn titled(name: &str) -> String {
     format!("{} {number}", words::capitalized(word)).trim().to_owned()
 }
 
-fn table(results: &Results, entry: &TableEntry) -> Value {
+fn table(report: &Report, entry: &TableEntry) -> Value {
     let TableEntry { name, meaning, table, files } = entry;
     context! {
         name,
@@ -200,12 +255,13 @@ fn table(results: &Results, entry: &TableEntry) -> Value {
         command => table.command.clone(),
         footnotes => table.footnotes.clone(),
         files => files.clone(),
-        grid => grid::of(results, table),
+        claims => shows(report, name),
+        grid => grid::of(&report.results, table),
     }
 }
 
 /// A browser shows an image without running scripts in it or loading anything for it.
-fn figure(results: &Results, entry: &FigureEntry) -> Value {
+fn figure(report: &Report, entry: &FigureEntry) -> Value {
     let FigureEntry { name, meaning, svg, files } = entry;
     context! {
         name,
@@ -213,7 +269,8 @@ fn figure(results: &Results, entry: &FigureEntry) -> Value {
         meaning,
         // Nothing in it needs escaping.
         image => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))),
-        command => results.suite.command("run"),
+        command => report.results.suite.command("run"),
+        claims => shows(report, name),
         files => files.clone(),
     }
 }

@@ -16,14 +16,14 @@ pub fn of(results: &Results, dataset: &str, method: &str, quantity: Quantity, no
 }
 
 /// Ranks, 0 being the best; `usize::MAX` where there is no rank. Numbers are compared as they are shown, so that equal
-/// text has equal ranks.
+/// text has equal ranks. If all are equal, none is the best.
 pub(super) fn ranks(quantity: Quantity, numbers: impl Iterator<Item = Option<f64>>) -> Vec<usize> {
     let values: Vec<Option<f64>> = numbers.map(|number| shown(number?).parse().ok()).collect();
     let mut distinct: Vec<f64> = values.iter().copied().flatten().collect();
-    // Without another number to compare with there is no best one.
-    let comparable = distinct.len() > 1;
     distinct.sort_by(f64::total_cmp);
     distinct.dedup();
+    // Without a worse number there is no best one.
+    let comparable = distinct.len() > 1;
     if quantity.higher_is_better() {
         distinct.reverse();
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use beside::{Of, beside};
 
-use super::results::{DatasetDescription, MethodDescription, Quantity, Results};
+use super::results::{DatasetDescription, MethodDescription, Quantity, Results, SuiteDescription};
 use super::target;
 
 /// A table, ready for a template.
@@ -151,7 +151,11 @@ pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
         let cell = |(dataset, &(method, quantity)): (&String, &(&str, Quantity))| {
             let cell = cell::of(results, dataset, method, quantity, &mut footnotes);
             // Of two, the second best is the other one.
-            TableCell { second: cell.second && !by_method, ..cell }
+            let mut cell = TableCell { second: cell.second && !by_method, ..cell };
+            if let Some(caveat) = caveat(&cell, suite).filter(|_| cell.best || cell.second) {
+                cell::note_on(&mut cell, caveat, &mut footnotes);
+            }
+            cell
         };
         rows.push(Row { labels, rule, cells: places.map(cell).collect() });
     };
@@ -188,6 +192,18 @@ pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
     };
     noise::mark(&mut table, results);
     table
+}
+
+/// What a reader has to know of the rank of a gap where one modality alone is at chance by construction.
+fn caveat(cell: &TableCell, suite: &SuiteDescription) -> Option<String> {
+    let dataset = suite.datasets.iter().find(|dataset| dataset.name == cell.dataset)?;
+    let alone = dataset.chance_alone.first().filter(|_| cell.quantity == Quantity::MissingGap)?;
+    Some(format!(
+        "on {} the {} alone is at chance by construction: ΔGap is how far the other modality alone is above it, and a small \
+         one is no better balance",
+        dataset.title,
+        alone.name()
+    ))
 }
 
 impl Table {

@@ -65,8 +65,8 @@ mod tests {
         assert_eq!(of(&[2.0, 2.1, 1.9, 2.0, 2.05]), [(true, false), (false, false)]);
         assert_eq!(of(&[2.0, 2.1]), [(true, true), (false, false)]);
         assert_eq!(of(&[2.0, -1.5, 3.0, -2.0, 1.0]), [(true, true), (false, false)]);
-        // Numbers that are shown as equal are both best, without a lead.
-        assert_eq!(of(&[0.0, 0.001, -0.001]), [(true, true), (true, true)]);
+        // Of two numbers that are shown as equal, none is best.
+        assert_eq!(of(&[0.0, 0.001, -0.001]), [(false, false), (false, false)]);
     }
 
     /// A p-value below 0.05 can exceed it after the correction.

@@ -3,6 +3,7 @@ use super::*;
 use crate::report::SuiteKind;
 use crate::report::results::{Cell, collect};
 use crate::report::samples::{ablation, description, difficult, scored};
+use crate::terms::Modality;
 
 fn find<'a>(table: &'a Table, dataset: &str, method: &str, quantity: Quantity) -> &'a TableCell {
     table.cells().find(|c| c.dataset == dataset && c.method == method && c.quantity == quantity).unwrap()
@@ -14,6 +15,8 @@ fn equal_text_is_a_tie() {
     for (full, expected) in [
         ([62.125, 62.13, 62.12], [("62.12", false, true), ("62.13", true, false), ("62.12", false, true)]),
         ([62.1249, 62.1201, 10.0], [("62.12", true, false), ("62.12", true, false), ("10.00", false, true)]),
+        // All equal: none is best.
+        ([50.0, 50.001, 50.0], [("50.00", false, false), ("50.00", false, false), ("50.00", false, false)]),
         ([f64::NAN, 1.0, 2.0], [("NaN", false, false), ("1.00", false, true), ("2.00", true, false)]),
     ] {
         let suite = description(SuiteKind::Smoke, &[1]);
@@ -27,6 +30,24 @@ fn equal_text_is_a_tie() {
         let words = table.rows[0].cells.iter().filter(|cell| cell.dataset == "words");
         let found: Vec<_> = words.map(|cell| (cell.text.as_str(), cell.best, cell.second)).collect();
         assert_eq!(found, expected);
+    }
+}
+
+/// Where a modality alone is at chance by construction, the ranked gaps with a missing modality say so; gaps on other
+/// datasets, and other quantities, do not.
+#[test]
+fn a_gap_to_chance_is_marked() {
+    let mut results = ablation(SuiteKind::Smoke);
+    results.suite.datasets[1].chance_alone = vec![Modality::Image];
+    for table in [table1(&results), table2(&results), table3(&results)] {
+        let marked: Vec<&TableCell> = table.cells().filter(|cell| cell.note.contains("by construction")).collect();
+        assert!(!marked.is_empty());
+        for cell in table.cells() {
+            let ranked = (cell.best || cell.second) && cell.quantity == Quantity::MissingGap;
+            assert_eq!(marked.contains(&cell), ranked && cell.dataset == "emoji-match", "{cell:?}");
+        }
+        let note = &table.footnotes[marked[0].notes[0] - 1];
+        assert!(note.starts_with("on Emoji match the image alone is at chance"), "{note}");
     }
 }
 
