@@ -60,6 +60,9 @@ pub struct MethodDescription {
     pub title: String,
     /// Where it was published.
     pub source: String,
+    /// Whether it is the method that the paper proposes. Figures draw it as the strongest.
+    #[serde(default)]
+    pub proposed: bool,
 }
 
 /// One training and its scores.

@@ -9,7 +9,7 @@ use super::summary::{BINS, Cosine, CosineSummary, TraceSummary};
 use crate::terms::Modality;
 
 fn method(name: &str, title: &str) -> MethodDescription {
-    MethodDescription { name: name.into(), title: title.into(), source: "here".into() }
+    MethodDescription { name: name.into(), title: title.into(), source: "here".into(), proposed: title == "BalGrad" }
 }
 
 pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {

@@ -1,6 +1,7 @@
 //! Describes a suite for its results and captions.
 
 use crate::experiments::{DatasetPlan, MethodPlan, Suite};
+use crate::methods::MethodOptions;
 use crate::report::results::{DatasetDescription, MethodDescription, SuiteDescription};
 
 /// The whole suite.
@@ -21,6 +22,7 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
         name: method.name.clone(),
         title: method.title.clone(),
         source: method.citation.to_owned(),
+        proposed: method.candidates.iter().all(MethodOptions::is_proposed),
     };
     Ok(SuiteDescription {
         kind: suite.kind,

@@ -327,7 +327,7 @@ impl Canvas {
 
     fn line(&mut self, pen: Pen, places: &[Place]) {
         if places.len() > 1 {
-            self.stroke(places, pen.colour, 0.2, pen.dash);
+            self.stroke(places, pen.colour, if pen.strong { 0.3 } else { 0.2 }, pen.dash);
         }
     }
 

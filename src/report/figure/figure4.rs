@@ -29,9 +29,9 @@ pub fn chart(results: &Results) -> Chart {
 }
 
 fn panel(results: &Results, dataset: &DatasetDescription, first: bool) -> Panel {
-    let methods = results.suite.methods.iter().enumerate();
+    let methods = results.suite.methods.iter().zip(Pen::of_methods(&results.suite.methods));
     let lines: Vec<(Pen, Vec<Point>)> = methods
-        .flat_map(|(at, method)| runs(results, dataset, method).into_iter().map(move |run| (Pen::of(at), run)))
+        .flat_map(|(method, pen)| runs(results, dataset, method).into_iter().map(move |run| (pen, run)))
         .collect();
     let highest = lines.iter().flat_map(|(_, run)| run).map(|(_, mean, std)| mean + std).fold(0.0, f64::max);
     let title = if first { "ΔGap (percentage points)" } else { "" };

@@ -47,7 +47,7 @@ fn setting(dataset: &DatasetDescription) -> String {
 
 fn panel(results: &Results, datasets: &[&DatasetDescription], gaps: &mut Gaps<'_>) -> Panel {
     let methods = &results.suite.methods;
-    let pens: Vec<Pen> = (0..methods.len()).map(Pen::of).collect();
+    let pens = Pen::of_methods(methods);
     bars(datasets, &pens, "ΔGap (percentage points)", |dataset, at| {
         let number = results.number(&dataset.name, &methods[at].name, Quantity::MissingGap, None);
         gaps.add_number(&format!("{} ({})", place(dataset, &methods[at]), setting(dataset)), number, None);
