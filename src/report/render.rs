@@ -18,14 +18,11 @@ use crate::errors;
 /// The formats of tables.
 const TABLE_FORMATS: [&str; 3] = ["tex", "md", "csv"];
 
-/// The formats of figures.
-const FIGURE_FORMATS: [&str; 3] = ["svg", "pdf", "png"];
-
 /// The formats of a target, whose files are `TARGET.FORMAT`.
 pub fn formats(target: &Target) -> &'static [&'static str] {
     match target.kind {
         Kind::Table(_) => &TABLE_FORMATS,
-        Kind::Figure(_) => &FIGURE_FORMATS,
+        Kind::Figure(_) => &figure::FORMATS,
     }
 }
 
@@ -66,7 +63,11 @@ pub fn template_digests(target: &Target, folders: &Templates) -> anyhow::Result<
 /// # Errors
 /// If a template is malformed, uses an unknown name, or leaves out the mark that says which kind of results it shows;
 /// if the target shows another number of methods; if the results have another layout.
-pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+pub fn render(
+    target: &'static Target,
+    results: &Results,
+    folders: &Templates,
+) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     if results.schema != SCHEMA {
         return Err(errors::failed(
             format!("these results have the layout {}, expected {SCHEMA}", results.schema),
@@ -81,10 +82,7 @@ pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow
             let filled = |format| Ok((format, fill(target, format, folders, &table)?.into_bytes()));
             TABLE_FORMATS.into_iter().map(filled).collect()
         }
-        Kind::Figure(which) => {
-            let figure = figure::draw(which, results)?;
-            Ok(vec![("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)])
-        }
+        Kind::Figure(which) => Ok(figure::draw(which, target, results)?.into_files().into()),
     }
 }
 

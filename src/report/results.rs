@@ -50,6 +50,9 @@ pub struct DatasetDescription {
     pub fusion: String,
     pub epochs: u32,
     pub encoders: String,
+    /// Its encoders and fusion as figures name them, such as `ViT + BERT, joined by concatenation`.
+    #[serde(default)]
+    pub setting: String,
     /// The names of the methods that are trained on it.
     pub methods: Vec<String>,
 }
@@ -215,7 +218,7 @@ impl Status {
 }
 
 /// The version of the layout of [`Results`].
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// All results of a suite: the content of `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

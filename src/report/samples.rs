@@ -20,7 +20,8 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
         metric: metric.into(),
         fusion: "concat".into(),
         epochs: 20,
-        encoders: "lite0-minilm".into(),
+        encoders: "lite0, minilm".into(),
+        setting: "Lite0 + MiniLM, joined by concatenation".into(),
         methods: ["baseline", "balgrad", "broken"].map(str::to_owned).to_vec(),
     };
     SuiteDescription {

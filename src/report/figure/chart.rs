@@ -3,13 +3,17 @@
 use crate::report::results::{DatasetDescription, MethodDescription, Number, SuiteDescription};
 use crate::report::table::cell::status;
 
-/// A figure below its title.
+/// A figure, and what its caption says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
-    /// How to read it, and how it was made.
-    pub subtitle: String,
+    /// What it shows, without a full stop.
+    pub caption: String,
+    /// How to read it, in sentences.
+    pub reading: String,
+    /// How it was made.
+    pub made: Vec<String>,
     pub rows: Vec<Row>,
-    /// What is missing, and why.
+    /// What else a reader has to know; what is missing, and why.
     pub notes: Vec<String>,
 }
 
@@ -25,7 +29,9 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
     pub title: String,
-    /// Its width in panels. A panel that is alone in its row is at least as wide as the figure.
+    /// Lines above the plot, each beside a sample of its pen.
+    pub keys: Vec<(Pen, String)>,
+    /// Its width in panels.
     pub span: usize,
     pub x: Axis,
     pub y: Axis,
@@ -51,8 +57,8 @@ pub enum Mark {
     Bar { pen: Pen, from: f64, to: f64, bar: Bar },
     /// A filled area under an outline.
     Area { pen: Pen, outline: Vec<(f64, f64)> },
-    /// An upright line, with its label in the upper part of the panel.
-    Upright { pen: Pen, x: f64, label: String },
+    /// An upright line.
+    Upright { pen: Pen, x: f64 },
     /// Why the panel is empty.
     Message(String),
 }
@@ -177,7 +183,8 @@ pub fn bars(
     let names = datasets.iter().map(|dataset| format!("{}\n{}", dataset.title, dataset.metric));
     Panel {
         title: String::new(),
-        span: datasets.len(),
+        keys: Vec::new(),
+        span: datasets.len().max(1),
         x: Axis::of_names(names),
         y: Axis::from_zero(highest, title),
         marks,

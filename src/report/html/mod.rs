@@ -18,6 +18,7 @@ use serde::Serialize;
 pub(super) use view::shared;
 
 use super::claims::Judgements;
+use super::figure::Caption;
 use super::open_questions::OpenQuestion;
 use super::results::Results;
 use super::table::Table;
@@ -61,6 +62,7 @@ pub struct FigureEntry {
     /// `figure4`
     pub name: String,
     pub meaning: String,
+    pub caption: Caption,
     pub svg: String,
     /// Files beside the page that hold it.
     pub files: Vec<String>,

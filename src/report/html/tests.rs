@@ -6,6 +6,7 @@ use crate::report::SuiteKind;
 use crate::report::claims::grammar::SmallestEffect;
 use crate::report::claims::printed::{Printed, PrintedOutcome};
 use crate::report::claims::{Judgement, Verdict};
+use crate::report::figure;
 use crate::report::open_questions::open_questions;
 use crate::report::render::{layout, render};
 use crate::report::samples::difficult;
@@ -52,8 +53,9 @@ pub fn example(kind: SuiteKind) -> Report {
         figures: vec![FigureEntry {
             name: "figure4".into(),
             meaning: "ΔGap against the missing ratio".into(),
+            caption: figure::caption(target::Figure::Four, target::find("figure4").unwrap(), &results),
             svg: String::from_utf8(svg).unwrap(),
-            files: vec!["figure4.svg".into(), "figure4.pdf".into()],
+            files: ["svg", "pdf", "caption.tex"].map(|format| format!("figure4.{format}")).into(),
         }],
         claims: Some(Judgements {
             suite: "example".into(),

@@ -183,18 +183,11 @@ fn claims(judged: &Judgements) -> Value {
     }
 }
 
-/// `table1` as `Table 1`.
-fn titled(name: &str) -> String {
-    let digits = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
-    let (word, number) = name.split_at(digits);
-    format!("{} {number}", words::capitalized(word)).trim().to_owned()
-}
-
 fn table(results: &Results, entry: &TableEntry) -> Value {
     let TableEntry { name, meaning, table, files } = entry;
     context! {
         name,
-        title => titled(name),
+        title => words::titled(name),
         meaning,
         caption => table.caption.clone(),
         command => table.command.clone(),
@@ -206,13 +199,15 @@ fn table(results: &Results, entry: &TableEntry) -> Value {
 
 /// A browser shows an image without running scripts in it or loading anything for it.
 fn figure(results: &Results, entry: &FigureEntry) -> Value {
-    let FigureEntry { name, meaning, svg, files } = entry;
+    let FigureEntry { name, meaning, caption, svg, files } = entry;
     context! {
         name,
-        title => titled(name),
+        title => words::titled(name),
         meaning,
         // Nothing in it needs escaping.
         image => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))),
+        caption => caption.text.clone(),
+        notes => caption.notes.clone(),
         command => results.suite.command("run"),
         files => files.clone(),
     }
