@@ -9,8 +9,8 @@ use super::quantity::Quantity;
 use super::reference::Reference;
 use super::results::{Results, SCHEMA};
 pub use super::table::layout;
-use super::table::{self, Of, Table};
-use super::target::{self, Kind, TARGETS, Target};
+use super::table::{self, Of, Page, Table};
+use super::target::{Kind, TARGETS, Target};
 use super::templates::{Language, Templates};
 use crate::digest::Digest;
 use crate::errors;
@@ -122,9 +122,14 @@ pub fn beside(
 pub(super) fn fill(target: &Target, format: &str, folders: &Templates, table: &Table) -> anyhow::Result<String> {
     let [name, shared] = templates(target, format, folders);
     let language = if format == "tex" { Language::Latex } else { Language::Text };
-    // Table 3 is narrow enough for one column of a page.
-    let environment = if target.kind == Kind::Table(target::Table::Three) { "table" } else { "table*" };
-    let context = minijinja::context! { environment, ..Value::from(minijinja::value::Serde(table)) };
+    let table_values = Value::from(minijinja::value::Serde(table));
+    let context = match language {
+        Language::Latex => {
+            let page = Value::from(minijinja::value::Serde(Page::of(table)));
+            minijinja::context! { page, ..table_values }
+        }
+        _ => table_values,
+    };
     let filled = folders.fill(&name, &[&shared], language, &context)?;
     if !shows(format, &filled, &table.mark) {
         let name = folders.path(&name);

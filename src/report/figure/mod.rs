@@ -19,6 +19,8 @@ mod text;
 pub mod training;
 
 pub use self::caption::{About, Caption};
+pub use self::drawing::{COLUMN, TEXT};
+pub use self::text::width;
 use super::results::Results;
 use super::target::{self, Target};
 use super::words;

@@ -189,7 +189,7 @@ fn table(results: &Results, entry: &TableEntry) -> Value {
         name,
         title => words::titled(name),
         meaning,
-        caption => table.caption.clone(),
+        caption => table.explained(),
         command => table.command.clone(),
         footnotes => table.footnotes.clone(),
         files => files.clone(),
