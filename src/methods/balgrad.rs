@@ -116,6 +116,13 @@ impl Default for BalGrad {
     }
 }
 
+impl BalGrad {
+    /// Whether it has both of its parts, reweighting and projection, as the paper proposes it.
+    pub fn is_whole(&self) -> bool {
+        self.project && self.weights != KlWeights::Uniform
+    }
+}
+
 impl Options for BalGrad {
     fn needs_heads(&self) -> bool {
         true

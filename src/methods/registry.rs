@@ -78,6 +78,13 @@ macro_rules! methods {
     };
 }
 
+impl MethodOptions {
+    /// Whether this is the method that the paper proposes, and not one that it compares with or a part of its own.
+    pub fn is_proposed(&self) -> bool {
+        matches!(self, MethodOptions::BalGrad(options) if options.is_whole())
+    }
+}
+
 // Each method: variant, type of its options, name, version of its computation.
 methods! {
     Baseline(Baseline) = "baseline", recipe 1;
@@ -220,6 +227,21 @@ mod tests {
         }
         let names: BTreeSet<&str> = NAMES.iter().map(|named| named.name).collect();
         assert_eq!(names.len(), NAMES.len());
+    }
+
+    /// Of all names, the paper proposes one; the others are compared with it, or are parts of it.
+    #[test]
+    fn one_method_is_the_papers_own() {
+        let proposed = |named: &&Named| {
+            let mut options = toml::Table::new();
+            for (option, value) in named.fixed {
+                options.extend(toml::from_str::<toml::Table>(&format!("{option} = {value}")).unwrap());
+            }
+            options.insert("method".into(), named.method.into());
+            toml::Value::Table(options).try_into::<MethodOptions>().unwrap().is_proposed()
+        };
+        let names: Vec<&str> = NAMES.iter().filter(proposed).map(|named| named.name).collect();
+        assert_eq!(names, ["balgrad"]);
     }
 
     #[test]

@@ -28,6 +28,18 @@ pub enum Fusion {
     ConcatMlp,
 }
 
+impl Fusion {
+    /// What joins the modalities, in words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Fusion::Concat => "concatenation",
+            Fusion::Addition => "addition",
+            Fusion::Attention => "attention",
+            Fusion::ConcatMlp => "concatenation and a hidden layer",
+        }
+    }
+}
+
 /// The fused logits, and the intermediate results that their gradient needs.
 #[derive(Debug)]
 pub struct Fused {

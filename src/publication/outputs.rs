@@ -16,7 +16,7 @@ use crate::report::reference::Reference;
 use crate::report::results::{Results, SCHEMA};
 use crate::report::table::{Of, beside};
 use crate::report::target::Kind as TargetKind;
-use crate::report::{SuiteKind, render};
+use crate::report::{SuiteKind, figure, render};
 use crate::steps::Step;
 use crate::store::{Action, Value};
 
@@ -97,10 +97,11 @@ pub fn targets(finished: &Finished) -> anyhow::Result<(Vec<TableEntry>, Vec<Figu
                 let table = both.and_then(Result::ok).unwrap_or(ours);
                 tables.push(TableEntry { name, meaning, table, files });
             }
-            TargetKind::Figure(_) => {
+            TargetKind::Figure(which) => {
+                let caption = figure::caption(which, target, &results);
                 let svg = String::from_utf8(finished.run.engine.store.read_output(&action, "svg")?);
                 let svg = svg.with_context(|| format!("the SVG of {} should be UTF-8", target.name))?;
-                figures.push(FigureEntry { name, meaning, svg, files });
+                figures.push(FigureEntry { name, meaning, caption, svg, files });
             }
         }
     }

@@ -51,7 +51,7 @@ impl<'a> Single<'a> {
 
     /// Whether a published file is one of this table or figure.
     pub fn owns(&self, publication: &Publication) -> bool {
-        publication.file.rsplit_once('.').is_some_and(|(name, _)| name == self.target.name)
+        publication.file.split_once('.').is_some_and(|(name, _)| name == self.target.name)
     }
 
     fn files(&self) -> impl Iterator<Item = &'a Publication> {

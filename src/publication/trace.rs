@@ -11,7 +11,7 @@ use crate::errors;
 use crate::evaluation::statistics;
 use crate::experiments::Suite;
 use crate::planning::project::Planned;
-use crate::report::figure::training;
+use crate::report::figure::{About, training};
 use crate::report::trace::{self, Columns};
 
 /// A cell of a suite.
@@ -103,12 +103,21 @@ pub fn look(Run { planned, engine, .. }: &Run, cell: &Cell) -> anyhow::Result<Tr
     let columns = trace::read(&safetensors)?;
     let epochs = suite.epochs(dataset, method).unwrap_or(1) as usize;
     let length = columns.values().map(Vec::len).max().unwrap_or(0);
-    let subtitle = format!("{length} steps in {epochs} epochs, every step as it was at the parameters before it.");
+    let made = format!("{length} steps in {epochs} epochs, every step as it was at the parameters before it.");
     let title = format!("Training of {method} on {dataset}, seed {seed}");
-    let figure = training::draw(&title, suite.kind, subtitle, &columns)?;
+    let stem = format!("{dataset}-{method}-{seed}");
+    let about = About {
+        name: "Trace".into(),
+        title: &title,
+        kind: suite.kind,
+        command: format!("seesaw trace {dataset} {method} {seed} --suite {}{}", suite.name, suite.arguments),
+        file: &stem,
+        label: format!("fig:{}-trace-{stem}", suite.name),
+    };
+    let figure = training::draw(&about, &made, &columns)?;
     let mut figures = Vec::new();
-    for (format, bytes) in [("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)] {
-        let file = out.join("traces").join(format!("{dataset}-{method}-{seed}.{format}"));
+    for (format, bytes) in figure.into_files() {
+        let file = out.join("traces").join(format!("{stem}.{format}"));
         engine.store.write_file(&file, &bytes)?;
         figures.push(file);
     }

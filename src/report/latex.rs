@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::html::{self, Report};
 use super::templates::{Language, Templates};
-use super::{escape, render, target, words};
+use super::{escape, render, target};
 use crate::errors;
 
 /// The template.
@@ -58,9 +58,9 @@ fn before(name: &str) -> u32 {
 
 fn context(report: &Report, tables: &[Table]) -> minijinja::Value {
     let figure = |figure: &html::FigureEntry| {
-        let (meaning, before) = (words::capitalized(&figure.meaning), before(&figure.name));
-        let file = figure.files.iter().find(|file| file.ends_with(".pdf"))?;
-        Some(minijinja::context! { file, meaning, before })
+        let find = |ending: &str| figure.files.iter().find(|file| file.ends_with(ending));
+        let (file, caption) = (find(".pdf")?, find(".caption.tex")?);
+        Some(minijinja::context! { file, caption, before => before(&figure.name) })
     };
     minijinja::context! {
         tables => minijinja::Value::from(minijinja::value::Serde(tables)),
@@ -101,7 +101,7 @@ mod tests {
             "\\label{tab:example-table2}",
             "(87.65)",
             "\\setcounter{figure}{3}",
-            "{figure4.pdf}",
+            "\\includegraphics{figure4.pdf}\n\\input{figure4.caption.tex}",
             "\\item[reproduced] The claim a holds\n\\par{\\small Why.}",
             "\\textbf{Incomplete: 3 of 4 downloads missing.}",
             "no network",
@@ -110,6 +110,8 @@ mod tests {
         }
         let Some(log) = compiled(&report) else { return };
         assert!(!log.contains("LaTeX Warning: File"), "{log}");
+        // Only bitmaps of letters come from files like these.
+        assert!(!log.contains("pk>"), "{log}");
     }
 
     /// A template that hides what kind of results these are is refused.

@@ -38,8 +38,8 @@ pub const TEMPLATES: [&str; 4] = {
     [page, style, script, latex::TEMPLATE]
 };
 
-/// Which kind of results a suite gives. One kind can never be rendered as another: figures and captions contain the
-/// mark whatever the template, and the output of a template has to show it.
+/// Which kind of results a suite gives. One kind can never be rendered as another: captions contain the mark, and
+/// figures of what is no result of the paper, whatever the template, and the output of a template has to show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SuiteKind {
@@ -58,6 +58,14 @@ impl SuiteKind {
             SuiteKind::Smoke => "smoke run, not a result of the paper",
             SuiteKind::Paper => "reproduction",
             SuiteKind::Trial => "trial run, not a result of the paper",
+        }
+    }
+
+    /// What stands inside a figure, so that the picture alone says what it is not. A reproduction needs no stamp.
+    pub fn stamp(self) -> Option<&'static str> {
+        match self {
+            SuiteKind::Smoke | SuiteKind::Trial => Some(self.mark()),
+            SuiteKind::Paper => None,
         }
     }
 }

@@ -9,8 +9,8 @@ use super::quantity::Quantity;
 use super::reference::Reference;
 use super::results::{Results, SCHEMA};
 pub use super::table::layout;
-use super::table::{self, Of, Table};
-use super::target::{self, Kind, TARGETS, Target};
+use super::table::{self, Of, Page, Table};
+use super::target::{Kind, TARGETS, Target};
 use super::templates::{Language, Templates};
 use crate::digest::Digest;
 use crate::errors;
@@ -18,14 +18,11 @@ use crate::errors;
 /// The formats of tables.
 const TABLE_FORMATS: [&str; 3] = ["tex", "md", "csv"];
 
-/// The formats of figures.
-const FIGURE_FORMATS: [&str; 3] = ["svg", "pdf", "png"];
-
 /// The formats of a target, whose files are `TARGET.FORMAT`.
 pub fn formats(target: &Target) -> &'static [&'static str] {
     match target.kind {
         Kind::Table(_) => &TABLE_FORMATS,
-        Kind::Figure(_) => &FIGURE_FORMATS,
+        Kind::Figure(_) => &figure::FORMATS,
     }
 }
 
@@ -66,7 +63,11 @@ pub fn template_digests(target: &Target, folders: &Templates) -> anyhow::Result<
 /// # Errors
 /// If a template is malformed, uses an unknown name, or leaves out the mark that says which kind of results it shows;
 /// if the target shows another number of methods; if the results have another layout.
-pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+pub fn render(
+    target: &'static Target,
+    results: &Results,
+    folders: &Templates,
+) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     if results.schema != SCHEMA {
         return Err(errors::failed(
             format!("these results have the layout {}, expected {SCHEMA}", results.schema),
@@ -81,10 +82,7 @@ pub fn render(target: &Target, results: &Results, folders: &Templates) -> anyhow
             let filled = |format| Ok((format, fill(target, format, folders, &table)?.into_bytes()));
             TABLE_FORMATS.into_iter().map(filled).collect()
         }
-        Kind::Figure(which) => {
-            let figure = figure::draw(which, results)?;
-            Ok(vec![("svg", figure.svg), ("pdf", figure.pdf), ("png", figure.png)])
-        }
+        Kind::Figure(which) => Ok(figure::draw(which, target, results)?.into_files().into()),
     }
 }
 
@@ -124,9 +122,14 @@ pub fn beside(
 pub(super) fn fill(target: &Target, format: &str, folders: &Templates, table: &Table) -> anyhow::Result<String> {
     let [name, shared] = templates(target, format, folders);
     let language = if format == "tex" { Language::Latex } else { Language::Text };
-    // Table 3 is narrow enough for one column of a page.
-    let environment = if target.kind == Kind::Table(target::Table::Three) { "table" } else { "table*" };
-    let context = minijinja::context! { environment, ..Value::from(minijinja::value::Serde(table)) };
+    let table_values = Value::from(minijinja::value::Serde(table));
+    let context = match language {
+        Language::Latex => {
+            let page = Value::from(minijinja::value::Serde(Page::of(table)));
+            minijinja::context! { page, ..table_values }
+        }
+        _ => table_values,
+    };
     let filled = folders.fill(&name, &[&shared], language, &context)?;
     if !shows(format, &filled, &table.mark) {
         let name = folders.path(&name);

@@ -54,6 +54,9 @@ pub struct DatasetDescription {
     /// The modalities that alone are at chance, by construction of the dataset.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub chance_alone: Vec<Modality>,
+    /// Its encoders and fusion as figures name them, such as `ViT + BERT, joined by concatenation`.
+    #[serde(default)]
+    pub setting: String,
     /// The names of the methods that are trained on it.
     pub methods: Vec<String>,
 }
@@ -64,6 +67,9 @@ pub struct MethodDescription {
     pub title: String,
     /// Where it was published.
     pub source: String,
+    /// Whether it is the method that the paper proposes. Figures draw it as the strongest.
+    #[serde(default)]
+    pub proposed: bool,
 }
 
 /// One training and its scores.
@@ -226,7 +232,7 @@ impl Status {
 }
 
 /// The version of the layout of [`Results`].
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// All results of a suite: the content of `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

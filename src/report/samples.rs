@@ -9,7 +9,7 @@ use super::summary::{BINS, Cosine, CosineSummary, TraceSummary};
 use crate::terms::Modality;
 
 fn method(name: &str, title: &str) -> MethodDescription {
-    MethodDescription { name: name.into(), title: title.into(), source: "here".into() }
+    MethodDescription { name: name.into(), title: title.into(), source: "here".into(), proposed: title == "BalGrad" }
 }
 
 pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
@@ -20,8 +20,9 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
         metric: metric.into(),
         fusion: "concat".into(),
         epochs: 20,
-        encoders: "lite0-minilm".into(),
+        encoders: "lite0, minilm".into(),
         chance_alone: Vec::new(),
+        setting: "Lite0 + MiniLM, joined by concatenation".into(),
         methods: ["baseline", "balgrad", "broken"].map(str::to_owned).to_vec(),
     };
     SuiteDescription {

@@ -12,7 +12,7 @@ use super::trace::Columns;
 pub const LOSSES: [&str; 3] = ["loss_T", "loss_v", "loss_l"];
 
 /// Equal bins over [-1, 1] of a cosine's histogram.
-pub const BINS: usize = 40;
+pub const BINS: usize = 200;
 
 /// How far rounding in float32 can push a cosine beyond ±1.
 const ROUNDING: f32 = 1e-3;
@@ -183,8 +183,11 @@ mod tests {
         let cosine = summary(&[("cos_update_v_l", &steps)], 1).cosine.unwrap();
         let filled: Vec<(usize, u64)> =
             cosine.histogram.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
-        assert_eq!(filled, [(0, 3), (1, 1), (19, 1), (20, 2), (21, 1), (38, 1), (39, 3)]);
-        assert_eq!((cosine.histogram.len(), cosine.defined(), cosine.undefined), (40, 12, 0));
+        assert_eq!(
+            filled,
+            [(0, 2), (4, 1), (5, 1), (99, 1), (100, 1), (104, 1), (105, 1), (194, 1), (195, 1), (199, 2)]
+        );
+        assert_eq!((cosine.histogram.len(), cosine.defined(), cosine.undefined), (200, 12, 0));
     }
 
     /// Steps without a cosine are counted, but do not enter its mean as 0.

@@ -42,6 +42,13 @@ pub fn capitalized(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// `table1` as `Table 1`.
+pub fn titled(name: &str) -> String {
+    let digits = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
+    let (word, number) = name.split_at(digits);
+    format!("{} {number}", capitalized(word)).trim().to_owned()
+}
+
 /// With a capital letter in front and a full stop behind.
 pub fn sentence(text: &str) -> String {
     match text.trim_end_matches('.') {

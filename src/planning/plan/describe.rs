@@ -1,27 +1,32 @@
 //! Describes a suite for its results and captions.
 
 use crate::experiments::{DatasetPlan, MethodPlan, Suite};
+use crate::methods::MethodOptions;
 use crate::report::results::{DatasetDescription, MethodDescription, SuiteDescription};
 
 /// The whole suite.
 pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
     let names: Vec<String> = suite.datasets.iter().map(|dataset| dataset.name.clone()).collect();
     let methods: Vec<String> = suite.methods.iter().map(|method| method.name.clone()).collect();
-    let dataset = |dataset: &DatasetPlan| DatasetDescription {
-        name: dataset.name.clone(),
-        dataset: dataset.reader.name.to_owned(),
-        title: dataset.title.clone(),
-        metric: dataset.reader.metric.name().to_owned(),
-        fusion: plain_name(&dataset.training.fusion),
-        epochs: dataset.training.epochs,
-        encoders: distinct(dataset.encoders.iter().cloned(), ", "),
-        chance_alone: dataset.reader.chance_alone.to_vec(),
-        methods: dataset.methods.clone(),
+    let dataset = |dataset: &DatasetPlan| {
+        anyhow::Ok(DatasetDescription {
+            name: dataset.name.clone(),
+            dataset: dataset.reader.name.to_owned(),
+            title: dataset.title.clone(),
+            metric: dataset.reader.metric.name().to_owned(),
+            fusion: plain_name(&dataset.training.fusion),
+            epochs: dataset.training.epochs,
+            encoders: distinct(dataset.encoders.iter().cloned(), ", "),
+            chance_alone: dataset.reader.chance_alone.to_vec(),
+            setting: setting(suite, dataset)?,
+            methods: dataset.methods.clone(),
+        })
     };
     let method = |method: &MethodPlan| MethodDescription {
         name: method.name.clone(),
         title: method.title.clone(),
         source: method.citation.to_owned(),
+        proposed: method.candidates.iter().all(MethodOptions::is_proposed),
     };
     Ok(SuiteDescription {
         kind: suite.kind,
@@ -34,8 +39,25 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
         missing: suite.missing.description(),
         noisy: suite.noisy.description(),
         ratios: suite.missing.ratios.clone(),
-        datasets: suite.datasets.iter().map(dataset).collect(),
+        datasets: suite.datasets.iter().map(dataset).collect::<anyhow::Result<_>>()?,
         methods: suite.methods.iter().map(method).collect(),
+    })
+}
+
+/// The encoders and the fusion of a dataset in words for people; with the names of the encoders where the words are those
+/// of others, too.
+fn setting(suite: &Suite, dataset: &DatasetPlan) -> anyhow::Result<String> {
+    let words = |dataset: &DatasetPlan| {
+        let titles = [dataset.image.published().map(|row| row.title), dataset.text.published().map(|row| row.title)];
+        let titles = titles.into_iter().collect::<Result<Vec<&str>, String>>().map_err(anyhow::Error::msg)?;
+        let titles = distinct(titles.into_iter().map(str::to_owned), " + ");
+        anyhow::Ok(format!("{titles}, joined by {}", dataset.training.fusion.title()))
+    };
+    let mine = words(dataset)?;
+    let mut others = suite.datasets.iter().filter(|other| other.encoders != dataset.encoders);
+    Ok(match others.any(|other| words(other).is_ok_and(|other| other == mine)) {
+        true => format!("{mine} ({})", distinct(dataset.encoders.iter().cloned(), ", ")),
+        false => mine,
     })
 }
 

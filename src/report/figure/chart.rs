@@ -1,15 +1,19 @@
 //! Describes a chart: what to show, without where. Axes are in the units of the data.
 
-use crate::report::results::{DatasetDescription, Number, SuiteDescription};
+use crate::report::results::{DatasetDescription, MethodDescription, Number, SuiteDescription};
 use crate::report::table::cell::status;
 
-/// A figure below its title.
+/// A figure, and what its caption says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
-    /// How to read it, and how it was made.
-    pub subtitle: String,
+    /// What it shows, without a full stop.
+    pub caption: String,
+    /// How to read it, in sentences.
+    pub reading: String,
+    /// How it was made.
+    pub made: Vec<String>,
     pub rows: Vec<Row>,
-    /// What is missing, and why.
+    /// What else a reader has to know; what is missing, and why.
     pub notes: Vec<String>,
 }
 
@@ -25,7 +29,9 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
     pub title: String,
-    /// Its width in panels. A panel that is alone in its row is at least as wide as the figure.
+    /// Lines above the plot, each beside a sample of its pen.
+    pub keys: Vec<(Pen, String)>,
+    /// Its width in panels.
     pub span: usize,
     pub x: Axis,
     pub y: Axis,
@@ -51,18 +57,20 @@ pub enum Mark {
     Bar { pen: Pen, from: f64, to: f64, bar: Bar },
     /// A filled area under an outline.
     Area { pen: Pen, outline: Vec<(f64, f64)> },
-    /// An upright line, with its label in the upper part of the panel.
-    Upright { pen: Pen, x: f64, label: String },
+    /// An upright line.
+    Upright { pen: Pen, x: f64 },
     /// Why the panel is empty.
     Message(String),
 }
 
 impl Mark {
-    /// Lines with their spreads, which lie below all lines.
+    /// Lines with their spreads, which lie below all lines; the strong ones lie on top.
     pub fn lines(lines: &[(Pen, Vec<Point>)], markers: usize) -> Vec<Mark> {
         let band = |(pen, points): &(Pen, Vec<Point>)| Mark::Band { pen: *pen, points: points.clone() };
         let line = |(pen, points): &(Pen, Vec<Point>)| Mark::Line { pen: *pen, points: points.clone(), markers };
-        lines.iter().map(band).chain(lines.iter().map(line)).collect()
+        let mut on_top: Vec<&(Pen, Vec<Point>)> = lines.iter().collect();
+        on_top.sort_by_key(|(pen, _)| pen.strong);
+        lines.iter().map(band).chain(on_top.into_iter().map(line)).collect()
     }
 }
 
@@ -81,8 +89,8 @@ impl Entry {
 
     /// An entry per method of a suite.
     pub fn of_methods(suite: &SuiteDescription, sample: Sample) -> Vec<Entry> {
-        let methods = suite.methods.iter().enumerate();
-        methods.map(|(at, method)| Entry::new(&method.title, Pen::of(at), sample)).collect()
+        let pens = Pen::of_methods(&suite.methods);
+        suite.methods.iter().zip(pens).map(|(method, pen)| Entry::new(&method.title, pen, sample)).collect()
     }
 }
 
@@ -94,13 +102,13 @@ pub enum Sample {
     Area,
 }
 
-/// Okabe and Ito's palette, which colour-blind readers can tell apart, in an order of falling contrast. Each colour
-/// comes with its own marker and dash, so that a grey print works too.
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+/// Colours with a contrast of at least 3:1 on white and, as the page inverts them, in the dark, that colour-blind readers
+/// can tell apart. The first one is the darkest. Each comes with its own marker and dash, so that a grey print works too.
+const COLOURS: [&str; 7] = ["#003f8a", "#dd6600", "#009999", "#991100", "#7788ff", "#5511ee", "#666655"];
 
 /// How a line is interrupted: lengths of dash and gap in tenths of an em. With five of them and four markers, twenty
 /// methods differ without their colours.
-const DASHES: [Option<(u8, u8)>; 5] = [None, Some((7, 4)), Some((2, 3)), Some((13, 4)), Some((4, 8))];
+const DASHES: [Option<(u8, u8)>; 5] = [None, Some((8, 4)), Some((3, 3)), Some((16, 5)), Some((5, 7))];
 
 /// The colour, dash and marker of a method or modality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +116,8 @@ pub struct Pen {
     pub colour: &'static str,
     pub dash: Option<(u8, u8)>,
     pub marker: Marker,
+    /// Wider than the others.
+    pub strong: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,20 +130,35 @@ pub enum Marker {
 }
 
 impl Pen {
+    /// The method that the paper proposes: the darkest colour, wide and without a gap.
+    pub const PROPOSED: Pen = Pen { strong: true, ..pen(COLOURS[0], DASHES[0], Marker::Circle) };
     /// Image and text have the same pens in every figure.
-    pub const IMAGE: Pen = Pen { colour: COLOURS[0], dash: None, marker: Marker::Circle };
-    pub const TEXT: Pen = Pen { colour: COLOURS[1], dash: None, marker: Marker::Triangle };
-    /// For a second curve on top of the first: darker and interrupted, so that the first stays visible.
-    pub const IMAGE_ABOVE: Pen = Pen { colour: "#003454", dash: DASHES[1], marker: Marker::Cross };
-    pub const TEXT_ABOVE: Pen = Pen { colour: "#702c00", dash: DASHES[2], marker: Marker::Plus };
+    pub const IMAGE: Pen = pen(COLOURS[0], DASHES[0], Marker::Circle);
+    pub const TEXT: Pen = pen(COLOURS[3], DASHES[0], Marker::Triangle);
+    /// For a second curve on top of the first: lighter and interrupted, so that the first stays visible and strongest.
+    pub const IMAGE_ABOVE: Pen = pen(COLOURS[4], DASHES[1], Marker::Cross);
+    pub const TEXT_ABOVE: Pen = pen(COLOURS[1], DASHES[2], Marker::Plus);
     /// Both modalities together.
-    pub const BOTH: Pen = Pen { colour: "#6e6e6e", dash: None, marker: Marker::Square };
+    pub const BOTH: Pen = pen(COLOURS[6], DASHES[0], Marker::Square);
 
-    /// The pen of the method at a position of the suite's list.
-    pub fn of(method: usize) -> Pen {
-        let marker = [Marker::Circle, Marker::Triangle, Marker::Square, Marker::Cross][method % 4];
-        Pen { colour: COLOURS[method % COLOURS.len()], dash: DASHES[method % DASHES.len()], marker }
+    /// The pen of the line at a position, where none is the paper's.
+    pub fn of(at: usize) -> Pen {
+        let marker = [Marker::Circle, Marker::Triangle, Marker::Square, Marker::Cross][at % 4];
+        pen(COLOURS[at % COLOURS.len()], DASHES[at % DASHES.len()], marker)
     }
+
+    /// The pens of a suite's methods: the strongest one is that of the first method that the paper proposes, and of no
+    /// other.
+    pub fn of_methods(methods: &[MethodDescription]) -> Vec<Pen> {
+        let proposed = methods.iter().position(|method| method.proposed);
+        let mut others = (1..).map(Pen::of).filter(|pen| pen.colour != Pen::PROPOSED.colour);
+        let pen = |at| if proposed == Some(at) { Some(Pen::PROPOSED) } else { others.next() };
+        (0..methods.len()).filter_map(pen).collect()
+    }
+}
+
+const fn pen(colour: &'static str, dash: Option<(u8, u8)>, marker: Marker) -> Pen {
+    Pen { colour, dash, marker, strong: false }
 }
 
 /// A panel of bars: a group per dataset, a bar per pen. `bar` gives the one of a dataset and a pen's position.
@@ -158,7 +183,8 @@ pub fn bars(
     let names = datasets.iter().map(|dataset| format!("{}\n{}", dataset.title, dataset.metric));
     Panel {
         title: String::new(),
-        span: datasets.len(),
+        keys: Vec::new(),
+        span: datasets.len().max(1),
         x: Axis::of_names(names),
         y: Axis::from_zero(highest, title),
         marks,
@@ -302,5 +328,99 @@ mod tests {
     fn pens_differ_without_colour() {
         let looks: std::collections::BTreeSet<_> = (0..20).map(Pen::of).map(|pen| (pen.dash, pen.marker)).collect();
         assert_eq!(looks.len(), 20);
+    }
+
+    type Colour = [f64; 3];
+
+    /// A colour in sRGB, from 0 to 1.
+    fn rgb(colour: &str) -> Colour {
+        [1, 3, 5].map(|at| f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0)
+    }
+
+    fn linear(colour: Colour) -> Colour {
+        colour.map(|c| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) })
+    }
+
+    fn times(matrix: [Colour; 3], colour: Colour) -> Colour {
+        matrix.map(|row| row.iter().zip(colour).map(|(a, b)| a * b).sum::<f64>().clamp(0.0, 1.0))
+    }
+
+    /// WCAG's contrast of a colour with the ground.
+    fn contrast(colour: Colour, ground: Colour) -> f64 {
+        let luminance = |colour| linear(colour).iter().zip([0.2126, 0.7152, 0.0722]).map(|(c, part)| c * part).sum();
+        let [a, b]: [f64; 2] = [luminance(colour), luminance(ground)];
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    /// What `report.css` makes of a figure's colour in the dark: `invert(0.9) hue-rotate(180deg)`.
+    fn dark(colour: Colour) -> Colour {
+        let rotated = [[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]];
+        times(rotated, colour.map(|c| 0.9 - 0.8 * c))
+    }
+
+    /// Colours of lines, bars and areas.
+    fn colours() -> Vec<&'static str> {
+        let modalities = [Pen::IMAGE, Pen::TEXT, Pen::IMAGE_ABOVE, Pen::TEXT_ABOVE, Pen::BOTH, Pen::PROPOSED];
+        COLOURS.into_iter().chain(modalities.map(|pen| pen.colour)).collect()
+    }
+
+    #[test]
+    fn every_colour_has_contrast_on_white_and_in_the_dark() {
+        let white = [1.0; 3];
+        for colour in colours() {
+            let (light, dark) = (contrast(rgb(colour), white), contrast(dark(rgb(colour)), dark(white)));
+            assert!(light >= 3.0 && dark >= 3.0, "{colour}: {light:.2}:1 on white, {dark:.2}:1 in the dark");
+        }
+    }
+
+    /// The paper's method is the strongest line wherever it stands in the list: in contrast, width and without gaps.
+    #[test]
+    fn the_proposed_method_is_the_strongest() {
+        let method = |at: usize, proposed| MethodDescription {
+            name: at.to_string(),
+            title: at.to_string(),
+            source: String::new(),
+            proposed,
+        };
+        for own in 0..7 {
+            let pens = Pen::of_methods(&(0..7).map(|at| method(at, at == own)).collect::<Vec<_>>());
+            let of = |pen: &Pen| contrast(rgb(pen.colour), [1.0; 3]);
+            assert_eq!(pens.len(), 7);
+            for (at, pen) in pens.iter().enumerate().filter(|(at, _)| *at != own) {
+                assert!(of(&pens[own]) > of(pen) && pens[own].strong && !pen.strong, "{own} {at}");
+                assert!(pens[own].dash.is_none() && pens[own].colour != pen.colour, "{own} {at}");
+            }
+        }
+        // No other method looks like it where it is not shown.
+        assert!(Pen::of_methods(&[method(0, false), method(1, false)]).iter().all(|pen| pen.colour != COLOURS[0]));
+    }
+
+    /// In Oklab, for people with all cones and for those who lack one (Machado, Oliveira and Fernandes 2009).
+    #[test]
+    fn colour_blind_readers_can_tell_colours_apart() {
+        let without_red =
+            [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]];
+        let without_green =
+            [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]];
+        let all = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        let oklab = |[r, g, b]: Colour| {
+            let l = (0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b).cbrt();
+            let m = (0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b).cbrt();
+            let s = (0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b).cbrt();
+            [
+                0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
+                1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s,
+                0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s,
+            ]
+        };
+        for (at, one) in COLOURS.iter().enumerate() {
+            for other in &COLOURS[at + 1..] {
+                for eyes in [all, without_red, without_green] {
+                    let [a, b] = [one, other].map(|colour| oklab(times(eyes, linear(rgb(colour)))));
+                    let distance = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
+                    assert!(distance > 0.08, "{one} and {other}: {distance:.3}");
+                }
+            }
+        }
     }
 }

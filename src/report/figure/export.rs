@@ -1,4 +1,4 @@
-//! Converts a drawing to a self-contained SVG, a PDF and a PNG.
+//! Converts a drawing to a PDF and a PNG.
 
 use std::sync::Arc;
 
@@ -7,35 +7,35 @@ use resvg::tiny_skia;
 use resvg::usvg;
 
 use super::Figure;
-use super::text::{FAMILY, fonts, xml};
+use super::caption::{About, Caption};
+use super::text::{FAMILY, fonts};
 
-/// Converts a drawing whose text is set in the bundled font.
+/// The resolution of the PNG in dots per inch.
+const RESOLUTION: f32 = 300.0;
+/// Points per inch.
+const POINTS: f32 = 72.0;
+
+/// Converts a drawing whose text is set in the bundled font. The SVG stays as it is, with its text; the PDF embeds the
+/// font, and the PNG holds its outlines.
 ///
 /// # Errors
 /// If the drawing is not a valid SVG, or a format cannot be written.
-pub fn convert(svg: &str, title: &str) -> anyhow::Result<Figure> {
-    let tree = usvg::Tree::from_str(svg, &options()).context("the drawing is not a valid SVG")?;
-    let outlined = tree.to_string(&usvg::WriteOptions { preserve_text: false, ..usvg::WriteOptions::default() });
-    let pdf = svg2pdf::to_pdf(&tree, svg2pdf::ConversionOptions::default(), svg2pdf::PageOptions::default())
+pub fn convert(svg: String, caption: Caption, about: &About) -> anyhow::Result<Figure> {
+    let tree = usvg::Tree::from_str(&svg, &options()).context("the drawing is not a valid SVG")?;
+    let pdf = svg2pdf::to_pdf(&tree, svg2pdf::ConversionOptions::default(), svg2pdf::PageOptions { dpi: POINTS })
         .map_err(|error| anyhow!("cannot write the figure as PDF: {error}"))?;
-    let size = tree.size().to_int_size().scale_by(2.0).context("the figure is empty")?;
+    let scale = RESOLUTION / POINTS;
+    let size = tree.size().to_int_size().scale_by(scale).context("the figure is empty")?;
     let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).context("the figure is empty")?;
-    resvg::render(&tree, tiny_skia::Transform::from_scale(2.0, 2.0), &mut pixels.as_mut());
+    resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
     let png = pixels.encode_png().context("cannot write the figure as PNG")?;
-    Ok(Figure { svg: titled(&outlined, title).into_bytes(), pdf: in_order(pdf), png })
+    let (tex, md) = (caption.tex(about), caption.md(about));
+    Ok(Figure { svg, pdf: in_order(pdf), png, caption_tex: tex, caption_md: md })
 }
 
-/// Sets text in the bundled font only.
+/// Sets text in the bundled font only. A point is a unit, so that the PDF has the size of the drawing.
 pub(super) fn options() -> usvg::Options<'static> {
-    usvg::Options { font_family: FAMILY.to_owned(), fontdb: Arc::new(fonts()), ..usvg::Options::default() }
-}
-
-/// Adds the title that browsers and screen readers announce, since the words of the drawing are outlines.
-fn titled(svg: &str, title: &str) -> String {
-    match svg.split_once(">\n") {
-        Some((head, rest)) => format!("{head}>\n    <title>{}</title>\n{rest}", xml(title)),
-        None => svg.to_owned(),
-    }
+    usvg::Options { dpi: POINTS, font_family: FAMILY.to_owned(), fontdb: Arc::new(fonts()), ..usvg::Options::default() }
 }
 
 /// Sorts the resources of each page, which svg2pdf lists in the arbitrary order of a hash map, so that the same figure

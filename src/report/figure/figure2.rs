@@ -4,7 +4,7 @@
 use super::chart::{Chart, Entry, Panel, Pen, Row, Sample, bar, bars};
 use super::figure6::{MODALITIES, loss_panel, losses};
 use super::gaps::{Gaps, place};
-use super::{spread, titles};
+use super::{spread, titles, weights};
 use crate::report::results::{MethodDescription, Quantity, Results, Status};
 
 /// The bars of a dataset. The image alone is what remains when the text is missing.
@@ -37,10 +37,13 @@ pub fn chart(results: &Results) -> Chart {
             legend: MODALITIES.map(|(title, _, pen)| Entry::new(title, pen, Sample::Line)).to_vec(),
         });
     }
-    let spread = spread(suite.seeds.len(), "error bars and bands");
-    let (selection, optimizer, missing) = (&suite.selection, &suite.optimizer, &suite.missing);
-    let subtitle = format!("{}: {spread}; weights of the {selection}; {optimizer}; {missing}.", titles(results, ", "));
-    Chart { subtitle, rows, notes: gaps.lines() }
+    Chart {
+        caption: format!("{}: each modality alone, and the losses of each modality", titles(results, ", ")),
+        reading: spread(suite.seeds.len(), "error bars and bands"),
+        made: vec![weights(results), suite.optimizer.clone(), suite.missing.clone()],
+        rows,
+        notes: gaps.lines(),
+    }
 }
 
 fn scores(results: &Results, method: &MethodDescription, gaps: &mut Gaps<'_>) -> Panel {

@@ -2,7 +2,7 @@
 
 use super::chart::{self, Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample};
 use super::gaps::{Gaps, place};
-use super::spread;
+use super::{spread, weights};
 use crate::report::results::{DatasetDescription, MethodDescription, Number, Quantity, Results};
 use crate::report::table::cell::status;
 
@@ -20,23 +20,25 @@ pub fn chart(results: &Results) -> Chart {
     }
     let mut legend = Entry::of_methods(suite, Sample::Line);
     legend.iter_mut().zip(&suite.methods).for_each(|(entry, method)| entry.title += &remark(results, method));
-    let spread = spread(suite.seeds.len(), "bands");
     Chart {
-        subtitle: format!("Missing ΔGap: {spread}; weights of the {}; {}.", suite.selection, suite.missing),
+        caption: "Missing ΔGap against the share r of test samples with a missing modality".into(),
+        reading: spread(suite.seeds.len(), "bands"),
+        made: vec![weights(results), suite.missing.clone()],
         rows: vec![Row { heading: String::new(), panels, legend }],
         notes: gaps.lines(),
     }
 }
 
 fn panel(results: &Results, dataset: &DatasetDescription, first: bool) -> Panel {
-    let methods = results.suite.methods.iter().enumerate();
+    let methods = results.suite.methods.iter().zip(Pen::of_methods(&results.suite.methods));
     let lines: Vec<(Pen, Vec<Point>)> = methods
-        .flat_map(|(at, method)| runs(results, dataset, method).into_iter().map(move |run| (Pen::of(at), run)))
+        .flat_map(|(method, pen)| runs(results, dataset, method).into_iter().map(move |run| (pen, run)))
         .collect();
     let highest = lines.iter().flat_map(|(_, run)| run).map(|(_, mean, std)| mean + std).fold(0.0, f64::max);
     let title = if first { "ΔGap (percentage points)" } else { "" };
     Panel {
         title: dataset.title.clone(),
+        keys: Vec::new(),
         span: 1,
         x: Axis::new((-0.03, 1.03), 6, "missing ratio r"),
         y: Axis::from_zero(highest, title),

@@ -1,7 +1,7 @@
-//! Figure 6: the losses of the image head and the text head per epoch, a panel per dataset, of two methods: without and
-//! with reweighting.
+//! Figure 6: (a) the losses of the image head and the text head per epoch, a panel per dataset, of two methods: without
+//! and with reweighting; (b) their difference, if a reader could not see it in (a).
 
-use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample};
+use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample, ceiling};
 use super::gaps::{Gaps, place};
 use super::{spread, titles};
 use crate::evaluation::statistics::{mean, sample_std};
@@ -32,16 +32,86 @@ pub fn chart(results: &Results) -> Chart {
         MODALITIES.iter().zip(pens(at)).map(move |((modality, ..), pen)| Entry::new(title(modality), pen, Sample::Line))
     });
     let legend = entries.collect();
+    let mut rows = vec![Row { heading: String::new(), panels, legend }];
+    let mut reading = spread(suite.seeds.len(), "bands");
+    let one: Vec<[bool; 2]> = rows[0].panels.iter().map(coincide).collect();
+    if let [without, with] = &suite.methods[..]
+        && one.iter().flatten().any(|one| *one)
+    {
+        rows[0].heading = "(a) Losses".into();
+        let words = format!("{} minus {}", with.title, without.title);
+        reading = format!("(b) Where lines of (a) coincide: {words}, seed by seed. {reading}");
+        let shown = MODALITIES.iter().enumerate().filter(|(at, _)| one.iter().any(|one| one[*at]));
+        rows.push(Row {
+            heading: format!("(b) Difference: {words}"),
+            panels: differences(results, [without, with], &one),
+            legend: shown.map(|(_, (title, _, pen))| Entry::new(*title, *pen, Sample::Line)).collect(),
+        });
+    }
     Chart {
-        subtitle: format!(
-            "Training losses of the heads of one modality, {} (with reweighting, solid lines): {}; {}.",
-            titles(results, " (without reweighting, broken lines) and "),
-            spread(suite.seeds.len(), "bands"),
-            suite.optimizer
+        caption: format!(
+            "Training losses of the heads of one modality, {} (with reweighting, solid lines)",
+            titles(results, " (without reweighting, broken lines) and ")
         ),
-        rows: vec![Row { heading: String::new(), panels, legend }],
+        reading,
+        made: vec![suite.optimizer.clone()],
+        rows,
         notes: gaps.lines(),
     }
+}
+
+/// The share of an axis within which two lines are one to the eye.
+const ONE: f64 = 0.02;
+
+/// Whether the lines of each modality, without and with reweighting, lie on top of each other throughout.
+fn coincide(panel: &Panel) -> [bool; 2] {
+    let lines = |pen: Pen| {
+        let points = panel.marks.iter().filter_map(move |mark| match mark {
+            Mark::Line { pen: of, points, .. } if *of == pen => Some(points),
+            _ => None,
+        });
+        points.flatten().map(|(epoch, mean, _)| (*epoch, *mean)).collect::<Vec<_>>()
+    };
+    let near = |a: f64, b: f64| (a - b).abs() < ONE * (panel.y.ends.1 - panel.y.ends.0);
+    [(Pen::IMAGE_ABOVE, Pen::IMAGE), (Pen::TEXT_ABOVE, Pen::TEXT)].map(|(without, with)| {
+        let (without, with) = (lines(without), lines(with));
+        let mut pairs = without.iter().zip(&with).peekable();
+        pairs.peek().is_some() && pairs.all(|((x, a), (y, b))| x == y && near(*a, *b))
+    })
+}
+
+/// A panel per dataset: the second method's losses minus the first one's, over the seeds that both have, of the modalities
+/// whose lines are one. The others would flatten them, and can be seen as they are.
+fn differences(results: &Results, methods: [&MethodDescription; 2], one: &[[bool; 2]]) -> Vec<Panel> {
+    let mut panels = Vec::new();
+    for (dataset, one) in results.suite.datasets.iter().zip(one) {
+        // What is missing was noted with the losses.
+        let mut noted = Gaps::new(&results.suite);
+        let [without, with] = methods.map(|method| traces(results, dataset, method, &mut noted));
+        let pairs: Vec<(&TraceSummary, &TraceSummary)> = without
+            .iter()
+            .filter_map(|(seed, one)| Some((*one, with.iter().find(|(other, _)| other == seed)?.1)))
+            .collect();
+        let shown = MODALITIES.iter().zip(one).filter(|(_, one)| **one);
+        let curves = shown.map(|((_, column, pen), _)| {
+            let of_seed = |(one, other): &(&TraceSummary, &TraceSummary)| {
+                let [one, other] = [one, other].map(|trace| trace.losses.get(*column));
+                Some(one?.iter().zip(other?).map(|(without, with)| with - without).collect())
+            };
+            (*pen, means(&pairs.iter().filter_map(of_seed).collect::<Vec<Vec<f64>>>()))
+        });
+        let curves: Vec<(Pen, Vec<Point>)> = curves.collect();
+        let points = || curves.iter().flat_map(|(_, points)| points);
+        let widest = points().map(|(_, mean, std)| mean.abs() + std).fold(0.0, f64::max);
+        let title = if panels.is_empty() { "difference of losses" } else { "" };
+        let y = Axis::new((-ceiling(widest), ceiling(widest)), 4, title);
+        let mut panel = Panel { y, ..loss_panel(dataset, curves, panels.is_empty()) };
+        if *one == [false; 2] {
+            panel.marks = vec![Mark::Message("can be seen in (a)".into())];
+        }
+        panels.push(panel);
+    }
+    panels
 }
 
 /// A panel of losses per epoch.
@@ -51,10 +121,11 @@ pub fn loss_panel(dataset: &DatasetDescription, curves: Vec<(Pen, Vec<Point>)>, 
     let epochs = points().map(|(epoch, ..)| *epoch as usize).max().unwrap_or(dataset.epochs as usize);
     let marks = match points().next() {
         Some(_) => Mark::lines(&curves, epochs.div_ceil(12)),
-        None => vec![Mark::Message("no losses: see the note below".into())],
+        None => vec![Mark::Message("no losses: see the notes".into())],
     };
     Panel {
         title: dataset.title.clone(),
+        keys: Vec::new(),
         span: 1,
         x: Axis::epochs(epochs),
         y: Axis::from_zero(highest, if first { "loss (mean over an epoch)" } else { "" }),
@@ -82,14 +153,18 @@ pub fn losses(
         }
     }
     MODALITIES.map(|(_, column, _)| {
-        let curves: Vec<&Vec<f64>> = traces.iter().filter_map(|(_, trace)| trace.losses.get(column)).collect();
-        let epochs = curves.iter().map(|curve| curve.len()).max().unwrap_or(0);
-        let point = |epoch: usize| {
-            let values: Vec<f64> = curves.iter().filter_map(|curve| curve.get(epoch).copied()).collect();
-            Some((epoch as f64 + 1.0, mean(&values)?, sample_std(&values).unwrap_or(0.0)))
-        };
-        (0..epochs).filter_map(point).collect()
+        means(&traces.iter().filter_map(|(_, trace)| trace.losses.get(column).map(Vec::as_slice)).collect::<Vec<_>>())
     })
+}
+
+/// The mean and spread of each epoch over the curves of seeds.
+fn means<Curve: AsRef<[f64]>>(curves: &[Curve]) -> Vec<Point> {
+    let epochs = curves.iter().map(|curve| curve.as_ref().len()).max().unwrap_or(0);
+    let point = |epoch: usize| {
+        let values: Vec<f64> = curves.iter().filter_map(|curve| curve.as_ref().get(epoch).copied()).collect();
+        Some((epoch as f64 + 1.0, mean(&values)?, sample_std(&values).unwrap_or(0.0)))
+    };
+    (0..epochs).filter_map(point).collect()
 }
 
 /// The traces of a method on a dataset, with their seeds. Notes the cells without one.

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Row, Sample, ceiling, minus};
-use super::drawing::LABELS;
 use super::figure6::traces;
 use super::gaps::{Gaps, place};
 use super::titles;
 use crate::report::results::{DatasetDescription, MethodDescription, Results};
 use crate::report::summary::{BINS, Cosine, CosineSummary};
 
-/// The axis shows at least this many bins.
-const FEWEST: usize = 12;
+/// The axis shows at least and, if they are wide enough, at most this many bins.
+const FEWEST: usize = 16;
+const MOST: usize = 40;
 
 /// The steps of all seeds of a method on a dataset.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,24 +37,25 @@ pub fn chart(results: &Results) -> Chart {
     let bins = shown_bins(pooled.iter().flatten().flatten());
     let mut panels = Vec::new();
     for (dataset, found) in suite.datasets.iter().zip(&pooled) {
-        panels.push(panel(dataset, found, bins, panels.is_empty()));
+        panels.push(panel((dataset, &suite.methods), found, bins, panels.is_empty()));
         notes.extend(remarks(dataset, found, used.len() > 1));
     }
     let mut legend = Entry::of_methods(suite, Sample::Area);
     legend.iter_mut().enumerate().for_each(|(at, entry)| entry.pen = pen(at));
     let meanings: Vec<&str> = used.iter().map(|cosine| cosine.meaning()).collect();
-    let compared = if meanings.is_empty() { String::new() } else { format!(", here {}", meanings.join(", or ")) };
+    let compared: Vec<String> =
+        (!meanings.is_empty()).then(|| format!("gradients of {}", meanings.join(", or "))).into_iter().collect();
     let seeds = match suite.seeds.len() {
         0 | 1 => "one seed".to_owned(),
         n => format!("{n} seeds"),
     };
     Chart {
-        subtitle: format!(
-            "Cosine between the gradients of image and text{compared}: {} (with projection). Histograms over all steps of \
-             {seeds}; upright lines: means; {}.",
-            titles(results, " (without projection) and "),
-            suite.optimizer
+        caption: format!(
+            "Cosine between the gradients of image and text, {} (with projection)",
+            titles(results, " (without projection) and ")
         ),
+        reading: format!("Histograms over all steps of {seeds}; upright lines are means."),
+        made: [compared, vec![suite.optimizer.clone()]].concat(),
         rows: vec![Row { heading: String::new(), panels, legend }],
         notes: [gaps.lines(), notes].concat(),
     }
@@ -127,56 +128,76 @@ fn remarks(dataset: &DatasetDescription, found: &[Option<Pooled>], mixed: bool) 
     kinds.into_iter().chain(same).map(|remark: String| format!("{}: {remark}", dataset.title)).collect()
 }
 
-/// The first and last bin that all panels show: those that hold a step, one more on each side, and at least [`FEWEST`].
-pub(super) fn shown_bins<'a>(pooled: impl Iterator<Item = &'a Pooled>) -> (usize, usize) {
+/// The bins that all panels show, and how many of the counted ones a drawn one holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// Of the drawn bins.
+    pub first: usize,
+    pub last: usize,
+    pub merged: usize,
+}
+
+/// The narrowest bins of which at most [`MOST`] hold all steps, with one more on each side, and at least [`FEWEST`].
+pub(super) fn shown_bins<'a>(pooled: impl Iterator<Item = &'a Pooled>) -> Shown {
     let filled = pooled.flat_map(|pooled| pooled.shares.iter().enumerate().filter(|(_, share)| **share > 0.0));
-    let (mut first, mut last) = filled.fold((BINS, 0), |(low, high), (bin, _)| (low.min(bin), high.max(bin)));
-    if first > last {
-        return (0, BINS - 1);
-    }
-    let wider = |(first, last): (usize, usize)| (first.saturating_sub(1), (last + 1).min(BINS - 1));
-    (first, last) = wider((first, last));
+    let (low, high) = filled.fold((BINS, 0), |(low, high), (bin, _)| (low.min(bin), high.max(bin)));
+    let (low, high) = if low > high { (0, BINS - 1) } else { (low, high) };
+    // Zero is the end of a bin of each width.
+    let fits = |&merged: &usize| high / merged - low / merged < MOST - 1;
+    let merged = [1, 2, 4, 5].into_iter().find(fits).unwrap_or(5);
+    let most = BINS / merged - 1;
+    let wider = |(first, last): (usize, usize)| (first.saturating_sub(1), (last + 1).min(most));
+    let (mut first, mut last) = wider((low / merged, high / merged));
     while last - first + 1 < FEWEST {
         (first, last) = wider((first, last));
     }
-    (first, last)
+    Shown { first, last, merged }
 }
 
-/// Where a bin begins.
-fn edge(bin: usize) -> f64 {
-    2.0 * bin as f64 / BINS as f64 - 1.0
+impl Shown {
+    /// Where a bin begins.
+    fn edge(self, bin: usize) -> f64 {
+        2.0 * (bin * self.merged) as f64 / BINS as f64 - 1.0
+    }
+
+    /// The share of steps in a bin.
+    fn share(self, pooled: &Pooled, bin: usize) -> f64 {
+        pooled.shares.iter().skip(bin * self.merged).take(self.merged).sum()
+    }
 }
 
 fn panel(
-    dataset: &DatasetDescription,
+    (dataset, methods): (&DatasetDescription, &[MethodDescription]),
     found: &[Option<Pooled>],
-    (first, last): (usize, usize),
+    shown: Shown,
     leftmost: bool,
 ) -> Panel {
-    let highest = found.iter().flatten().flat_map(|pooled| pooled.shares.iter().copied()).fold(0.0, f64::max);
-    let top = ceiling(highest / (1.0 - LABELS) / 1.05);
-    let mut y = Axis::new((0.0, top), 5, if leftmost { "share of steps (percent)" } else { "" });
-    // The room for labels lies above what a share can be.
-    y.ticks.retain(|(share, _)| *share <= 100.0);
-    let found = || found.iter().enumerate().filter_map(|(at, pooled)| Some((pen(at), pooled.as_ref()?)));
+    let Shown { first, last, merged: _ } = shown;
+    let edge = |bin: usize| shown.edge(bin);
+    let shares = |pooled| (first..=last).map(move |bin| shown.share(pooled, bin));
+    let highest = found.iter().flatten().flat_map(shares).fold(0.0, f64::max);
+    let y = Axis::new((0.0, ceiling(highest)), 4, if leftmost { "share of steps (percent)" } else { "" });
+    let drawn = || found.iter().enumerate().filter_map(|(at, pooled)| Some((pen(at), pooled.as_ref()?)));
     let area = |(pen, pooled): (Pen, &Pooled)| {
-        let top = |bin: usize| [(edge(bin), pooled.shares[bin]), (edge(bin + 1), pooled.shares[bin])];
+        let top = |bin: usize| [edge(bin), edge(bin + 1)].map(|x| (x, shown.share(pooled, bin)));
         let outline =
             [(edge(first), 0.0)].into_iter().chain((first..=last).flat_map(top)).chain([(edge(last + 1), 0.0)]);
         Mark::Area { pen, outline: outline.collect() }
     };
-    let mean = |(pen, pooled): (Pen, &Pooled)| {
-        let label = format!("mean {}", minus(pooled.mean, 3));
-        Mark::Upright { pen, x: pooled.mean, label }
+    let mean = |(pen, pooled): (Pen, &Pooled)| Mark::Upright { pen, x: pooled.mean };
+    let key = |(at, pooled): (usize, &Option<Pooled>)| {
+        Some((pen(at), format!("{}: mean {}", methods.get(at)?.title, minus(pooled.as_ref()?.mean, 3))))
     };
-    let mut marks: Vec<Mark> = found().map(area).chain(found().map(mean)).collect();
+    let keys = found.iter().enumerate().filter_map(key).collect();
+    let mut marks: Vec<Mark> = drawn().map(area).chain(drawn().map(mean)).collect();
     if marks.is_empty() {
-        marks.push(Mark::Message("no cosines: see the note below".into()));
+        marks.push(Mark::Message("no cosines: see the notes".into()));
     }
     Panel {
         title: dataset.title.clone(),
+        keys,
         span: 1,
-        x: Axis::new((edge(first), edge(last + 1)), 5, "cosine similarity"),
+        x: Axis::new((edge(first), edge(last + 1)), 4, "cosine similarity"),
         y,
         marks,
     }

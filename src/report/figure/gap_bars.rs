@@ -1,10 +1,13 @@
 //! Figures 5, 8 and 9: missing ΔGap as bars, one per method, for encoders and fusions other than those of the main
-//! comparison. Datasets with the same encoders and fusion share a row.
+//! comparison. Datasets with the same encoders and fusion share a row, and an axis unless one would flatten the others.
 
 use super::chart::{Chart, Entry, Panel, Pen, Row, Sample, bar, bars};
 use super::gaps::{Gaps, place};
-use super::spread;
-use crate::report::results::{DatasetDescription, Quantity, Results};
+use super::{spread, weights};
+use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results};
+
+/// The share of the highest bar below which a dataset's bars cannot be compared any more.
+const FLAT: f64 = 0.4;
 
 pub fn chart(results: &Results) -> Chart {
     let suite = &results.suite;
@@ -13,27 +16,33 @@ pub fn chart(results: &Results) -> Chart {
     let mut rows = Vec::new();
     for (at, datasets) in settings.iter().enumerate() {
         let letter = char::from(b'a' + (at % 26) as u8);
-        let setting = setting(datasets[0]);
+        let setting = datasets[0].setting.clone();
         rows.push(Row {
             heading: if settings.len() > 1 { format!("({letter}) {setting}") } else { setting },
-            panels: vec![panel(results, datasets, &mut gaps)],
+            panels: panels(results, datasets, &mut gaps),
             legend: Vec::new(),
         });
     }
     if let Some(last) = rows.last_mut() {
         last.legend = Entry::of_methods(suite, Sample::Bar);
     }
-    let spread = spread(suite.seeds.len(), "error bars");
-    let (selection, optimizer, missing) = (&suite.selection, &suite.optimizer, &suite.missing);
-    let subtitle = format!("Missing ΔGap: {spread}; weights of the {selection}; {optimizer}; {missing}.");
-    Chart { subtitle, rows, notes: gaps.lines() }
+    let own_axes = rows.iter().any(|row| row.panels.len() > 1);
+    let axes = if own_axes { " Each dataset has its own axis." } else { "" };
+    let settings: Vec<&str> = settings.iter().map(|datasets| datasets[0].setting.as_str()).collect();
+    Chart {
+        caption: format!("Missing ΔGap: {}", settings.join("; ")),
+        reading: spread(suite.seeds.len(), "error bars") + axes,
+        made: vec![weights(results), suite.optimizer.clone(), suite.missing.clone()],
+        rows,
+        notes: gaps.lines(),
+    }
 }
 
 /// Groups datasets by their encoders and fusion, in the order of first appearance.
 fn settings(datasets: &[DatasetDescription]) -> Vec<Vec<&DatasetDescription>> {
     let mut settings: Vec<Vec<&DatasetDescription>> = Vec::new();
     for dataset in datasets {
-        match settings.iter_mut().find(|known| setting(known[0]) == setting(dataset)) {
+        match settings.iter_mut().find(|known| is_like(known[0], dataset)) {
             Some(known) => known.push(dataset),
             None => settings.push(vec![dataset]),
         }
@@ -41,16 +50,33 @@ fn settings(datasets: &[DatasetDescription]) -> Vec<Vec<&DatasetDescription>> {
     settings
 }
 
-fn setting(dataset: &DatasetDescription) -> String {
-    format!("{}; {} fusion", dataset.encoders, dataset.fusion)
+fn is_like(one: &DatasetDescription, other: &DatasetDescription) -> bool {
+    (&one.encoders, &one.fusion) == (&other.encoders, &other.fusion)
 }
 
-fn panel(results: &Results, datasets: &[&DatasetDescription], gaps: &mut Gaps<'_>) -> Panel {
+/// One panel with a common axis; or one per dataset, each with its own, if the bars of a dataset would be lower than
+/// [`FLAT`] of another's.
+fn panels(results: &Results, datasets: &[&DatasetDescription], gaps: &mut Gaps<'_>) -> Vec<Panel> {
     let methods = &results.suite.methods;
-    let pens: Vec<Pen> = (0..methods.len()).map(Pen::of).collect();
-    bars(datasets, &pens, "ΔGap (percentage points)", |dataset, at| {
-        let number = results.number(&dataset.name, &methods[at].name, Quantity::MissingGap, None);
-        gaps.add_number(&format!("{} ({})", place(dataset, &methods[at]), setting(dataset)), number, None);
-        bar(number)
-    })
+    let mean = |dataset: &DatasetDescription, method: &MethodDescription| {
+        results.number(&dataset.name, &method.name, Quantity::MissingGap, None)?.mean
+    };
+    let highest = |dataset: &&DatasetDescription| {
+        let means = methods.iter().filter_map(|method| mean(dataset, method));
+        means.reduce(f64::max)
+    };
+    let heights: Vec<f64> = datasets.iter().filter_map(highest).collect();
+    let [low, high] = [f64::min, f64::max].map(|of| heights.iter().copied().reduce(of).unwrap_or(0.0));
+    let shown: Vec<&[&DatasetDescription]> =
+        if low < FLAT * high { datasets.chunks(1).collect() } else { vec![datasets] };
+    let mut panels = Vec::new();
+    for datasets in shown {
+        let title = if panels.is_empty() { "ΔGap (percentage points)" } else { "" };
+        panels.push(bars(datasets, &Pen::of_methods(methods), title, |dataset, at| {
+            let number = results.number(&dataset.name, &methods[at].name, Quantity::MissingGap, None);
+            gaps.add_number(&format!("{} ({})", place(dataset, &methods[at]), dataset.setting), number, None);
+            bar(number)
+        }));
+    }
+    panels
 }

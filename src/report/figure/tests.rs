@@ -11,10 +11,21 @@ use crate::report::target::Figure::{Four, GapBars, Seven, Six, Two};
 use crate::report::trace::Columns;
 use crate::terms::Modality;
 
-/// The text of a figure before it becomes outlines.
+/// The text of a figure and of its caption.
 fn words(which: target::Figure, results: &Results) -> String {
     let suite = &results.suite;
-    let svg = drawing::svg(&suite.title, suite.kind, &chart(which, results));
+    let chart = chart(which, results);
+    let caption = Caption::of(&about(target::find("figure4").unwrap(), results), &chart);
+    let shown = inside(&drawing::svg(&suite.title, suite.kind, &chart));
+    [&shown, &caption.text, &caption.notes.join(" ")].map(String::as_str).join(" ")
+}
+
+fn drawn(which: target::Figure, results: &Results) -> anyhow::Result<Figure> {
+    draw(which, target::find("figure4").unwrap(), results)
+}
+
+/// The text inside a drawing.
+fn inside(svg: &str) -> String {
     let inside = svg.split("<text").skip(1).filter_map(|text| text.split_once('>')?.1.split_once("</text>"));
     let words = inside.map(|(text, _)| text).collect::<Vec<_>>().join(" ");
     words.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -44,37 +55,60 @@ fn samples() -> Vec<(target::Figure, Results)> {
     ]
 }
 
-/// The same results give the same bytes: no time, no random names. Every figure says what kind of results it shows, in its
-/// picture and in its title, whatever the suite is called.
+/// The same results give the same bytes: no time, no random names. What is no result of the paper says so in the picture,
+/// and every figure says what it is in its title and its caption, whatever the suite is called.
 #[test]
 fn figures_are_marked_and_the_same_each_time() {
     for (which, mut results) in samples() {
         results.suite.title = "A figure of the paper".into();
-        let first = draw(which, &results).unwrap();
+        let first = drawn(which, &results).unwrap();
         assert!(first.pdf.starts_with(b"%PDF-") && first.png.starts_with(b"\x89PNG"));
         for _ in 0..3 {
-            assert!(first == draw(which, &results).unwrap(), "{which:?}");
+            assert!(first == drawn(which, &results).unwrap(), "{which:?}");
         }
-        let svg = String::from_utf8(first.svg).unwrap();
         let title = "<title>A figure of the paper (smoke run, not a result of the paper)</title>";
-        assert!(svg.contains(title), "{which:?}: {}", &svg[..400]);
-        assert!(!svg.contains("<text") && !svg.contains("href"), "{which:?}");
-        let words = words(which, &results);
-        assert!(words.starts_with("A figure of the paper: smoke run, not a result of the paper"), "{words}");
+        assert!(first.svg.contains(title), "{which:?}: {}", &first.svg[..400]);
+        assert!(inside(&first.svg).starts_with("smoke run, not a result of the paper "), "{which:?}");
+        for caption in [&first.caption_tex, &first.caption_md] {
+            assert!(caption.contains("(smoke run, not a result of the paper)"), "{which:?}: {caption}");
+        }
+        results.suite.kind = SuiteKind::Paper;
+        let paper = drawn(which, &results).unwrap();
+        assert!(!inside(&paper.svg).contains("reproduction") && paper.svg.contains("(reproduction)</title>"));
+        assert!(paper.caption_tex.contains("(reproduction)"), "{which:?}");
     }
 }
 
-/// A figure is as wide as its panels, which are 38 em wide each, and at least 56 em.
+/// A figure has the width of a paper's text or of one of its columns, in the SVG and in the PDF, and type of 7 or 8 points.
+/// Its text is text, in a font by name, so that it can be searched, and the SVG is small.
 #[test]
-fn a_figure_has_the_width_of_its_panels() {
+fn figures_have_the_size_of_print() {
+    for (which, results) in samples() {
+        let Figure { svg, pdf, .. } = drawn(which, &results).unwrap();
+        assert!(svg.contains("width=\"455pt\"") && svg.contains("font-family=\"DejaVu Sans, "), "{which:?}");
+        let pdf = String::from_utf8_lossy(&pdf).into_owned();
+        assert!(pdf.contains("/MediaBox [0 0 455 "), "{which:?}");
+        let sizes: std::collections::BTreeSet<&str> =
+            svg.split("font-size=\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
+        assert!(sizes.iter().all(|size| ["7", "8"].contains(size)), "{which:?}: {sizes:?}");
+        assert!(svg.contains("Emoji words</text>") && !svg.contains("href"), "{which:?}");
+        assert!(svg.len() < 40_000, "{which:?}: {} bytes", svg.len());
+    }
     let mut results = realistic(SuiteKind::Smoke, 2);
-    let width = |results: &Results| {
-        let svg = drawing::svg("A title", SuiteKind::Smoke, &chart(Four, results));
-        svg.split('"').nth(3).unwrap().to_owned()
-    };
-    assert_eq!(width(&results), "1140");
     results.suite.datasets.truncate(1);
-    assert_eq!(width(&results), "560");
+    let one = drawn(Four, &results).unwrap();
+    assert!(one.svg.contains("width=\"219pt\"") && String::from_utf8_lossy(&one.pdf).contains("/MediaBox [0 0 219 "));
+}
+
+/// A caption has at most three lines of a page; how a figure was made and what it lacks stands in notes below.
+#[test]
+fn captions_are_short() {
+    for (which, results) in samples() {
+        let target = target::find("figure4").unwrap();
+        let caption = caption(which, target, &results);
+        assert!(caption.text.chars().count() < 300, "{which:?}: {}", caption.text);
+        assert!(caption.notes[0].starts_with(&results.suite.title), "{which:?}: {:?}", caption.notes);
+    }
 }
 
 /// Results without numbers, traces, datasets or methods, of one seed, with numbers of any size and with any names.
@@ -113,7 +147,7 @@ fn strange_results_are_drawn() {
         short.suite.methods.clear();
         strange.push(short);
         for (at, results) in strange.iter().enumerate() {
-            draw(which, results).unwrap_or_else(|error| panic!("{which:?}, case {at}: {error:#}"));
+            drawn(which, results).unwrap_or_else(|error| panic!("{which:?}, case {at}: {error:#}"));
         }
     }
 }
@@ -154,8 +188,7 @@ fn figure2_labels_bars_with_their_scores() {
     );
     let nan = "BalGrad on words (full), seed 1: the score is not a number";
     assert_says(Two, &of(&results, &["balgrad"]), &[nan]);
-    let headless =
-        ["no head for the image or the text alone (its trace has no", "no losses: see the note below", "70.0"];
+    let headless = ["no head for the image or the text alone (its trace has no", "no losses: see the notes", "70.0"];
     assert_says(Two, &of(&ablation(SuiteKind::Smoke), &["baseline"]), &headless);
 }
 
@@ -194,19 +227,36 @@ fn figure4_says_what_failed() {
 fn gap_bars_are_grouped_by_setting() {
     let mut results = difficult(SuiteKind::Smoke);
     results.suite.datasets[1].fusion = "attention".into();
+    results.suite.datasets[1].setting = "Lite0 + MiniLM, joined by attention".into();
     assert_says(
         GapBars,
         &results,
         &[
-            "(a) lite0-minilm; concat fusion",
-            "(b) lite0-minilm; attention fusion",
+            "(a) Lite0 + MiniLM, joined by concatenation",
+            "(b) Lite0 + MiniLM, joined by attention",
             "18.5",
-            "Broken on words (lite0-minilm; attention fusion): not run: `fetch words.zip` failed: no network",
-            "BalGrad on words (lite0-minilm; attention fusion), seed 2: failed: loss_T is NaN at step 7_000 (epoch 2)",
+            "Broken on words (Lite0 + MiniLM, joined by attention): not run: `fetch words.zip` failed: no network",
+            "BalGrad on words (Lite0 + MiniLM, joined by attention), seed 2: failed: loss_T is NaN at step 7_000 (epoch 2)",
         ],
     );
     results.suite.datasets[1].fusion = "concat".into();
     assert!(!words(GapBars, &results).contains("(a)"));
+}
+
+/// A dataset whose bars would be flat beside another's has its own axis, and so have all in its row.
+#[test]
+fn gap_bars_have_an_axis_of_their_own_where_they_would_be_flat() {
+    let mut results = realistic(SuiteKind::Smoke, 5);
+    let panels = |results: &Results| gap_bars::chart(results).rows[0].panels.len();
+    for number in &mut results.numbers {
+        number.mean = number.mean.map(|_| 10.0);
+    }
+    assert_eq!(panels(&results), 1);
+    for number in results.numbers.iter_mut().filter(|number| number.dataset == "emoji-words") {
+        number.mean = number.mean.map(|_| 1.5);
+    }
+    assert_eq!(panels(&results), 3);
+    assert_says(GapBars, &results, &["Each dataset has its own axis."]);
 }
 
 /// Figure 6: a point is the mean over the seeds of an epoch's loss; the first method's lines lie on top.
@@ -225,6 +275,29 @@ fn figure6_shows_means_over_seeds() {
     let (pens, points): (Vec<Pen>, Vec<_>) = lines.unzip();
     assert_eq!(pens, [Pen::IMAGE, Pen::TEXT, Pen::IMAGE_ABOVE, Pen::TEXT_ABOVE]);
     assert_eq!(*points[0], [(1.0, 3.0, 2.5f64.sqrt()), (2.0, 0.5, 0.0)]);
+}
+
+/// Lines that cannot be told apart get panels of their difference, seed by seed; others do not.
+#[test]
+fn figure6_shows_the_difference_of_lines_that_coincide() {
+    let mut results = of(&ablation(SuiteKind::Smoke), &["balgrad-projection", "balgrad"]);
+    assert_eq!(figure6::chart(&results).rows.len(), 1);
+    for cell in &mut results.cells {
+        let more = if cell.method == "balgrad" { 0.001 } else { 0.0 };
+        let curve = vec![2.0 + 0.1 * cell.seed as f64 + more, 1.0 + 2.0 * more];
+        cell.trace.iter_mut().for_each(|trace| drop(trace.losses.insert("loss_v".into(), curve.clone())));
+    }
+    let chart = figure6::chart(&results);
+    let text = |mark: &Mark| matches!(mark, Mark::Line { pen, .. } if *pen == Pen::TEXT);
+    assert!(!chart.rows[1].panels[0].marks.iter().any(text), "the other lines are apart");
+    let points = chart.rows[1].panels[0].marks.iter().find_map(|mark| match mark {
+        Mark::Line { pen, points, .. } if *pen == Pen::IMAGE => Some(points),
+        _ => None,
+    });
+    let [first, second] = points.unwrap()[..] else { panic!("two epochs") };
+    assert!((first.1 - 0.001).abs() < 1e-9 && first.2 < 1e-9, "{first:?}: the seeds differ, their differences do not");
+    assert!((second.1 - 0.002).abs() < 1e-9);
+    assert!(chart.reading.contains("BalGrad minus BalGrad w/o reweighting, seed by seed"), "{}", chart.reading);
 }
 
 #[test]
@@ -290,14 +363,19 @@ fn figure7_pools_one_kind_of_cosine() {
     assert_eq!(notes, ["Left out: Baseline on words: the cosine is undefined in all steps: a gradient is 0"]);
 }
 
+/// Bins are as narrow as the steps allow; zero is the end of one whatever their width.
 #[test]
 fn figure7_shows_the_bins_that_hold_steps() {
     let bins = |filled: &[usize]| {
         let mut shares = vec![0.0; BINS];
         filled.iter().for_each(|&bin| shares[bin] = 1.0);
-        shown_bins([Pooled { column: Cosine::Update, mean: 0.0, shares }].iter())
+        let shown = shown_bins([Pooled { column: Cosine::Update, mean: 0.0, shares }].iter());
+        (shown.first, shown.last, shown.merged)
     };
-    assert_eq!([&[][..], &[0, 39], &[5, 30], &[20], &[39]].map(bins), [(0, 39), (0, 39), (4, 31), (14, 26), (28, 39)]);
+    assert_eq!(
+        [&[][..], &[0, 199], &[25, 150], &[100], &[90, 120], &[199]].map(bins),
+        [(0, 39, 5), (0, 39, 5), (5, 38, 4), (92, 108, 1), (89, 121, 1), (184, 199, 1)]
+    );
 }
 
 /// Figure 7 says which gradients are compared, and in each panel both means.
@@ -308,9 +386,8 @@ fn figure7_says_what_is_compared() {
         Seven,
         &results,
         &[
-            "here the updates of the image and the text embedding layer (h_v, h_l): BalGrad w/o projection",
-            "mean 0.030 BalGrad w/o projection BalGrad Left out",
-            "mean 0.090 mean 0.230 Emoji match",
+            "gradients of the updates of the image and the text embedding layer (h_v, h_l)",
+            "BalGrad w/o projection: mean 0.090 BalGrad: mean 0.230",
             "Histograms over all steps of 5 seeds",
             "Left out: BalGrad on Emoji words, seed 4: failed: balgrad: `loss_v` is NaN at step 712 (epoch 9)",
         ],
@@ -323,7 +400,7 @@ fn figure7_says_what_is_compared() {
         Seven,
         &results,
         &[
-            "(h_v, h_l), or the task loss's gradients at the image and the text embedding (z_v, z_l): BalGrad",
+            "(h_v, h_l), or the task loss's gradients at the image and the text embedding (z_v, z_l)",
             "Emoji words: cosine of the task loss's gradients",
             "Emoji words: with addition both embeddings have one gradient, so the cosine is 1.",
         ],
@@ -347,7 +424,15 @@ fn strange_traces_are_drawn() {
     let nan = vec![f32::NAN; 3];
     let undefined = [("cos_T_kl".to_owned(), nan), ("coefficient_v".to_owned(), vec![-2.0, 1e30, 0.0])];
     for columns in [Columns::new(), [("loss_T".to_owned(), vec![1.0])].into(), undefined.into()] {
-        let draw = || training::draw("A training", SuiteKind::Smoke, "words".into(), &columns).unwrap();
+        let about = || About {
+            name: "Trace".into(),
+            title: "A training",
+            kind: SuiteKind::Smoke,
+            command: "seesaw trace".into(),
+            file: "words",
+            label: "fig:words".into(),
+        };
+        let draw = || training::draw(&about(), "3 steps", &columns).unwrap();
         assert!(draw() == draw());
     }
 }

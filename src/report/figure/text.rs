@@ -7,6 +7,8 @@ use ttf_parser::Face;
 
 pub const FONT: &[u8] = include_bytes!("../../../templates/fonts/DejaVuSans.ttf");
 pub const FAMILY: &str = "DejaVu Sans";
+/// For where the font is not installed: one of nearly the same widths, or any other without serifs.
+pub const FAMILIES: &str = "DejaVu Sans, Verdana, sans-serif";
 
 static FACE: LazyLock<Face<'static>> = LazyLock::new(|| Face::parse(FONT, 0).expect("the bundled font is valid"));
 

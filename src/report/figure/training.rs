@@ -2,8 +2,7 @@
 //! coefficients.
 
 use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample, ceiling, runs};
-use super::{Figure, drawing};
-use crate::report::SuiteKind;
+use super::{About, Figure, drawing};
 use crate::report::trace::Columns;
 
 /// The most points of a curve. If there are more steps, a point is the mean of consecutive ones.
@@ -64,22 +63,24 @@ const THEMES: [Theme; 4] = [
     },
 ];
 
-/// Draws the curves of a training.
+/// Draws the curves of a training; `made` is how it was recorded.
 ///
 /// # Errors
 /// If a format cannot be written.
-pub fn draw(title: &str, kind: SuiteKind, subtitle: String, columns: &Columns) -> anyhow::Result<Figure> {
-    drawing::draw(title, kind, &chart(subtitle, columns))
+pub fn draw(about: &About, made: &str, columns: &Columns) -> anyhow::Result<Figure> {
+    drawing::draw(about, &chart(about.title, made, columns))
 }
 
-pub(super) fn chart(subtitle: String, columns: &Columns) -> Chart {
+fn chart(title: &str, made: &str, columns: &Columns) -> Chart {
     let steps = columns.values().map(Vec::len).max().unwrap_or(0);
     let [width, of_share] = [POINTS, POINTS_OF_A_SHARE].map(|points| steps.div_ceil(points).max(1));
-    let note = format!("A point is the mean over {width} steps; of conflicts, over {of_share}.");
+    let reading = format!("A point is the mean over {width} steps; of conflicts, over {of_share}.");
     Chart {
-        subtitle,
+        caption: title.to_owned(),
+        reading: if of_share > 1 { reading } else { String::new() },
+        made: Vec::new(),
         rows: THEMES.iter().filter_map(|theme| row(theme, columns, steps)).collect(),
-        notes: if of_share > 1 { vec![note] } else { Vec::new() },
+        notes: vec![made.to_owned()],
     }
 }
 
@@ -103,7 +104,7 @@ fn row(theme: &Theme, columns: &Columns, steps: usize) -> Option<Row> {
         false => Axis::from_zero(highest, theme.axis),
     };
     let x = Axis::new((0.0, 1.03 * steps.max(1) as f64), 8, "step");
-    let panel = Panel { title: theme.title.to_owned(), span: 2, x, y, marks };
+    let panel = Panel { title: theme.title.to_owned(), keys: Vec::new(), span: 2, x, y, marks };
     (!legend.is_empty()).then(|| Row { heading: String::new(), panels: vec![panel], legend })
 }
 

@@ -19,6 +19,7 @@ use serde::Serialize;
 pub(super) use view::shared;
 
 use super::claims::Judgements;
+use super::figure::Caption;
 use super::open_questions::OpenQuestion;
 use super::reference::Paper;
 use super::results::Results;
@@ -67,6 +68,7 @@ pub struct FigureEntry {
     /// `figure4`
     pub name: String,
     pub meaning: String,
+    pub caption: Caption,
     pub svg: String,
     /// Files beside the page that hold it.
     pub files: Vec<String>,

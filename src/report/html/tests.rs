@@ -6,6 +6,7 @@ use crate::report::SuiteKind;
 use crate::report::claims::grammar::SmallestEffect;
 use crate::report::claims::printed::{Printed, PrintedOutcome};
 use crate::report::claims::{Claims, Judgement, Verdict, judge};
+use crate::report::figure;
 use crate::report::open_questions::open_questions;
 use crate::report::reference::committed;
 use crate::report::render::{layout, render};
@@ -53,8 +54,9 @@ pub fn example(kind: SuiteKind) -> Report {
         figures: vec![FigureEntry {
             name: "figure4".into(),
             meaning: "ΔGap against the missing ratio".into(),
+            caption: figure::caption(target::Figure::Four, target::find("figure4").unwrap(), &results),
             svg: String::from_utf8(svg).unwrap(),
-            files: vec!["figure4.svg".into(), "figure4.pdf".into()],
+            files: ["svg", "pdf", "caption.tex"].map(|format| format!("figure4.{format}")).into(),
         }],
         paper: Some(committed().paper),
         claims: Some(Judgements {
@@ -217,9 +219,9 @@ fn an_incomplete_run_says_so_once() {
         assert!(failures.contains(part), "{part}: {failures}");
     }
     assert!(!shown.contains("train words balgrad seed 4999"));
-    // Every number of the method is missing for this cause: each table says it in one footnote, and nothing else does.
+    // Every number of the method is missing for this cause: each table and figure says it in one note, and nothing else does.
     let cause = "`fetch words.zip` failed: no network";
-    assert_eq!(shown.matches(cause).count(), report.tables.len(), "{shown}");
+    assert_eq!(shown.matches(cause).count(), report.tables.len() + report.figures.len(), "{shown}");
     report.incomplete = None;
     report.failures.clear();
     let complete = page(&report);

@@ -200,7 +200,7 @@ struct Link {
 fn places(report: &Report, claim: &Judgement) -> Value {
     let tables = report.tables.iter().map(|entry| &entry.name);
     let names = tables.chain(report.figures.iter().map(|entry| &entry.name)).filter(|name| claim.shown.contains(name));
-    serde(names.map(|name| Link { to: name.clone(), text: titled(name) }).collect::<Vec<_>>())
+    serde(names.map(|name| Link { to: name.clone(), text: words::titled(name) }).collect::<Vec<_>>())
 }
 
 /// Links to the claims that a table or figure shows.
@@ -238,20 +238,13 @@ fn claims(report: &Report, judged: &Judgements) -> Value {
     }
 }
 
-/// `table1` as `Table 1`.
-fn titled(name: &str) -> String {
-    let digits = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
-    let (word, number) = name.split_at(digits);
-    format!("{} {number}", words::capitalized(word)).trim().to_owned()
-}
-
 fn table(report: &Report, entry: &TableEntry) -> Value {
     let TableEntry { name, meaning, table, files } = entry;
     context! {
         name,
-        title => titled(name),
+        title => words::titled(name),
         meaning,
-        caption => table.caption.clone(),
+        caption => table.explained(),
         command => table.command.clone(),
         footnotes => table.footnotes.clone(),
         files => files.clone(),
@@ -262,13 +255,15 @@ fn table(report: &Report, entry: &TableEntry) -> Value {
 
 /// A browser shows an image without running scripts in it or loading anything for it.
 fn figure(report: &Report, entry: &FigureEntry) -> Value {
-    let FigureEntry { name, meaning, svg, files } = entry;
+    let FigureEntry { name, meaning, caption, svg, files } = entry;
     context! {
         name,
-        title => titled(name),
+        title => words::titled(name),
         meaning,
         // Nothing in it needs escaping.
         image => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))),
+        caption => caption.text.clone(),
+        notes => caption.notes.clone(),
         command => report.results.suite.command("run"),
         claims => shows(report, name),
         files => files.clone(),

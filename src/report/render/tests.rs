@@ -3,6 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::report::SuiteKind;
 use crate::report::samples::{ablation, difficult, pdflatex, realistic};
+use crate::report::target;
 
 fn folders() -> Templates {
     Templates(vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")])
@@ -65,19 +66,22 @@ fn all_templates_are_digested() {
     assert!(template_digests(target::find("figure6").unwrap(), &folders()).unwrap().is_empty());
 }
 
-/// Compiles a fragment in a minimal document with the packages that tables need.
+/// Compiles a fragment in a paper of two columns with the packages that tables need. The log has the size of each font in
+/// the PDF.
 fn compile(fragment: &str) -> Option<String> {
     let here = tempfile::tempdir().unwrap();
     let document = format!(
-        "\\documentclass{{article}}\n\\usepackage[utf8]{{inputenc}}\n\\usepackage[T1]{{fontenc}}\n\
-         \\usepackage{{textcomp}}\n\\usepackage{{booktabs}}\n\\usepackage{{graphicx}}\n\\usepackage{{xcolor}}\n\
-         \\usepackage[margin=2cm]{{geometry}}\n\\pagestyle{{empty}}\n\\begin{{document}}\n{fragment}\\end{{document}}\n"
+        "\\documentclass[twocolumn]{{article}}\n\\usepackage[utf8]{{inputenc}}\n\\usepackage[T1]{{fontenc}}\n\\IfFileExists\
+         {{lmodern.sty}}{{\\usepackage{{lmodern}}}}{{}}\n\\usepackage{{textcomp,booktabs,graphicx,xcolor}}\n\\usepackage[a4paper,\
+         textwidth=455pt,textheight=700pt,columnsep=17pt]{{geometry}}\n\\pagestyle{{empty}}\n\\begin{{document}}\n{fragment}\
+         \\end{{document}}\n"
     );
     std::fs::write(here.path().join("table.tex"), document).unwrap();
     pdflatex(here.path(), "table.tex")
 }
 
-/// pdflatex compiles tables with special characters and up to seven methods, and nothing is too wide.
+/// pdflatex compiles tables with special characters and up to seven methods. Nothing is too wide for the page, and nothing is
+/// scaled to fit.
 #[test]
 fn the_latex_table_compiles() {
     let ablated = ablation(SuiteKind::Smoke);
@@ -85,12 +89,27 @@ fn the_latex_table_compiles() {
     for (target, results) in [
         ("table1", difficult(SuiteKind::Smoke)),
         ("table1", realistic(SuiteKind::Smoke, 2)),
+        ("table1", realistic(SuiteKind::Smoke, 5)),
         ("table1", realistic(SuiteKind::Smoke, 7)),
         ("table2", ablated),
         ("table3", pair),
     ] {
-        let Some(log) = compile(&in_format(target, &results, "tex")) else { return };
-        assert!(!log.contains("Overfull"), "{log}");
+        let text = in_format(target, &results, "tex");
+        assert!(!text.contains("resizebox") && !text.contains("\\tiny"), "{text}");
+        let Some(log) = compile(&text) else { return };
+        assert!(!log.contains("Overfull"), "{target}: {log}");
+    }
+}
+
+/// A caption has at most three lines of a page; how numbers were made stands below.
+#[test]
+fn captions_are_short() {
+    let ablated = ablation(SuiteKind::Smoke);
+    for (name, results) in [("table1", &realistic(SuiteKind::Smoke, 5)), ("table2", &ablated), ("table3", &ablated)] {
+        let Kind::Table(which) = target::find(name).unwrap().kind else { panic!("{name} is a table") };
+        let table = layout(which, name, results);
+        assert!(table.caption.chars().count() < 300, "{name}: {}", table.caption);
+        assert!(table.details.iter().any(|detail| detail.contains(&results.suite.optimizer)), "{name}");
     }
 }
 
@@ -165,5 +184,5 @@ fn an_error_in_a_template_names_its_line() {
 fn results_of_another_layout_are_refused() {
     let results = Results { schema: 7, ..difficult(SuiteKind::Smoke) };
     let error = render(target::find("table1").unwrap(), &results, &folders()).unwrap_err().to_string();
-    assert_eq!(error, "these results have the layout 7, expected 4");
+    assert_eq!(error, "these results have the layout 7, expected 5");
 }

@@ -44,7 +44,7 @@ fn results_survive_their_file() {
     let results = difficult(SuiteKind::Paper);
     let text = serde_json::to_string(&results).unwrap();
     assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), results);
-    assert!(text.starts_with(r#"{"schema":4,"type":"paper","suite":"example""#), "{text}");
+    assert!(text.starts_with(r#"{"schema":5,"type":"paper","suite":"example""#), "{text}");
 }
 
 /// Unexpected and repeated scores are an error; they are not dropped.

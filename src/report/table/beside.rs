@@ -50,9 +50,15 @@ pub fn beside(table: Table, name: &str, results: &Results, reference: &Reference
     for cell in table.rows.iter_mut().flat_map(|row| &mut row.cells) {
         turn(cell, &printed, of, &mut footnotes);
     }
-    if of == Of::Paper {
-        rank(&mut table);
-        table.mark = MARK.to_owned();
+    match of {
+        Of::Paper => {
+            rank(&mut table);
+            table.mark = MARK.to_owned();
+            table.details.clear();
+        }
+        // The last paragraph explains a mark, which differences do not have.
+        Of::Delta => drop(table.details.pop()),
+        Of::Ours | Of::Both => {}
     }
     table.footnotes = footnotes;
     table.caption = caption(&table, reference, of);

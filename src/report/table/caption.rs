@@ -1,10 +1,11 @@
-//! Captions: what a table shows, which kind of results it holds, and how they were made.
+//! Captions: what a table shows and which kind of results it holds; and below, how they were made.
 
 use crate::evaluation::statistics::paired::LEAST_SEEDS;
 use crate::report::results::{DatasetDescription, Results};
 use crate::report::target;
 
-const MARKS: &str = "Best in bold, second best underlined; * marks negative transfer, a score above the full one.";
+const MARKS: &str =
+    "Best in bold, second best underlined; †: a lead within noise; *: negative transfer, above the full score.";
 
 /// What table 3 says instead.
 const LOWER: &str = "Lower is better, the best in bold.";
@@ -18,46 +19,59 @@ pub fn without_marks(caption: &str) -> &str {
 /// What † means, which depends on the number of seeds.
 fn noise(results: &Results) -> &'static str {
     match results.suite.seeds.len() < LEAST_SEEDS {
-        true => "† marks a best number: with fewer than 3 seeds nobody can say whether its lead is more than noise.",
+        true => "†: with fewer than 3 seeds nobody can say whether the lead of a best number is more than noise.",
         false => {
-            "† marks a best number whose lead over the next is within noise (paired test over seeds and, of scores, test \
-             samples; Holm's correction over the table, α = 0.05)."
+            "†: the lead over the next number is within noise (paired test over seeds and, of scores, test samples; Holm's \
+             correction over the table, α = 0.05)."
         }
     }
 }
 
 /// The caption of a table.
 pub fn of(which: target::Table, results: &Results) -> String {
+    let mark = results.suite.kind.mark();
+    let (what, marks) = match which {
+        target::Table::One => ("Test scores in percent with both modalities, a missing one and a noisy one", MARKS),
+        target::Table::Two => ("Ablation: test scores in percent with both modalities and a missing one", MARKS),
+        target::Table::Three => ("Conflicts of gradients, and missing ΔGap", LOWER),
+        target::Table::Four | target::Table::Five => {
+            ("Test scores in percent with both modalities and a missing one", MARKS)
+        }
+    };
+    let spread = match (which, results.suite.seeds.len()) {
+        (_, 0 | 1) => "One seed, no spread.".to_owned(),
+        // Its columns are narrow.
+        (target::Table::Three, n) => format!("± over {n} seeds."),
+        (_, n) => format!("Mean ± sample standard deviation over {n} seeds."),
+    };
+    format!("{what} ({mark}). {spread} {marks}")
+}
+
+/// How the numbers of a table were made, and what its marks mean.
+pub fn details(which: target::Table, results: &Results) -> Vec<String> {
     let suite = &results.suite;
-    let head = format!("{} ({})", suite.title, suite.kind.mark());
+    let title = &suite.title;
     let training = format!("weights of the {}; {}", suite.selection, suite.optimizer);
-    let (missing, noisy, noise) = (&suite.missing, &suite.noisy, noise(results));
+    let (missing, noisy) = (&suite.missing, &suite.noisy);
+    let formed = if suite.seeds.len() > 1 { "; Avg and ΔGap are formed per seed" } else { "" };
     if which == target::Table::Three {
-        let spread = spread(results, "ΔGap");
-        return format!(
-            "{head}. Conflict: share of training steps in which the task gradient and the KL gradient have a negative \
-             inner product, in percent; in both rows it is measured before the projection, since after it the share is 0 \
-             by construction. Missing ΔGap: difference between the test scores without the image and without the text, in \
-             percentage points; {missing}; {spread}; {training}. {LOWER} {noise}"
-        );
+        return vec![
+            format!("{title}: {training}; {missing}."),
+            "Conflict: share of training steps in which the task gradient and the KL gradient have a negative inner product, \
+             in percent; in both rows it is measured before the projection, since after it the share is 0 by construction."
+                .to_owned(),
+            "Missing ΔGap: difference between the test scores without the image and without the text, in percentage points, \
+             formed per seed. ± is one sample standard deviation."
+                .to_owned(),
+            noise(results).to_owned(),
+        ];
     }
     let metric = |dataset: &DatasetDescription| format!("{} for {}", dataset.metric, dataset.title);
     let metrics = suite.datasets.iter().map(metric).collect::<Vec<_>>().join(", ");
-    let spread = spread(results, "Avg and ΔGap");
-    let (ablation, noisy) = match which {
-        target::Table::One => ("", format!("; {noisy}")),
-        target::Table::Two => ("Ablation. ", String::new()),
-        _ => ("", String::new()),
-    };
-    format!(
-        "{head}. {ablation}Test scores in percent ({metrics}), ΔGap in percentage points; {spread}; {training}. \"Missing \
-         image\" means that the image is gone and the text remains; {missing}{noisy}. {MARKS} {noise}"
-    )
-}
-
-fn spread(results: &Results, formed: &str) -> String {
-    match results.suite.seeds.len() {
-        0 | 1 => "one seed, no spread".to_owned(),
-        n => format!("mean ± sample standard deviation over {n} seeds, {formed} formed per seed"),
-    }
+    let noisy = if which == target::Table::One { format!("; {noisy}") } else { String::new() };
+    vec![
+        format!("{title}: {metrics}; ΔGap in percentage points{formed}; {training}."),
+        format!("\"Missing image\" means that the image is gone and the text remains; {missing}{noisy}."),
+        noise(results).to_owned(),
+    ]
 }

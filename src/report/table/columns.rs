@@ -111,11 +111,11 @@ mod tests {
         let failed = TableCell { notes: vec![1], ..cell("—", "") };
         Table {
             caption: "A caption.".into(),
+            details: Vec::new(),
             mark: "smoke run".into(),
             command: String::new(),
             label: String::new(),
             labels: 2,
-            wide: false,
             groups: vec![group("one"), group("two")],
             rows: vec![
                 row(["Full", ""], vec![cell("7.25", "1.10"), best.clone(), failed, best.clone()]),

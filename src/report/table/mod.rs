@@ -5,12 +5,14 @@ mod caption;
 pub mod cell;
 pub mod columns;
 mod noise;
+mod page;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 pub use beside::{Of, beside};
+pub use page::Page;
 
 use super::results::{DatasetDescription, MethodDescription, Quantity, Results, SuiteDescription};
 use super::target;
@@ -18,15 +20,16 @@ use super::target;
 /// A table, ready for a template.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Table {
+    /// What it shows, which kind of results these are, and its marks: at most three lines of a page.
     pub caption: String,
+    /// How its numbers were made, in paragraphs.
+    pub details: Vec<String>,
     pub mark: String,
     /// The command that makes this table again.
     pub command: String,
     pub label: String,
     /// The number of label columns before the numbers.
     pub labels: usize,
-    /// Whether there are so many columns that a spread goes below its number rather than beside it.
-    pub wide: bool,
     pub groups: Vec<Group>,
     pub rows: Vec<Row>,
     /// Numbered from 1.
@@ -98,9 +101,6 @@ impl TableCell {
         TableCell { status: "not-run", dataset, method, quantity, ..TableCell::default() }
     }
 }
-
-/// More columns than this, each with its spread beside the number, would be too small to read on a page.
-const WIDE: usize = 8;
 
 /// The row of a quantity with its labels. A first label that is not empty begins a block.
 type QuantityRow = (Quantity, &'static str, &'static str);
@@ -181,11 +181,11 @@ pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
     };
     let mut table = Table {
         caption: caption::of(which, results),
+        details: caption::details(which, results),
         mark: suite.kind.mark().into(),
         command: suite.command("run"),
         label: format!("tab:{}-{name}", suite.suite),
         labels,
-        wide: suite.datasets.len() * columns.len() > WIDE,
         groups: suite.datasets.iter().enumerate().map(group).collect(),
         rows,
         footnotes,
@@ -207,6 +207,11 @@ fn caveat(cell: &TableCell, suite: &SuiteDescription) -> Option<String> {
 }
 
 impl Table {
+    /// The caption with the details, where there is room for both.
+    pub fn explained(&self) -> String {
+        [std::slice::from_ref(&self.caption), &self.details].concat().join(" ")
+    }
+
     pub fn cells(&self) -> impl Iterator<Item = &TableCell> {
         self.rows.iter().flat_map(|row| &row.cells)
     }
