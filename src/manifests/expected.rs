@@ -50,11 +50,12 @@ pub(super) fn reject(
     let aside = context.quarantine.join(format!("{}-{sha256}", archive.name));
     let moved = std::fs::create_dir_all(&context.quarantine).and_then(|()| std::fs::rename(file, &aside));
     let place = match moved {
-        Ok(()) => format!("it was moved to {}", aside.display()),
+        // Reports show this, so it has no path of this machine.
+        Ok(()) => format!("it was moved to quarantine/{}-{sha256} in the store", archive.name),
         // Nothing uses it where it is, but a later run must not resume from it.
         Err(error) => match std::fs::remove_file(file) {
             Ok(()) => format!("it was removed, because it could not be set aside ({error})"),
-            Err(_) => format!("{} could not be set aside ({error}): remove it", file.display()),
+            Err(_) => format!("it could not be set aside ({error}): remove it"),
         },
     };
     errors::failed(

@@ -35,7 +35,6 @@ pub(super) fn fetch(
 ) -> anyhow::Result<String> {
     let Place { accept, url, file, folder } = *place;
     let Some((found, kind)) = look(&context.manual, [Some(file), folder])? else {
-        let downloads = context.manual.first().map_or_else(|| PathBuf::from("downloads"), Clone::clone);
         let or_folder = folder.map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
         let what = match archive.sources.len() {
             1 => format!("{} has to be downloaded by hand", archive.name),
@@ -43,10 +42,8 @@ pub(super) fn fetch(
         };
         return Err(errors::unavailable(
             format!("{what} (see {url})"),
-            format!(
-                "{accept} at {url}, then put the file {file}{or_folder} into {} and run this again",
-                downloads.display()
-            ),
+            // Reports show this, so it has no path of this machine.
+            format!("{accept} at {url}, then put the file {file}{or_folder} into downloads/ and run this again"),
         ));
     };
     let (sha256, size) = match kind.is_dir() {
@@ -95,7 +92,7 @@ fn short(found: &Path) -> String {
 fn remedy(archive: &Archive, Place { accept, url, .. }: &Place<'_>, found: &Path) -> String {
     match archive.needs_lock() && archive.locked.is_some() {
         true => another_version(archive).to_owned(),
-        false => format!("get the file again: {accept} at {url}, then replace {} with it", found.display()),
+        false => format!("get the file again: {accept} at {url}, then replace {} with it", short(found)),
     }
 }
 
