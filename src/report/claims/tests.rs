@@ -263,7 +263,7 @@ fn the_answer_is_a_sentence() {
     let (sure, missing) = (&[3.0, 3.2, 2.9, 3.1, 3.0], &[f64::NAN; 3]);
     for (kind, differences, expected) in [
         (SuiteKind::Paper, &sure[..], "The paper holds on 1 of 1 claims: 1 is reproduced."),
-        (SuiteKind::Smoke, sure, "On other datasets, 1 of the paper's 1 claims hold: 1 is reproduced."),
+        (SuiteKind::Smoke, sure, "On other datasets, 1 of the paper's 1 claims holds: 1 is reproduced."),
         (SuiteKind::Paper, missing, "Nothing can be said yet: the numbers of all 1 claims are missing."),
         (SuiteKind::Trial, sure, "Trial: not judged."),
     ] {

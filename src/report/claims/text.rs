@@ -79,6 +79,7 @@ impl Judgements {
         let of = |verdict| tally.iter().find(|(known, _)| *known == verdict).map_or(0, |(_, n)| *n);
         let (all, held) = (self.claims.len(), of(Verdict::Reproduced));
         let tested = all - of(Verdict::NotRun);
+        let hold = if held == 1 { "holds" } else { "hold" };
         let verb = |n: usize| if n == 1 { "is" } else { "are" };
         let parts = tally.iter().map(|(verdict, n)| format!("{n} {} {}", verb(*n), verdict.name()));
         let parts = parts.collect::<Vec<_>>().join(", ");
@@ -89,9 +90,9 @@ impl Judgements {
             }
             (_, true) => format!("The paper holds on {held} of {all} claims"),
             (tested, false) if tested < all => {
-                format!("On other datasets, {held} of the {tested} claims that could be tested hold")
+                format!("On other datasets, {held} of the {tested} claims that could be tested {hold}")
             }
-            (_, false) => format!("On other datasets, {held} of the paper's {all} claims hold"),
+            (_, false) => format!("On other datasets, {held} of the paper's {all} claims {hold}"),
         };
         format!("{claims}: {parts}.")
     }
