@@ -93,6 +93,7 @@ impl Consent {
         }
         let mut stderr = std::io::stderr();
         write!(stderr, "Start it? [y/N] ").and_then(|()| stderr.flush()).context("cannot write to the terminal")?;
+        signals::wait_for_input(&run.engine.interrupt)?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).context("cannot read from the terminal")?;
         match answer.trim().to_ascii_lowercase().as_str() {

@@ -60,7 +60,7 @@ fn is_inside(folder: &std::path::Path, outer: &std::path::Path) -> bool {
 /// The most results that are listed unless all are asked for.
 const LISTED: usize = 20;
 
-#[allow(clippy::disallowed_methods, reason = "the age of a result is shown, and no result depends on it")]
+#[expect(clippy::disallowed_methods, reason = "the age of a result is shown, and no result depends on it")]
 fn text(pruned: &Pruned, args: &Args, all: bool) -> String {
     let Pruned { dry_run, results: found, removed, kept } = pruned;
     let mut text = String::new();

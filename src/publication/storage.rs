@@ -18,7 +18,7 @@ use crate::errors;
 use crate::planning::project::Project;
 use crate::progress::{Progress, Unit};
 use crate::steps::Kind;
-use crate::store::{Action, Census, Output, Removed};
+use crate::store::{Action, Census, Object, Output, Removed};
 
 /// What takes the space in a store.
 #[derive(Debug, Serialize)]
@@ -173,9 +173,11 @@ const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 /// # Errors
 /// If a suite cannot be planned, so that nobody knows what it needs; if a step is being computed; if a file cannot be
 /// removed.
-#[allow(clippy::disallowed_methods, reason = "what is removed depends on its age, and no result does")]
+#[expect(clippy::disallowed_methods, reason = "what is removed depends on its age, and no result does")]
 pub fn prune(project: &Project, engine: &mut Engine, keep: Duration, dry_run: bool) -> anyhow::Result<Pruned> {
     let store = engine.store.clone();
+    // What is looked at stays as it is until it is removed.
+    let alone = if dry_run || !store.exists() { None } else { Some(store.alone()?) };
     let needs = needs(project, engine)?;
     let census = store.census()?;
     let needed = |key: &Digest| needs.values().any(|keys| keys.contains(key));
@@ -194,12 +196,23 @@ pub fn prune(project: &Project, engine: &mut Engine, keep: Duration, dry_run: bo
     old.sort_by_key(|(key, action)| (action.finished, *key));
     stay.extend(&young);
     let used = Census::outputs(stay);
-    let of_old = Census::outputs(old.iter().map(|(_, action)| *action));
+    // Object → when the latest of its results was computed. If it was put there since, a run is about to record it.
+    let mut of_old: BTreeMap<Digest, u64> = BTreeMap::new();
+    for (_, action) in &old {
+        for object in Census::outputs([*action]) {
+            let latest = of_old.entry(object).or_default();
+            *latest = action.finished.max(*latest);
+        }
+    }
+    let is_of_old = |digest: &Digest, object: &Object| {
+        let put = object.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        of_old.get(digest).is_some_and(|finished| put <= finished + 1)
+    };
     let is_over = |since: SystemTime| now.duration_since(since).is_ok_and(|age| age > GRACE);
     let unused = census
         .objects
         .iter()
-        .filter(|(digest, object)| !used.contains(digest) && (of_old.contains(digest) || is_over(object.since)));
+        .filter(|(digest, object)| !used.contains(digest) && (is_of_old(digest, object) || is_over(object.since)));
     let objects: Vec<Digest> = unused.map(|(digest, _)| *digest).collect();
     let results = old.iter().map(|(key, action)| {
         let alone: BTreeSet<Digest> = Census::outputs([*action]).difference(&used).copied().collect();
@@ -208,10 +221,9 @@ pub fn prune(project: &Project, engine: &mut Engine, keep: Duration, dry_run: bo
     });
     let results: Vec<Unneeded> = results.collect();
     let keys: Vec<Digest> = old.iter().map(|(key, _)| *key).chain(damaged).collect();
-    let removed = match dry_run {
-        true => Removed { actions: keys.len(), objects: objects.len(), size: census.size(&objects) },
-        false if keys.is_empty() && objects.is_empty() => Removed::default(),
-        false => store.remove(&keys, &objects)?,
+    let removed = match alone {
+        None => Removed { actions: keys.len(), objects: objects.len(), size: census.size(&objects) },
+        Some(alone) => alone.remove(&keys, &objects, &engine.interrupt)?,
     };
     let kept = Share::of("kept", &census, young);
     Ok(Pruned { dry_run, results, removed, kept })
@@ -240,7 +252,7 @@ pub struct DamagedObject {
 /// Reads and hashes everything that the records of a store name, and sets aside what is damaged.
 ///
 /// # Errors
-/// If a folder cannot be listed, or a damaged file cannot be set aside; if it was interrupted.
+/// If a folder cannot be listed; if it was interrupted.
 pub fn verify(engine: &Engine, progress: &dyn Progress) -> anyhow::Result<Verified> {
     let Engine { store, interrupt, .. } = engine;
     let census = store.census()?;
@@ -257,9 +269,13 @@ pub fn verify(engine: &Engine, progress: &dyn Progress) -> anyhow::Result<Verifi
     interrupt.check()?;
     let mut damaged_objects = Vec::new();
     for (output, damage) in damaged {
-        store.want(output.sha256, &damage)?;
+        let damage = match store.want(output.sha256, &damage) {
+            Ok(()) => damage.to_string(),
+            // The others are listed all the same.
+            Err(error) => format!("{damage}; {error:#}"),
+        };
         let labels = outputs.remove(&output.sha256).map(|(_, labels)| labels).unwrap_or_default();
-        damaged_objects.push(DamagedObject { sha256: output.sha256, damage: damage.to_string(), labels });
+        damaged_objects.push(DamagedObject { sha256: output.sha256, damage, labels });
     }
     let damaged_actions = census.actions.iter().filter(|(_, action)| action.is_none()).map(|(key, _)| *key).collect();
     Ok(Verified { actions: census.actions.len(), objects: all.len(), damaged_actions, damaged_objects })

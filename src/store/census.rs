@@ -1,7 +1,7 @@
 //! What lies in the store as a whole: to show what takes the space, to check all of it, and to remove what nobody needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 /// All records and objects of a store.
 #[derive(Clone, Debug, Default)]
 pub struct Census {
-    /// Key → record. None: the record is damaged.
+    /// Key → record. None: the record is not what was written.
     pub actions: BTreeMap<Digest, Option<Action>>,
     pub objects: BTreeMap<Digest, Object>,
 }
@@ -43,6 +43,14 @@ impl Census {
     }
 }
 
+/// A store in which nothing is computed: steps that want to begin wait until this is dropped. It must not be written to
+/// meanwhile, which would wait for ever.
+#[derive(Debug)]
+pub struct Alone<'a> {
+    store: &'a Store,
+    _door: File,
+}
+
 /// What was removed from a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Removed {
@@ -56,11 +64,20 @@ impl Store {
     /// Reads all records, and lists all objects.
     ///
     /// # Errors
-    /// If a folder cannot be listed.
+    /// If a folder cannot be listed, or a record cannot be read: nobody knows whether it is damaged.
     pub fn census(&self) -> anyhow::Result<Census> {
         let keys = self.names("actions", ".json")?;
-        let read = |(key, _): &(Digest, Metadata)| (*key, self.action(*key));
-        let actions = keys.par_iter().map(read).collect::<Vec<_>>().into_iter().collect();
+        let read = |(key, _): &(Digest, Metadata)| {
+            let path = self.action_path(*key);
+            if let Err(error) = File::open(&path) {
+                return match error.kind() {
+                    ErrorKind::NotFound => Ok(None),
+                    _ => Err(error).with_context(|| format!("cannot read {}", path.display())),
+                };
+            }
+            Ok(Some((*key, self.action(*key))))
+        };
+        let actions = keys.par_iter().filter_map(|key| read(key).transpose()).collect::<anyhow::Result<_>>()?;
         let object = |(digest, data): (Digest, Metadata)| {
             (digest, Object { size: data.len(), since: data.modified().unwrap_or(SystemTime::UNIX_EPOCH) })
         };
@@ -91,38 +108,20 @@ impl Store {
         files.filter_map(|file| file.metadata().ok()).filter(Metadata::is_file).map(|data| data.len()).sum()
     }
 
-    /// Removes records, and then objects. Nothing is computed meanwhile: runs that want to begin a step wait.
+    /// Keeps all that compute from the store, for as long as the result lives.
     ///
     /// # Errors
-    /// If a step is being computed. If a file cannot be removed: what was removed before stays removed.
-    pub fn remove(&self, actions: &[Digest], objects: &[Digest]) -> anyhow::Result<Removed> {
+    /// If a step is being computed.
+    pub fn alone(&self) -> anyhow::Result<Alone<'_>> {
         self.prepare()?;
         let door = self.unlocked_door()?;
-        let busy = || {
-            errors::failed(
+        if door.try_lock().is_err() || self.is_computing()? {
+            return Err(errors::failed(
                 format!("the store {} is in use: steps are being computed", self.root().display()),
                 "wait for the run to end, or stop it, and try again",
-            )
-        };
-        if door.try_lock().is_err() || self.is_computing()? {
-            return Err(busy());
+            ));
         }
-        let mut removed = Removed::default();
-        // A killed removal leaves objects without a record, which the next one removes, and no record without objects.
-        for key in actions {
-            self.forget(*key)?;
-            removed.actions += 1;
-        }
-        for object in objects {
-            let path = self.object_path(*object);
-            let size = std::fs::metadata(&path).map_or(0, |data| data.len());
-            match std::fs::remove_file(&path) {
-                Ok(()) => removed = Removed { objects: removed.objects + 1, size: removed.size + size, ..removed },
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error).with_context(|| format!("cannot remove {}", path.display())),
-            }
-        }
-        Ok(removed)
+        Ok(Alone { store: self, _door: door })
     }
 
     /// The files in the shards of a folder whose names are digests with this ending. Others are not the store's.
@@ -143,6 +142,33 @@ impl Store {
             Some((digest, data))
         };
         Ok(shards.concat().par_iter().filter_map(file).collect())
+    }
+}
+
+impl Alone<'_> {
+    /// Removes records, and then objects.
+    ///
+    /// # Errors
+    /// If a file cannot be removed, or on an interrupt: what was removed before stays removed.
+    pub fn remove(&self, actions: &[Digest], objects: &[Digest], interrupt: &Interrupt) -> anyhow::Result<Removed> {
+        let mut removed = Removed::default();
+        // A removal that is stopped leaves objects without a record, for the next one, and no record without objects.
+        for key in actions {
+            interrupt.check()?;
+            self.store.forget(*key)?;
+            removed.actions += 1;
+        }
+        for object in objects {
+            interrupt.check()?;
+            let path = self.store.object_path(*object);
+            let size = std::fs::metadata(&path).map_or(0, |data| data.len());
+            match std::fs::remove_file(&path) {
+                Ok(()) => removed = Removed { objects: removed.objects + 1, size: removed.size + size, ..removed },
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot remove {}", path.display())),
+            }
+        }
+        Ok(removed)
     }
 }
 
@@ -178,10 +204,14 @@ mod tests {
         assert!(store.damaged(&all, &Interrupt::default(), |_| ()).is_empty());
 
         let workspace = store.workspace().unwrap();
-        let error = store.remove(&[second], &[output.sha256]).unwrap_err().to_string();
+        let error = store.alone().unwrap_err().to_string();
         assert!(error.contains("is in use"), "{error}");
         drop(workspace);
-        let removed = store.remove(&[second], &[output.sha256]).unwrap();
+        let stopped = Interrupt::default();
+        stopped.raise();
+        assert!(store.alone().unwrap().remove(&[second], &[output.sha256], &stopped).is_err());
+        assert!(store.action(second).is_some());
+        let removed = store.alone().unwrap().remove(&[second], &[output.sha256], &Interrupt::default()).unwrap();
         assert_eq!(removed, Removed { actions: 1, objects: 1, size: 7 });
         let census = store.census().unwrap();
         assert_eq!((census.actions.len(), census.objects.len()), (1, 1));

@@ -36,7 +36,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context;
 
 pub use actions::{Action, Output};
-pub use census::{Census, Object, Removed};
+pub use census::{Alone, Census, Object, Removed};
 pub use damaged::DamagedOutput;
 pub use ingredients::{Ingredient, Ingredients, Value};
 pub use locks::KeyLock;

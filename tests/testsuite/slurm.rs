@@ -117,7 +117,10 @@ fn same_results(submitted: &Project, run: &Project) {
         expected.iter().filter(|(name, bytes)| found[*name] != **bytes).map(|(name, _)| name).collect();
     let table =
         |files: &std::collections::BTreeMap<String, Vec<u8>>| String::from_utf8_lossy(&files["table1.md"]).into_owned();
-    assert!(other.is_empty(), "{other:?} have other bytes: {} instead of {}", table(&found), table(&expected));
+    let logs = ["train", "finish"]
+        .map(|stage| std::fs::read_to_string(log(submitted, &format!("1/{stage}-0.log"))).unwrap_or_default());
+    let [found, expected] = [&found, &expected].map(table);
+    assert!(other.is_empty(), "{other:?} have other bytes: {found} instead of {expected}; the logs: {logs:?}");
 }
 
 /// Submitted or run: the same bytes. Afterwards there is nothing to submit, and nothing to run.
@@ -188,8 +191,10 @@ fn a_task_near_its_limit_goes_on() {
     let task = slurm.command("squeue", &["--noheader", "--states=RUNNING", "--format=%F_%K"]);
     slurm.command("scancel", &["--signal=USR1", "--batch", task.trim()]);
     slurm.until("the task in the queue again", |_| read().contains("the rest goes back into the queue"));
-    // Slurm lets a task that went back wait for two minutes.
+    // Slurm lets a task that went back wait for two minutes. It has to be some seconds: in the one in which it revokes the
+    // credential of the first attempt, it revokes that of a second one too, and the task fails.
     slurm.until("a waiting task", |queue| queue.contains(&("seesaw-tiny-train".into(), "PENDING".into())));
+    std::thread::sleep(Duration::from_secs(3));
     slurm.command("scontrol", &["update", &format!("JobId={}", task.trim()), "StartTime=now"]);
     slurm.until_done();
     run.succeed(&["run", "tiny"]);
