@@ -94,7 +94,7 @@ impl Summary {
             failed: outcome.absent(Status::Failed).map(|(id, _)| label(id)).collect(),
             unavailable: outcome
                 .absent(Status::Unavailable)
-                .map(|(id, absence)| (label(id), absence.cause.clone()))
+                .map(|(id, absence)| (label(id), absence.hint.clone().unwrap_or_else(|| absence.to_string())))
                 .collect(),
             interrupted: outcome.interrupted,
             seconds: began.elapsed().as_secs_f64(),
