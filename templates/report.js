@@ -93,6 +93,38 @@
     });
   }
 
+  // The Tab key stops once per figure; arrow keys move from spot to spot, and a spot says what it stands for.
+  function spots(drawing) {
+    const list = all("i", drawing);
+    const tip = document.createElement("div");
+    Object.assign(tip, { className: "tip", hidden: true });
+    drawing.append(tip);
+    const hide = () => { tip.hidden = true; };
+    const show = (spot) => {
+      tip.textContent = spot.ariaLabel;
+      tip.hidden = false;
+      const [left, top] = [spot.offsetLeft + spot.offsetWidth / 2, spot.offsetTop];
+      const most = drawing.clientWidth - tip.offsetWidth;
+      tip.style.left = `${Math.max(0, Math.min(most, left - tip.offsetWidth / 2))}px`;
+      tip.style.top = `${top > tip.offsetHeight + 6 ? top - tip.offsetHeight - 6 : top + spot.offsetHeight + 6}px`;
+    };
+    list.forEach((spot, at) => {
+      // A browser's own tooltip would stand beside ours.
+      Object.assign(spot, { role: "img", ariaLabel: spot.title, title: "", tabIndex: at === 0 ? 0 : -1 });
+      spot.onpointerenter = spot.onfocus = () => show(spot);
+      spot.onpointerleave = spot.onblur = hide;
+      spot.onkeydown = (event) => {
+        const by = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+        if (event.key === "Escape") hide();
+        const next = by && list[at + by];
+        if (!next) return;
+        event.preventDefault();
+        [spot.tabIndex, next.tabIndex] = [-1, 0];
+        next.focus();
+      };
+    });
+  }
+
   // One dialog shows any figure; it scrolls, and its image is as large as the dialog times a scale.
   function figures() {
     const dialog = document.createElement("dialog");
@@ -137,6 +169,7 @@
   themes();
   all("table.numbers").forEach(arrows);
   all("table.sortable").forEach(sortable);
+  all(".drawing").forEach(spots);
   figures();
   // A link into a closed part of the page opens it.
   const open = (hash) => {

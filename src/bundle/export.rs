@@ -30,6 +30,8 @@ pub struct Exported {
     pub size: u64,
     pub sha256: Digest,
     pub members: usize,
+    /// What the run lacks; none if it is complete.
+    pub incomplete: Option<String>,
     pub left_out: Vec<LeftOut>,
 }
 
@@ -92,6 +94,7 @@ impl Export<'_> {
         let manifest = Manifest {
             schema: SCHEMA,
             program: env!("CARGO_PKG_VERSION").to_owned(),
+            incomplete: provenance.incomplete(),
             suite: provenance.suite.name,
             with,
             members: content.iter().map(|(name, (_, output))| (name.clone(), *output)).collect(),
@@ -100,8 +103,8 @@ impl Export<'_> {
         self.pack(destination, &manifest, &content)?;
         let (sha256, size) =
             Digest::of_file(destination).with_context(|| format!("cannot read {}", destination.display()))?;
-        let members = manifest.members.len() + 1;
-        Ok(Exported { file: destination.to_owned(), size, sha256, members, left_out: manifest.left_out })
+        let (members, Manifest { incomplete, left_out, .. }) = (manifest.members.len() + 1, manifest);
+        Ok(Exported { file: destination.to_owned(), size, sha256, members, incomplete, left_out })
     }
 
     fn provenance(&self) -> anyhow::Result<Provenance> {
@@ -164,8 +167,7 @@ impl Export<'_> {
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let output = Output { sha256: Digest::of(&bytes), size: bytes.len() as u64 };
         members.content.insert(action_member(key), (Member::Bytes(bytes), output));
-        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == step.kind);
-        let kind = kind.with_context(|| format!("there is no kind of step `{}`", step.kind))?;
+        let kind = Kind::named(&step.kind).with_context(|| format!("there is no kind of step `{}`", step.kind))?;
         for (name, output) in &action.outputs {
             if let Err(why) = belongs(kind, name, self.with) {
                 let (step, output, Output { sha256, size }) = (step.step.clone(), name.clone(), *output);

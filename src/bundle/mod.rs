@@ -59,6 +59,9 @@ pub struct Manifest {
     /// The version of the program that packed it.
     pub program: String,
     pub suite: String,
+    /// What the run lacks; none if it is complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<String>,
     /// The optional contents that were included.
     pub with: Vec<contents::Extra>,
     /// Every other member.

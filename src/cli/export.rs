@@ -8,6 +8,7 @@ use super::context::{Global, Suite, print, print_json, stop_on_signals};
 use crate::bundle::contents::{Extra, Why};
 use crate::bundle::export::{Exported, export};
 use crate::planning::project::Project;
+use crate::progress::say;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -27,6 +28,9 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
     let exported = export(&project, &args.of.suite, args.out.as_deref(), &args.with, &stop_on_signals()?)?;
+    if let Some(what) = &exported.incomplete {
+        say(format_args!("warning: this run is incomplete: {what}; the bundle says so"));
+    }
     if args.json {
         print_json(&exported)?;
     } else if !global.quiet {
@@ -36,7 +40,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn text(exported: &Exported) -> String {
-    let Exported { file, size, sha256, members, left_out } = exported;
+    let Exported { file, size, sha256, members, left_out, incomplete: _ } = exported;
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
     let mut text = format!("{}: {members} members, {}\nSHA-256 {sha256}\n", file.display(), megabytes(*size));
     let mut reasons: BTreeMap<Why, (usize, u64)> = BTreeMap::new();

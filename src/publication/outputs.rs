@@ -98,10 +98,10 @@ pub fn targets(finished: &Finished) -> anyhow::Result<(Vec<TableEntry>, Vec<Figu
                 tables.push(TableEntry { name, meaning, table, files });
             }
             TargetKind::Figure(which) => {
-                let caption = figure::caption(which, target, &results);
+                let (caption, spots) = figure::explained(which, target, &results);
                 let svg = String::from_utf8(finished.run.engine.store.read_output(&action, "svg")?);
                 let svg = svg.with_context(|| format!("the SVG of {} should be UTF-8", target.name))?;
-                figures.push(FigureEntry { name, meaning, caption, svg, files });
+                figures.push(FigureEntry { name, meaning, caption, svg, spots, files });
             }
         }
     }

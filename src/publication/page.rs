@@ -11,7 +11,6 @@ use crate::report::latex;
 use crate::report::open_questions::open_questions;
 use crate::report::reference::{self, Reference};
 use crate::report::results::Results;
-use crate::report::words;
 use crate::steps::prepare::{About, Prepare};
 use crate::steps::{Absence, Kind, Status, Step};
 use crate::store::{Action, Value};
@@ -164,36 +163,14 @@ fn steps(finished: &Finished) -> Vec<StepTime> {
         _ => None,
     };
     let mut steps: Vec<StepTime> = finished.steps().filter_map(time).collect();
-    let order = |step: &StepTime| Kind::ALL.iter().position(|kind| kind.name() == step.kind);
-    steps.sort_by_key(order);
+    steps.sort_by_key(|step| Kind::named(step.kind));
     steps
 }
 
-/// A kind of steps → how many.
-type Counts = BTreeMap<Kind, u64>;
-
 /// What is missing, in a few words; none if everything is done.
 fn incomplete(finished: &Finished) -> Option<String> {
-    let (mut all, mut absent) = (Counts::default(), Counts::default());
-    for (id, node) in finished.steps() {
-        *all.entry(node.step.kind()).or_default() += 1;
-        if matches!(finished.nodes.get(id.0), Some(NodeOutcome::Absent(_))) {
-            *absent.entry(node.step.kind()).or_default() += 1;
-        }
-    }
-    let of = |kind: Kind, what: &str| {
-        let missing = absent.get(&kind)?;
-        Some(format!("{} of {} {what}", words::count(*missing), words::count(all[&kind])))
-    };
-    let downloads = of(Kind::Fetch, "downloads missing");
-    let trainings = of(Kind::Train, "trainings not done");
-    let known: Vec<String> = downloads.into_iter().chain(trainings).collect();
-    let total = |counts: &Counts| words::count(counts.values().sum());
-    match (absent.is_empty(), known.is_empty()) {
-        (true, _) => None,
-        (false, true) => Some(format!("{} of {} steps not done", total(&absent), total(&all))),
-        (false, false) => Some(known.join(", ")),
-    }
+    let is_absent = |id: NodeId| matches!(finished.nodes.get(id.0), Some(NodeOutcome::Absent(_)));
+    record::incomplete(finished.steps().map(|(id, node)| (node.step.kind(), is_absent(id))))
 }
 
 /// The causes of all missing results: steps of one kind that ended in the same way together, with the steps that did not run

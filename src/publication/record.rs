@@ -27,8 +27,8 @@ use crate::digest::Digest;
 use crate::engine::graph::{Graph, NodeId, Publication, Source};
 use crate::engine::key::Environment;
 use crate::engine::run::NodeOutcome;
-use crate::report::SuiteKind;
-use crate::steps;
+use crate::report::{SuiteKind, words};
+use crate::steps::{self, Kind};
 use crate::store::{Action, Output};
 
 /// The version of the layout of [`Provenance`].
@@ -213,6 +213,11 @@ impl Provenance {
         self.steps.iter().find(|step| step.step == label)
     }
 
+    /// What the run lacks; none if it is complete.
+    pub fn incomplete(&self) -> Option<String> {
+        incomplete(self.steps.iter().filter_map(|step| Some((Kind::named(&step.kind)?, step.status != Status::Done))))
+    }
+
     /// When the last step was computed.
     pub fn finished(&self) -> Option<&str> {
         self.steps.iter().filter_map(|step| step.finished.as_deref()).max()
@@ -257,6 +262,31 @@ fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome])
         step.computed_on = Environment::of(&done.ingredients);
     }
     step
+}
+
+/// What a run lacks, in a few words; none if everything is done.
+///
+/// # Arguments
+/// `steps`: the kind of each step of the plan, and whether it is absent.
+pub fn incomplete(steps: impl Iterator<Item = (Kind, bool)>) -> Option<String> {
+    let (mut all, mut absent) = (BTreeMap::<Kind, u64>::new(), BTreeMap::<Kind, u64>::new());
+    for (kind, is_absent) in steps {
+        *all.entry(kind).or_default() += 1;
+        if is_absent {
+            *absent.entry(kind).or_default() += 1;
+        }
+    }
+    let of = |kind: Kind, what: &str| {
+        Some(format!("{} of {} {what}", words::count(*absent.get(&kind)?), words::count(all[&kind])))
+    };
+    let known = [of(Kind::Fetch, "downloads missing"), of(Kind::Train, "trainings not done")];
+    let known: Vec<String> = known.into_iter().flatten().collect();
+    let total = |counts: &BTreeMap<Kind, u64>| words::count(counts.values().sum());
+    match (absent.is_empty(), known.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some(format!("{} of {} steps not done", total(&absent), total(&all))),
+        (false, false) => Some(known.join(", ")),
+    }
 }
 
 /// Formats seconds since 1970 (UTC) as in RFC 3339: `2025-04-29T08:15:00Z`.

@@ -91,8 +91,7 @@ impl Storage {
 
 /// The kind of step; none: the reports of a run.
 fn kind_of(action: &Action) -> Option<Kind> {
-    let name = key::kind(&action.ingredients)?;
-    Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    Kind::named(key::kind(&action.ingredients)?)
 }
 
 /// What each suite of the project needs, with its own options, and what each run in `out/` was made from: the keys of its

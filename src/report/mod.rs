@@ -30,7 +30,7 @@ pub mod words;
 use serde::{Deserialize, Serialize};
 
 /// The version of how results are collected, laid out and drawn. It is part of the keys of collecting and rendering.
-pub const RECIPE: u64 = 10;
+pub const RECIPE: u64 = 11;
 
 /// The templates that `report.html` and `report.tex` are made of.
 pub const TEMPLATES: [&str; 4] = {

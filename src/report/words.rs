@@ -3,6 +3,7 @@
 use crate::evaluation::statistics::bootstrap::{How, Interval};
 use crate::evaluation::statistics::paired::LEAST_SEEDS;
 use crate::report::comparison::Comparison;
+use crate::report::results::Number;
 use crate::report::table::cell;
 
 /// A duration in seconds.
@@ -84,6 +85,22 @@ pub fn interval(interval: &Interval) -> String {
         How::TOverSeeds => "Student's t over seeds alone",
     };
     format!("95 % interval {low} to {high} ({how})")
+}
+
+/// `58.54 ± 1.12, 5 seeds; 95 % interval 57.02 to 60.06 (…)`; none if no seed has a value.
+pub fn number(number: &Number) -> Option<String> {
+    let mut text = cell::shown(number.mean?);
+    if let Some(std) = number.std {
+        text += &format!(" ± {}", cell::shown(std));
+    }
+    text += &match (number.n, number.seeds.len()) {
+        (n, all) if n == all => format!(", {}", several(n as u64, "seed")),
+        (n, all) => format!(", {n} of {}", several(all as u64, "seed")),
+    };
+    if let Some(of) = &number.interval {
+        text += &format!("; {}", interval(of));
+    }
+    Some(text)
 }
 
 /// `+1.10 (−0.30 to 2.50), p = 0.12, corrected 0.48`

@@ -58,6 +58,11 @@ macro_rules! kinds {
             pub fn name(self) -> &'static str {
                 match self { $(Kind::$kind => $name,)* }
             }
+
+            /// The kind with a name.
+            pub fn named(name: &str) -> Option<Kind> {
+                match name { $($name => Some(Kind::$kind),)* _ => None }
+            }
         }
 
         /// A step of a plan, as data: what it computes, what it depends on, what it costs. [`execute`] computes it.

@@ -178,6 +178,29 @@ def zoom(browser):
     until(browser, "!document.querySelector('dialog.zoom').open", "Escape closes the figure")
 
 
+def spots(browser):
+    """A point of a curve says what it stands for, by pointer and by key; Tab stops once per figure."""
+    points = "[...document.querySelectorAll('#figure4 .drawing i')]"
+    check(browser.run(f"{points}.length") >= 4, "the points of figure 4")
+    same(browser.run(f"{points}.filter(p => p.tabIndex === 0).length"), 1, "tabulator stops of a figure")
+    tip = "document.querySelector('#figure4 .tip')"
+    check(browser.run(f"{tip}.hidden"), "a tip is shown before anything is asked")
+    browser.run(f"{points}[0].focus()")
+    first = browser.run(f"{tip}.textContent")
+    check("r = 0" in first and "seeds" in first and "95 % interval" in first, f"a point says {first!r}")
+    browser.key("ArrowRight")
+    second = browser.run(f"{tip}.textContent")
+    check(second != first and not browser.run(f"{tip}.hidden"), "an arrow does not go to the next point")
+    inside = browser.run(f"(() => {{ const [t, d] = [{tip}, {tip}.parentElement].map(e => e.getBoundingClientRect());"
+                         "return t.left >= d.left - 1 && t.right <= d.right + 1 })()")
+    check(inside, "the tip extends beyond its figure")
+    browser.key("Escape")
+    check(browser.run(f"{tip}.hidden"), "Escape does not close the tip")
+    browser.mouse("mouseMoved", browser.middle("#figure4 .drawing i:nth-of-type(3)"))
+    until(browser, f"!{tip}.hidden", "a pointer does not open the tip")
+    browser.run("document.activeElement.blur()")
+
+
 CONTRAST = """(() => {
   const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map(c => c / 255).map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
@@ -328,6 +351,7 @@ def main():
             ("sorting", lambda: sorting(browser)),
             ("details of a number", lambda: panel(browser)),
             ("arrows", lambda: arrows(browser)),
+            ("points of figures", lambda: spots(browser)),
             ("figures at full size", lambda: zoom(browser)),
             ("light and dark", lambda: themes(browser)),
             ("360 px", lambda: narrow(browser)),

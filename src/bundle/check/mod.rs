@@ -40,7 +40,7 @@ pub fn check(bundle: &Bundle, interrupt: &Interrupt) -> anyhow::Result<Vec<Check
     checks.push(check);
     interrupt.check()?;
     checks.push(records::objects(bundle, &actions));
-    checks.push(records::steps(&provenance, &actions));
+    checks.push(records::steps(bundle, &provenance, &actions));
     checks.push(records::files(bundle, &provenance, &actions));
     checks.push(records::sources(bundle, &provenance));
     interrupt.check()?;

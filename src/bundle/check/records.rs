@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::contents::{Why, belongs};
 use super::super::unpack::Bundle;
-use super::super::{action_member, object_member};
+use super::super::{MANIFEST, action_member, object_member};
 use super::finding::Check;
 use crate::digest::Digest;
+use crate::engine::key;
 use crate::publication::record::{self, Provenance, Status, Step};
 use crate::publication::ro_crate;
 use crate::steps::Kind;
@@ -70,18 +71,20 @@ pub(super) fn objects<'a>(bundle: &Bundle, actions: &'a Actions) -> Check {
 
 /// The kind of step that a record is of.
 fn kind_of(action: &Action) -> Option<Kind> {
-    let step = action.ingredients.0.iter().find(|ingredient| ingredient.name == "step")?;
-    Kind::ALL.into_iter().find(|kind| step.value == Value::Text(kind.name().to_owned()))
+    Kind::named(key::kind(&action.ingredients)?)
 }
 
 /// The provenance agrees with the records of the steps, and inputs are outputs of recorded steps.
-pub(super) fn steps(provenance: &Provenance, actions: &Actions) -> Check {
+pub(super) fn steps(bundle: &Bundle, provenance: &Provenance, actions: &Actions) -> Check {
     let mut check = Check::new("the provenance's steps against their records");
     let mut named = BTreeSet::new();
     let by_label: BTreeMap<&str, &Step> = provenance.steps.iter().map(|step| (step.step.as_str(), step)).collect();
     let absent = provenance.steps.iter().filter(|step| step.status != Status::Done).count();
     if absent > 0 {
         check.unconfirmed.push(format!("{absent} steps of an incomplete run, which are not done"));
+    }
+    if bundle.manifest.incomplete != provenance.incomplete() {
+        check.problems.push(format!("what the run lacks differs between `{MANIFEST}` and the provenance"));
     }
     for step in provenance.steps.iter().filter(|step| step.status == Status::Done) {
         check.examined += 1;

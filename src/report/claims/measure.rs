@@ -84,7 +84,7 @@ pub fn check(
 }
 
 /// A comparison as a part of a sentence, with the titles of methods and datasets.
-fn in_words(results: &Results, dataset: &str, Assertion { greater, smaller, or_equal, .. }: &Assertion) -> String {
+pub fn in_words(results: &Results, dataset: &str, Assertion { greater, smaller, or_equal, .. }: &Assertion) -> String {
     let suite = &results.suite;
     let method = |name: &str| {
         suite

@@ -128,7 +128,7 @@ pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyho
     let mapping = claims.mapping(&suite.suite, suite.kind)?;
     let is_trial = suite.kind == SuiteKind::Trial;
     let weighed = claims.claims.iter().map(|claim| match is_trial {
-        true => unjudged(claims, claim, reference),
+        true => unjudged(claims, claim, results, reference),
         false => weigh(claims, claim, results, mapping, reference),
     });
     let mut judged: Vec<Judgement> = weighed.collect();
@@ -151,7 +151,7 @@ pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyho
 }
 
 /// A claim of which nothing was measured.
-fn unjudged(claims: &Claims, claim: &grammar::Claim, reference: &Reference) -> Judgement {
+fn unjudged(claims: &Claims, claim: &grammar::Claim, results: &Results, reference: &Reference) -> Judgement {
     Judgement {
         id: claim.id.clone(),
         says: claim.says.clone(),
@@ -159,7 +159,9 @@ fn unjudged(claims: &Claims, claim: &grammar::Claim, reference: &Reference) -> J
         shown: claim.shown.clone(),
         defined: claim.definitions(&claims.compared),
         because: verdict::NOT_JUDGED.to_owned(),
-        paper: printed::check(&claim.assertions(&claims.compared), reference),
+        paper: printed::check(&claim.assertions(&claims.compared), reference, |one| {
+            measure::in_words(results, &one.dataset, one)
+        }),
         ..Judgement::default()
     }
 }
@@ -190,7 +192,7 @@ fn weigh(
             Err(cause) => missing.push(cause),
         }
     }
-    Judgement { comparisons, missing: grouped(&missing), ..unjudged(claims, claim, reference) }
+    Judgement { comparisons, missing: grouped(&missing), ..unjudged(claims, claim, results, reference) }
 }
 
 /// Missing numbers by the first line of their cause: a single number by its name, several by their datasets.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::grammar::{Assertion, Measure, Side};
 use crate::report::reference::{PrintedTable, Reference};
+use crate::report::words::titled;
 
 /// What the paper prints about a claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -25,8 +26,8 @@ pub enum PrintedOutcome {
     NotTranscribed,
 }
 
-/// Checks a claim's comparisons in every table that prints both sides.
-pub fn check(assertions: &[Assertion], reference: &Reference) -> Printed {
+/// Checks a claim's comparisons in every table that prints both sides. `in_words` gives the sentence of a comparison.
+pub fn check(assertions: &[Assertion], reference: &Reference, in_words: impl Fn(&Assertion) -> String) -> Printed {
     let (mut violated, mut unknown) = (Vec::new(), Vec::new());
     for assertion in assertions {
         let mut seen = false;
@@ -35,12 +36,12 @@ pub fn check(assertions: &[Assertion], reference: &Reference) -> Printed {
             seen = true;
             if !(greater > smaller || (assertion.or_equal && greater == smaller)) {
                 let [greater, smaller] = [greater, smaller].map(|hundredths| f64::from(hundredths) / 100.0);
-                let says = assertion.on(&assertion.dataset);
-                violated.push(format!("{says}: {greater:.2} against {smaller:.2} ({name})"));
+                let says = in_words(assertion);
+                violated.push(format!("{says}: {greater:.2} against {smaller:.2} ({})", titled(name)));
             }
         }
         if !seen {
-            unknown.push(assertion.on(&assertion.dataset));
+            unknown.push(in_words(assertion));
         }
     }
     let outcome = match (violated.is_empty(), unknown.is_empty()) {

@@ -140,7 +140,7 @@ fn claims_are_checked_in_the_papers_own_numbers() {
     let file = file();
     let says = |id: &str| {
         let claim = file.claims.iter().find(|claim| claim.id == id).unwrap();
-        printed::check(&claim.assertions(&file.compared), &committed())
+        printed::check(&claim.assertions(&file.compared), &committed(), |one| one.on(&one.dataset))
     };
     for id in ["lowest-missing-gap", "highest-noisy-average", "no-negative-transfer", "both-parts-beat-each"] {
         assert_eq!(says(id), printed::Printed { outcome: PrintedOutcome::Satisfied, details: Vec::new() }, "{id}");
@@ -150,8 +150,8 @@ fn claims_are_checked_in_the_papers_own_numbers() {
     assert_eq!(
         bias.details,
         [
-            "missing-gap of baseline > missing-gap of balgrad on mm-imdb: 0.45 against 1.34 (table1)",
-            "missing-gap of baseline > missing-gap of balgrad on mm-imdb: 0.45 against 1.34 (table2)",
+            "missing-gap of baseline > missing-gap of balgrad on mm-imdb: 0.45 against 1.34 (Table 1)",
+            "missing-gap of baseline > missing-gap of balgrad on mm-imdb: 0.45 against 1.34 (Table 2)",
         ]
     );
     for id in ["projection-raises-cosine", "projection-lowers-conflicts", "gap-grows-with-ratio", "gap-grows-least"] {

@@ -153,7 +153,8 @@ fn papers(claim: &Judgement) -> String {
     match claim.paper.outcome {
         PrintedOutcome::Satisfied => "The paper's numbers support this.".to_owned(),
         PrintedOutcome::Violated => {
-            format!("The paper's own numbers do not support this: not {}.", claim.paper.details.join("; not "))
+            let details = claim.paper.details.join("; nor that ");
+            format!("The paper's own numbers do not support this. It is not so that {details}.")
         }
         PrintedOutcome::NotTranscribed => "The paper's numbers for this are not transcribed.".to_owned(),
     }

@@ -2,12 +2,17 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
+
 use super::chart::{Marker, Pen};
 use super::text::{FAMILIES, width, xml};
 
 /// Sizes of type: of titles, and of everything else.
 pub const HEADING: f64 = 8.0;
 pub const SMALL: f64 = 7.0;
+
+/// The least width and height of a spot, for a pointer to find it.
+const SPOT: f64 = 7.0;
 
 pub const GREY: &str = "#5a5a5a";
 
@@ -23,19 +28,31 @@ pub enum Anchor {
     Upwards,
 }
 
+/// A part of a figure, in percent of its width and height, with what it shows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Spot {
+    pub left: f64,
+    pub top: f64,
+    pub width: f64,
+    pub height: f64,
+    pub words: String,
+}
+
 pub struct Canvas {
     svg: String,
     width: f64,
+    /// In points.
+    spots: Vec<Spot>,
 }
 
 impl Canvas {
     pub fn new(width: f64) -> Canvas {
-        Canvas { svg: String::new(), width }
+        Canvas { svg: String::new(), width, spots: Vec::new() }
     }
 
     /// The document. Its text is text, in fonts by name; browsers and screen readers announce the title.
     pub fn finish(self, height: f64, title: &str) -> String {
-        let Canvas { svg, width } = self;
+        let Canvas { svg, width, spots: _ } = self;
         let height = height.ceil();
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}pt\" height=\"{height}pt\" \
@@ -43,6 +60,30 @@ impl Canvas {
              <path d=\"M0 0H{width}V{height}H0Z\" fill=\"#ffffff\"/>{svg}</svg>\n",
             xml(title)
         )
+    }
+
+    /// The spots of a figure of this height.
+    pub fn into_spots(self, height: f64) -> Vec<Spot> {
+        let share = |length: f64, whole: f64| round(100.0 * length / whole);
+        let (width, height) = (self.width, height.ceil());
+        let in_percent = |Spot { left, top, width: wide, height: high, words }| Spot {
+            left: share(left, width),
+            top: share(top, height),
+            width: share(wide, width),
+            height: share(high, height),
+            words,
+        };
+        self.spots.into_iter().map(in_percent).collect()
+    }
+
+    /// Notes what stands between two corners.
+    pub fn spot(&mut self, one: Place, other: Place, words: &str) {
+        let ends = |a: f64, b: f64| {
+            let grown = f64::max(0.0, SPOT - (a - b).abs()) / 2.0;
+            (a.min(b) - grown, (a - b).abs() + 2.0 * grown)
+        };
+        let ((left, width), (top, height)) = (ends(one.0, other.0), ends(one.1, other.1));
+        self.spots.push(Spot { left, top, width, height, words: words.to_owned() });
     }
 
     fn path(&mut self, places: &[Place], attributes: &str) {

@@ -2,6 +2,7 @@
 
 use crate::report::results::{DatasetDescription, MethodDescription, Number, SuiteDescription};
 use crate::report::table::cell::status;
+use crate::report::words;
 
 /// A figure, and what its caption says.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,8 @@ pub enum Mark {
     Area { pen: Pen, outline: Vec<(f64, f64)> },
     /// An upright line.
     Upright { pen: Pen, x: f64 },
+    /// A point or bar with what it stands for, which the page shows on hover and focus. It is not drawn.
+    Spot { from: (f64, f64), to: (f64, f64), words: String },
     /// Why the panel is empty.
     Message(String),
 }
@@ -71,6 +74,15 @@ impl Mark {
         let mut on_top: Vec<&(Pen, Vec<Point>)> = lines.iter().collect();
         on_top.sort_by_key(|(pen, _)| pen.strong);
         lines.iter().map(band).chain(on_top.into_iter().map(line)).collect()
+    }
+
+    /// The spot of a number at a place of the x-axis, from `x.0` to `x.1`, and from `low` to its mean. None if it has no
+    /// mean.
+    pub fn spot(name: &str, number: Option<&Number>, x: (f64, f64), low: Option<f64>) -> Option<Mark> {
+        let number = number?;
+        let mean = number.mean?;
+        let words = format!("{name}: {}", words::number(number)?);
+        Some(Mark::Spot { from: (x.0, low.unwrap_or(mean)), to: (x.1, mean), words })
     }
 }
 
@@ -161,25 +173,29 @@ const fn pen(colour: &'static str, dash: Option<(u8, u8)>, marker: Marker) -> Pe
     Pen { colour, dash, marker, strong: false }
 }
 
-/// A panel of bars: a group per dataset, a bar per pen. `bar` gives the one of a dataset and a pen's position.
-pub fn bars(
+/// A panel of bars: a group per dataset, a bar per pen with a name. `number` gives that of a dataset and a pen's position.
+pub fn bars<'a>(
     datasets: &[&DatasetDescription],
-    pens: &[Pen],
+    pens: &[(Pen, &str)],
     title: &str,
-    mut bar: impl FnMut(&DatasetDescription, usize) -> Bar,
+    mut number: impl FnMut(&DatasetDescription, usize) -> Option<&'a Number>,
 ) -> Panel {
     /// The share of a group's place that its bars take.
     const FILLED: f64 = 0.78;
     let wide = FILLED / pens.len() as f64;
-    let (mut marks, mut highest) = (Vec::new(), 0.0f64);
+    let (mut marks, mut spots, mut highest) = (Vec::new(), Vec::new(), 0.0f64);
     for (at, dataset) in datasets.iter().enumerate() {
-        for (of, pen) in pens.iter().enumerate() {
-            let bar = bar(dataset, of);
+        for (of, (pen, name)) in pens.iter().enumerate() {
+            let number = number(dataset, of);
+            let bar = bar(number);
             highest = bar.map_or(highest, |(mean, std)| highest.max(mean + std));
             let from = at as f64 - FILLED / 2.0 + of as f64 * wide;
-            marks.push(Mark::Bar { pen: *pen, from: from + 0.06 * wide, to: from + 0.94 * wide, bar });
+            let (from, to) = (from + 0.06 * wide, from + 0.94 * wide);
+            marks.push(Mark::Bar { pen: *pen, from, to, bar });
+            spots.extend(Mark::spot(&format!("{name}, {}", dataset.title), number, (from, to), Some(0.0)));
         }
     }
+    marks.extend(spots);
     let names = datasets.iter().map(|dataset| format!("{}\n{}", dataset.title, dataset.metric));
     Panel {
         title: String::new(),
@@ -198,7 +214,7 @@ pub fn runs(points: &[Option<Point>]) -> Vec<Vec<Point>> {
 }
 
 /// The bar of a number, or the word in its place.
-pub fn bar(number: Option<&Number>) -> Bar {
+fn bar(number: Option<&Number>) -> Bar {
     let number = number.ok_or("—")?;
     number.mean.map(|mean| (mean, number.std.unwrap_or(0.0))).ok_or(status(number).1)
 }

@@ -1,7 +1,7 @@
 //! Draws charts: places panels and legends, and writes them as SVG. Lengths are in points, as in a paper: a figure is as
 //! wide as its text or as one of its two columns, so that nothing has to be scaled there.
 
-use super::canvas::{Anchor, Canvas, HEADING, SMALL};
+use super::canvas::{Anchor, Canvas, HEADING, SMALL, Spot};
 use super::caption::{About, Caption};
 use super::chart::{Chart, Entry, Panel, Row, Sample};
 use super::plot::{Margins, Plot};
@@ -40,6 +40,18 @@ pub fn draw(about: &About, chart: &Chart) -> anyhow::Result<Figure> {
 
 /// The drawing.
 pub fn svg(title: &str, kind: SuiteKind, chart: &Chart) -> String {
+    let (canvas, height) = paint(kind, chart);
+    canvas.finish(height, &format!("{title} ({})", kind.mark()))
+}
+
+/// What the points and bars of the drawing stand for.
+pub fn spots(kind: SuiteKind, chart: &Chart) -> Vec<Spot> {
+    let (canvas, height) = paint(kind, chart);
+    canvas.into_spots(height)
+}
+
+/// Paints a chart; returns its height, too.
+fn paint(kind: SuiteKind, chart: &Chart) -> (Canvas, f64) {
     let panels = |row: &Row| row.panels.iter().map(|panel| panel.span).sum::<usize>();
     let wide = if chart.rows.iter().map(panels).max().unwrap_or(0) <= 1 { COLUMN } else { TEXT };
     let mut canvas = Canvas::new(wide);
@@ -59,7 +71,7 @@ pub fn svg(title: &str, kind: SuiteKind, chart: &Chart) -> String {
         }
         y = legend(&mut canvas, &row.legend, y, wide) + BETWEEN;
     }
-    canvas.finish(y, &format!("{title} ({})", kind.mark()))
+    (canvas, y)
 }
 
 /// Breaks panels into lines of at most [`ACROSS`]; a wider panel has a line of its own.

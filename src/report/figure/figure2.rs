@@ -1,7 +1,7 @@
 //! Figure 2, of one method: (a) its score with both modalities and with each alone; (b) the losses of the image head
 //! and the text head per epoch, a panel per dataset.
 
-use super::chart::{Chart, Entry, Panel, Pen, Row, Sample, bar, bars};
+use super::chart::{Chart, Entry, Panel, Pen, Row, Sample, bars};
 use super::figure6::{MODALITIES, loss_panel, losses};
 use super::gaps::{Gaps, place};
 use super::{spread, titles, weights};
@@ -28,7 +28,8 @@ pub fn chart(results: &Results) -> Chart {
         let mut panels = Vec::new();
         for dataset in &suite.datasets {
             let curves = losses(results, dataset, method, &mut gaps);
-            let curves = MODALITIES.iter().zip(curves).map(|((_, _, pen), points)| (*pen, points)).collect();
+            let curve = |((title, _, pen), points): (&(&str, _, _), _)| ((*title).to_owned(), (*pen, points));
+            let curves = MODALITIES.iter().zip(curves).map(curve).collect();
             panels.push(loss_panel(dataset, curves, panels.is_empty()));
         }
         rows.push(Row {
@@ -48,7 +49,7 @@ pub fn chart(results: &Results) -> Chart {
 
 fn scores(results: &Results, method: &MethodDescription, gaps: &mut Gaps<'_>) -> Panel {
     let datasets: Vec<_> = results.suite.datasets.iter().collect();
-    bars(&datasets, &BARS.map(|(_, _, pen)| pen), "score (percent)", |dataset, at| {
+    bars(&datasets, &BARS.map(|(title, _, pen)| (pen, title)), "score (percent)", |dataset, at| {
         let (of, (title, quantity, _)) = (place(dataset, method), BARS[at]);
         let number = results.number(&dataset.name, &method.name, quantity, None);
         match number {
@@ -59,6 +60,6 @@ fn scores(results: &Results, method: &MethodDescription, gaps: &mut Gaps<'_>) ->
                 _ => gaps.add_seed(&of, seed, None),
             }),
         }
-        bar(number)
+        number
     })
 }

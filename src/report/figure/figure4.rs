@@ -34,6 +34,12 @@ fn panel(results: &Results, dataset: &DatasetDescription, first: bool) -> Panel 
     let lines: Vec<(Pen, Vec<Point>)> = methods
         .flat_map(|(method, pen)| runs(results, dataset, method).into_iter().map(move |run| (pen, run)))
         .collect();
+    let spots = results.suite.methods.iter().flat_map(|method| {
+        results.suite.ratios.iter().filter_map(move |&ratio| {
+            let name = format!("{}, r = {ratio}", method.title);
+            Mark::spot(&name, number(results, dataset, method, ratio), (ratio, ratio), None)
+        })
+    });
     let highest = lines.iter().flat_map(|(_, run)| run).map(|(_, mean, std)| mean + std).fold(0.0, f64::max);
     let title = if first { "ΔGap (percentage points)" } else { "" };
     Panel {
@@ -42,7 +48,7 @@ fn panel(results: &Results, dataset: &DatasetDescription, first: bool) -> Panel 
         span: 1,
         x: Axis::new((-0.03, 1.03), 6, "missing ratio r"),
         y: Axis::from_zero(highest, title),
-        marks: Mark::lines(&lines, 1),
+        marks: Mark::lines(&lines, 1).into_iter().chain(spots).collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Figure 6: (a) the losses of the image head and the text head per epoch, a panel per dataset, of two methods: without
 //! and with reweighting; (b) their difference, if a reader could not see it in (a).
 
-use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample, ceiling};
+use super::chart::{Axis, Chart, Entry, Mark, Panel, Pen, Point, Row, Sample, ceiling, minus};
 use super::gaps::{Gaps, place};
 use super::{spread, titles};
 use crate::evaluation::statistics::{mean, sample_std};
@@ -24,7 +24,11 @@ pub fn chart(results: &Results) -> Chart {
     for dataset in &suite.datasets {
         let found: Vec<_> = suite.methods.iter().map(|method| losses(results, dataset, method, &mut gaps)).collect();
         // The last method has solid lines; the other ones lie on top of them.
-        let curves = found.into_iter().enumerate().rev().flat_map(|(at, losses)| pens(at).into_iter().zip(losses));
+        let curves = found.into_iter().enumerate().rev().flat_map(|(at, losses)| {
+            let title = &suite.methods[at].title;
+            let names = MODALITIES.map(|(modality, ..)| format!("{title}, {modality}"));
+            names.into_iter().zip(pens(at).into_iter().zip(losses))
+        });
         panels.push(loss_panel(dataset, curves.collect(), panels.is_empty()));
     }
     let entries = suite.methods.iter().enumerate().flat_map(|(at, method)| {
@@ -50,8 +54,8 @@ pub fn chart(results: &Results) -> Chart {
     }
     Chart {
         caption: format!(
-            "Training losses of the heads of one modality, {} (with reweighting, solid lines)",
-            titles(results, " (without reweighting, broken lines) and ")
+            "Training losses of the heads of one modality: {}",
+            titles(results, ", without reweighting (broken lines), and, with it (solid lines), ")
         ),
         reading,
         made: vec![suite.optimizer.clone()],
@@ -93,15 +97,16 @@ fn differences(results: &Results, methods: [&MethodDescription; 2], one: &[[bool
             .filter_map(|(seed, one)| Some((*one, with.iter().find(|(other, _)| other == seed)?.1)))
             .collect();
         let shown = MODALITIES.iter().zip(one).filter(|(_, one)| **one);
-        let curves = shown.map(|((_, column, pen), _)| {
+        let curves = shown.map(|((title, column, pen), _)| {
             let of_seed = |(one, other): &(&TraceSummary, &TraceSummary)| {
                 let [one, other] = [one, other].map(|trace| trace.losses.get(*column));
                 Some(one?.iter().zip(other?).map(|(without, with)| with - without).collect())
             };
-            (*pen, means(&pairs.iter().filter_map(of_seed).collect::<Vec<Vec<f64>>>()))
+            let points = means(&pairs.iter().filter_map(of_seed).collect::<Vec<Vec<f64>>>());
+            (format!("{title}, difference"), (*pen, points))
         });
-        let curves: Vec<(Pen, Vec<Point>)> = curves.collect();
-        let points = || curves.iter().flat_map(|(_, points)| points);
+        let curves: Vec<Curve> = curves.collect();
+        let points = || curves.iter().flat_map(|(_, (_, points))| points);
         let widest = points().map(|(_, mean, std)| mean.abs() + std).fold(0.0, f64::max);
         let title = if panels.is_empty() { "difference of losses" } else { "" };
         let y = Axis::new((-ceiling(widest), ceiling(widest)), 4, title);
@@ -114,13 +119,24 @@ fn differences(results: &Results, methods: [&MethodDescription; 2], one: &[[bool
     panels
 }
 
+/// A line with its name.
+pub type Curve = (String, (Pen, Vec<Point>));
+
 /// A panel of losses per epoch.
-pub fn loss_panel(dataset: &DatasetDescription, curves: Vec<(Pen, Vec<Point>)>, first: bool) -> Panel {
+pub fn loss_panel(dataset: &DatasetDescription, curves: Vec<Curve>, first: bool) -> Panel {
+    let (names, curves): (Vec<String>, Vec<(Pen, Vec<Point>)>) = curves.into_iter().unzip();
     let points = || curves.iter().flat_map(|(_, points)| points);
     let highest = points().map(|(_, mean, std)| mean + std).fold(0.0, f64::max);
     let epochs = points().map(|(epoch, ..)| *epoch as usize).max().unwrap_or(dataset.epochs as usize);
+    let markers = epochs.div_ceil(12).max(1);
+    let spots = names.iter().zip(&curves).flat_map(|(name, (_, points))| {
+        points.iter().step_by(markers).map(move |&(epoch, mean, std)| {
+            let words = format!("{name}, epoch {epoch}: {} ± {}", minus(mean, 4), minus(std, 4));
+            Mark::Spot { from: (epoch, mean), to: (epoch, mean), words }
+        })
+    });
     let marks = match points().next() {
-        Some(_) => Mark::lines(&curves, epochs.div_ceil(12)),
+        Some(_) => Mark::lines(&curves, markers).into_iter().chain(spots).collect(),
         None => vec![Mark::Message("no losses: see the notes".into())],
     };
     Panel {

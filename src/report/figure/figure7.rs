@@ -51,10 +51,10 @@ pub fn chart(results: &Results) -> Chart {
     };
     Chart {
         caption: format!(
-            "Cosine between the gradients of image and text, {} (with projection)",
-            titles(results, " (without projection) and ")
+            "Cosine between the gradients of image and text: {}",
+            titles(results, ", without projection, and, with it, ")
         ),
-        reading: format!("Histograms over all steps of {seeds}; upright lines are means."),
+        reading: format!("Histograms over all steps of {seeds}; upright lines are means, with their values above."),
         made: [compared, vec![suite.optimizer.clone()]].concat(),
         rows: vec![Row { heading: String::new(), panels, legend }],
         notes: [gaps.lines(), notes].concat(),
@@ -186,7 +186,7 @@ fn panel(
     };
     let mean = |(pen, pooled): (Pen, &Pooled)| Mark::Upright { pen, x: pooled.mean };
     let key = |(at, pooled): (usize, &Option<Pooled>)| {
-        Some((pen(at), format!("{}: mean {}", methods.get(at)?.title, minus(pooled.as_ref()?.mean, 3))))
+        Some((pen(at), format!("{}: {}", methods.get(at)?.title, minus(pooled.as_ref()?.mean, 3))))
     };
     let keys = found.iter().enumerate().filter_map(key).collect();
     let mut marks: Vec<Mark> = drawn().map(area).chain(drawn().map(mean)).collect();

@@ -1,7 +1,7 @@
 //! Figures 5, 8 and 9: missing ΔGap as bars, one per method, for encoders and fusions other than those of the main
 //! comparison. Datasets with the same encoders and fusion share a row, and an axis unless one would flatten the others.
 
-use super::chart::{Chart, Entry, Panel, Pen, Row, Sample, bar, bars};
+use super::chart::{Chart, Entry, Panel, Pen, Row, Sample, bars};
 use super::gaps::{Gaps, place};
 use super::{spread, weights};
 use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results};
@@ -69,13 +69,15 @@ fn panels(results: &Results, datasets: &[&DatasetDescription], gaps: &mut Gaps<'
     let [low, high] = [f64::min, f64::max].map(|of| heights.iter().copied().reduce(of).unwrap_or(0.0));
     let shown: Vec<&[&DatasetDescription]> =
         if low < FLAT * high { datasets.chunks(1).collect() } else { vec![datasets] };
+    let names = methods.iter().map(|method| method.title.as_str());
+    let pens: Vec<(Pen, &str)> = Pen::of_methods(methods).into_iter().zip(names).collect();
     let mut panels = Vec::new();
     for datasets in shown {
         let title = if panels.is_empty() { "ΔGap (percentage points)" } else { "" };
-        panels.push(bars(datasets, &Pen::of_methods(methods), title, |dataset, at| {
+        panels.push(bars(datasets, &pens, title, |dataset, at| {
             let number = results.number(&dataset.name, &methods[at].name, Quantity::MissingGap, None);
             gaps.add_number(&format!("{} ({})", place(dataset, &methods[at]), dataset.setting), number, None);
-            bar(number)
+            number
         }));
     }
     panels

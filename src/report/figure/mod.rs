@@ -18,6 +18,7 @@ pub mod sheet;
 mod text;
 pub mod training;
 
+pub use self::canvas::Spot;
 pub use self::caption::{About, Caption};
 pub use self::drawing::{COLUMN, TEXT};
 pub use self::text::width;
@@ -59,9 +60,10 @@ pub fn draw(which: target::Figure, target: &'static Target, results: &Results) -
     drawing::draw(&about(target, results), &chart(which, results))
 }
 
-/// The caption of a figure.
-pub fn caption(which: target::Figure, target: &'static Target, results: &Results) -> Caption {
-    Caption::of(&about(target, results), &chart(which, results))
+/// The caption of a figure, and what its points and bars stand for.
+pub fn explained(which: target::Figure, target: &'static Target, results: &Results) -> (Caption, Vec<Spot>) {
+    let chart = chart(which, results);
+    (Caption::of(&about(target, results), &chart), drawing::spots(results.suite.kind, &chart))
 }
 
 fn about<'a>(target: &'static Target, results: &'a Results) -> About<'a> {

@@ -90,6 +90,9 @@ impl<'a> Plot<'a> {
                     let x = self.place(*x, 0.0).0;
                     canvas.line(*pen, &[(x, self.bottom), (x, self.top)]);
                 }
+                Mark::Spot { from, to, words } => {
+                    canvas.spot(self.place(from.0, from.1), self.place(to.0, to.1), words);
+                }
                 Mark::Message(words) => {
                     canvas.text(&fit(words, (self.right - self.left) / SMALL), self.middle(), SMALL, Anchor::Middle);
                 }

@@ -105,7 +105,7 @@ fn figures_have_the_size_of_print() {
 fn captions_are_short() {
     for (which, results) in samples() {
         let target = target::find("figure4").unwrap();
-        let caption = caption(which, target, &results);
+        let (caption, _) = explained(which, target, &results);
         assert!(caption.text.chars().count() < 300, "{which:?}: {}", caption.text);
         assert!(caption.notes[0].starts_with(&results.suite.title), "{which:?}: {:?}", caption.notes);
     }
@@ -308,7 +308,7 @@ fn figure6_names_lines_and_says_what_has_no_head() {
         Six,
         &pair,
         &[
-            "BalGrad w/o reweighting (without reweighting, broken lines) and BalGrad (with reweighting, solid lines)",
+            "BalGrad w/o reweighting, without reweighting (broken lines), and, with it (solid lines), BalGrad (smoke run",
             "BalGrad w/o reweighting, image BalGrad w/o reweighting, text BalGrad, image BalGrad, text",
             "Left out: BalGrad on Emoji words, seed 4: failed",
         ],
@@ -387,7 +387,8 @@ fn figure7_says_what_is_compared() {
         &results,
         &[
             "gradients of the updates of the image and the text embedding layer (h_v, h_l)",
-            "BalGrad w/o projection: mean 0.090 BalGrad: mean 0.230",
+            "BalGrad w/o projection: 0.090 BalGrad: 0.230",
+            "BalGrad w/o projection, without projection, and, with it, BalGrad (smoke run",
             "Histograms over all steps of 5 seeds",
             "Left out: BalGrad on Emoji words, seed 4: failed: balgrad: `loss_v` is NaN at step 712 (epoch 9)",
         ],
@@ -435,4 +436,28 @@ fn strange_traces_are_drawn() {
         let draw = || training::draw(&about(), "3 steps", &columns).unwrap();
         assert!(draw() == draw());
     }
+}
+
+/// The page says of each point and bar what it stands for, where it is drawn.
+#[test]
+fn points_and_bars_say_what_they_stand_for() {
+    let results = realistic(SuiteKind::Smoke, 5);
+    let of = |which| explained(which, target::find("figure4").unwrap(), &results).1;
+    let (methods, datasets) = (results.suite.methods.len(), results.suite.datasets.len());
+    let curves = of(Four);
+    assert_eq!(curves.len(), methods * datasets * results.suite.ratios.len());
+    assert_eq!(of(GapBars).len(), methods * datasets);
+    for spot in curves.iter().chain(&of(GapBars)) {
+        let Spot { left, top, width, height, words } = spot;
+        assert!(*left >= 0.0 && *top >= 0.0 && left + width <= 100.0 && top + height <= 100.0, "{spot:?}");
+        assert!(words.contains("5 seeds; 95 % interval "), "{words}");
+    }
+    let number = results.number("emoji-words", "balgrad", crate::report::results::Quantity::MissingGap, Some(0.4));
+    let expected = format!("BalGrad, r = 0.4: {}", words::number(number.unwrap()).unwrap());
+    assert!(curves.iter().any(|spot| spot.words == expected), "{expected}: {curves:?}");
+    let losses =
+        explained(Six, target::find("figure6").unwrap(), &self::of(&ablation(SuiteKind::Smoke), &["balgrad"])).1;
+    assert!(losses[0].words.starts_with("BalGrad, image, epoch 1: ") && losses[0].words.contains(" ± "), "{losses:?}");
+    let nothing = collect(description(SuiteKind::Smoke, &[1, 2]), &[]).unwrap();
+    assert_eq!(explained(Four, target::find("figure4").unwrap(), &nothing).1, []);
 }

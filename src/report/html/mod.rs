@@ -19,7 +19,7 @@ use serde::Serialize;
 pub(super) use view::shared;
 
 use super::claims::Judgements;
-use super::figure::Caption;
+use super::figure::{Caption, Spot};
 use super::open_questions::OpenQuestion;
 use super::reference::Paper;
 use super::results::Results;
@@ -70,6 +70,8 @@ pub struct FigureEntry {
     pub meaning: String,
     pub caption: Caption,
     pub svg: String,
+    /// What its points and bars stand for.
+    pub spots: Vec<Spot>,
     /// Files beside the page that hold it.
     pub files: Vec<String>,
 }

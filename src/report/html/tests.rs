@@ -49,12 +49,15 @@ pub fn example(kind: SuiteKind) -> Report {
         ..Judgement::default()
     };
     let claims = [("a", Verdict::Reproduced), ("b", Verdict::NotRun), ("c", Verdict::Reproduced)];
+    let target = target::find("figure4").unwrap();
+    let (caption, spots) = figure::explained(target::Figure::Four, target, &results);
     Report {
         tables: vec![table("table1"), table("table2")],
         figures: vec![FigureEntry {
             name: "figure4".into(),
             meaning: "ΔGap against the missing ratio".into(),
-            caption: figure::caption(target::Figure::Four, target::find("figure4").unwrap(), &results),
+            caption,
+            spots,
             svg: String::from_utf8(svg).unwrap(),
             files: ["svg", "pdf", "caption.tex"].map(|format| format!("figure4.{format}")).into(),
         }],

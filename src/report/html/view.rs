@@ -255,7 +255,7 @@ fn table(report: &Report, entry: &TableEntry) -> Value {
 
 /// A browser shows an image without running scripts in it or loading anything for it.
 fn figure(report: &Report, entry: &FigureEntry) -> Value {
-    let FigureEntry { name, meaning, caption, svg, files } = entry;
+    let FigureEntry { name, meaning, caption, svg, spots, files } = entry;
     context! {
         name,
         title => words::titled(name),
@@ -264,6 +264,7 @@ fn figure(report: &Report, entry: &FigureEntry) -> Value {
         image => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))),
         caption => caption.text.clone(),
         notes => caption.notes.clone(),
+        spots => serde(spots.clone()),
         command => report.results.suite.command("run"),
         claims => shows(report, name),
         files => files.clone(),
