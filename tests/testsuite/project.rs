@@ -1,5 +1,6 @@
 //! A project in a temporary folder, with a suite small enough to run many times, and the program to run in it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -118,13 +119,26 @@ impl Project {
     }
 
     /// Every file under `out/tiny`, by name.
-    pub fn files(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         std::fs::read_dir(self.root.join("out/tiny"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.is_file())
             .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap()))
             .collect()
+    }
+
+    /// Asserts that no file tells where the project, its source, or the home of its owner lies.
+    pub fn assert_no_path_in(&self, files: &BTreeMap<String, Vec<u8>>) {
+        let root = self.root.canonicalize().unwrap().display().to_string();
+        let home = std::env::var("HOME").ok().filter(|home| home.len() > 1).map(|home| format!("{home}/"));
+        let paths = [root, self.root.display().to_string(), env!("CARGO_MANIFEST_DIR").to_owned()];
+        for (name, bytes) in files {
+            for path in paths.iter().chain(&home) {
+                let found = bytes.windows(path.len()).any(|window| window == path.as_bytes());
+                assert!(!found, "{name} tells {path}");
+            }
+        }
     }
 
     /// Where an output of the step that was done last under this label lies in the store.

@@ -299,14 +299,18 @@ fn computed(steps: &[StepTime]) -> Vec<&StepTime> {
     steps.iter().filter(|step| seen.insert(step.key.as_str())).collect()
 }
 
-/// The kinds of steps, in the order of their first step.
+/// The kinds of steps, in the order of their first step: all of them, and the time of those that were computed.
 fn kinds(steps: &[StepTime]) -> Vec<Value> {
     let mut kinds: Vec<(&str, usize, f64)> = Vec::new();
-    for step in computed(steps) {
+    for step in steps {
         match kinds.iter_mut().find(|(kind, ..)| *kind == step.kind) {
-            Some((_, n, seconds)) => (*n, *seconds) = (*n + 1, *seconds + step.seconds),
-            None => kinds.push((step.kind, 1, step.seconds)),
+            Some((_, n, _)) => *n += 1,
+            None => kinds.push((step.kind, 1, 0.0)),
         }
+    }
+    for step in computed(steps) {
+        let of = kinds.iter_mut().find(|(kind, ..)| *kind == step.kind);
+        of.into_iter().for_each(|(.., seconds)| *seconds += step.seconds);
     }
     let row = |(name, steps, seconds)| context! { name, steps, seconds, shown => words::duration(seconds) };
     kinds.into_iter().map(row).collect()
