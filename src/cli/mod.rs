@@ -3,6 +3,7 @@
 mod audit;
 mod cancel;
 mod claims;
+mod compare;
 mod completions;
 mod context;
 mod data;
@@ -49,9 +50,9 @@ pub struct Cli {
 }
 
 /// A failed step counts before unavailable data.
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 a step failed, 2 wrong usage and nothing started, 3 only data that you have to \
-                          download is missing, 4 a bundle could not be checked in full, 130 interrupted. Where both 1 and 3 \
-                          apply, it is 1.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 a step or a check failed, 2 wrong usage and nothing started, 3 only data that \
+                          you have to download is missing, 4 a check could not be made in full, 130 interrupted. Where both 1 \
+                          and 3 apply, it is 1.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -90,6 +91,8 @@ enum Command {
     Verify(verify::Args),
     /// Judge the paper's claims by the results of a suite
     Claims(claims::Args),
+    /// Compare each number that the paper prints with ours
+    Compare(compare::Args),
     /// Check the arithmetic of the paper's own tables
     Audit(audit::Args),
     /// Show what takes the space in the store
@@ -131,6 +134,7 @@ impl Cli {
             Command::Export(args) => done(export::run(global, args)),
             Command::Verify(args) => verify::run(global, args, program),
             Command::Claims(args) => on_device(&|device| done(claims::run(global, args, device))),
+            Command::Compare(args) => on_device(&|device| done(compare::run(global, args, device))),
             Command::Audit(args) => done(audit::run(global, args)),
             Command::Store(args) => on_device(&|device| done(store::run(global, args, device))),
             Command::Prune(args) => on_device(&|device| done(prune::run(global, args, device))),

@@ -16,6 +16,7 @@ pub use self::file::{Counts, Output, SuiteFile};
 pub use self::seeds::{Seeds, seeds};
 pub use self::suite::{DatasetPlan, MethodPlan, OutputPlan, Suite};
 use crate::report::SuiteKind;
+use crate::report::reference::{self, Reference};
 use crate::{errors, terms};
 
 /// The one file among the suites that is not a suite: the claims of the paper, see [`crate::report`].
@@ -54,10 +55,14 @@ impl Suite {
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
-        Suite::parse(name, &text).map_err(|error| {
+        let mut suite = Suite::parse(name, &text).map_err(|error| {
             let hint = errors::hint_of(&error).unwrap_or("experiments/README.md describes the grammar").to_owned();
             errors::usage(format!("{}: {error:#}", path.display()), hint)
-        })
+        })?;
+        if suite.kind == SuiteKind::Paper && folder.join(reference::FILE).is_file() {
+            suite.reference = Some(Reference::load(folder)?);
+        }
+        Ok(suite)
     }
 
     /// Parses and checks a suite.
@@ -111,6 +116,7 @@ impl Suite {
             missing: file.impairments.missing,
             noisy: file.impairments.noisy,
             outputs,
+            reference: None,
             subset: None,
             arguments: String::new(),
         };

@@ -8,6 +8,7 @@ use crate::impairments::missing::MissingOptions;
 use crate::impairments::noisy::NoisyOptions;
 use crate::methods::MethodOptions;
 use crate::report::SuiteKind;
+use crate::report::reference::Reference;
 use crate::report::target::Target;
 use crate::training::config::TrainConfig;
 
@@ -27,6 +28,8 @@ pub struct Suite {
     pub missing: MissingOptions,
     pub noisy: NoisyOptions,
     pub outputs: Vec<OutputPlan>,
+    /// The numbers that the paper prints, for a suite of the paper.
+    pub reference: Option<Reference>,
     /// The number of samples used of each split; none for all.
     pub subset: Option<u32>,
     /// The options that a command line needs besides the suite's name, such as ` --subset 24`.
@@ -96,6 +99,7 @@ impl Suite {
         }
         if !reasons.is_empty() {
             self.kind = SuiteKind::Trial;
+            self.reference = None;
             self.title = format!("{} ({})", self.title, reasons.join(", "));
         }
         self.subset = subset;

@@ -12,6 +12,7 @@
 
 pub mod claims;
 pub mod cluster;
+pub mod compare;
 pub mod cost;
 pub mod dataset;
 pub mod machine;

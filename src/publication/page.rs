@@ -6,6 +6,7 @@ use super::record::{self, Machine, Program};
 use super::{Files, Finished, claims, outputs, provenance};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
+use crate::report::agreement::{Agreements, Margin};
 use crate::report::html::{self, DatasetEntry, Fact, Failure, MethodEntry, Origin, Report, StepTime};
 use crate::report::latex;
 use crate::report::open_questions::open_questions;
@@ -42,7 +43,9 @@ fn gather(finished: &Finished, environment: Vec<Fact>) -> anyhow::Result<Report>
     let (tables, figures) = outputs::targets(finished)?;
     let experiments = finished.run.project.experiments();
     let reference = experiments.join(reference::FILE).is_file().then(|| Reference::load(&experiments)).transpose()?;
+    let printed = finished.run.planned.suite.reference.as_ref();
     Ok(Report {
+        agreements: printed.and_then(|printed| Agreements::of(&results, printed, Margin::default())),
         tables,
         figures,
         paper: reference.map(|reference| reference.paper),

@@ -3,8 +3,9 @@
 //! [`results`] collects scores, and the [`summary`] of each training's `trace`, into [`results::Results`]: the
 //! content of `results.json`, and all that tables and figures see. [`table`] lays out tables, [`render`] writes them
 //! with templates, and [`figure`] draws figures; [`target`] lists them. [`mod@reference`] holds the paper's own numbers,
-//! which [`audit`] checks. [`html`] makes the page with all of it.
+//! which [`audit`] checks and [`agreement`] compares with ours. [`html`] makes the page with all of it.
 
+pub mod agreement;
 pub mod audit;
 pub mod claims;
 pub mod comparison;

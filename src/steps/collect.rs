@@ -10,6 +10,8 @@ use super::job::{InputFile, Job, Outputs};
 use super::kind::Describe;
 use super::train::Summary;
 use crate::report;
+use crate::report::agreement::{Agreements, Margin, WithPaper};
+use crate::report::reference::Reference;
 use crate::report::replicates::{self, CellReplicates, Level, Replicates};
 use crate::report::results::{Cell, CellScores, Outcome, Provenance, Quantity, SuiteDescription, collect_with};
 use crate::report::summary::TraceSummary;
@@ -24,6 +26,8 @@ pub struct Collect {
     pub suite: SuiteDescription,
     /// The quantities shown, for whose number p-values are corrected; none for all.
     pub quantities: Option<Vec<Quantity>>,
+    /// The paper's numbers, to compare ours with.
+    pub paper: Option<Reference>,
 }
 
 /// The role of the resampled scores of a method's trainings on a dataset.
@@ -44,10 +48,13 @@ impl Describe for Collect {
 
     fn ingredients(&self, list: &mut Ingredients) {
         // Everything that captions say, names and titles included, is in the output.
-        let Collect { of: _, suite, quantities } = self;
+        let Collect { of: _, suite, quantities, paper } = self;
         list.natural("report's recipe", report::RECIPE);
         list.options("suite", suite);
         list.options("quantities", quantities);
+        if let Some(paper) = paper {
+            list.digest("the paper's numbers", paper.sha256);
+        }
     }
 
     fn tolerates_absent_inputs(&self) -> bool {
@@ -74,7 +81,8 @@ impl Collect {
         if let Some(quantities) = &self.quantities {
             results.comparisons.restrict(quantities);
         }
-        let mut text = serde_json::to_vec_pretty(&results)?;
+        let paper = self.paper.as_ref().and_then(|paper| Agreements::of(&results, paper, Margin::default()));
+        let mut text = serde_json::to_vec_pretty(&WithPaper { results: &results, paper })?;
         text.push(b'\n');
         Ok(Outputs::from([job.write("results", &text)?]))
     }
@@ -216,8 +224,8 @@ mod tests {
 
     fn collected(trace: Option<&[u8]>) -> anyhow::Result<Results> {
         let folder = tempfile::tempdir().unwrap();
-        let outputs =
-            Collect { of: "results".into(), suite: tiny(), quantities: None }.compute(&job(folder.path(), trace))?;
+        let outputs = Collect { of: "results".into(), suite: tiny(), quantities: None, paper: None }
+            .compute(&job(folder.path(), trace))?;
         Ok(serde_json::from_slice(&std::fs::read(&outputs["results"]).unwrap()).unwrap())
     }
 

@@ -87,3 +87,50 @@ fn claims_are_judged_after_a_run() {
     assert!(project.succeed(&["table", "1", "--suite", "tiny"]).contains('†'));
     assert!(SUITE.contains("seeds = [1, 2]"));
 }
+
+/// Of a suite with the paper's names, each printed number is compared with ours: in the results, in tables, on the page, and
+/// with an exit code.
+#[test]
+fn printed_numbers_agree_or_differ() {
+    let project = project();
+    let path = project.root.join("experiments/reference.json");
+    let reference = std::fs::read_to_string(&path).unwrap();
+    project.write_suite(
+        &SUITE.replace("kind = \"smoke\"", "kind = \"paper\"").replace("seeds = [1, 2]", "seeds = [1, 2, 3]"),
+    );
+    let early = project.run(&["compare", "tiny"]);
+    assert_eq!(early.status.code(), Some(2), "{}", told(&early));
+    std::fs::write(&path, reference.replace("food101", "emoji-subgroup")).unwrap();
+    project.succeed(&["run", "tiny"]);
+    let compare = |more: &[&str]| {
+        let output = project.run(&[&["compare", "tiny", "--json"], more].concat());
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let ran: Vec<serde_json::Value> =
+            json["numbers"].as_array().unwrap().iter().filter(|one| !one["ours"].is_null()).cloned().collect();
+        (output.status.code(), json["tally"][0].clone(), ran)
+    };
+    // A training of two epochs is nowhere near the paper's Full; within 100 points everything is.
+    let (code, tally, ran) = compare(&[]);
+    assert_eq!(
+        (code, tally["numbers"].as_u64(), tally["not-run"].as_u64()),
+        (Some(1), Some(135), Some(117)),
+        "{tally}"
+    );
+    assert!(ran.iter().any(|one| one["agreement"] == "differs"), "{ran:?}");
+    let (code, tally, ran) = compare(&["--margin", "1000"]);
+    assert_eq!((code, tally["agrees"].as_u64()), (Some(4), Some(18)), "{tally}");
+    assert!(ran.iter().all(|one| one["agreement"] == "agrees"), "{ran:?}");
+    let results: serde_json::Value = serde_json::from_slice(&project.results()["results.json"]).unwrap();
+    let numbers = results["paper"]["numbers"].as_array().unwrap();
+    assert!(numbers.iter().any(|one| one["agreement"] == "differs") && numbers[0]["printed"].is_number());
+    let table = project.succeed(&["table", "1", "--suite", "tiny", "--of", "both", "--format", "md"]);
+    assert!(table.contains(" ≠)") && table.contains("= agrees with the paper's number, ≠ differs"), "{table}");
+    let page = String::from_utf8(project.files()["report.html"].clone()).unwrap();
+    assert!(page.contains(" 135 numbers of Table 1, "), "the page says how many agree");
+    assert!(page.contains("<p>Differs: ours minus the paper"));
+    // Another number of the paper's is another result, and nothing is trained for it.
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen("76.01", "76.02", 1)).unwrap();
+    let plan = project.succeed(&["plan", "tiny"]);
+    assert!(plan.contains("would run  collect results") && !plan.contains("would run  train"), "{plan}");
+}

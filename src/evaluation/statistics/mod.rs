@@ -1,8 +1,10 @@
 //! Statistics over seeds and test samples: means, intervals, paired comparisons and their correction.
 //!
 //! [`tally`] scores resampled test samples, [`bootstrap`] turns the scores into means with intervals, [`paired`] tests
-//! differences, [`holm`] corrects for many tests, and [`student`] is the t distribution.
+//! differences, [`agreement`] compares a number with a printed one, [`holm`] corrects for many tests, and [`student`] is the t
+//! distribution.
 
+pub mod agreement;
 pub mod bootstrap;
 pub mod holm;
 pub mod paired;

@@ -70,15 +70,20 @@ pub fn seeds_needed(difference: &Estimate, alpha: f64) -> Option<SeedsNeeded> {
     if mean < distance(MOST_DF) * sample_error {
         return Some(SeedsNeeded::NoNumber);
     }
-    if !decides(MOST_SEEDS) {
-        return Some(SeedsNeeded::MoreThan(MOST_SEEDS));
+    Some(fewest(decides))
+}
+
+/// The fewest seeds that are enough, where more of them are enough, too.
+pub(super) fn fewest(are_enough: impl Fn(usize) -> bool) -> SeedsNeeded {
+    if !are_enough(MOST_SEEDS) {
+        return SeedsNeeded::MoreThan(MOST_SEEDS);
     }
     let (mut too_few, mut enough) = (LEAST_SEEDS - 1, MOST_SEEDS);
     while enough - too_few > 1 {
         let middle = too_few.midpoint(enough);
-        if decides(middle) { enough = middle } else { too_few = middle }
+        if are_enough(middle) { enough = middle } else { too_few = middle }
     }
-    Some(SeedsNeeded::About(enough))
+    SeedsNeeded::About(enough)
 }
 
 #[cfg(test)]

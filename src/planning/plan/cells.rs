@@ -6,6 +6,7 @@ use crate::engine::graph::{Graph, NodeId, Source};
 use crate::experiments::{DatasetPlan, MethodPlan, Suite};
 use crate::impairments::missing::{MissingImage, MissingText};
 use crate::manifests::Manifest;
+use crate::report::reference::Reference;
 use crate::report::results::{Quantity, SuiteDescription};
 use crate::steps::choose::{self, Choose};
 use crate::steps::collect::{self, Collect};
@@ -54,13 +55,14 @@ impl Builder<'_> {
         of: &str,
         part: SuiteDescription,
         quantities: Option<Vec<Quantity>>,
+        paper: Option<Reference>,
         scores: &[MethodScores],
     ) -> Source {
         let is_of = |cell: &&MethodScores| {
             part.datasets.iter().any(|dataset| dataset.name == cell.dataset && dataset.methods.contains(&cell.method))
         };
         let inputs: Vec<_> = scores.iter().filter(is_of).flat_map(|cell| cell.inputs.clone()).collect();
-        output(self.graph.add(Collect { of: of.to_owned(), suite: part, quantities }, inputs), "results")
+        output(self.graph.add(Collect { of: of.to_owned(), suite: part, quantities, paper }, inputs), "results")
     }
 
     /// Adds the resampling of a method's predictions on a dataset, by its index in the suite.

@@ -42,7 +42,7 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> an
         }
     }
     let everything = describe::suite(suite)?;
-    let results = builder.collect("results", everything.clone(), None, &scores);
+    let results = builder.collect("results", everything.clone(), None, suite.reference.clone(), &scores);
     builder.graph.publications.push(Publication { source: results, file: "results.json".into() });
     for OutputPlan { target, methods, datasets } in &suite.outputs {
         let digests = render::template_digests(target, templates)
@@ -53,7 +53,7 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> an
             ..everything.restricted(datasets, methods)?
         };
         // A table or figure depends on its own cells alone.
-        let results = builder.collect(target.name, shown, render::quantities(target), &scores);
+        let results = builder.collect(target.name, shown, render::quantities(target), None, &scores);
         let step = Render { target, templates: templates.clone(), digests };
         let node = builder.graph.add(step, [("results".to_owned(), results)]);
         for format in render::formats(target) {

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 pub(super) use view::shared;
 
+use super::agreement::Agreements;
 use super::claims::Judgements;
 use super::figure::{Caption, Spot};
 use super::open_questions::OpenQuestion;
@@ -36,6 +37,8 @@ pub struct Report {
     pub figures: Vec<FigureEntry>,
     /// How the paper is cited, if the project has its numbers.
     pub paper: Option<Paper>,
+    /// The paper's numbers beside ours, in a reproduction.
+    pub agreements: Option<Agreements>,
     /// The verdicts on the paper's claims, if there are claims about the suite.
     pub claims: Option<Judgements>,
     pub datasets: Vec<DatasetEntry>,

@@ -62,6 +62,7 @@ pub fn example(kind: SuiteKind) -> Report {
             files: ["svg", "pdf", "caption.tex"].map(|format| format!("figure4.{format}")).into(),
         }],
         paper: Some(committed().paper),
+        agreements: None,
         claims: Some(Judgements {
             suite: "example".into(),
             kind,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::details::short;
 use super::{DatasetEntry, Fact, Failure, FigureEntry, Report, StepTime, TableEntry, forest, grid, sweeps};
 use crate::report::SuiteKind;
+use crate::report::agreement::{Agreements, LEGEND, Tally};
 use crate::report::claims::verdict::NOT_JUDGED;
 use crate::report::claims::{Judgement, Judgements, Verdict, text};
 use crate::report::quantity::Quantity;
@@ -95,6 +96,7 @@ pub fn of(report: &Report) -> anyhow::Result<Value> {
         sections => serde(SECTIONS),
         forest => report.claims.as_ref().and_then(|judged| forest::of(results, judged)),
         glance => serde(glance(report)),
+        agreements => report.agreements.as_ref().map(agreements),
         tables => report.tables.iter().map(|entry| table(report, entry)).collect::<Vec<_>>(),
         beside_paper => report.tables.iter().any(cells),
         figures => report.figures.iter().map(|entry| figure(report, entry)).collect::<Vec<_>>(),
@@ -110,6 +112,13 @@ pub fn of(report: &Report) -> anyhow::Result<Value> {
         trainings => trainings(results),
         ..shared(report)
     })
+}
+
+/// How many of the paper's numbers agree with ours, in a sentence for each table and one for all, and what that means.
+fn agreements(found: &Agreements) -> Value {
+    let sentences: Vec<String> = found.tally().iter().map(Tally::sentence).collect();
+    let (last, tables) = sentences.split_last().map_or(("", &[][..]), |(last, tables)| (last.as_str(), tables));
+    context! { answer => last, tables => tables.to_vec(), legend => LEGEND, how => found.how() }
 }
 
 /// What the suite is, and what the paper is about.

@@ -1,6 +1,6 @@
 //! The paper's own numbers: `experiments/reference.json`, to the two decimals that the paper prints.
 //!
-//! They are shown beside ours, audited, and compared with the claims; no number of ours is computed from them.
+//! They are shown beside ours, audited, and compared with ours and with the claims; no number of ours is computed from them.
 
 mod ordered;
 mod printed;
@@ -14,6 +14,7 @@ pub use ordered::Ordered;
 pub use printed::Printed;
 
 use super::quantity::Quantity;
+use crate::digest::Digest;
 use crate::errors;
 
 /// The file's name in the folder of experiments.
@@ -23,6 +24,9 @@ pub const FILE: &str = "reference.json";
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
+    /// The SHA-256 of the file.
+    #[serde(skip, default = "of_nothing")]
+    pub sha256: Digest,
     /// Where the numbers were taken from.
     pub source: String,
     pub paper: Paper,
@@ -37,6 +41,11 @@ pub struct Reference {
     pub table5: Option<PrintedTable>,
     /// Tables and figures whose numbers are not in this file → what they show.
     pub not_transcribed: Ordered<String, String>,
+}
+
+/// Until the file is known.
+fn of_nothing() -> Digest {
+    Digest::of(b"")
 }
 
 /// The paper, as it is cited.
@@ -120,6 +129,7 @@ impl Reference {
     /// See [`Reference::load`].
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let reference: Reference = serde_json::from_str(text)?;
+        let reference = Reference { sha256: Digest::of(text.as_bytes()), ..reference };
         for (name, table) in reference.tables() {
             ensure!(
                 reference.not_transcribed.get(name).is_none(),

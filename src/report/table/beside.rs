@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use crate::errors;
 use crate::report::SuiteKind;
+use crate::report::agreement::{Agreements, LEGEND, Margin};
 use crate::report::reference::{PrintedTable, Reference};
 use crate::report::results::{DatasetDescription, Results};
 
@@ -46,9 +47,19 @@ pub fn beside(table: Table, name: &str, results: &Results, reference: &Reference
         table.caption = format!("The paper's numbers do not stand beside: {missing}. {}", table.caption);
         return Ok(table);
     }
+    let agreements = (of == Of::Both).then(|| Agreements::of(results, reference, Margin::default())).flatten();
     let mut footnotes = if of == Of::Paper { Vec::new() } else { std::mem::take(&mut table.footnotes) };
     for cell in table.rows.iter_mut().flat_map(|row| &mut row.cells) {
         turn(cell, &printed, of, &mut footnotes);
+        let place = (cell.dataset.as_str(), cell.method.as_str(), cell.quantity);
+        let found = agreements.as_ref().and_then(|agreements| agreements.find(name, place));
+        if let Some(found) = found.filter(|found| found.ours.is_some()) {
+            cell.paper += &format!(" {}", found.sign());
+            (cell.agreement, cell.agreement_explained) = (Some(found.agreement), found.explained());
+        }
+    }
+    if let Some(agreements) = &agreements {
+        table.details.push(format!("{LEGEND}. {}", agreements.how()));
     }
     match of {
         Of::Paper => {
@@ -217,8 +228,11 @@ mod tests {
         let table = of(Of::Both);
         assert_eq!(texts(&table, 0), ["75.50", "80.32", "—", "—"]);
         let papers: Vec<&str> = table.rows[0].cells.iter().map(|cell| cell.paper.as_str()).collect();
-        assert_eq!(papers, ["76.01", "80.32", "65.10", "67.35"]);
-        assert_eq!(table.rows[0].cells[2].mean, None);
+        assert_eq!(papers, ["76.01 ?", "80.32 ?", "65.10", "67.35"]);
+        let explained = &table.rows[0].cells[0].agreement_explained;
+        assert!(explained.ends_with("At least three seeds are needed."), "{explained}");
+        assert!(table.details.last().unwrap().starts_with(LEGEND));
+        assert_eq!((table.rows[0].cells[2].mean, table.rows[0].cells[2].agreement), (None, None));
     }
 
     #[test]

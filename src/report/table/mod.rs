@@ -14,6 +14,7 @@ use serde::Serialize;
 pub use beside::{Of, beside};
 pub use page::Page;
 
+use super::agreement::Agreement;
 use super::results::{DatasetDescription, MethodDescription, Quantity, Results, SuiteDescription};
 use super::target;
 
@@ -92,6 +93,9 @@ pub struct TableCell {
     /// What the paper prints, and ours minus it; only in tables beside the paper's.
     pub paper_value: Option<f64>,
     pub difference: Option<f64>,
+    /// Whether ours agrees with the paper's, and why; only in tables that show both.
+    pub agreement: Option<Agreement>,
+    pub agreement_explained: String,
 }
 
 impl TableCell {
