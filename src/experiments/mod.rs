@@ -9,6 +9,7 @@ mod seeds;
 mod suite;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -60,7 +61,7 @@ impl Suite {
             errors::usage(format!("{}: {error:#}", path.display()), hint)
         })?;
         if suite.kind == SuiteKind::Paper && folder.join(reference::FILE).is_file() {
-            suite.reference = Some(Reference::load(folder)?);
+            suite.reference = Some(Arc::new(Reference::load(folder)?));
         }
         Ok(suite)
     }

@@ -1,5 +1,7 @@
 //! A checked suite, as plans use it.
 
+use std::sync::Arc;
+
 use super::file::Counts;
 use super::seeds::Seeds;
 use crate::datasets::{DatasetOptions, Reader};
@@ -29,7 +31,7 @@ pub struct Suite {
     pub noisy: NoisyOptions,
     pub outputs: Vec<OutputPlan>,
     /// The numbers that the paper prints, for a suite of the paper.
-    pub reference: Option<Reference>,
+    pub reference: Option<Arc<Reference>>,
     /// The number of samples used of each split; none for all.
     pub subset: Option<u32>,
     /// The options that a command line needs besides the suite's name, such as ` --subset 24`.

@@ -1,6 +1,7 @@
 //! Collects the scores of a suite's cells into its results, and why the other cells have none.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Kind;
 use super::absence::{Absence, Origin, Status};
@@ -27,7 +28,7 @@ pub struct Collect {
     /// The quantities shown, for whose number p-values are corrected; none for all.
     pub quantities: Option<Vec<Quantity>>,
     /// The paper's numbers, to compare ours with.
-    pub paper: Option<Reference>,
+    pub paper: Option<Arc<Reference>>,
 }
 
 /// The role of the resampled scores of a method's trainings on a dataset.

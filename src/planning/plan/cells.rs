@@ -1,5 +1,7 @@
 //! The steps of a suite's cells: what is encoded, impaired, trained and evaluated, from which inputs.
 
+use std::sync::Arc;
+
 use super::data::{self, output};
 use crate::datasets::{Pictures, check};
 use crate::engine::graph::{Graph, NodeId, Source};
@@ -55,7 +57,7 @@ impl Builder<'_> {
         of: &str,
         part: SuiteDescription,
         quantities: Option<Vec<Quantity>>,
-        paper: Option<Reference>,
+        paper: Option<Arc<Reference>>,
         scores: &[MethodScores],
     ) -> Source {
         let is_of = |cell: &&MethodScores| {

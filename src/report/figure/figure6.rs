@@ -54,8 +54,8 @@ pub fn chart(results: &Results) -> Chart {
     }
     Chart {
         caption: format!(
-            "Training losses of the heads of one modality: {}",
-            titles(results, ", without reweighting (broken lines), and, with it (solid lines), ")
+            "Training losses of the heads of one modality, without reweighting (broken lines) and with it (solid lines): {}",
+            titles(results, " and ")
         ),
         reading,
         made: vec![suite.optimizer.clone()],

@@ -51,8 +51,8 @@ pub fn chart(results: &Results) -> Chart {
     };
     Chart {
         caption: format!(
-            "Cosine between the gradients of image and text: {}",
-            titles(results, ", without projection, and, with it, ")
+            "Cosine between the gradients of image and text, without projection and with it: {}",
+            titles(results, " and ")
         ),
         reading: format!("Histograms over all steps of {seeds}; upright lines are means, with their values above."),
         made: [compared, vec![suite.optimizer.clone()]].concat(),

@@ -308,7 +308,7 @@ fn figure6_names_lines_and_says_what_has_no_head() {
         Six,
         &pair,
         &[
-            "BalGrad w/o reweighting, without reweighting (broken lines), and, with it (solid lines), BalGrad (smoke run",
+            "without reweighting (broken lines) and with it (solid lines): BalGrad w/o reweighting and BalGrad (smoke run",
             "BalGrad w/o reweighting, image BalGrad w/o reweighting, text BalGrad, image BalGrad, text",
             "Left out: BalGrad on Emoji words, seed 4: failed",
         ],
@@ -388,7 +388,7 @@ fn figure7_says_what_is_compared() {
         &[
             "gradients of the updates of the image and the text embedding layer (h_v, h_l)",
             "BalGrad w/o projection: 0.090 BalGrad: 0.230",
-            "BalGrad w/o projection, without projection, and, with it, BalGrad (smoke run",
+            "without projection and with it: BalGrad w/o projection and BalGrad (smoke run",
             "Histograms over all steps of 5 seeds",
             "Left out: BalGrad on Emoji words, seed 4: failed: balgrad: `loss_v` is NaN at step 712 (epoch 9)",
         ],

@@ -23,6 +23,8 @@ pub struct Page {
 /// Some of a table's groups with their cells.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Band {
+    /// The columns of numbers as LaTeX declares them: with room for the marks that hang behind their numbers.
+    pub columns: String,
     pub groups: Vec<Group>,
     pub rows: Vec<Row>,
 }
@@ -70,7 +72,7 @@ fn page(
     (size, below, turned): Arrangement,
     bands: Vec<std::ops::Range<usize>>,
 ) -> Page {
-    let bands = bands.into_iter().map(|groups| band(table, groups)).collect();
+    let bands = bands.into_iter().map(|groups| band(table, groups, size)).collect();
     Page { environment, size, below, turned, bands }
 }
 
@@ -80,12 +82,23 @@ fn columns(table: &Table, groups: &std::ops::Range<usize>) -> std::ops::Range<us
     first..first + count(&table.groups[groups.clone()])
 }
 
-fn band(table: &Table, groups: std::ops::Range<usize>) -> Band {
+fn band(table: &Table, groups: std::ops::Range<usize>, size: f64) -> Band {
     let columns = columns(table, &groups);
+    let declared = |at: usize| {
+        let marks = table.rows.iter().filter_map(|row| row.cells.get(at)).map(|cell| hanging(cell, size));
+        match marks.fold(0.0, f64::max) {
+            0.0 => "r".to_owned(),
+            more => format!("r@{{\\hspace{{{:.1}pt}}}}", BETWEEN + more),
+        }
+    };
     let moved =
         |group: &Group| Group { first: group.first - columns.start, last: group.last - columns.start, ..group.clone() };
     let cut = |row: &Row| Row { cells: row.cells.get(columns.clone()).unwrap_or_default().to_vec(), ..row.clone() };
-    Band { groups: table.groups[groups].iter().map(moved).collect(), rows: table.rows.iter().map(cut).collect() }
+    Band {
+        columns: columns.clone().map(declared).collect(),
+        groups: table.groups[groups].iter().map(moved).collect(),
+        rows: table.rows.iter().map(cut).collect(),
+    }
 }
 
 /// The width of these groups with the labels of rows, in points.
@@ -113,14 +126,18 @@ fn cell_width(cell: &TableCell, size: f64, below: bool) -> f64 {
             if text.is_empty() { 0.0 } else { NARROWER * size * width(&format!("{text}{around}")) }
         });
     let bold = if cell.best { 1.12 } else { 1.0 };
-    // Marks hang into the space between columns, which is wide enough for one.
-    let marks = [cell.within_noise, cell.negative_transfer].iter().filter(|mark| **mark).count() + cell.notes.len();
-    let marks = 0.45 * size * (marks as f64 - 1.0).max(0.0);
+    let marks = hanging(cell, size);
     if below {
         (bold * number + marks).max(spread).max(paper)
     } else {
         bold * number + spread + paper + marks + 0.4 * size
     }
+}
+
+/// How far marks hang beyond the space between columns, which is wide enough for one.
+fn hanging(cell: &TableCell, size: f64) -> f64 {
+    let marks = [cell.within_noise, cell.negative_transfer].iter().filter(|mark| **mark).count() + cell.notes.len();
+    0.55 * size * (marks as f64 - 1.0).max(0.0)
 }
 
 #[cfg(test)]
@@ -152,6 +169,12 @@ mod tests {
             let cells: Vec<TableCell> = page.bands.iter().flat_map(|band| band.rows[at].cells.clone()).collect();
             assert_eq!(cells, row.cells);
         }
+        // A mark more than fits between two columns gets room.
+        let mut marked = table1(&one);
+        assert_eq!(Page::of(&marked).bands[0].columns, "rr");
+        let cell = &mut marked.rows[2].cells[0];
+        (cell.within_noise, cell.notes) = (true, vec![1]);
+        assert_eq!(Page::of(&marked).bands[0].columns, "r@{\\hspace{9.4pt}}r");
         let second = &page.bands[1].groups[0];
         assert_eq!((second.first, second.last), (3, 9));
     }
