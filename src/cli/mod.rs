@@ -32,7 +32,7 @@ use clap::{Parser, Subcommand};
 use self::context::{Answer, Global, Program, Tensors};
 use crate::errors::{self, Class};
 use crate::planning::project;
-use crate::progress::say;
+use crate::progress::{Word, has_colours, tell};
 use crate::publication::machine::Libtorch;
 use crate::settings::variable;
 
@@ -152,7 +152,7 @@ pub fn full_main() -> ExitCode {
     if !environment::is_known()
         && let Ok(program) = std::env::current_exe()
     {
-        say(format_args!("error: cannot start again: {}", environment::replace_with(&program)));
+        tell(Word::Error, format_args!("cannot start again: {}", environment::replace_with(&program)));
         return ExitCode::from(Class::Failed.exit_code());
     }
     let tensors = Tensors {
@@ -196,7 +196,7 @@ fn start(program: Program) -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && variable("NO_COLOR").is_none())
+        .with_ansi(has_colours())
         // A message about a message that could not be written would end in a panic.
         .log_internal_errors(false)
         .without_time()
@@ -209,9 +209,9 @@ fn start(program: Program) -> ExitCode {
     match answer {
         Ok(code) => code,
         Err(error) => {
-            say(format_args!("error: {error:#}"));
+            tell(Word::Error, format_args!("{error:#}"));
             if let Some(hint) = errors::hint_of(&error) {
-                say(format_args!("hint: {hint}"));
+                tell(Word::Hint, hint);
             }
             ExitCode::from(errors::class_of(&error).exit_code())
         }

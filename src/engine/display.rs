@@ -1,6 +1,6 @@
 //! Shows the progress of a run: bars on a terminal, plain lines in a log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::graph::{Graph, NodeId};
 use super::run::Observer;
-use crate::progress::{Progress, Unit, plain, say};
+use crate::progress::{Progress, Unit, Word, message, plain, say, tell};
 use crate::steps::{Absence, Kind, Status};
 use crate::store::Action;
 
@@ -32,8 +32,10 @@ pub struct Display {
     kinds: Vec<Kind>,
     tallies: Arc<Tallies>,
     labels: Mutex<BTreeMap<NodeId, (String, Option<ProgressBar>)>>,
-    /// The cause → the number of steps that were not run because of it.
-    not_run: Mutex<BTreeMap<String, usize>>,
+    /// The hints that were given; the same one is not given twice.
+    hints: Mutex<BTreeSet<String>>,
+    /// The number of steps that were not run because others failed or are unavailable.
+    not_run: Mutex<usize>,
 }
 
 struct Bars {
@@ -96,15 +98,17 @@ impl Display {
                 shown: Mutex::new(Instant::now()),
             }),
             labels: Mutex::default(),
+            hints: Mutex::default(),
             not_run: Mutex::default(),
         }
     }
 
-    /// Removes the bars, and prints a line for each cause why steps were not run.
+    /// Removes the bars, and says how many steps were not run.
     pub fn finish(&self) {
-        for (cause, steps) in locked(&self.not_run).iter() {
-            let plural = if *steps == 1 { "" } else { "s" };
-            self.line(&format!("not run: {steps} step{plural}, because {cause}"));
+        match *locked(&self.not_run) {
+            0 => {}
+            1 => self.line("not run: 1 step, which needs what failed or is unavailable"),
+            steps => self.line(&format!("not run: {steps} steps, which need what failed or is unavailable")),
         }
         if let Some(bars) = &self.bars {
             bars.kinds.values().chain([&bars.steps]).for_each(ProgressBar::finish_and_clear);
@@ -116,6 +120,13 @@ impl Display {
         match &self.bars {
             Some(bars) => drop(bars.all.println(plain(text))),
             None => say(text),
+        }
+    }
+
+    fn tell(&self, word: Word, text: &str) {
+        match &self.bars {
+            Some(bars) => drop(bars.all.println(message(word, text))),
+            None => tell(word, text),
         }
     }
 
@@ -268,13 +279,22 @@ impl Observer for Display {
 
     fn absent(&self, id: NodeId, label: &str, absence: &Absence) {
         self.end(id, None);
+        // The message of a download names its archive.
+        let step = if self.kinds[id.0] == Kind::Fetch { String::new() } else { format!("{label} failed: ") };
         match absence.status {
-            Status::Failed => self.line(&format!("error: {label} failed: {}", absence.with_hint())),
-            Status::Unavailable => self.line(&format!("unavailable: {label}: {}", absence.with_hint())),
-            Status::NotRun if self.style == Style::Quiet => {}
+            Status::Failed => self.tell(Word::Error, &format!("{step}{absence}")),
+            Status::Unavailable => self.tell(Word::Unavailable, &absence.to_string()),
             Status::NotRun => {
-                *locked(&self.not_run).entry(absence.to_string()).or_default() += 1;
+                if self.style != Style::Quiet {
+                    *locked(&self.not_run) += 1;
+                }
+                return;
             }
+        }
+        if let Some(hint) = &absence.hint
+            && locked(&self.hints).insert(hint.clone())
+        {
+            self.tell(Word::Hint, hint);
         }
     }
 
@@ -285,7 +305,7 @@ impl Observer for Display {
     }
 
     fn warned(&self, message: &str) {
-        self.line(&format!("warning: {message}"));
+        self.tell(Word::Warning, message);
     }
 }
 

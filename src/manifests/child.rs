@@ -66,7 +66,7 @@ fn last_words(mut stderr: ChildStderr) -> String {
     let _ = std::io::copy(&mut stderr, &mut std::io::sink());
     let said = String::from_utf8_lossy(&said);
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(4)..].join(" / ")
+    lines[lines.len().saturating_sub(3)..].join(" / ")
 }
 
 /// A child in a process group of its own, with a watcher that kills the group when this process ends.
