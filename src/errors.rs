@@ -146,8 +146,18 @@ pub fn is_of_the_system(error: &anyhow::Error) -> bool {
     causes.map(std::io::Error::raw_os_error).any(|code| code.is_some())
 }
 
-/// The known name that a mistyped one probably means, if it is few edits away for its length.
+/// A name without its digits.
+pub fn letters(name: &str) -> String {
+    name.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// The known name that a mistyped one probably means, if it is few edits away for its length. Another number is no typo:
+/// `table11` means neither `table1` nor anything else.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    if known.iter().any(|other| letters(other) == letters(name)) {
+        return None;
+    }
     let (edits, near) = known.into_iter().map(|other| (strsim::osa_distance(name, other), other)).min()?;
     (edits <= 1 + name.chars().count() / 4).then_some(near)
 }
@@ -177,5 +187,8 @@ mod tests {
         assert_eq!(nearest("balgrd", known), Some("balgrad"));
         assert_eq!(nearest("basline", known), Some("baseline"));
         assert_eq!(nearest("agm", known), None);
+        let tables = ["table1", "table2"];
+        assert_eq!((nearest("tabel2", tables), nearest("table11", tables)), (Some("table2"), None));
+        assert_eq!(nearest("7", ["1", "2"]), None);
     }
 }

@@ -71,8 +71,13 @@ fn look(global: &Global, libtorch: Libtorch) -> Findings {
         advice: Vec::new(),
     };
     let described = |error: anyhow::Error| problem(format!("{error:#}"), errors::hint_of(&error).unwrap_or_default());
-    match project.and_then(|project| project.problems_of_downloads()) {
-        Ok(problems) => findings.advice.extend(problems.into_iter().map(described)),
+    let data = |project: Project| anyhow::Ok((project.problems_of_downloads()?, project.unavailable()?));
+    match project.and_then(data) {
+        Ok((problems, unavailable)) => {
+            findings.advice.extend(problems.into_iter().map(described));
+            let by_hand = |(archive, how)| problem(format!("{archive} is unavailable: only you can get it"), how);
+            findings.advice.extend(unavailable.into_iter().map(by_hand));
+        }
         Err(error) => findings.missing.push(described(error)),
     }
     judge(&mut findings);

@@ -61,9 +61,14 @@ fn unknown(graph: &Graph, wanted: &str, suite: &str) -> anyhow::Error {
     let score = |label: &str| words.iter().filter(|word| label.contains(**word)).count();
     let mut near: Vec<String> = graph.labels().collect();
     near.sort_by_key(|label| std::cmp::Reverse(score(label)));
+    let typo = errors::nearest(wanted, near.iter().map(String::as_str));
+    let similar = match typo {
+        Some(typo) => format!("did you mean `{typo}`? "),
+        None => String::new(),
+    };
     near.truncate(3);
     errors::usage(
         format!("the suite `{suite}` has no step `{wanted}`"),
-        format!("run `seesaw plan {suite} --all` to list them; similar: {}", near.join("; ")),
+        format!("{similar}Run `seesaw plan {suite} --all` to list them; similar: {}", near.join("; ")),
     )
 }
