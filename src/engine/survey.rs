@@ -45,8 +45,7 @@ pub enum Reason {
     New,
     /// A step with this label was done with other ingredients; the first difference.
     Changed(Difference),
-    /// The download with this label was another archive, since manifests differ: that of the project has changed, or one of
-    /// them is a mirror's.
+    /// The manifest said something else of the archive: it was an earlier one, or one of them is a mirror's.
     OtherArchive { from_mirror: bool },
     /// It was done, and its record is lost.
     Lost,
@@ -63,10 +62,10 @@ impl std::fmt::Display for Reason {
             }
             Reason::Changed(difference) => write!(f, "changed: {difference}"),
             Reason::OtherArchive { from_mirror: true } => {
-                f.write_str("the mirror has another archive than the last one")
+                f.write_str("the archive of last time was not of this mirror")
             }
             Reason::OtherArchive { from_mirror: false } => {
-                f.write_str("another archive than the last one, which was of a mirror or of an earlier manifest")
+                f.write_str("the archive of last time was of a mirror or of an earlier manifest")
             }
             Reason::Lost => f.write_str("its record is lost"),
             Reason::Damaged(damage) => write!(f, "its result is damaged: {damage}"),
@@ -152,7 +151,7 @@ impl Engine {
             let older = self.store.latest(&step.label());
             let reason = older.map_or(Reason::New, |older| match ingredients.first_difference(&older.ingredients) {
                 None => Reason::Lost,
-                Some(difference) if step.kind() == Kind::Fetch && difference.is_of_content() => {
+                Some(_) if step.kind() == Kind::Fetch => {
                     Reason::OtherArchive { from_mirror: self.downloads.mirror.is_some() }
                 }
                 Some(difference) => Reason::Changed(difference),
