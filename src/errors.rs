@@ -146,8 +146,20 @@ pub fn is_of_the_system(error: &anyhow::Error) -> bool {
     causes.map(std::io::Error::raw_os_error).any(|code| code.is_some())
 }
 
-/// The known name that a mistyped one probably means, if it is few edits away for its length.
+/// A name without its digits.
+pub fn letters(name: &str) -> String {
+    name.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// The known name that a mistyped one probably means, if it is few edits away for its length. Another number of several is no
+/// typo: `table11` means neither `table1` nor `table2`.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    let alike = known.iter().filter(|other| letters(other) == letters(name)).count();
+    let ends_in_number = name.rsplit(' ').next().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+    if alike > 1 || (alike == 1 && ends_in_number) {
+        return None;
+    }
     let (edits, near) = known.into_iter().map(|other| (strsim::osa_distance(name, other), other)).min()?;
     (edits <= 1 + name.chars().count() / 4).then_some(near)
 }
@@ -177,5 +189,9 @@ mod tests {
         assert_eq!(nearest("balgrd", known), Some("balgrad"));
         assert_eq!(nearest("basline", known), Some("baseline"));
         assert_eq!(nearest("agm", known), None);
+        let tables = ["table1", "table2"];
+        assert_eq!((nearest("tabel2", tables), nearest("table11", tables)), (Some("table2"), None));
+        assert_eq!((nearest("7", ["1", "2"]), nearest("balgrad 7", ["balgrad 1"])), (None, None));
+        assert_eq!(nearest("food10", ["food101", "mm-imdb"]), Some("food101"));
     }
 }

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::Cli;
+use super::command;
 use super::context::print;
 use crate::files;
 
@@ -29,7 +28,7 @@ pub struct ManualArgs {
 /// If they cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "seesaw", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "seesaw", &mut script);
     print(&String::from_utf8(script).context("the completions are no text")?)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -40,7 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// If a page cannot be written.
 pub fn manual(args: &ManualArgs) -> anyhow::Result<ExitCode> {
     files::create_folder(&args.folder)?;
-    let written = clap_mangen::generate_to(Cli::command(), &args.folder);
+    let written = clap_mangen::generate_to(command(), &args.folder);
     written.with_context(|| format!("cannot write to {}", args.folder.display()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -54,7 +53,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pages = folder.path().join("man1");
         manual(&ManualArgs { folder: pages.clone() }).unwrap();
-        for command in Cli::command().get_subcommands() {
+        for command in command().get_subcommands() {
             let page = pages.join(format!("seesaw-{}.1", command.get_name()));
             assert_eq!(page.is_file(), !command.is_hide_set(), "{}", page.display());
         }
@@ -66,7 +65,7 @@ mod tests {
     fn every_shell_has_completions() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell, Shell::Elvish] {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "seesaw", &mut script);
+            clap_complete::generate(shell, &mut command(), "seesaw", &mut script);
             let script = String::from_utf8(script).unwrap();
             assert!(script.contains("prune") && script.contains("keep-days"), "{shell}");
         }

@@ -30,6 +30,8 @@ struct Findings {
     /// `None` outside of a project, unless `--store` names a folder.
     store: Option<Place>,
     tools: Vec<Tool>,
+    /// Archive → what a person has to do before it can be fetched, as in plans.
+    unavailable: Vec<(String, String)>,
     /// Problems that keep a run from working.
     missing: Vec<Problem>,
     /// Problems that matter for some purposes only.
@@ -67,12 +69,17 @@ fn look(global: &Global, libtorch: Libtorch) -> Findings {
         machine,
         store,
         tools: Tool::look_at_all(),
+        unavailable: Vec::new(),
         missing: Vec::new(),
         advice: Vec::new(),
     };
     let described = |error: anyhow::Error| problem(format!("{error:#}"), errors::hint_of(&error).unwrap_or_default());
-    match project.and_then(|project| project.problems_of_downloads()) {
-        Ok(problems) => findings.advice.extend(problems.into_iter().map(described)),
+    let data = |project: Project| anyhow::Ok((project.problems_of_downloads()?, project.unavailable()?));
+    match project.and_then(data) {
+        Ok((problems, unavailable)) => {
+            findings.advice.extend(problems.into_iter().map(described));
+            findings.unavailable = unavailable;
+        }
         Err(error) => findings.missing.push(described(error)),
     }
     judge(&mut findings);
@@ -138,7 +145,7 @@ fn judge(findings: &mut Findings) {
 }
 
 fn text(findings: &Findings) -> String {
-    let Findings { seesaw, libtorch, machine, threads, store, tools, missing, advice } = findings;
+    let Findings { seesaw, libtorch, machine, threads, store, tools, unavailable, missing, advice } = findings;
     let mut lines: Vec<(&str, String)> = Vec::new();
     let commit = seesaw.commit.as_ref().map_or(String::new(), |commit| format!(" at {commit}"));
     lines.push(("seesaw", format!("{}{commit}, built by {}", seesaw.version, seesaw.rustc)));
@@ -164,6 +171,9 @@ fn text(findings: &Findings) -> String {
         for Problem { what, remedy } in list {
             text += &format!("{word}: {what}\nhint: {remedy}\n");
         }
+    }
+    for (archive, how) in unavailable {
+        text += &format!("unavailable: {archive}: {how}\n");
     }
     if missing.is_empty() {
         text += "this machine has everything that a run needs\n";
@@ -225,6 +235,7 @@ mod tests {
                 free_bytes: Some(50_000_000_000),
             }),
             tools: vec![tool("pip", Some("23.2 (`pip3`)"), true), tool("pdflatex", None, false)],
+            unavailable: vec![("memes.zip".into(), "accept the licence".into())],
             missing: Vec::new(),
             advice: Vec::new(),
         }
@@ -248,6 +259,7 @@ mod tests {
 
         note: pdflatex was not found: it helps
         hint: install it
+        unavailable: memes.zip: accept the licence
         this machine has everything that a run needs
         ");
     }

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::progress::say;
+use crate::progress::{Word, tell};
 use crate::settings::variable;
 
 /// Variables that change the last bits of results, and enter no key: which vector instructions and which arithmetic libtorch,
@@ -44,7 +44,7 @@ pub fn replace_with(program: &Path) -> std::io::Error {
     ] {
         for name in names.iter().filter(|name| std::env::var_os(name).is_some()) {
             if let Some(value) = variable(name) {
-                say(format_args!("warning: ignoring {name}={value}: {why}"));
+                tell(Word::Warning, format_args!("ignoring {name}={value}: {why}"));
             }
             command.env_remove(name);
         }

@@ -32,10 +32,8 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         let has_key = |state: &State| state.ingredients().is_some_and(|all| all.key().to_string().starts_with(&wanted));
         short.then(|| engine.survey(&graph).iter().position(has_key).map(NodeId)).flatten()
     };
-    // `train food101 balgrad 1` is as good as `train food101 balgrad seed 1`.
-    let with_seed = || graph.find(&wanted.rsplit_once(' ').map(|(cell, seed)| format!("{cell} seed {seed}"))?);
-    let id =
-        graph.find(&wanted).or_else(by_key).or_else(with_seed).ok_or_else(|| unknown(&graph, &wanted, &suite.name))?;
+    let found = graph.find(&wanted).or_else(by_key).or_else(|| graph.find(&with_seed(&wanted)?));
+    let id = found.ok_or_else(|| unknown(&graph, &wanted, &suite.name))?;
     let explanation = engine.explain(&graph, id);
     let json = serde_json::json!({
         "step": explanation.label,
@@ -56,14 +54,22 @@ fn text(explanation: &Explanation) -> String {
     text
 }
 
+/// `train food101 balgrad 1` is as good as `train food101 balgrad seed 1`.
+fn with_seed(wanted: &str) -> Option<String> {
+    let (cell, seed) = wanted.rsplit_once(' ')?;
+    (seed.parse::<u64>().is_ok() && !cell.ends_with(" seed")).then(|| format!("{cell} seed {seed}"))
+}
+
 fn unknown(graph: &Graph, wanted: &str, suite: &str) -> anyhow::Error {
     let words: Vec<&str> = wanted.split_whitespace().collect();
     let score = |label: &str| words.iter().filter(|word| label.contains(**word)).count();
     let mut near: Vec<String> = graph.labels().collect();
     near.sort_by_key(|label| std::cmp::Reverse(score(label)));
+    let typo = errors::nearest(with_seed(wanted).as_deref().unwrap_or(wanted), near.iter().map(String::as_str));
+    let meant = typo.map_or_else(String::new, |typo| format!("did you mean `{typo}`? "));
     near.truncate(3);
     errors::usage(
         format!("the suite `{suite}` has no step `{wanted}`"),
-        format!("run `seesaw plan {suite} --all` to list them; similar: {}", near.join("; ")),
+        format!("{meant}Run `seesaw plan {suite} --all` to list them; similar: {}", near.join("; ")),
     )
 }

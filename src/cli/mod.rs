@@ -28,12 +28,14 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::context::{Answer, Global, Program, Tensors};
 use crate::errors::{self, Class};
 use crate::planning::project;
-use crate::progress::say;
+use crate::progress::{Word, has_colours, tell};
 use crate::publication::machine::Libtorch;
 use crate::settings::variable;
 
@@ -108,6 +110,80 @@ enum Command {
     Manual(completions::ManualArgs),
 }
 
+/// The options of a suite and of the project that its results depend on.
+const OF_A_SUITE: [&str; 7] = ["project", "store", "device", "mirror", "subset", "seeds", "templates"];
+
+/// The options of [`project::Options`] that each command takes. Others are refused: nobody should think that they did
+/// something. All commands take `--quiet` and `--verbose`.
+const TAKES: &[(&str, &[&[&str]])] = &[
+    ("run", &[&OF_A_SUITE, &["threads"]]),
+    ("table", &[&OF_A_SUITE, &["threads"]]),
+    ("figure", &[&OF_A_SUITE, &["threads"]]),
+    ("plan", &[&OF_A_SUITE, &["threads"]]),
+    ("status", &[&OF_A_SUITE]),
+    // Device and cores are those of its profile.
+    ("submit", &[&["project", "store", "mirror", "subset", "seeds", "templates"]]),
+    ("cancel", &[&["project", "mirror", "subset", "seeds"]]),
+    ("task", &[&OF_A_SUITE, &["threads"]]),
+    ("explain", &[&OF_A_SUITE]),
+    ("report", &[&OF_A_SUITE]),
+    ("trace", &[&OF_A_SUITE]),
+    ("methods", &[]),
+    ("fetch", &[&["project", "store", "mirror"]]),
+    ("data", &[&["project", "store", "threads", "mirror", "subset"]]),
+    ("export", &[&["project", "store", "mirror", "subset", "seeds", "templates"]]),
+    ("verify", &[&["project", "store", "device", "threads", "mirror"]]),
+    ("claims", &[&OF_A_SUITE]),
+    ("audit", &[&["project"]]),
+    ("store", &[&["project", "store", "device"]]),
+    ("prune", &[&["project", "store", "device"]]),
+    ("doctor", &[&["project", "store", "threads", "mirror"]]),
+    ("completions", &[]),
+    ("manual", &[]),
+];
+
+/// The names of all options of [`project::Options`].
+fn options() -> impl Iterator<Item = clap::Arg> {
+    let command = project::Options::augment_args(clap::Command::new("options"));
+    command.get_arguments().cloned().collect::<Vec<_>>().into_iter()
+}
+
+fn takes(command: &str, option: &str) -> bool {
+    let of_command = TAKES.iter().filter(|(name, _)| *name == command);
+    of_command.flat_map(|(_, lists)| *lists).any(|list| list.contains(&option))
+}
+
+/// The command line, in which the help of each command lists the options that it takes.
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|command| {
+        let name = command.get_name().to_owned();
+        let others = options().filter(|option| !takes(&name, option.get_id().as_str()));
+        command.args(others.map(|option| option.hide(true)))
+    })
+}
+
+/// Parses the command line.
+///
+/// # Errors
+/// If it is wrong, or has an option that its command does not take.
+fn parse() -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    if let Some((name, given)) = matches.subcommand() {
+        let is_given = |id: &str| given.value_source(id) == Some(ValueSource::CommandLine);
+        let mut refused = options().filter(|option| !takes(name, option.get_id().as_str()));
+        if let Some(option) = refused.find(|option| is_given(option.get_id().as_str())) {
+            let message = format!("`seesaw {name}` takes no option `--{}`", option.get_long().unwrap_or_default());
+            let at_fault = command.find_subcommand_mut(name);
+            return Err(at_fault.map_or_else(
+                || clap::Error::raw(ErrorKind::UnknownArgument, &message),
+                |at_fault| at_fault.error(ErrorKind::UnknownArgument, &message),
+            ));
+        }
+    }
+    Cli::from_arg_matches(&matches)
+}
+
 impl Cli {
     fn run(&self, program: Program) -> anyhow::Result<Answer> {
         let global = &self.global;
@@ -156,7 +232,7 @@ pub fn full_main() -> ExitCode {
     if !environment::is_known()
         && let Ok(program) = std::env::current_exe()
     {
-        say(format_args!("error: cannot start again: {}", environment::replace_with(&program)));
+        tell(Word::Error, format_args!("cannot start again: {}", environment::replace_with(&program)));
         return ExitCode::from(Class::Failed.exit_code());
     }
     let tensors = Tensors {
@@ -184,7 +260,7 @@ fn continue_with_libtorch() -> anyhow::Error {
 /// Parses the command line, runs the command, and turns an error into an exit code.
 fn start(program: Program) -> ExitCode {
     signals::survive_limits();
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` are errors to clap, but not to the user.
@@ -200,7 +276,7 @@ fn start(program: Program) -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && variable("NO_COLOR").is_none())
+        .with_ansi(has_colours())
         // A message about a message that could not be written would end in a panic.
         .log_internal_errors(false)
         .without_time()
@@ -213,9 +289,9 @@ fn start(program: Program) -> ExitCode {
     match answer {
         Ok(code) => code,
         Err(error) => {
-            say(format_args!("error: {error:#}"));
+            tell(Word::Error, format_args!("{error:#}"));
             if let Some(hint) = errors::hint_of(&error) {
-                say(format_args!("hint: {hint}"));
+                tell(Word::Hint, hint);
             }
             ExitCode::from(errors::class_of(&error).exit_code())
         }
@@ -224,11 +300,33 @@ fn start(program: Program) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
 
     /// clap checks that names, defaults and conflicts of all options are consistent.
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    /// The help of a command lists an option of the project if and only if the command takes it.
+    #[test]
+    fn every_command_says_which_options_it_takes() {
+        let mut command = command();
+        command.build();
+        let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let listed: Vec<&str> = TAKES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names[..listed.len()], listed);
+        for of in command.get_subcommands().take(listed.len()) {
+            for option in options() {
+                let id = option.get_id().as_str();
+                let shown =
+                    of.get_arguments().find(|known| known.get_id() == id).is_some_and(|known| !known.is_hide_set());
+                assert_eq!(shown, takes(of.get_name(), id), "{} --{id}", of.get_name());
+            }
+        }
+        let known: Vec<String> = options().map(|option| option.get_id().to_string()).collect();
+        for option in TAKES.iter().flat_map(|(_, lists)| *lists).flat_map(|list| *list) {
+            assert!(known.iter().any(|known| known == option), "{option}");
+        }
     }
 }

@@ -97,7 +97,8 @@ fn text(plan: &Overview, args: &Args, machine: &str) -> String {
     };
     let mut text = format!("{suite}: {} steps, {done} done, {to_do} would run{blocked}\n", steps.len());
     for (kind, Counts { steps, done, .. }) in counts(steps) {
-        text += &format!("  {:<9} {steps:>4} steps  {done:>4} done\n", kind.name());
+        let word = if steps == 1 { "step " } else { "steps" };
+        text += &format!("  {:<9} {steps:>4} {word}  {done:>4} done\n", kind.name());
     }
     if let Some(estimate) = estimate {
         text += &estimated(estimate, machine);

@@ -105,6 +105,9 @@ impl Summary {
     }
 }
 
+/// The most failed steps that are listed: each was told when it failed.
+const LISTED: usize = 5;
+
 fn text(global: &Global, summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
     let mut text = String::new();
     // A step whose damaged result was repaired may have been computed twice.
@@ -126,6 +129,11 @@ fn text(global: &Global, summary: &Summary, graph: &Graph, outcome: &Outcome) ->
         text += "total compute time, earlier runs included:\n";
         text += &times(graph, outcome);
     }
+    if !summary.failed.is_empty() {
+        let (first, others) = summary.failed.split_at(summary.failed.len().min(LISTED));
+        let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        text += &format!("failed: {}{more}\n", first.join(", "));
+    }
     if !summary.unavailable.is_empty() {
         text += "incomplete: download the following by hand\n";
         for (label, cause) in &summary.unavailable {
@@ -138,7 +146,9 @@ fn text(global: &Global, summary: &Summary, graph: &Graph, outcome: &Outcome) ->
     let is_made = |publication: &&Publication| outcome.action(publication.source.node).is_some();
     let others: Vec<&Publication> = graph.publications.iter().filter(|publication| !is_made(publication)).collect();
     if !others.is_empty() {
-        let names: Vec<&str> = others.iter().map(|publication| publication.file.as_str()).collect();
+        // A table has a file for each format.
+        let mut names: Vec<&str> = others.iter().filter_map(|publication| publication.file.split('.').next()).collect();
+        names.dedup();
         let is_old = |publication: &&Publication| summary.out.join(&publication.file).exists();
         let old = if others.iter().any(is_old) { " (files with these names are from an earlier run)" } else { "" };
         text += &format!("not made: {}{old}\n", names.join(", "));
@@ -162,7 +172,8 @@ fn times(graph: &Graph, outcome: &Outcome) -> String {
         let times: Vec<f64> = of_kind.filter_map(|id| outcome.action(id)).map(|action| action.seconds).collect();
         if !times.is_empty() {
             let total = times.iter().sum::<f64>();
-            lines += &format!("  {:<9} {:>4} steps  {:>12}\n", kind.name(), times.len(), seconds(total));
+            let steps = if times.len() == 1 { "step " } else { "steps" };
+            lines += &format!("  {:<9} {:>4} {steps}  {:>12}\n", kind.name(), times.len(), seconds(total));
         }
     }
     lines

@@ -23,6 +23,7 @@ use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
 use crate::pictures::Decoding;
 use crate::random::Stream;
+use crate::settings::from_table;
 use crate::terms::{Metric, TaskKind};
 
 /// Pictures, classes and the official division.
@@ -44,7 +45,7 @@ pub(super) const READER: Reader = Reader {
     chance_alone: &[],
     unit: Unit::Sample,
     recipe: 2,
-    options: |given| given.try_into().map(DatasetOptions::Cub),
+    options: |given| from_table(given).map(DatasetOptions::Cub),
     read,
 };
 

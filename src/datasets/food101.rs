@@ -25,6 +25,7 @@ use super::rows::{self, Rows};
 use super::{Archives, Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
 use crate::pictures::Decoding;
+use crate::settings::from_table;
 use crate::terms::{Metric, TaskKind};
 
 /// The pictures and texts, in whichever layout.
@@ -43,7 +44,7 @@ pub(super) const READER: Reader = Reader {
     chance_alone: &[],
     unit: Unit::Sample,
     recipe: 4,
-    options: |given| given.try_into().map(DatasetOptions::Food101),
+    options: |given| from_table(given).map(DatasetOptions::Food101),
     read,
 };
 

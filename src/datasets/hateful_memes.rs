@@ -15,6 +15,7 @@ use super::rows::{self, Fault, Rows};
 use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
 use crate::pictures::Decoding;
+use crate::settings::from_table;
 use crate::terms::{Metric, Split, TaskKind};
 
 /// Lists and pictures.
@@ -33,7 +34,7 @@ pub(super) const READER: Reader = Reader {
     chance_alone: &[],
     unit: Unit::Sample,
     recipe: 3,
-    options: |given| given.try_into().map(DatasetOptions::HatefulMemes),
+    options: |given| from_table(given).map(DatasetOptions::HatefulMemes),
     read,
 };
 

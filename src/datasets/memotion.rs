@@ -26,6 +26,7 @@ use super::rows::{self, Rows};
 use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::errors;
 use crate::pictures::Decoding;
+use crate::settings::from_table;
 use crate::terms::{Metric, Split, TaskKind};
 
 /// Labels and pictures.
@@ -44,7 +45,7 @@ pub(super) const READER: Reader = Reader {
     chance_alone: &[],
     unit: Unit::Sample,
     recipe: 3,
-    options: |given| given.try_into().map(DatasetOptions::Memotion),
+    options: |given| from_table(given).map(DatasetOptions::Memotion),
     read,
 };
 

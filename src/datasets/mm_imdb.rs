@@ -15,6 +15,7 @@ use super::json;
 use super::rows::Fault;
 use super::{Dataset, DatasetOptions, Picture, Pictures, Reader, Reading, Unit};
 use crate::pictures::Decoding;
+use crate::settings::from_table;
 use crate::terms::{Metric, Split, TaskKind};
 
 /// Everything.
@@ -60,7 +61,7 @@ pub(super) const READER: Reader = Reader {
     chance_alone: &[],
     unit: Unit::Sample,
     recipe: 3,
-    options: |given| given.try_into().map(DatasetOptions::MmImdb),
+    options: |given| from_table(given).map(DatasetOptions::MmImdb),
     read,
 };
 

@@ -148,7 +148,7 @@ pub struct Reader {
     pub unit: Unit,
     /// The version of the reader, part of the key. Raise it when the same archives give other samples.
     pub recipe: u64,
-    pub(crate) options: fn(toml::Table) -> Result<DatasetOptions, toml::de::Error>,
+    pub(crate) options: fn(toml::Table) -> Result<DatasetOptions, String>,
     pub(crate) read: fn(&Reading<'_>) -> anyhow::Result<Dataset>,
 }
 
@@ -173,7 +173,7 @@ impl Reader {
     /// # Errors
     /// Names an unknown option, or one whose value is not valid.
     pub fn options(&self, given: toml::Table) -> Result<DatasetOptions, String> {
-        let options = (self.options)(given).map_err(|error| error.message().to_owned())?;
+        let options = (self.options)(given)?;
         options.check()?;
         Ok(options)
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{cub, food101, hateful_memes, memotion, mm_imdb};
+use crate::settings::from_table;
 
 /// The options of a dataset, all of them part of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,8 +24,8 @@ pub enum DatasetOptions {
 struct NoOptions {}
 
 impl DatasetOptions {
-    pub(super) fn none(given: toml::Table) -> Result<Self, toml::de::Error> {
-        let NoOptions {} = given.try_into()?;
+    pub(super) fn none(given: toml::Table) -> Result<Self, String> {
+        let NoOptions {} = from_table(given)?;
         Ok(DatasetOptions::None)
     }
 

@@ -1,15 +1,15 @@
 //! Shows the progress of a run: bars on a terminal, plain lines in a log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::graph::{Graph, NodeId};
 use super::run::Observer;
-use crate::progress::{Progress, Unit, plain, say};
+use crate::progress::{Progress, Unit, Word, message, plain, say, tell};
 use crate::steps::{Absence, Kind, Status};
 use crate::store::Action;
 
@@ -32,12 +32,15 @@ pub struct Display {
     kinds: Vec<Kind>,
     tallies: Arc<Tallies>,
     labels: Mutex<BTreeMap<NodeId, (String, Option<ProgressBar>)>>,
-    /// The cause → the number of steps that were not run because of it.
-    not_run: Mutex<BTreeMap<String, usize>>,
+    /// The hints that were given; the same one is not given twice.
+    hints: Mutex<BTreeSet<String>>,
+    /// The number of steps that were not run because others failed or are unavailable.
+    not_run: Mutex<usize>,
 }
 
 struct Bars {
     all: MultiProgress,
+    look: Look,
     steps: ProgressBar,
     kinds: BTreeMap<Kind, ProgressBar>,
 }
@@ -72,19 +75,16 @@ impl Display {
         let all = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
         // On a terminal without a cursor, such as `TERM=dumb`, nothing would be shown at all.
         let bars = all.filter(|all| !all.is_hidden()).map(|all| {
-            let bar = |length: usize, template: &str| {
-                let bar = all.add(ProgressBar::new(length as u64).with_style(style_of(template)));
-                bar.enable_steady_tick(Duration::from_millis(250));
+            let look = Look::here();
+            let bar = |name: &'static str, length: usize, after: &str| {
+                let style = look.line("bar", &format!("{{pos}}/{{len}}  {after}"));
+                let bar = all.add(ProgressBar::new(length as u64).with_style(style).with_prefix(name));
+                bar.enable_steady_tick(TICK);
                 bar
             };
-            let kind = |(kind, tally): (&Kind, &Tally)| {
-                let bar = bar(tally.to_do, "{prefix:9} {bar:20} {pos}/{len}  {wide_msg}");
-                bar.set_prefix(kind.name());
-                (*kind, bar)
-            };
-            let kinds = tallies.iter().map(kind).collect();
-            let steps = bar(to_do.len(), "{bar:30} {pos}/{len} steps  {elapsed}  {wide_msg}");
-            Bars { all, steps, kinds }
+            let kinds = tallies.iter().map(|(kind, tally)| (*kind, bar(kind.name(), tally.to_do, ""))).collect();
+            let steps = bar("all", to_do.len(), if look.is_narrow { "" } else { "{elapsed}  " });
+            Bars { all, look, steps, kinds }
         });
         Display {
             bars,
@@ -96,15 +96,17 @@ impl Display {
                 shown: Mutex::new(Instant::now()),
             }),
             labels: Mutex::default(),
+            hints: Mutex::default(),
             not_run: Mutex::default(),
         }
     }
 
-    /// Removes the bars, and prints a line for each cause why steps were not run.
+    /// Removes the bars, and says how many steps were not run.
     pub fn finish(&self) {
-        for (cause, steps) in locked(&self.not_run).iter() {
-            let plural = if *steps == 1 { "" } else { "s" };
-            self.line(&format!("not run: {steps} step{plural}, because {cause}"));
+        match *locked(&self.not_run) {
+            0 => {}
+            1 => self.line("not run: 1 step, which needs what failed or is unavailable"),
+            steps => self.line(&format!("not run: {steps} steps, which need what failed or is unavailable")),
         }
         if let Some(bars) = &self.bars {
             bars.kinds.values().chain([&bars.steps]).for_each(ProgressBar::finish_and_clear);
@@ -116,6 +118,13 @@ impl Display {
         match &self.bars {
             Some(bars) => drop(bars.all.println(plain(text))),
             None => say(text),
+        }
+    }
+
+    fn tell(&self, word: Word, text: &str) {
+        match &self.bars {
+            Some(bars) => drop(bars.all.println(message(word, text))),
+            None => tell(word, text),
         }
     }
 
@@ -229,22 +238,48 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn style_of(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template is ours").progress_chars("━╸ ")
+/// How often bars are drawn again.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How lines of progress look on the terminal.
+#[derive(Clone, Copy)]
+struct Look {
+    is_narrow: bool,
+}
+
+impl Look {
+    fn here() -> Self {
+        let columns = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(columns, _)| columns.0);
+        Look { is_narrow: columns < 80 }
+    }
+
+    /// A line with a name, a bar or a spinner, what follows, and a message. Too long a message is cut, so that the line stays
+    /// one.
+    fn line(self, meter: &str, rest: &str) -> ProgressStyle {
+        let width = if self.is_narrow { 4 } else { 20 };
+        let style = ProgressStyle::with_template(&format!("{{prefix:9}} {{{meter}:{width}}} {rest}{{wide_msg}}"));
+        let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // Nothing can be done if it cannot be written.
+            let _ = write!(text, "{:.0}/s", state.per_sec());
+        };
+        style.expect("the template is ours").with_key("rate", rate).progress_chars("━╸ ")
+    }
 }
 
 impl Observer for Display {
     fn started(&self, id: NodeId, label: &str) -> Arc<dyn Progress> {
         let bar = self.bars.as_ref().map(|bars| {
-            let bar = bars.all.insert_before(&bars.steps, ProgressBar::new_spinner());
-            bar.set_style(style_of("{spinner} {msg}  {elapsed}"));
+            let bar = bars.all.insert_before(&bars.steps, ProgressBar::new(0));
+            bar.set_style(bars.look.line("spinner", "{elapsed}  "));
             bar.set_message(label.to_owned());
-            bar.enable_steady_tick(Duration::from_millis(250));
+            bar.enable_steady_tick(TICK);
             bar
         });
         locked(&self.labels).insert(id, (label.to_owned(), bar.clone()));
         match (bar, &self.bars) {
-            (Some(bar), Some(bars)) => Arc::new(Bar { bar, label: label.to_owned(), all: bars.all.clone() }),
+            (Some(bar), Some(bars)) => {
+                Arc::new(Bar { bar, look: bars.look, label: label.to_owned(), all: bars.all.clone() })
+            }
             _ => Arc::new(Lines {
                 label: label.to_owned(),
                 quiet: self.style == Style::Quiet,
@@ -268,13 +303,22 @@ impl Observer for Display {
 
     fn absent(&self, id: NodeId, label: &str, absence: &Absence) {
         self.end(id, None);
+        // The message of a download names its archive.
+        let step = if self.kinds[id.0] == Kind::Fetch { String::new() } else { format!("{label} failed: ") };
         match absence.status {
-            Status::Failed => self.line(&format!("error: {label} failed: {}", absence.with_hint())),
-            Status::Unavailable => self.line(&format!("unavailable: {label}: {}", absence.with_hint())),
-            Status::NotRun if self.style == Style::Quiet => {}
+            Status::Failed => self.tell(Word::Error, &format!("{step}{absence}")),
+            Status::Unavailable => self.tell(Word::Unavailable, &absence.to_string()),
             Status::NotRun => {
-                *locked(&self.not_run).entry(absence.to_string()).or_default() += 1;
+                if self.style != Style::Quiet {
+                    *locked(&self.not_run) += 1;
+                }
+                return;
             }
+        }
+        if let Some(hint) = &absence.hint
+            && locked(&self.hints).insert(hint.clone())
+        {
+            self.tell(Word::Hint, hint);
         }
     }
 
@@ -285,13 +329,14 @@ impl Observer for Display {
     }
 
     fn warned(&self, message: &str) {
-        self.line(&format!("warning: {message}"));
+        self.tell(Word::Warning, message);
     }
 }
 
 /// A duration, rounded as an estimate should be.
 pub fn about(time: f64) -> String {
     match time {
+        time if time < 60.0 => format!("{time:.0} s"),
         time if time < 90.0 => seconds(time.round()),
         time if time < 90.0 * 60.0 => format!("{:.0} min", time / 60.0),
         time if time < 48.0 * 3600.0 => format!("{:.0} h", time / 3600.0),
@@ -309,6 +354,7 @@ pub fn seconds(seconds: f64) -> String {
 
 struct Bar {
     bar: ProgressBar,
+    look: Look,
     label: String,
     all: MultiProgress,
 }
@@ -316,16 +362,17 @@ struct Bar {
 impl Progress for Bar {
     fn begin(&self, total: Option<u64>, unit: Unit) {
         self.bar.set_position(0);
-        let counts = match unit {
-            Unit::Bytes => "{binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left".to_owned(),
-            unit => format!("{{pos}}/{{len}} {} {{per_sec}} {{eta}} left", name(unit)),
+        let (count, rate) = match unit {
+            Unit::Bytes => ("{binary_bytes}/{binary_total_bytes}".to_owned(), " {binary_bytes_per_sec}"),
+            unit => (format!("{{pos}}/{{len}} {}", name(unit)), " {rate}"),
         };
+        let rate = if self.look.is_narrow { "" } else { rate };
         match total {
             Some(total) => {
                 self.bar.set_length(total);
-                self.bar.set_style(style_of(&format!("{{bar:30}} {{msg}}  {counts}")));
+                self.bar.set_style(self.look.line("bar", &format!("{count}{rate}  ")));
             }
-            None => self.bar.set_style(style_of("{spinner} {msg}  {pos} {elapsed}")),
+            None => self.bar.set_style(self.look.line("spinner", &format!("{{pos}} {}{rate}  ", name(unit)))),
         }
     }
 
@@ -394,7 +441,7 @@ mod tests {
     fn durations_are_rounded() {
         assert_eq!(
             [0.0, 80.0, 100.0, 5000.0, 6000.0, 1e6].map(about),
-            ["0.0 s", "1 min 20 s", "2 min", "83 min", "2 h", "12 days"]
+            ["0 s", "1 min 20 s", "2 min", "83 min", "2 h", "12 days"]
         );
     }
 

@@ -9,8 +9,8 @@ use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
 use super::key::{self, Inputs};
 use crate::digest::Digest;
-use crate::steps::{Absence, Status, Step};
-use crate::store::{Action, Ingredients};
+use crate::steps::{Absence, Kind, Status, Step};
+use crate::store::{Action, Difference, Ingredients};
 
 /// The state of a step before a run.
 #[derive(Clone, Debug)]
@@ -39,12 +39,14 @@ impl State {
 }
 
 /// Why a step has to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
     /// No step with this label was ever done in this store.
     New,
     /// A step with this label was done with other ingredients; the first difference.
-    Changed(String),
+    Changed(Difference),
+    /// The manifest said something else of the archive: it was an earlier one, or one of them is a mirror's.
+    OtherArchive { from_mirror: bool },
     /// It was done, and its record is lost.
     Lost,
     /// It was done, and an output that decides whether it is accepted is damaged.
@@ -55,7 +57,16 @@ impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Reason::New => f.write_str("never done in this store"),
+            Reason::Changed(difference) if difference.is_of_content() => {
+                write!(f, "changed: {difference} than last time")
+            }
             Reason::Changed(difference) => write!(f, "changed: {difference}"),
+            Reason::OtherArchive { from_mirror: true } => {
+                f.write_str("the archive of last time was not of this mirror")
+            }
+            Reason::OtherArchive { from_mirror: false } => {
+                f.write_str("the archive of last time was of a mirror or of an earlier manifest")
+            }
             Reason::Lost => f.write_str("its record is lost"),
             Reason::Damaged(damage) => write!(f, "its result is damaged: {damage}"),
         }
@@ -138,8 +149,13 @@ impl Engine {
         let key = ingredients.key();
         let Some(action) = self.store.action(key).map(Box::new) else {
             let older = self.store.latest(&step.label());
-            let changed = |older: Action| ingredients.first_difference(&older.ingredients);
-            let reason = older.map_or(Reason::New, |older| changed(older).map_or(Reason::Lost, Reason::Changed));
+            let reason = older.map_or(Reason::New, |older| match ingredients.first_difference(&older.ingredients) {
+                None => Reason::Lost,
+                Some(_) if step.kind() == Kind::Fetch => {
+                    Reason::OtherArchive { from_mirror: self.downloads.mirror.is_some() }
+                }
+                Some(difference) => Reason::Changed(difference),
+            });
             return State::Ready(Box::new(ingredients), reason);
         };
         match self.acceptance(step, &action) {

@@ -328,7 +328,7 @@ fn the_environment_matters_to_tensors() {
     engine.environment.libtorch = "1".into();
     engine.threads = 7;
     let states = engine.survey(&graph);
-    assert!(matches!(&states[0], State::Ready(_, Reason::Changed(d)) if d == "`libtorch` was `0`, is `1`"));
+    assert!(matches!(&states[0], State::Ready(_, Reason::Changed(d)) if d.to_string() == "`libtorch` was `0`, is `1`"));
     assert!(matches!(&states[1], State::Done(..)));
 }
 

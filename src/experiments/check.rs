@@ -8,6 +8,7 @@ use super::file::{self, Output, SuiteFile};
 use super::suite::{DatasetPlan, MethodPlan, OutputPlan};
 use crate::methods::{self, MethodOptions};
 use crate::report::target;
+use crate::settings::from_table;
 use crate::training::config::TrainConfig;
 use crate::{datasets, errors};
 
@@ -65,8 +66,7 @@ pub(super) fn dataset_plan(file: &SuiteFile, dataset: &file::Dataset) -> anyhow:
 fn training<'a>(what: &str, tables: impl IntoIterator<Item = &'a toml::Table>) -> anyhow::Result<TrainConfig> {
     let mut settings = toml::Table::new();
     tables.into_iter().for_each(|table| settings.extend(table.clone()));
-    let training: TrainConfig =
-        settings.try_into().map_err(|error: toml::de::Error| anyhow::anyhow!("{what}: {}", error.message()))?;
+    let training: TrainConfig = from_table(settings).map_err(|wrong| anyhow::anyhow!("{what}: {wrong}"))?;
     training.check().map_err(|wrong| anyhow::anyhow!("{what}: {wrong}"))?;
     Ok(training)
 }
@@ -95,9 +95,8 @@ pub(super) fn method_plan(file: &SuiteFile, method: &file::Method) -> anyhow::Re
     let candidates: Vec<MethodOptions> = grid(name, table, &method.sweep)?
         .into_iter()
         .map(|table| {
-            let options: MethodOptions = toml::Value::Table(table)
-                .try_into()
-                .map_err(|error: toml::de::Error| anyhow::anyhow!("options of method `{name}`: {}", error.message()))?;
+            let options: MethodOptions =
+                from_table(table).map_err(|wrong| anyhow::anyhow!("options of method `{name}`: {wrong}"))?;
             options.check().map_err(|wrong| anyhow::anyhow!("options of method `{name}`: {wrong}"))?;
             Ok(options)
         })
@@ -185,13 +184,5 @@ fn chosen(field: &str, what: &str, listed: Option<&Vec<String>>, known: &[&str])
 
 /// A usage error that lists the known names and the nearest one.
 fn unknown<'a>(field: &str, what: &str, found: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
-    let known: Vec<&str> = known.collect();
-    let hint = format!("{}Known names: {}", did_you_mean(found, &known), known.join(", "));
-    errors::usage(format!("`{field}`: there is no {what} `{found}`"), hint)
-}
-
-/// The nearest of the known names as a question, if one is near.
-pub(super) fn did_you_mean(found: &str, known: &[impl AsRef<str>]) -> String {
-    let near = errors::nearest(found, known.iter().map(AsRef::as_ref));
-    near.map_or_else(String::new, |near| format!("did you mean `{near}`? "))
+    errors::unknown(format!("`{field}`: there is no {what} `{found}`"), found, known)
 }

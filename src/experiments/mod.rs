@@ -18,7 +18,7 @@ pub use self::seeds::{Seeds, seeds};
 pub use self::suite::{DatasetPlan, MethodPlan, OutputPlan, Suite};
 use crate::report::SuiteKind;
 use crate::report::reference::{self, Reference};
-use crate::{errors, terms};
+use crate::{errors, settings, terms};
 
 /// The one file among the suites that is not a suite: the claims of the paper, see [`crate::report`].
 const CLAIMS: &str = "claims";
@@ -51,8 +51,8 @@ impl Suite {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let known = Suite::names(folder)?;
-                let hint = format!("{}Suites: {}", check::did_you_mean(name, &known), known.join(", "));
-                return Err(errors::usage(format!("there is no suite `{name}` ({})", path.display()), hint));
+                let message = format!("there is no suite `{name}` ({})", path.display());
+                return Err(errors::unknown(message, name, known.iter().map(String::as_str)));
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
@@ -71,8 +71,7 @@ impl Suite {
     /// # Errors
     /// See [`Suite::load`].
     pub fn parse(name: &str, text: &str) -> anyhow::Result<Self> {
-        let file: SuiteFile =
-            toml::from_str(text).map_err(|error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
+        let file: SuiteFile = settings::from_toml(text).map_err(anyhow::Error::msg)?;
         anyhow::ensure!(file.version == 1, "`version` should be 1, found {}", file.version);
         anyhow::ensure!(
             file.kind != SuiteKind::Trial,

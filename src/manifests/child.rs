@@ -66,7 +66,7 @@ fn last_words(mut stderr: ChildStderr) -> String {
     let _ = std::io::copy(&mut stderr, &mut std::io::sink());
     let said = String::from_utf8_lossy(&said);
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(4)..].join(" / ")
+    lines[lines.len().saturating_sub(3)..].join(" / ")
 }
 
 /// A child in a process group of its own, with a watcher that kills the group when this process ends.
@@ -140,7 +140,7 @@ mod tests {
         let ending = run(shell("for i in 1 2 3 4 5; do echo line $i >&2; done; echo; exit 3"), &Interrupt::default());
         let ending = ending.unwrap();
         assert_eq!(ending.status.code(), Some(3));
-        assert_eq!(ending.last_words, "line 2 / line 3 / line 4 / line 5");
+        assert_eq!(ending.last_words, "line 3 / line 4 / line 5");
     }
 
     /// More than a pipe holds, and more than is kept.

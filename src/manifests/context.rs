@@ -1,8 +1,9 @@
 //! How and where archives are downloaded.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Address;
@@ -111,17 +112,95 @@ impl FetchPlaces {
     }
 }
 
-/// Whether any server has answered yet, shared by all clones. Before the first answer, a failed connection most likely means
-/// that there is no network, and retries do not help.
+/// What the downloads of a run know about the network, shared by all clones.
+///
+/// The first download from a server shows whether there is a connection to it, and the others wait for that. A server without
+/// one is not asked again in this run.
 #[derive(Clone, Debug, Default)]
-pub struct Network(Arc<AtomicBool>);
+pub struct Network(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Whether any server was reached.
+    reached_any: AtomicBool,
+    /// Whether pip brought the last package: what keeps it from that, it does not say.
+    pip: Connection,
+    servers: Mutex<BTreeMap<String, Arc<Connection>>>,
+}
+
+/// What is known about the connection to a server.
+#[derive(Debug, Default)]
+pub(super) struct Connection {
+    /// Held by the download that finds out.
+    asking: Mutex<()>,
+    state: Mutex<Reached>,
+}
+
+/// Whether a server can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Reached {
+    #[default]
+    Unknown,
+    Yes,
+    /// What to do about it, if the general hint does not say it.
+    No(Option<String>),
+}
 
 impl Network {
-    pub(super) fn answers(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    /// The connection to a server.
+    pub(super) fn connection(&self, server: &str) -> Arc<Connection> {
+        Arc::clone(locked(&self.0.servers).entry(server.to_owned()).or_default())
     }
 
-    pub(super) fn has_answered(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Records that a server was reached.
+    pub(super) fn reached(&self, connection: &Connection) {
+        connection.is_now(Reached::Yes);
+        self.0.reached_any.store(true, Ordering::Relaxed);
     }
+
+    /// Whether any server was reached. Before that, a failed connection most likely means that there is no network, and
+    /// retries do not help.
+    pub(super) fn has_answered(&self) -> bool {
+        self.0.reached_any.load(Ordering::Relaxed)
+    }
+
+    /// Whether there seems to be no network: some server cannot be reached, and none was.
+    pub(super) fn is_down(&self) -> bool {
+        let is_out = |connection: &Arc<Connection>| matches!(connection.state(), Reached::No(_));
+        !self.has_answered() && locked(&self.0.servers).values().any(is_out)
+    }
+
+    /// What is known about pip and its index.
+    pub(super) fn pip(&self) -> &Connection {
+        &self.0.pip
+    }
+}
+
+impl Connection {
+    pub fn state(&self) -> Reached {
+        locked(&self.state).clone()
+    }
+
+    pub fn is_now(&self, reached: Reached) {
+        *locked(&self.state) = reached;
+    }
+
+    /// Records that a server which was reached before may be gone; one of its downloads has to find out.
+    pub fn is_in_doubt(&self) {
+        let mut state = locked(&self.state);
+        if *state == Reached::Yes {
+            *state = Reached::Unknown;
+        }
+    }
+
+    /// Waits for the download that finds out, if there is one. If this one has to find out, returns what keeps others waiting.
+    pub fn wait(&self) -> Option<MutexGuard<'_, ()>> {
+        let is_unknown = || self.state() == Reached::Unknown;
+        is_unknown().then(|| locked(&self.asking)).filter(|_| is_unknown())
+    }
+}
+
+/// Locks what no thread leaves half-changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

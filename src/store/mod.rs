@@ -38,7 +38,7 @@ use anyhow::Context;
 pub use actions::{Action, Output};
 pub use census::{Alone, Census, Object, Removed};
 pub use damaged::DamagedOutput;
-pub use ingredients::{Ingredient, Ingredients, Value};
+pub use ingredients::{Difference, Ingredient, Ingredients, Value};
 pub use locks::KeyLock;
 pub use objects::Damage;
 pub use workspace::Workspace;

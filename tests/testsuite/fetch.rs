@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -345,22 +346,78 @@ fn sources_are_tried_in_order() {
     place.fetch(sources()).unwrap();
 }
 
+/// A port without TLS behind `https://`: there is no connection. Counts how often one was tried.
+pub struct Nobody {
+    pub address: String,
+    tries: Arc<AtomicUsize>,
+}
+
+impl Nobody {
+    pub fn new() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = tries.clone();
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                counted.fetch_add(1, Ordering::SeqCst);
+                drop(connection);
+            }
+        });
+        Nobody { address, tries }
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://{}/file", self.address)
+    }
+
+    /// The tries since the last time.
+    pub fn tries(&self) -> usize {
+        self.tries.swap(0, Ordering::SeqCst)
+    }
+}
+
 /// Where nobody ever answered, there is most likely no network, and it is told soon; where somebody did, a server that is
 /// away for a moment is waited for.
 #[test]
 fn a_missing_network_is_told_soon() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let nobody = format!("http://{free}/file");
-    let tries = |place: &Place| {
-        place.from(vec![nobody.clone()]).unwrap_err();
-        let notes = std::mem::take(&mut *place.notes.0.lock().unwrap());
-        1 + notes.iter().filter(|note| note.contains("trying again")).count()
-    };
+    let (place, nobody) = (Place::new(), Nobody::new());
+    let told = |place: &Place, nobody: &Nobody| format!("{:#}", place.from(vec![nobody.url()]).unwrap_err());
+    let error = told(&place, &nobody);
+    assert!(error.contains(&format!("cannot fetch file.zip: no connection to {}: ", nobody.address)), "{error}");
+    assert_eq!((nobody.tries(), place.notes.0.lock().unwrap().len()), (3, 0));
     let place = Place::new();
-    assert_eq!(tries(&place), 3);
     place.from(vec![Server::start(body(), vec![]).url("/file")]).unwrap();
     std::fs::remove_file(place.destination()).unwrap();
-    assert_eq!(tries(&place), place.context.patience.tries as usize);
+    told(&place, &nobody);
+    let all = place.context.patience.tries as usize;
+    assert_eq!((nobody.tries(), place.notes.0.lock().unwrap().len()), (all, all - 1));
+}
+
+/// One download finds out that there is no connection. The others wait for that and ask no more; other servers are asked once.
+#[test]
+fn a_server_out_of_reach_is_not_asked_again() {
+    let (place, nobody) = (Place::new(), Nobody::new());
+    let archive = pinned("file.zip", &body(), vec![Source::Https { urls: vec![nobody.url(), nobody.url()] }]);
+    let error = |i: usize| {
+        let error = fetch_archive(&archive, &place.folder.path().join(format!("archive-{i}")), &place.context);
+        error.unwrap_err()
+    };
+    let errors: Vec<anyhow::Error> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6).map(|i| scope.spawn(move || error(i))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(nobody.tries(), 2);
+    let known = format!("cannot fetch file.zip: no connection to {}", nobody.address);
+    let (again, first): (Vec<_>, Vec<_>) = errors.iter().partition(|error| format!("{error:#}") == known);
+    assert_eq!((again.len(), first.len()), (5, 1));
+    for error in &errors {
+        assert_eq!(class_of(error), Class::Failed);
+        assert!(seesaw::errors::hint_of(error).unwrap().starts_with("check the network"));
+    }
+    let other = Nobody::new();
+    place.from(vec![other.url()]).unwrap_err();
+    assert_eq!((other.tries(), nobody.tries()), (1, 0));
 }
 
 /// A stop is heard while a server is silent.
@@ -434,7 +491,7 @@ fn with_pip(script: &str) -> Place {
     let path = place.folder.path().join("pip");
     std::fs::write(place.folder.path().join("wheel"), body()).unwrap();
     let script = format!(
-        "#!/bin/sh\nwhile [ \"$1\" != -d ]; do shift; done\nfolder=$2\nwheel={}/wheel\n{script}\n",
+        "#!/bin/sh\necho \"$*\" >> {0}/arguments\nwhile [ \"$1\" != -d ]; do shift; done\nfolder=$2\nwheel={0}/wheel\n{script}\n",
         place.folder.path().display()
     );
     std::fs::write(&path, script).unwrap();
@@ -460,8 +517,13 @@ fn a_wheel_by_pip_is_verified() {
     assert!(error.contains("expected SHA-256") && place.quarantined() == 1, "{error}");
     let error = format!("{:#}", with_pip("cp $wheel $folder/other.zip").fetch(package()).unwrap_err());
     assert!(error.contains("should download file.zip") && error.contains("other.zip"), "{error}");
-    let error = format!("{:#}", with_pip("echo 'no such version' >&2; exit 7").fetch(package()).unwrap_err());
+    let place = with_pip("echo 'no such version' >&2; exit 7");
+    let error = format!("{:#}", place.fetch(package()).unwrap_err());
     assert!(error.contains("no such version") && error.contains("exit status: 7"), "{error}");
+    // After a failure, which may be that of the network, pip does not retry connections.
+    place.fetch(package()).unwrap_err();
+    let asked = std::fs::read_to_string(place.folder.path().join("arguments")).unwrap();
+    assert_eq!(asked.lines().map(|line| line.contains("--retries 0")).collect::<Vec<_>>(), [false, true], "{asked}");
     let mut place = Place::new();
     place.context.pip = Some(vec!["/nowhere/pip".into()]);
     let error = place.fetch(package()).unwrap_err();

@@ -163,6 +163,13 @@ fn a_suite_runs_the_whole_way_on_a_mirror() {
         assert!(table.contains(name), "{table}");
     }
 
+    // Without the mirror it is other data, which is said without hashes.
+    let plan = project.succeed(&["plan", "tiny", "--no-estimate"]);
+    for archive in ["mmimdb.tar.gz", "clip-vit-b32.config.json"] {
+        let line = format!("fetch {archive} (the archive of last time was of a mirror or of an earlier manifest)");
+        assert!(plan.contains(&line), "{plan}");
+    }
+
     let output = project.run(&["fetch", "food101", "--mirror", "http://127.0.0.1:9"]);
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
 }

@@ -131,6 +131,14 @@ fn what_is_lacking_is_shown_as_a_dash() {
     assert!(words.contains("nothing was started") && words.contains("put the file hateful_memes.zip"), "{words}");
     assert!(!project.root.join("out").exists());
 
+    // What the plan lists, the doctor lists.
+    let json = |arguments: &[&str]| -> serde_json::Value { serde_json::from_str(&project.succeed(arguments)).unwrap() };
+    let (plan, doctor) = (json(&["plan", "tiny", "--no-estimate", "--json"]), json(&["doctor", "--json"]));
+    let listed = plan["unavailable"].as_array().unwrap();
+    assert!(listed.len() == 1 && listed[0][0] == "hateful_memes.zip", "{listed:?}");
+    let by_doctor = doctor["unavailable"].as_array().unwrap();
+    assert!(listed.iter().all(|one| by_doctor.contains(one)) && by_doctor.len() > 1, "{by_doctor:?}");
+
     let run = project.run(&["run", "tiny"]);
     assert_eq!(run.status.code(), Some(3), "{}", told(&run));
     let end = String::from_utf8_lossy(&run.stdout).into_owned();

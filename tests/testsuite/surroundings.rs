@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output};
 
+use crate::fetch::Nobody;
 use crate::project::{Project, told};
 
 fn with(project: &Project, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
@@ -95,6 +96,42 @@ fn proxies_and_certificates_are_named() {
     let text = told(&output);
     assert!(text.contains("the proxy http://127.0.0.1:9 of HTTPS_PROXY does not answer"), "{text}");
     assert!(told(&with(&project, &["doctor"], &nowhere)).contains("SSL_CERT_FILE"));
+}
+
+/// Without a network, one download finds out, and each archive has a line; what to do is told once.
+#[test]
+fn a_missing_network_is_told_once() {
+    let (project, nobody) = (Project::new(), Nobody::new());
+    let archives = |name: &str| {
+        let path = project.root.join(format!("data-manifests/{name}.json"));
+        let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let archives = manifest["archives"].as_array_mut().unwrap();
+        archives.iter_mut().for_each(|archive| {
+            archive["sources"] = serde_json::json!([{ "type": "https", "urls": [nobody.url()] }]);
+        });
+        let names: Vec<String> = archives.iter().map(|archive| archive["name"].as_str().unwrap().to_owned()).collect();
+        std::fs::write(path, manifest.to_string()).unwrap();
+        names
+    };
+    let names: Vec<String> =
+        ["emoji", "all-minilm-l6-v2", "efficientnet-lite0"].into_iter().flat_map(archives).collect();
+    let output = project.run(&["run", "tiny"]);
+    assert_eq!((output.status.code(), nobody.tries()), (Some(1), 3), "{}", told(&output));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for name in &names {
+        let line = format!("error: cannot fetch {name}: no connection to {}", nobody.address);
+        assert_eq!(said.lines().filter(|other| other.starts_with(&line)).count(), 1, "{name}: {said}");
+    }
+    assert_eq!(
+        said.matches("hint: check the network, then run the same command again to resume\n").count(),
+        1,
+        "{said}"
+    );
+    assert!(said.contains("not run: 28 steps, which need what failed or is unavailable\n"), "{said}");
+    assert!(said.lines().count() < names.len() + 8, "{said}");
+    // Results have the cause that they have on any machine.
+    let results = String::from_utf8(project.results()["results.json"].clone()).unwrap();
+    assert!(results.contains("it could not be downloaded") && !results.contains("no connection"), "{results}");
 }
 
 /// Whatever lies in the library path, the program starts with the libtorch that it was built with.

@@ -111,7 +111,8 @@ fn compare_key(recorded: &Recorded<'_>, id: NodeId, provenance: &Provenance, che
     if ingredients.key() == *key {
         return Some(id);
     }
-    let difference = action.ingredients.first_difference(&ingredients).unwrap_or_else(|| "its order".to_owned());
+    let difference = action.ingredients.first_difference(&ingredients);
+    let difference = difference.map_or_else(|| "its order".to_owned(), |difference| difference.to_string());
     check.differs_here(provenance, format!("`{label}` has another key than the plan gives: {difference}"));
     None
 }

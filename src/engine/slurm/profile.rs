@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::errors;
+use crate::{errors, settings};
 
 /// The resources of each task. The defaults work on a plain Slurm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +69,7 @@ impl Profile {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let profile: Profile =
-            toml::from_str(text).map_err(|error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
+        let profile: Profile = settings::from_toml(text).map_err(anyhow::Error::msg)?;
         let positive = [
             ("cpus", u32::from(profile.cpus)),
             ("minutes", profile.minutes),

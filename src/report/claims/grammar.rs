@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::errors;
 use crate::report::SuiteKind;
 use crate::report::quantity::Quantity;
 use crate::report::target;
 use crate::report::words::capitalized;
+use crate::{errors, settings};
 
 /// The file's name in the folder of experiments.
 pub const FILE: &str = "claims.toml";
@@ -224,7 +224,7 @@ impl Claims {
     /// # Errors
     /// See [`Claims::load`].
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let file: Claims = toml::from_str(text)?;
+        let file: Claims = settings::from_toml(text).map_err(anyhow::Error::msg)?;
         ensure!(file.version == 1, "`version` should be 1, found {}", file.version);
         let SmallestEffect { points, cosine } = file.smallest_effect;
         ensure!(
