@@ -134,6 +134,7 @@ const TAKES: &[(&str, &[&[&str]])] = &[
     ("export", &[&["project", "store", "mirror", "subset", "seeds", "templates"]]),
     ("verify", &[&["project", "store", "device", "threads", "mirror"]]),
     ("claims", &[&OF_A_SUITE]),
+    ("compare", &[&OF_A_SUITE]),
     ("audit", &[&["project"]]),
     ("store", &[&["project", "store", "device"]]),
     ("prune", &[&["project", "store", "device"]]),
