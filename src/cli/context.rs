@@ -64,16 +64,17 @@ pub struct OfSuite {
 /// The consent to a long run.
 #[derive(Debug, clap::Args)]
 pub struct Consent {
-    /// Start a run of more than an hour or 5 GB of downloads without asking
+    /// Start a run of more than an hour or 5 GB of downloads without asking; without a terminal, such downloads need it
     #[arg(short, long)]
     yes: bool,
 }
 
 impl Consent {
-    /// Prints what a run will take, if that is much. If it is very much, asks on a terminal whether to go on.
+    /// Prints what a run will take, if that is much. If it is very much, asks on a terminal whether to go on. Where nobody can
+    /// be asked, only large downloads need consent.
     ///
     /// # Errors
-    /// A usage error if the user does not agree, or cannot be asked.
+    /// A usage error if the user does not agree, or cannot be asked about large downloads.
     pub fn ask(&self, run: &Run, chosen: Chosen<'_>, measure: Measure, quiet: bool) -> anyhow::Result<()> {
         let cost = run.cost(chosen, measure, quiet)?;
         if !cost.is_notable() {
@@ -89,7 +90,11 @@ impl Consent {
         }
         let hint = format!("start it with --yes; `seesaw plan {name} --summary` shows more");
         if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-            return Err(errors::usage("a run of more than an hour or 5 GB of downloads was not agreed to", hint));
+            // A computation can be stopped at any time, and goes on where it stopped.
+            return match cost.is_large_download() {
+                true => Err(errors::usage("more than 5 GB of downloads were not agreed to", hint)),
+                false => Ok(()),
+            };
         }
         let mut stderr = std::io::stderr();
         write!(stderr, "Start it? [y/N] ").and_then(|()| stderr.flush()).context("cannot write to the terminal")?;

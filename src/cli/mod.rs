@@ -143,6 +143,10 @@ const TAKES: &[(&str, &[&[&str]])] = &[
     ("manual", &[]),
 ];
 
+/// Options that are taken even where they do nothing: they tell where things are and how many cores to use, as scripts do for
+/// all of their commands, and change no result.
+const EVERYWHERE: [&str; 3] = ["project", "store", "threads"];
+
 /// The names of all options of [`project::Options`].
 fn options() -> impl Iterator<Item = clap::Arg> {
     let command = project::Options::augment_args(clap::Command::new("options"));
@@ -172,7 +176,8 @@ fn parse() -> Result<Cli, clap::Error> {
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     if let Some((name, given)) = matches.subcommand() {
         let is_given = |id: &str| given.value_source(id) == Some(ValueSource::CommandLine);
-        let mut refused = options().filter(|option| !takes(name, option.get_id().as_str()));
+        let is_refused = |id: &str| !takes(name, id) && !EVERYWHERE.contains(&id);
+        let mut refused = options().filter(|option| is_refused(option.get_id().as_str()));
         if let Some(option) = refused.find(|option| is_given(option.get_id().as_str())) {
             let message = format!("`seesaw {name}` takes no option `--{}`", option.get_long().unwrap_or_default());
             let at_fault = command.find_subcommand_mut(name);

@@ -32,7 +32,12 @@ const SMALL: u64 = 500_000_000;
 impl Cost {
     /// Whether the user should agree first.
     pub fn is_large(&self) -> bool {
-        self.estimate.total_seconds() > LONG || self.download() > LARGE
+        self.estimate.total_seconds() > LONG || self.is_large_download()
+    }
+
+    /// Whether it downloads so much that this alone needs consent.
+    pub fn is_large_download(&self) -> bool {
+        self.download() > LARGE
     }
 
     /// Whether it is worth a line.

@@ -102,7 +102,7 @@ impl Agreements {
             tallies.iter_mut().rev().take(1).for_each(|tally| tally.add(one.agreement));
         }
         if tallies.len() > 1 {
-            let mut all = Tally::new("all tables");
+            let mut all = Tally::new(ALL);
             self.numbers.iter().for_each(|one| all.add(one.agreement));
             tallies.push(all);
         }
@@ -113,16 +113,21 @@ impl Agreements {
     pub fn how(&self) -> String {
         let Margin { points, deviations } = self.margin;
         let margin = match deviations {
-            0.0 => format!("{points} points"),
-            _ => format!("{points} points or {deviations} of our standard deviations over seeds, whichever is more"),
+            0.0 => format!("a margin of {points}"),
+            _ => format!(
+                "a margin of {points}, or of {deviations} times our standard deviation over seeds if that is more"
+            ),
         };
         format!(
-            "A number agrees if the difference is shown to be within {margin} (two one-sided tests, α = 0.05), and differs if \
-             its 95 % interval lies outside. The paper prints neither spread nor number of seeds: its number counts as one \
+            "A number agrees if the difference in percentage points is shown to be within {margin} (two one-sided tests, \
+             α = 0.05), and differs if its 95 % interval lies outside. The paper prints neither spread nor number of seeds: its number counts as one \
              training with our spread over seeds. No correction for the number of comparisons."
         )
     }
 }
+
+/// What the tally of all tables is called.
+const ALL: &str = "all tables";
 
 /// Numbers of a table by what their comparison says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -151,21 +156,23 @@ impl Tally {
         } += 1;
     }
 
-    /// `Of 135 numbers of Table 1, 12 agree, 3 differ, 20 cannot be told apart, and 100 are not run.`
+    /// `Of the paper's 135 numbers of Table 1, 12 agree, 3 differ and 120 are not run.`
     pub fn sentence(&self) -> String {
         let Tally { table, numbers, agrees, differs, cannot_tell, not_run } = self;
-        let one = |n: &usize, one: &str, more: &str| match n {
-            1 => format!("1 {one}"),
-            n => format!("{} {more}", words::count(*n as u64)),
-        };
         let parts = [
-            one(agrees, "agrees", "agree"),
-            one(differs, "differs", "differ"),
-            one(cannot_tell, "cannot be told", "cannot be told"),
-            format!("and {}", one(not_run, "is not run", "are not run")),
+            (agrees, "agrees", "agree"),
+            (differs, "differs", "differ"),
+            (cannot_tell, "cannot be told", "cannot be told"),
+            (not_run, "is not run", "are not run"),
         ];
-        let of = words::titled(table).to_lowercase().replace("table ", "Table ");
-        format!("Of the paper's {} of {of}, {}.", words::several(*numbers as u64, "number"), parts.join(", "))
+        let said = parts.into_iter().filter(|(n, ..)| **n > 0);
+        let mut said: Vec<String> = said
+            .map(|(n, one, more)| format!("{} {}", words::count(*n as u64), if *n == 1 { one } else { more }))
+            .collect();
+        let last = said.pop().unwrap_or_default();
+        let before = if said.is_empty() { String::new() } else { format!("{} and ", said.join(", ")) };
+        let of = if table == ALL { String::new() } else { format!(" of {}", words::titled(table)) };
+        format!("Of the paper's {}{of}, {before}{last}.", words::several(*numbers as u64, "number"))
     }
 }
 
@@ -246,10 +253,7 @@ mod tests {
         let total = all.last().unwrap();
         assert_eq!((total.table.as_str(), total.numbers, total.not_run), ("all tables", printed, printed));
         assert_eq!(all[0].numbers, 135);
-        assert_eq!(
-            all[0].sentence(),
-            "Of the paper's 135 numbers of Table 1, 0 agree, 0 differ, 0 cannot be told, and 135 are not run."
-        );
+        assert_eq!(all[0].sentence(), "Of the paper's 135 numbers of Table 1, 135 are not run.");
         let near = tallies(&paper(0.1, 0.1, 5));
         assert_eq!((near[0].agrees, near[0].differs, near[0].cannot_tell), (135, 0, 0), "{near:?}");
         let far = tallies(&paper(-4.0, 0.1, 5));

@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod audit;
 pub mod claims;
 pub mod comparison;
+pub mod diff;
 pub mod escape;
 pub mod figure;
 pub mod html;

@@ -61,11 +61,13 @@ fn options_that_do_not_apply_are_refused() {
         let output = project.run(arguments);
         assert!(output.status.code() == Some(2) && told(&output).contains(option), "{}", told(&output));
     }
+    let everywhere = project.run(&["methods", "--threads", "1", "--store", "elsewhere"]);
+    assert!(everywhere.status.success(), "{}", told(&everywhere));
     let output = project.command(&["methods"]).env("SEESAW_STORE", "elsewhere").output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
     let help = project.succeed(&["audit", "--help"]);
     assert!(help.contains("--project") && !help.contains("--subset"), "{help}");
-    assert!(project.succeed(&["--help"]).contains("Exit codes: 0 done, 1 a step failed"));
+    assert!(project.succeed(&["--help"]).contains("Exit codes: 0 done, 1 a step or a check failed"));
     for command in ["run", "table", "figure", "plan", "submit", "explain", "report", "trace", "export", "claims"] {
         let help = project.succeed(&[command, "-h"]).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains("[default: paper]"), "{help}");
