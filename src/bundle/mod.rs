@@ -28,6 +28,7 @@
 
 pub mod check;
 pub mod contents;
+pub mod diff;
 pub mod export;
 mod plan;
 pub mod rerun;

@@ -7,6 +7,7 @@ mod compare;
 mod completions;
 mod context;
 mod data;
+mod diff;
 mod doctor;
 mod environment;
 mod explain;
@@ -95,6 +96,8 @@ enum Command {
     Claims(claims::Args),
     /// Compare each number that the paper prints with ours
     Compare(compare::Args),
+    /// Show what moved between two runs: numbers, verdicts, and what they were made of
+    Diff(diff::Args),
     /// Check the arithmetic of the paper's own tables
     Audit(audit::Args),
     /// Show what takes the space in the store
@@ -135,6 +138,7 @@ const TAKES: &[(&str, &[&[&str]])] = &[
     ("verify", &[&["project", "store", "device", "threads", "mirror"]]),
     ("claims", &[&OF_A_SUITE]),
     ("compare", &[&OF_A_SUITE]),
+    ("diff", &[&["project"]]),
     ("audit", &[&["project"]]),
     ("store", &[&["project", "store", "device"]]),
     ("prune", &[&["project", "store", "device"]]),
@@ -217,6 +221,7 @@ impl Cli {
             Command::Verify(args) => verify::run(global, args, program),
             Command::Claims(args) => on_device(&|device| done(claims::run(global, args, device))),
             Command::Compare(args) => on_device(&|device| done(compare::run(global, args, device))),
+            Command::Diff(args) => done(diff::run(global, args)),
             Command::Audit(args) => done(audit::run(global, args)),
             Command::Store(args) => on_device(&|device| done(store::run(global, args, device))),
             Command::Prune(args) => on_device(&|device| done(prune::run(global, args, device))),

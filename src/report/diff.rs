@@ -2,8 +2,8 @@
 //!
 //! The difference of two runs is formed seed by seed where both have the seed, since these start from the same weights and see
 //! the same samples; else between the means. Most numbers of two honest runs on different machines differ a little: rounding
-//! differs, and training amplifies it. A number *moved* if its difference is significant at 5 % after Holm's correction over
-//! all numbers that differ.
+//! differs, and training amplifies it. A number *moved* if its difference is significant after Holm's correction over all
+//! numbers that differ.
 
 use serde::Serialize;
 
@@ -14,9 +14,6 @@ use crate::evaluation::statistics::bootstrap::{Estimate, over_seeds};
 use crate::evaluation::statistics::holm::holm;
 use crate::evaluation::statistics::paired::{LEAST_SEEDS, ROUNDING, p_value};
 use crate::evaluation::statistics::student::two_sided_p;
-
-/// The level of significance, of all numbers together.
-pub const ALPHA: f64 = 0.05;
 
 /// The numbers of two runs, compared.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -52,8 +49,8 @@ pub struct Moved {
     pub p_corrected: Option<f64>,
 }
 
-/// Compares all numbers of two runs.
-pub fn numbers(first: &Results, second: &Results) -> Numbers {
+/// Compares all numbers of two runs; `alpha` is the level of significance of all of them together.
+pub fn numbers(first: &Results, second: &Results, alpha: f64) -> Numbers {
     let mut found = Numbers::default();
     let mut differ: Vec<Moved> = Vec::new();
     for one in &first.numbers {
@@ -77,7 +74,7 @@ pub fn numbers(first: &Results, second: &Results) -> Numbers {
     for moved in &mut differ {
         moved.p_corrected = moved.p.and_then(|_| corrected.next());
     }
-    let is_beyond = |moved: &Moved| moved.p_corrected.is_some_and(|p| p < ALPHA);
+    let is_beyond = |moved: &Moved| moved.p_corrected.is_some_and(|p| p < alpha);
     (found.moved, found.within_noise) = differ.into_iter().partition(is_beyond);
     found
 }
@@ -194,7 +191,7 @@ mod tests {
     #[test]
     fn the_same_results_are_the_same() {
         let results = realistic(SuiteKind::Smoke, 5);
-        let found = numbers(&results, &results);
+        let found = numbers(&results, &results, 0.05);
         assert_eq!((found.same, found.moved.len(), found.within_noise.len()), (found.compared, 0, 0));
         assert!(found.sentence().starts_with(&format!("0 of {} numbers moved beyond noise", found.compared)));
     }
@@ -205,18 +202,18 @@ mod tests {
         let results = realistic(SuiteKind::Smoke, 5);
         let mut stream = Stream::new(7, &["diff"]);
         let noisy = changed(&results, |_, value| value + 0.3 * stream.normal());
-        let found = numbers(&results, &noisy);
+        let found = numbers(&results, &noisy, 0.05);
         assert_eq!((found.moved.len(), found.same), (0, 0), "{:?}", found.moved);
         let is_it = |number: &Number| number.dataset == "emoji-words" && number.quantity == Quantity::Full;
         let moved =
             changed(&noisy, |number, value| value + if is_it(number) && number.method == "agm" { 40.0 } else { 0.0 });
-        let found = numbers(&results, &moved);
+        let found = numbers(&results, &moved, 0.05);
         assert_eq!(found.moved.len(), 1, "{:?}", found.moved);
         assert_eq!(found.moved[0].name(), "full of agm on emoji-words");
         assert!(found.moved[0].is_paired && (found.moved[0].difference - 40.0).abs() < 1.0);
         let mut others = moved;
         others.numbers.iter_mut().flat_map(|number| &mut number.seeds).for_each(|seed| seed.seed += 100);
-        let found = numbers(&results, &others);
+        let found = numbers(&results, &others, 0.05);
         assert_eq!(found.moved.len(), 1, "{:?}", found.moved);
         assert!(!found.moved[0].is_paired);
     }
@@ -226,8 +223,8 @@ mod tests {
         let results = realistic(SuiteKind::Smoke, 5);
         let mut less = results.clone();
         less.numbers.retain(|number| number.method != "mslr");
-        let found = numbers(&results, &less);
+        let found = numbers(&results, &less, 0.05);
         assert!(found.only_second.is_empty() && found.only_first.contains(&"full of mslr on emoji-words".to_owned()));
-        assert_eq!(numbers(&less, &results).only_second, found.only_first);
+        assert_eq!(numbers(&less, &results, 0.05).only_second, found.only_first);
     }
 }

@@ -539,3 +539,52 @@ fn a_cell_is_trained_again() {
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
     assert!(told(&output).contains("Accept the terms at https://example.org"), "{}", told(&output));
 }
+
+/// A run and its bundle are the same; one with another number, machine or verdict says so, with an exit code.
+#[test]
+fn what_moved_is_named() {
+    let (project, bundle) = packed();
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = bundle.to_str().unwrap();
+    let same = project.succeed(&["diff", "tiny", bundle]);
+    assert!(same.starts_with("0 of ") && same.contains("moved beyond noise, 0 differ within noise"), "{same}");
+    assert!(!same.contains("differs:"), "{same}");
+
+    // Another run: one number of all seeds is higher, a method is gone, and the machine is another one.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let mut results: Value = serde_json::from_slice(&project.results()["results.json"]).unwrap();
+    let numbers = results["numbers"].as_array_mut().unwrap();
+    let is_it = |number: &Value| number["method"] == "balgrad" && number["quantity"] == "full";
+    let number = numbers.iter_mut().find(|number| is_it(number)).unwrap();
+    number["mean"] = json!(number["mean"].as_f64().unwrap() + 20.0);
+    number["seeds"].as_array_mut().unwrap().iter_mut().for_each(|seed| {
+        seed["value"] = json!(seed["value"].as_f64().unwrap() + 20.0);
+    });
+    numbers.retain(|number| number["quantity"] != "noisy-gap");
+    std::fs::write(other.join("results.json"), results.to_string()).unwrap();
+    let mut provenance: Value = serde_json::from_slice(&project.files()["provenance.json"]).unwrap();
+    provenance["machine"]["vector_instructions"] = json!(["sse2"]);
+    std::fs::write(other.join("provenance.json"), provenance.to_string()).unwrap();
+    let diff = |more: &[&str]| project.run(&[&["diff", bundle, other.to_str().unwrap()], more].concat());
+    let output = diff(&["--all"]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    // Two seeds give no test.
+    for words in [
+        "| full of balgrad on emoji-subgroup |",
+        "+20.00 | — |",
+        "- vector instructions: ",
+        "→ sse2",
+        "noisy-gap of balgrad",
+    ] {
+        assert!(told(&output).contains(words), "{words}: {}", told(&output));
+    }
+    let found: Value = serde_json::from_slice(&diff(&["--json"]).stdout).unwrap();
+    assert_eq!(found["numbers"]["within_noise"][0]["quantity"], "full");
+    assert_eq!(found["ingredients"].as_array().unwrap().len(), 1);
+
+    for (run, why) in [("nothing", "there is no such file or folder"), (".", "it has no results.json")] {
+        let output = project.run(&["diff", bundle, run]);
+        assert!(output.status.code() == Some(2) && told(&output).contains(why), "{}", told(&output));
+    }
+}
