@@ -122,7 +122,7 @@ fn run(command: Command, shown: &str, context: &FetchContext) -> anyhow::Result<
     }
     if !(context.has_route)() {
         // pip says that of every package at length.
-        return Err(errors::failed(format!("`{shown}` failed: this machine has no network"), https::NETWORK));
+        return Err(errors::failed("pip failed, and this machine has no network", https::NETWORK));
     }
     Err(errors::failed(
         format!("`{shown}` failed ({}): {}", ending.status, ending.last_words),
