@@ -151,7 +151,7 @@ impl Display {
                 say(format_args!("{count} {}: {} {steps}, {}", kind.name(), tally.computed, seconds(tally.seconds)));
                 self.tallies.is_due(true);
             } else if self.tallies.is_due(false) {
-                say(self.tallies.now());
+                say(self.tallies.now(""));
             }
         }
     }
@@ -183,15 +183,17 @@ impl Tallies {
         left(&locked(&self.kinds), self.began.elapsed())
     }
 
-    /// The kinds that have begun, and the time that is left: `[ 12/497] train 3 of 105; about 5 min left`.
-    fn now(&self) -> String {
+    /// The kinds that have begun, the time that is left, and what a step does, unless it is empty:
+    /// `[ 12/497] train 3 of 105; about 5 min left`.
+    fn now(&self, step: &str) -> String {
         let begun = |kinds: &BTreeMap<Kind, Tally>| {
             let begun = kinds.iter().filter(|(_, of)| of.ended > 0 && of.ended < of.to_do);
             begun.map(|(kind, of)| format!("{} {} of {}", kind.name(), of.ended, of.to_do)).collect::<Vec<_>>()
         };
         let begun = begun(&locked(&self.kinds)).join(", ");
-        let parts = [begun, self.left()];
-        let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        let left = self.left();
+        let parts: Vec<&str> =
+            [begun.as_str(), left.as_str(), step].into_iter().filter(|part| !part.is_empty()).collect();
         format!("{} {}", self.count(), parts.join("; ")).trim_end().to_owned()
     }
 
@@ -422,7 +424,7 @@ impl Progress for Lines {
         if !self.quiet && self.tallies.is_due(false) {
             let total = state.total.map(|total| format!(" of {total}")).unwrap_or_default();
             let unit = name(state.unit);
-            say(format_args!("{}; {}: {}{total} {unit}", self.tallies.now(), self.label, state.done));
+            say(self.tallies.now(&format!("{}: {}{total} {unit}", self.label, state.done)));
         }
     }
 

@@ -29,7 +29,7 @@ const TRIES_WITHOUT_NETWORK: u32 = 3;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The hint if no server sent the whole file.
-const NETWORK: &str = "check the network, then run the same command again to resume";
+pub(super) const NETWORK: &str = "check the network, then run the same command again to resume";
 /// The hint if a server refuses the request for an unknown reason.
 pub(super) const REFUSED: &str = "check the address and the network, then run the same command again to resume";
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use super::context::{FetchContext, Reached, named_pip};
 use super::expected::verify;
-use super::{Archive, child};
+use super::{Archive, child, https};
 use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::progress::Unit;
@@ -42,7 +42,7 @@ pub(super) fn fetch(
     let mut command = download(&pip, &requirements, &wheels);
     let index = context.network.pip();
     let asking = index.wait();
-    if index.state() == Reached::No(None) || context.network.is_down() {
+    if index.state() == Reached::No(None) || context.network.is_down() || !(context.has_route)() {
         // Each connection that fails would take a quarter of a minute.
         command.args(["--retries", "0"]);
     }
@@ -119,6 +119,10 @@ fn run(command: Command, shown: &str, context: &FetchContext) -> anyhow::Result<
         })?;
     if ending.status.success() {
         return Ok(());
+    }
+    if !(context.has_route)() {
+        // pip says that of every package at length.
+        return Err(errors::failed("pip failed, and this machine has no network", https::NETWORK));
     }
     Err(errors::failed(
         format!("`{shown}` failed ({}): {}", ending.status, ending.last_words),

@@ -76,6 +76,7 @@ impl Place {
             vec![folder.path().join("downloads")],
         );
         let mut context = FetchContext::new(Interrupt::default(), notes.clone(), places);
+        context.has_route = || true;
         context.patience = Patience {
             connect: Duration::from_secs(2),
             stall: Duration::from_millis(400),
@@ -524,6 +525,13 @@ fn a_wheel_by_pip_is_verified() {
     place.fetch(package()).unwrap_err();
     let asked = std::fs::read_to_string(place.folder.path().join("arguments")).unwrap();
     assert_eq!(asked.lines().map(|line| line.contains("--retries 0")).collect::<Vec<_>>(), [false, true], "{asked}");
+    let mut place = with_pip("echo 'no index, at great length' >&2; exit 1");
+    place.context.has_route = || false;
+    let error = place.fetch(package()).unwrap_err();
+    assert!(format!("{error:#}").ends_with(": pip failed, and this machine has no network"), "{error:#}");
+    assert!(seesaw::errors::hint_of(&error).unwrap().starts_with("check the network"));
+    let asked = std::fs::read_to_string(place.folder.path().join("arguments")).unwrap();
+    assert!(asked.contains("--retries 0"), "{asked}");
     let mut place = Place::new();
     place.context.pip = Some(vec!["/nowhere/pip".into()]);
     let error = place.fetch(package()).unwrap_err();
