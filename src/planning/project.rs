@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use crate::engine::Engine;
 use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
+use crate::engine::{Engine, ReadThrough};
 use crate::errors;
 use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
 use crate::manifests::context::FetchPlaces;
-use crate::manifests::{self, Address, Manifest, mirror};
+use crate::manifests::{self, Manifest, mirror};
+use crate::network::Address;
 use crate::planning::plan;
 use crate::report::render;
 use crate::report::templates::Templates;
-use crate::store::Store;
+use crate::store::{Place, Remote, Store};
 
 /// Options of every subcommand: where the project is, and how its suites run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -29,6 +30,9 @@ pub struct Options {
     #[arg(long, global = true, value_name = "DIR", env = "SEESAW_STORE",
         value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub store: Option<PathBuf>,
+    /// A remote store to take results from before they are computed: s3://, gs://, az://, https:// or a folder
+    #[arg(long, global = true, value_name = "URL", env = "SEESAW_REMOTE", hide_env_values = true)]
+    pub remote: Option<Place>,
     /// The device to compute on: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto")]
     pub device: String,
@@ -53,6 +57,11 @@ impl Options {
     /// The store that the user named.
     pub fn named_store(&self) -> Option<&PathBuf> {
         self.store.as_ref().filter(|store| !store.as_os_str().is_empty())
+    }
+
+    /// The remote store that the user named.
+    pub fn named_remote(&self) -> Option<&Place> {
+        self.remote.as_ref().filter(|place| !place.is_empty())
     }
 }
 
@@ -230,7 +239,7 @@ impl Project {
     /// Opens the store, and sets the number of threads and the places of downloads.
     ///
     /// # Errors
-    /// If the store cannot be opened.
+    /// If the store cannot be opened, or the address of the remote store is wrong.
     pub fn engine(&self, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Engine> {
         let store = Store::open(&self.store_path())?;
         let downloads = FetchPlaces {
@@ -238,7 +247,9 @@ impl Project {
             ..FetchPlaces::new(store.partial(), store.quarantine(), self.manual_folders())
         };
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
-        Ok(Engine { store, device, environment: Environment::here(device), threads, downloads, interrupt })
+        let remote = self.options.named_remote().map(|place| Remote::open(place, &interrupt).map(ReadThrough::new));
+        let (environment, remote) = (Environment::here(device), remote.transpose()?);
+        Ok(Engine { store, device, environment, threads, downloads, remote, interrupt })
     }
 }
 

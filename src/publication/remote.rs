@@ -1,0 +1,92 @@
+//! A suite's results by way of a remote store: pushed to it, and pulled on another machine.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::cluster::Jobs;
+use super::{Run, reports};
+use crate::engine::{Pulled, Pushed};
+use crate::errors;
+use crate::manifests::Manifest;
+use crate::progress::Progress;
+use crate::steps::fetch;
+use crate::store::Remote;
+
+/// What was pushed of a suite.
+#[derive(Debug, Serialize)]
+pub struct PushedSuite {
+    pub suite: String,
+    pub remote: String,
+    #[serde(flatten)]
+    pub pushed: Pushed,
+}
+
+/// What was pulled of a suite.
+#[derive(Debug, Serialize)]
+pub struct PulledSuite {
+    pub suite: String,
+    pub remote: String,
+    pub steps: usize,
+    #[serde(flatten)]
+    pub pulled: Pulled,
+}
+
+impl Run {
+    /// Sends the results of a suite to the remote store.
+    ///
+    /// # Errors
+    /// A usage error if no remote store is named, or it can only be read; if nothing is done; if the remote store cannot be
+    /// written to; on an interrupt.
+    pub fn push(&mut self, with_data: bool, progress: &dyn Progress) -> anyhow::Result<PushedSuite> {
+        let Run { planned, engine, .. } = self;
+        engine.environment = Jobs::environment(&planned.out, &engine.environment)?;
+        let (states, _) = engine.survey_without(&planned.graph, &reports::absent(&engine.store, planned));
+        let remote = self.remote()?;
+        let pushed = self.engine.push(&self.planned.graph, &states, remote, with_data, progress)?;
+        if pushed.is_empty() {
+            return Err(errors::failed(
+                format!("no step of {} is done, so there is nothing to push", self.planned.suite.name),
+                "run it first, with the same options",
+            ));
+        }
+        Ok(PushedSuite { suite: self.planned.suite.name.clone(), remote: remote.place().to_string(), pushed })
+    }
+
+    /// Takes over the results of a suite from the remote store.
+    ///
+    /// # Errors
+    /// A usage error if no remote store is named; if it does not answer, or has no result of the suite; if the store cannot
+    /// be written to; on an interrupt.
+    pub fn pull(&self, with_data: bool, progress: &dyn Progress) -> anyhow::Result<PulledSuite> {
+        let Run { planned, engine, .. } = self;
+        let remote = self.remote()?;
+        let pulled = engine.pull(&planned.graph, remote, with_data, progress)?;
+        if pulled.present + pulled.pulled == 0 && pulled.faults.is_empty() {
+            return Err(errors::failed(
+                format!("{} has no result of {}", remote.place(), planned.suite.name),
+                "push it from the machine that computed it, with the same suite, options and version of seesaw",
+            ));
+        }
+        let (suite, steps) = (planned.suite.name.clone(), planned.graph.len());
+        Ok(PulledSuite { suite, remote: remote.place().to_string(), steps, pulled })
+    }
+
+    /// The manifests whose archives the plan fetches.
+    pub fn materials(&self) -> impl Iterator<Item = &Manifest> {
+        let fetched: BTreeSet<String> = self.planned.graph.labels().collect();
+        let is_fetched = move |manifest: &&Manifest| {
+            manifest.archives.iter().any(|archive| fetched.contains(&fetch::label(archive)))
+        };
+        self.planned.manifests.iter().filter(is_fetched)
+    }
+
+    fn remote(&self) -> anyhow::Result<&Remote> {
+        self.engine.remote.as_ref().map(|source| source.remote()).ok_or_else(|| {
+            errors::usage(
+                "no remote store is named",
+                "name one with --remote or SEESAW_REMOTE: s3://, gs://, az://, https:// or a folder",
+            )
+        })
+    }
+}
