@@ -40,9 +40,16 @@ fn text(PulledSuite { suite, remote, steps, pulled }: &PulledSuite) -> String {
         size(pulled.size),
         HumanCount(pulled.present as u64)
     );
+    if pulled.left_out.files > 0 {
+        text += &format!(
+            "left out {} of others ({}): a step that needs them gets them again\n",
+            files(pulled.left_out.files),
+            size(pulled.left_out.size)
+        );
+    }
     let open = steps - pulled.present - pulled.pulled;
     text += &match open {
-        0 => format!("all {} steps are done; `seesaw run {suite}` writes out/{suite}/\n", HumanCount(*steps as u64)),
+        0 => format!("all {} steps are done; `seesaw run {suite}` writes their results\n", HumanCount(*steps as u64)),
         _ => format!("{} of {steps} steps are not done; `seesaw run {suite}` computes them\n", HumanCount(open as u64)),
     };
     text

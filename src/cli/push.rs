@@ -50,7 +50,7 @@ fn text(PushedSuite { suite, remote, pushed }: &PushedSuite) -> String {
     );
     if pushed.left_out.files > 0 {
         text += &format!(
-            "left out {} of others ({}): archives, pictures, texts, labels; --with-data sends them\n",
+            "left out {} of others ({}): archives, pictures, texts, labels; --with-data sends those that are here\n",
             files(pushed.left_out.files),
             size(pushed.left_out.size)
         );

@@ -5,8 +5,8 @@
 //! all the same: a step is done if it is recorded, and its outputs matter only to steps that read them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Engine;
 use super::graph::{Graph, NodeId};
@@ -15,14 +15,16 @@ use super::key;
 use super::survey::{State, blocked};
 use crate::digest::Digest;
 use crate::errors::{self, Class};
+use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Silent, Unit};
 use crate::steps::Kind;
-use crate::store::{Action, Fault, Output, Remote, for_each};
+use crate::store::{Action, Fault, Output, Place, Remote, for_each};
 
 /// A remote store that is asked before a step is computed. After its first failure it is not asked again.
 pub struct ReadThrough {
-    remote: Remote,
-    checked: OnceLock<()>,
+    place: Place,
+    /// Once it has answered.
+    remote: Mutex<Option<Arc<Remote>>>,
     failed: AtomicBool,
 }
 
@@ -38,13 +40,6 @@ pub struct Pushed {
     pub left_out: LeftOut,
     /// What could not be sent, and why.
     pub faults: Vec<String>,
-}
-
-impl Pushed {
-    /// Whether there was nothing to send.
-    pub fn is_empty(&self) -> bool {
-        self.records + self.files + self.present + self.faults.len() == 0
-    }
 }
 
 /// What was taken over from a remote store.
@@ -70,73 +65,80 @@ pub struct LeftOut {
     pub size: u64,
 }
 
-/// The outputs of some steps, each once, by what is to be done with them.
-#[derive(Default)]
-struct Files {
-    wanted: BTreeMap<Digest, (Output, String)>,
-    left_out: BTreeMap<Digest, Output>,
+/// An output of a step.
+struct File<'a> {
+    output: Output,
+    name: &'a str,
+    label: &'a str,
+    /// Whether it belongs to others, whatever other steps have the same file.
+    is_licensed: bool,
 }
 
-impl Files {
-    /// Adds the outputs of a step.
-    fn add(&mut self, kind: Kind, action: &Action, with_data: bool) {
+/// The outputs of steps, each file once.
+fn files<'a>(actions: impl Iterator<Item = (Kind, &'a Action)>) -> Vec<File<'a>> {
+    let mut files: BTreeMap<Digest, File<'a>> = BTreeMap::new();
+    for (kind, action) in actions {
         for (name, output) in &action.outputs {
-            if with_data || !kind.content(name).is_licensed() {
-                let what = format!("`{name}` of `{}`", action.label);
-                self.wanted.entry(output.sha256).or_insert((*output, what));
-            } else {
-                self.left_out.insert(output.sha256, *output);
-            }
+            let is_licensed = kind.content(name).is_licensed();
+            let file = File { output: *output, name, label: &action.label, is_licensed };
+            files.entry(output.sha256).or_insert(file).is_licensed &= is_licensed;
         }
     }
-
-    /// What was left out. A file that is wanted for another reason is not.
-    fn left_out(&self) -> LeftOut {
-        let left = self.left_out.iter().filter(|(digest, _)| !self.wanted.contains_key(digest));
-        let sizes: Vec<u64> = left.map(|(_, output)| output.size).collect();
-        LeftOut { files: sizes.len(), size: sizes.iter().sum() }
-    }
+    files.into_values().collect()
 }
 
-/// The files that were transferred, and why others were not.
+/// The sum of sizes, which are those that records state.
+fn size<'a>(files: impl IntoIterator<Item = &'a File<'a>>) -> u64 {
+    files.into_iter().fold(0, |sum, file| sum.saturating_add(file.output.size))
+}
+
+/// What became of files.
 #[derive(Default)]
-struct Tally {
-    size: AtomicU64,
-    done: Mutex<BTreeSet<Digest>>,
-    faults: Mutex<BTreeMap<Digest, String>>,
+struct Transferred {
+    done: usize,
+    /// In bytes.
+    size: u64,
+    left_out: LeftOut,
+    /// Why others were not transferred.
+    faults: BTreeMap<Digest, String>,
 }
 
-impl Tally {
-    /// Transfers files; one that is wrong is noted, and the others follow.
-    fn all(
-        &self,
-        files: &[&(Output, String)],
-        transfer: impl Fn(&Output) -> Result<(), Fault> + Sync,
-        fault: impl Fn(&(Output, String), &Fault) -> String + Sync,
-    ) -> anyhow::Result<()> {
-        for_each(files, |file| {
-            let output = &file.0;
-            match transfer(output) {
-                Ok(()) => {
-                    self.size.fetch_add(output.size, Ordering::Relaxed);
-                    self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(output.sha256);
-                }
-                Err(Fault::Failed(error)) => return Err(error),
-                Err(wrong) => {
-                    let text = fault(file, &wrong);
-                    self.faults.lock().unwrap_or_else(PoisonError::into_inner).insert(output.sha256, text);
-                }
-            }
-            Ok(())
-        })
+impl Transferred {
+    fn leave_out(&mut self, file: &File<'_>) {
+        self.left_out.files += 1;
+        self.left_out.size = self.left_out.size.saturating_add(file.output.size);
     }
+}
 
-    /// The number of files, their size in bytes, and the faults.
-    fn into_parts(self) -> (usize, u64, BTreeMap<Digest, String>) {
-        let inner = |error: PoisonError<_>| error.into_inner();
-        let files = self.done.into_inner().unwrap_or_else(PoisonError::into_inner).len();
-        (files, self.size.into_inner(), self.faults.into_inner().unwrap_or_else(inner))
-    }
+/// Transfers files. One that is wrong or absent is noted, with what `fault` says of it, and the others follow.
+///
+/// # Returns
+/// What became of them, and the failure that ended it.
+fn transfer(
+    files: &[&File<'_>],
+    one: impl Fn(&Output) -> Result<(), Fault> + Sync,
+    fault: impl Fn(&Output, &Fault) -> String + Sync,
+) -> (Transferred, anyhow::Result<()>) {
+    let transferred: Mutex<Transferred> = Mutex::default();
+    let ended = for_each(files, |file| {
+        let result = one(&file.output);
+        let mut transferred = transferred.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(()) => {
+                transferred.done += 1;
+                transferred.size = transferred.size.saturating_add(file.output.size);
+            }
+            Err(Fault::Failed(error)) => return Err(error),
+            // Who has no data cannot give any.
+            Err(Fault::Absent) if file.is_licensed => transferred.leave_out(file),
+            Err(wrong) => {
+                let text = format!("`{}` of `{}`: {}", file.name, file.label, fault(&file.output, &wrong));
+                transferred.faults.insert(file.output.sha256, text);
+            }
+        }
+        Ok(())
+    });
+    (transferred.into_inner().unwrap_or_else(PoisonError::into_inner), ended)
 }
 
 impl Engine {
@@ -162,39 +164,32 @@ impl Engine {
                 _ => None,
             })
         };
-        let mut files = Files::default();
-        done().for_each(|(kind, _, action)| files.add(kind, action, with_data));
-        let open: Vec<&(Output, String)> =
-            files.wanted.values().filter(|(output, _)| !Remote::lists(&there, output)).collect();
-        progress.begin(Some(open.iter().map(|(output, _)| output.size).sum()), Unit::Bytes);
-        let tally = Tally::default();
-        tally.all(
-            &open,
-            |output| remote.send(output, &self.store, progress),
-            |(output, what), fault| {
-                let cause = match fault {
-                    Fault::Absent => "it is not in the store",
-                    _ => "it is damaged in the store",
-                };
-                format!("{what}: {cause}: {}", self.store.object_path(output.sha256).display())
-            },
-        )?;
-        let present = files.wanted.len() - open.len();
-        let (sent, size, faults) = tally.into_parts();
-        let whole = |action: &Action| !action.outputs.values().any(|output| faults.contains_key(&output.sha256));
-        let records: BTreeSet<Digest> = done()
-            .filter(|(_, key, action)| whole(action) && !Remote::lists_record(&there, *key))
-            .map(|(_, key, _)| key)
-            .collect();
-        let records: Vec<Digest> = records.into_iter().collect();
+        let all = files(done().map(|(kind, _, action)| (kind, action)));
+        let (wanted, licensed): (Vec<&File<'_>>, Vec<&File<'_>>) =
+            all.iter().partition(|file| with_data || !file.is_licensed);
+        let (present, open): (Vec<&File<'_>>, Vec<&File<'_>>) =
+            wanted.into_iter().partition(|file| Remote::lists(&there, &file.output));
+        progress.begin(Some(size(open.iter().copied())), Unit::Bytes);
+        let send = |output: &Output| remote.send(output, &self.store, progress);
+        let (mut sent, ended) = transfer(&open, send, |output, fault| {
+            let what = if matches!(fault, Fault::Absent) { "is not in the store" } else { "is damaged in the store" };
+            format!("{} {what}", self.store.object_path(output.sha256).display())
+        });
+        ended?;
+        licensed.into_iter().for_each(|file| sent.leave_out(file));
+        let is_whole =
+            |action: &Action| !action.outputs.values().any(|output| sent.faults.contains_key(&output.sha256));
+        let is_new = |key: Digest| !Remote::lists_record(&there, key);
+        let records = done().filter(|(_, key, action)| is_new(*key) && is_whole(action)).map(|(_, key, _)| key);
+        let records: Vec<Digest> = records.collect::<BTreeSet<Digest>>().into_iter().collect();
         for_each(&records, |key| remote.send_record(*key, &self.store))?;
         Ok(Pushed {
             records: records.len(),
-            files: sent,
-            present,
-            size,
-            left_out: files.left_out(),
-            faults: faults.into_values().collect(),
+            files: sent.done,
+            present: present.len(),
+            size: sent.size,
+            left_out: sent.left_out,
+            faults: sent.faults.into_values().collect(),
         })
     }
 
@@ -213,35 +208,32 @@ impl Engine {
     ) -> anyhow::Result<Pulled> {
         remote.check()?;
         let Records { of, new, absent, mut faults } = self.records(graph, remote)?;
-        let mut files = Files::default();
-        for (id, action) in of.iter().enumerate().filter_map(|(id, action)| Some((NodeId(id), action.as_ref()?))) {
-            files.add(graph.node(id).step.kind(), action, with_data);
-        }
-        let open: Vec<&(Output, String)> =
-            files.wanted.values().filter(|(output, _)| !self.store.looks_whole(output)).collect();
-        progress.begin(Some(open.iter().map(|(output, _)| output.size).sum()), Unit::Bytes);
-        let tally = Tally::default();
-        let brought = tally.all(
-            &open,
-            |output| remote.bring(output, &self.store, progress),
-            |(output, what), fault| format!("{what}: {}: {fault}", remote.object_address(output)),
-        );
+        let kind = |id: NodeId| graph.node(id).step.kind();
+        let known = graph.ids().filter_map(|id| Some((kind(id), of[id.0].as_ref()?)));
+        let all = files(known);
+        let not_here = all.iter().filter(|file| !self.store.looks_whole(&file.output));
+        let (open, licensed): (Vec<&File<'_>>, Vec<&File<'_>>) =
+            not_here.partition(|file| with_data || !file.is_licensed);
+        progress.begin(Some(size(open.iter().copied())), Unit::Bytes);
+        let bring = |output: &Output| remote.bring(output, &self.store, progress);
+        let (mut brought, ended) =
+            transfer(&open, bring, |output, fault| format!("{}: {fault}", remote.object_address(output)));
+        licensed.into_iter().for_each(|file| brought.leave_out(file));
         // Also after an interrupt or a failure: what is whole is kept.
         let mut pulled = 0;
-        for id in &new {
-            let (kind, action) = (graph.node(*id).step.kind(), of[id.0].as_ref().expect("what is new has a record"));
-            let mut needed = Files::default();
-            needed.add(kind, action, with_data);
-            if needed.wanted.values().all(|(output, _)| self.store.looks_whole(output)) {
+        for &id in &new {
+            let Some(action) = &of[id.0] else { continue };
+            let needed = files([(kind(id), action)].into_iter());
+            if needed.iter().all(|file| file.is_licensed || self.store.looks_whole(&file.output)) {
                 self.store.record(action)?;
                 pulled += 1;
             }
         }
-        brought?;
-        let (brought, size, wrong) = tally.into_parts();
-        faults.extend(wrong.into_values());
+        ended?;
+        faults.extend(brought.faults.into_values());
         let present = of.iter().flatten().count() - new.len();
-        Ok(Pulled { present, pulled, absent, files: brought, size, left_out: files.left_out(), faults })
+        let (files, size, left_out) = (brought.done, brought.size, brought.left_out);
+        Ok(Pulled { present, pulled, absent, files, size, left_out, faults })
     }
 
     /// The records of the steps of a plan, here or else at a remote store.
@@ -302,12 +294,19 @@ struct Records {
 }
 
 impl ReadThrough {
-    pub fn new(remote: Remote) -> Self {
-        ReadThrough { remote, checked: OnceLock::new(), failed: AtomicBool::new(false) }
+    pub fn new(place: Place) -> Self {
+        ReadThrough { place, remote: Mutex::default(), failed: AtomicBool::new(false) }
     }
 
-    pub fn remote(&self) -> &Remote {
-        &self.remote
+    /// The connection, which the first step that is asked for makes.
+    fn remote(&self, interrupt: &Interrupt) -> anyhow::Result<Arc<Remote>> {
+        let mut known = self.remote.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(remote) = &*known {
+            return Ok(remote.clone());
+        }
+        let remote = Arc::new(Remote::open(&self.place, interrupt)?);
+        remote.check()?;
+        Ok(known.insert(remote).clone())
     }
 }
 
@@ -337,11 +336,7 @@ impl Engine {
     }
 
     fn take_over(&self, source: &ReadThrough, order: &Order<'_>, key: Digest) -> anyhow::Result<Option<Action>> {
-        let remote = &source.remote;
-        if source.checked.get().is_none() {
-            remote.check()?;
-            let _ = source.checked.set(());
-        }
+        let remote = source.remote(&self.interrupt)?;
         let wrong = |address: String, fault: &Fault| {
             order.progress.note(&format!("warning: {address}: {fault}; computing `{}` instead", order.step.label()));
         };

@@ -447,7 +447,7 @@ impl<'a> Run<'a> {
         let place = aside.map(|path| format!("; moved to {}", path.display())).unwrap_or_default();
         self.observer.warned(&match damage {
             // As after a pull, which leaves data of others where they are.
-            Damage::Missing => format!("a file of `{label}` is needed and is not in the store; computing it again"),
+            Damage::Missing => format!("a file of `{label}` is needed and is not in the store; getting it again"),
             _ => format!("the result of `{label}` is damaged: {damage}{place}; computing it again"),
         });
         self.lost.insert(producer);

@@ -17,7 +17,7 @@ use crate::network::Address;
 use crate::planning::plan;
 use crate::report::render;
 use crate::report::templates::Templates;
-use crate::store::{Place, Remote, Store};
+use crate::store::{Place, Store};
 
 /// Options of every subcommand: where the project is, and how its suites run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -247,8 +247,9 @@ impl Project {
             ..FetchPlaces::new(store.partial(), store.quarantine(), self.manual_folders())
         };
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
-        let remote = self.options.named_remote().map(|place| Remote::open(place, &interrupt).map(ReadThrough::new));
-        let (environment, remote) = (Environment::here(device), remote.transpose()?);
+        let remote = self.options.named_remote();
+        remote.map_or(Ok(()), Place::check)?;
+        let (environment, remote) = (Environment::here(device), remote.cloned().map(ReadThrough::new));
         Ok(Engine { store, device, environment, threads, downloads, remote, interrupt })
     }
 }

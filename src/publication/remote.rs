@@ -1,16 +1,15 @@
 //! A suite's results by way of a remote store: pushed to it, and pulled on another machine.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::cluster::Jobs;
+use super::provenance::used;
 use super::{Run, reports};
+use crate::engine::survey::State;
 use crate::engine::{Pulled, Pushed};
 use crate::errors;
 use crate::manifests::Manifest;
 use crate::progress::Progress;
-use crate::steps::fetch;
 use crate::store::Remote;
 
 /// What was pushed of a suite.
@@ -39,18 +38,18 @@ impl Run {
     /// A usage error if no remote store is named, or it can only be read; if nothing is done; if the remote store cannot be
     /// written to; on an interrupt.
     pub fn push(&mut self, with_data: bool, progress: &dyn Progress) -> anyhow::Result<PushedSuite> {
+        let remote = self.remote()?;
+        remote.check_writable()?;
         let Run { planned, engine, .. } = self;
         engine.environment = Jobs::environment(&planned.out, &engine.environment)?;
         let (states, _) = engine.survey_without(&planned.graph, &reports::absent(&engine.store, planned));
-        let remote = self.remote()?;
-        let pushed = self.engine.push(&self.planned.graph, &states, remote, with_data, progress)?;
-        if pushed.is_empty() {
-            return Err(errors::failed(
-                format!("no step of {} is done, so there is nothing to push", self.planned.suite.name),
-                "run it first, with the same options",
-            ));
+        let suite = planned.suite.name.clone();
+        if !states.iter().any(|state| matches!(state, State::Done(..))) {
+            let message = format!("no step of {suite} is done, so there is nothing to push");
+            return Err(errors::failed(message, "run it first, with the same options"));
         }
-        Ok(PushedSuite { suite: self.planned.suite.name.clone(), remote: remote.place().to_string(), pushed })
+        let pushed = engine.push(&planned.graph, &states, &remote, with_data, progress)?;
+        Ok(PushedSuite { suite, remote: remote.place().to_string(), pushed })
     }
 
     /// Takes over the results of a suite from the remote store.
@@ -61,7 +60,7 @@ impl Run {
     pub fn pull(&self, with_data: bool, progress: &dyn Progress) -> anyhow::Result<PulledSuite> {
         let Run { planned, engine, .. } = self;
         let remote = self.remote()?;
-        let pulled = engine.pull(&planned.graph, remote, with_data, progress)?;
+        let pulled = engine.pull(&planned.graph, &remote, with_data, progress)?;
         if pulled.present + pulled.pulled == 0 && pulled.faults.is_empty() {
             return Err(errors::failed(
                 format!("{} has no result of {}", remote.place(), planned.suite.name),
@@ -74,19 +73,16 @@ impl Run {
 
     /// The manifests whose archives the plan fetches.
     pub fn materials(&self) -> impl Iterator<Item = &Manifest> {
-        let fetched: BTreeSet<String> = self.planned.graph.labels().collect();
-        let is_fetched = move |manifest: &&Manifest| {
-            manifest.archives.iter().any(|archive| fetched.contains(&fetch::label(archive)))
-        };
-        self.planned.manifests.iter().filter(is_fetched)
+        used(&self.planned.manifests, &self.planned.graph)
     }
 
-    fn remote(&self) -> anyhow::Result<&Remote> {
-        self.engine.remote.as_ref().map(|source| source.remote()).ok_or_else(|| {
+    fn remote(&self) -> anyhow::Result<Remote> {
+        let place = self.project.options.named_remote().ok_or_else(|| {
             errors::usage(
                 "no remote store is named",
                 "name one with --remote or SEESAW_REMOTE: s3://, gs://, az://, https:// or a folder",
             )
-        })
+        })?;
+        Remote::open(place, &self.engine.interrupt)
     }
 }

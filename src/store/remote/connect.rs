@@ -132,7 +132,7 @@ pub(super) fn said(error: &Error) -> (String, &'static str) {
             let text: String = words.join(" ").chars().take(MOST_SAID).collect();
             (
                 text.trim_end_matches([':', ' ']).to_owned(),
-                "check the address and the network, then run the same command again: it continues",
+                "check the address, the network and the credentials (docs/remote.md), then run the same command again: it continues",
             )
         }
     }

@@ -121,17 +121,23 @@ impl Remote {
         }
     }
 
+    /// # Errors
+    /// A usage error if it can only be read.
+    pub fn check_writable(&self) -> anyhow::Result<()> {
+        match self.can_be_written {
+            true => Ok(()),
+            false => Err(errors::usage(
+                format!("the remote store {} can only be read", self.place),
+                "push to s3://, gs://, az:// or a folder, which a server can offer for reading",
+            )),
+        }
+    }
+
     /// As [`Remote::check`], but makes a new store if nothing is there.
     ///
     /// # Errors
-    /// A usage error if it can only be read. Otherwise as [`Remote::check`], and if it cannot be written to.
+    /// As [`Remote::check`], and if it cannot be written to.
     pub fn prepare(&self) -> anyhow::Result<()> {
-        if !self.can_be_written {
-            return Err(errors::usage(
-                format!("the remote store {} can only be read", self.place),
-                "push to s3://, gs://, az:// or a folder, which a server can offer for reading",
-            ));
-        }
         match self.bytes(MARK, FORM.len() as u64) {
             Err(Fault::Absent) => self.put(MARK, FORM.as_bytes().to_vec()),
             _ => self.check(),

@@ -36,6 +36,14 @@ impl Place {
         self.0.is_empty()
     }
 
+    /// Checks the form of the address; asks nothing.
+    ///
+    /// # Errors
+    /// A usage error that does not quote what is no address, as it may hold a password all the same.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.target().map(drop)
+    }
+
     /// # Errors
     /// A usage error that does not quote what is no address, as it may hold a password all the same.
     pub(super) fn target(&self) -> anyhow::Result<Target> {
