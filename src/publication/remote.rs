@@ -64,7 +64,7 @@ impl Run {
         if pulled.present + pulled.pulled == 0 && pulled.faults.is_empty() {
             return Err(errors::failed(
                 format!("{} has no result of {}", remote.place(), planned.suite.name),
-                "push it from the machine that computed it, with the same suite, options and version of seesaw",
+                "push it from the machine that computed it, with the same suite, options, kind of device and version of seesaw",
             ));
         }
         let (suite, steps) = (planned.suite.name.clone(), planned.graph.len());

@@ -124,6 +124,7 @@ fn a_folder_carries_a_suite_to_another_machine() {
     let other = round_trip(&remote);
     let verified = other.succeed(&["store", "verify"]);
     assert!(verified.contains("all are whole\n") && verified.contains("files of others are not here"), "{verified}");
+    assert!(other.succeed(&["prune", "--keep-days", "0"]).starts_with("removed 0 results and 0 files"));
     assert!(other.succeed(&["run", "tiny"]).starts_with("nothing to do"));
     assert!(other.succeed(&["explain", "--suite", "tiny", "prepare emoji-subgroup"]).contains("is not in the store"));
 
@@ -376,9 +377,10 @@ impl Server {
     fn start(kind: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let started = remote_local(&["start", kind, folder.path().to_str().unwrap()]);
+        let port = String::from_utf8_lossy(&started.stdout).trim().parse();
+        let server = Server { folder, port: port.unwrap_or_default() };
         if started.status.success() {
-            let port = String::from_utf8_lossy(&started.stdout).trim().parse().unwrap();
-            return Some(Server { folder, port });
+            return Some(server);
         }
         let required = std::env::var("SEESAW_REMOTE_SERVERS").is_ok_and(|value| value == "required");
         assert!(!required, "the server for {kind} does not start: {}", told(&started));

@@ -60,7 +60,7 @@ pub enum Fault {
 const MOST_RECORD: u64 = 16 << 20;
 
 /// Larger objects are sent in parts of this size, in bytes; a server allows ten thousand of them.
-const PART: usize = 32 << 20;
+const PART: usize = 16 << 20;
 
 /// How often a file is asked for whose transfer was cut.
 const MOST_TRIES: usize = 3;
