@@ -10,15 +10,14 @@ pub mod explain;
 pub mod graph;
 mod job;
 pub mod key;
-mod remote;
+pub mod remote;
 pub mod run;
 pub mod slurm;
 pub mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use remote::{Pulled, Pushed, ReadThrough};
-
+use self::remote::ReadThrough;
 use crate::interrupt::Interrupt;
 use crate::steps::FetchPlaces;
 use crate::store::Store;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use crate::engine::Engine;
 use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
-use crate::engine::{Engine, ReadThrough};
+use crate::engine::remote::ReadThrough;
 use crate::errors;
 use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
@@ -30,7 +31,8 @@ pub struct Options {
     #[arg(long, global = true, value_name = "DIR", env = "SEESAW_STORE",
         value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub store: Option<PathBuf>,
-    /// A remote store to take results from before they are computed: s3://, gs://, az://, https:// or a folder
+    /// The remote store of `push` and `pull`, from which runs take results before they compute them: s3://, gs://, az://,
+    /// https:// or a folder
     #[arg(long, global = true, value_name = "URL", env = "SEESAW_REMOTE", hide_env_values = true)]
     pub remote: Option<Place>,
     /// The device to compute on: auto, cpu, cuda or cuda:N
