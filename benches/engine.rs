@@ -81,6 +81,7 @@ fn bench(steps: usize, chains: usize) -> anyhow::Result<f64> {
         environment: Environment { device: "cpu".into(), architecture: "bench".into(), libtorch: "0".into() },
         threads: 2,
         downloads: FetchPlaces::new(root.join("p"), root.join("q"), vec![]),
+        remote: None,
         interrupt: Interrupt::default(),
     };
     let begun = Instant::now();

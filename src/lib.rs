@@ -32,10 +32,10 @@
 //! | [`pictures`] | pictures by reference, decoding as people's tools do, resizing | |
 //! | [`manifests`] | `data-manifests/*.json`, downloads, lock files | [`archives`] |
 //! | [`archives`] | zips and tars, hostile until proven otherwise | |
-//! | [`store`] | objects by SHA-256, actions by key, locks | |
+//! | [`store`] | objects by SHA-256, actions by key, locks, remote stores | |
 //!
 //! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`files`], [`interrupt`],
-//! [`progress`], [`random`], [`settings`] and [`tensors`]. Only tests use `testing`, which may know every room.
+//! [`network`], [`progress`], [`random`], [`settings`] and [`tensors`]. Only tests use `testing`, which may know every room.
 
 pub mod archives;
 pub mod bundle;
@@ -53,6 +53,7 @@ pub mod interrupt;
 pub mod manifests;
 pub mod methods;
 pub mod model;
+pub mod network;
 pub mod pictures;
 pub mod planning;
 pub mod progress;

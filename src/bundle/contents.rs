@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::steps::Kind;
+use crate::steps::{Content, Kind};
 
 /// Optional contents of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -56,18 +56,13 @@ impl fmt::Display for Why {
 /// The reason why it does not.
 pub fn belongs(kind: Kind, output: &str, with: &[Extra]) -> Result<(), Why> {
     let wants = |extra| if with.contains(&extra) { Ok(()) } else { Err(Why::NotAskedFor(extra)) };
-    match (kind, output) {
-        // Counts and names of classes, which the report shows.
-        (Kind::Prepare, "about") => Ok(()),
-        (Kind::Prepare, "samples.test") => wants(Extra::Labels),
-        (Kind::Fetch | Kind::Prepare, _) => Err(Why::DataOfOthers),
-        // Noisy texts and lists of pictures are derived from the dataset; ranks are mere numbers.
-        (Kind::Impair, "ranks" | "rate") => Ok(()),
-        (Kind::Impair, _) => Err(Why::DataOfOthers),
-        (Kind::Encode, _) => wants(Extra::Features),
-        (Kind::Train | Kind::Choose, "weights") => wants(Extra::Weights),
-        (Kind::Train | Kind::Choose | Kind::Evaluate | Kind::Resample | Kind::Collect, _) => Ok(()),
-        (Kind::Render, _) => Err(Why::IsPublished),
+    match kind.content(output) {
+        Content::Numbers => Ok(()),
+        Content::Foreign => Err(Why::DataOfOthers),
+        Content::Labels => wants(Extra::Labels),
+        Content::Features => wants(Extra::Features),
+        Content::Weights => wants(Extra::Weights),
+        Content::Rendered => Err(Why::IsPublished),
     }
 }
 

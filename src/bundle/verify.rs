@@ -130,7 +130,9 @@ impl Verification<'_> {
         let downloads = FetchPlaces { mirror: self.options.mirror.clone(), ..places };
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
         let (environment, interrupt) = (Environment::here(device), self.interrupt.clone());
-        Ok(Engine { store, device, environment, threads, downloads, interrupt })
+        // What is checked has to be computed here.
+        let remote = None;
+        Ok(Engine { store, device, environment, threads, downloads, remote, interrupt })
     }
 
     /// Takes archives from the project's store, so that they are not downloaded again: their hashes are verified.

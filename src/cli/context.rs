@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::signals;
 use crate::engine::display::{Style, about};
@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::planning::estimate::Estimate;
 use crate::planning::overview::Measure;
 use crate::planning::project::{self, Options};
-use crate::progress::{plain, say};
+use crate::progress::{Progress, Unit, plain, say};
 use crate::publication::Run;
 use crate::publication::cost::Cost;
 use crate::publication::machine::Libtorch;
@@ -127,6 +127,46 @@ fn described(cost: &Cost) -> String {
             .map(|archives| format!("without {archives} that you have to download")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// A number of bytes for people.
+pub fn size(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
+}
+
+/// A number of results for people.
+pub fn results(results: usize) -> String {
+    format!("{} {}", HumanCount(results as u64), if results == 1 { "result" } else { "results" })
+}
+
+/// A number of files for people.
+pub fn files(files: usize) -> String {
+    format!("{} {}", HumanCount(files as u64), if files == 1 { "file" } else { "files" })
+}
+
+/// A bar on a terminal.
+pub struct Meter(ProgressBar);
+
+impl Meter {
+    pub fn new(quiet: bool) -> Self {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::no_length() };
+        let style = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
+        Meter(bar.with_style(ProgressStyle::with_template(style).expect("the template is right")))
+    }
+}
+
+impl Progress for Meter {
+    fn begin(&self, total: Option<u64>, _unit: Unit) {
+        total.iter().for_each(|total| self.0.set_length(*total));
+    }
+
+    fn advance(&self, n: u64) {
+        self.0.inc(n);
+    }
+
+    fn note(&self, message: &str) {
+        self.0.println(message);
+    }
 }
 
 /// The result of a command.

@@ -28,7 +28,11 @@ pub struct Args {
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let engine = project.engine(device, stop_on_signals()?)?;
+    let mut engine = project.engine(device, stop_on_signals()?)?;
+    if args.relock {
+        // Asks the sources what they have now.
+        engine.remote = None;
+    }
     let archives = Archives::find(&project, &engine, &args.names, args.relock)?;
     let mut reports = if args.check { archives.check() } else { archives.fetch(global.style())? };
     if args.check && args.names.is_empty() {

@@ -17,6 +17,8 @@ mod methods;
 mod output;
 mod plan;
 mod prune;
+mod pull;
+mod push;
 mod report;
 mod run;
 mod signals;
@@ -92,6 +94,10 @@ enum Command {
     Export(export::Args),
     /// Check a bundle from `seesaw export`, and optionally train some of its cells again
     Verify(verify::Args),
+    /// Send a suite's results to a remote store
+    Push(push::Args),
+    /// Take over a suite's results from a remote store
+    Pull(pull::Args),
     /// Judge the paper's claims by the results of a suite
     Claims(claims::Args),
     /// Compare each number that the paper prints with ours
@@ -119,23 +125,25 @@ const OF_A_SUITE: [&str; 7] = ["project", "store", "device", "mirror", "subset",
 /// The options of [`project::Options`] that each command takes. Others are refused: nobody should think that they did
 /// something. All commands take `--quiet` and `--verbose`.
 const TAKES: &[(&str, &[&[&str]])] = &[
-    ("run", &[&OF_A_SUITE, &["threads"]]),
-    ("table", &[&OF_A_SUITE, &["threads"]]),
-    ("figure", &[&OF_A_SUITE, &["threads"]]),
+    ("run", &[&OF_A_SUITE, &["threads", "remote"]]),
+    ("table", &[&OF_A_SUITE, &["threads", "remote"]]),
+    ("figure", &[&OF_A_SUITE, &["threads", "remote"]]),
     ("plan", &[&OF_A_SUITE, &["threads"]]),
     ("status", &[&OF_A_SUITE]),
     // Device and cores are those of its profile.
-    ("submit", &[&["project", "store", "mirror", "subset", "seeds", "templates"]]),
+    ("submit", &[&["project", "store", "remote", "mirror", "subset", "seeds", "templates"]]),
     ("cancel", &[&["project", "mirror", "subset", "seeds"]]),
-    ("task", &[&OF_A_SUITE, &["threads"]]),
+    ("task", &[&OF_A_SUITE, &["threads", "remote"]]),
     ("explain", &[&OF_A_SUITE]),
     ("report", &[&OF_A_SUITE]),
     ("trace", &[&OF_A_SUITE]),
     ("methods", &[]),
-    ("fetch", &[&["project", "store", "mirror"]]),
-    ("data", &[&["project", "store", "threads", "mirror", "subset"]]),
+    ("fetch", &[&["project", "store", "remote", "mirror"]]),
+    ("data", &[&["project", "store", "remote", "threads", "mirror", "subset"]]),
     ("export", &[&["project", "store", "mirror", "subset", "seeds", "templates"]]),
     ("verify", &[&["project", "store", "device", "threads", "mirror"]]),
+    ("push", &[&OF_A_SUITE, &["remote"]]),
+    ("pull", &[&OF_A_SUITE, &["remote"]]),
     ("claims", &[&OF_A_SUITE]),
     ("compare", &[&OF_A_SUITE]),
     ("diff", &[&["project"]]),
@@ -219,6 +227,8 @@ impl Cli {
             Command::Data(args) => on_device(&|device| done(data::run(global, args, device))),
             Command::Export(args) => done(export::run(global, args)),
             Command::Verify(args) => verify::run(global, args, program),
+            Command::Push(args) => on_device(&|device| done(push::run(global, args, device))),
+            Command::Pull(args) => on_device(&|device| done(pull::run(global, args, device))),
             Command::Claims(args) => on_device(&|device| done(claims::run(global, args, device))),
             Command::Compare(args) => on_device(&|device| done(compare::run(global, args, device))),
             Command::Diff(args) => done(diff::run(global, args)),

@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use indicatif::{HumanCount, HumanDuration};
 
-use super::context::{Global, show, stop_on_signals};
-use super::store::{results, size};
+use super::context::{Global, results, show, size, stop_on_signals};
 use crate::errors;
 use crate::planning::project::Project;
 use crate::publication::storage::{self, Pruned};

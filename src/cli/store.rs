@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 
-use super::context::{Global, show, stop_on_signals};
+use super::context::{Global, Meter, results, show, size, stop_on_signals};
 use crate::errors::Class;
 use crate::planning::project::Project;
-use crate::progress::{Progress, Unit};
 use crate::publication::storage::{self, Share, Storage, Verified};
 
 #[derive(Debug, clap::Args)]
@@ -43,16 +42,6 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
     }
 }
 
-/// A number of bytes for people.
-pub(super) fn size(bytes: u64) -> String {
-    HumanBytes(bytes).to_string()
-}
-
-/// A number of results for people.
-pub(super) fn results(results: usize) -> String {
-    format!("{} {}", HumanCount(results as u64), if results == 1 { "result" } else { "results" })
-}
-
 fn text(found: &Storage) -> String {
     let Storage { store, all, kinds, suites, unneeded, quarantine, partial } = found;
     let line = |Share { name, results, size: bytes }: &Share| {
@@ -79,7 +68,7 @@ fn text(found: &Storage) -> String {
 const LISTED: usize = 20;
 
 fn verified(found: &Verified) -> String {
-    let Verified { actions, objects, damaged_actions, damaged_objects } = found;
+    let Verified { actions, objects, damaged_actions, damaged_objects, left_out } = found;
     let mut text = String::new();
     for key in damaged_actions.iter().take(LISTED) {
         text += &format!("damaged record: {key}\n");
@@ -97,30 +86,11 @@ fn verified(found: &Verified) -> String {
         0 => ": all are whole\n".to_owned(),
         _ => format!(": {damaged} damaged; what a suite needs of them is computed again when it runs\n"),
     };
+    if *left_out > 0 {
+        text += &format!(
+            "{} files of others are not here, and are fetched or made again when a step needs them\n",
+            HumanCount(*left_out as u64)
+        );
+    }
     text
-}
-
-/// A bar on a terminal.
-struct Meter(ProgressBar);
-
-impl Meter {
-    fn new(quiet: bool) -> Self {
-        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::no_length() };
-        let style = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
-        Meter(bar.with_style(ProgressStyle::with_template(style).expect("the template is right")))
-    }
-}
-
-impl Progress for Meter {
-    fn begin(&self, total: Option<u64>, _unit: Unit) {
-        total.iter().for_each(|total| self.0.set_length(*total));
-    }
-
-    fn advance(&self, n: u64) {
-        self.0.inc(n);
-    }
-
-    fn note(&self, message: &str) {
-        self.0.println(message);
-    }
 }

@@ -24,6 +24,9 @@ impl Engine {
         let verdict = match state {
             State::Done(_, action) => match action.outputs.iter().find(|(_, output)| !self.store.looks_whole(output)) {
                 None => "done: nothing in its key has changed".to_owned(),
+                Some((name, output)) if !self.store.object_path(output.sha256).exists() => {
+                    format!("done; its output `{name}` is not in the store: it is made again when a step needs it")
+                }
                 Some((name, _)) => {
                     format!("done, but its output `{name}` is damaged: it is computed again when a step needs it")
                 }

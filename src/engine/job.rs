@@ -26,6 +26,8 @@ pub(super) struct Order<'a> {
     pub progress: Arc<dyn Progress>,
     /// Objects whose content was verified in this run.
     pub verified: Arc<Mutex<BTreeSet<Digest>>>,
+    /// Whether it was asked for by itself, and not only for other steps: then all its files are.
+    pub is_wanted: bool,
 }
 
 /// The step that made an input.
@@ -41,7 +43,7 @@ pub(super) struct Producer {
 pub(super) enum Ending {
     Done {
         action: Box<Action>,
-        /// Otherwise another run computed it while this one waited.
+        /// Otherwise another run computed it while this one waited, or it comes from a remote store.
         computed: bool,
     },
     /// An input is damaged.
@@ -58,6 +60,12 @@ pub(super) enum Ending {
 impl Engine {
     /// Computes a step, or finds what another run computed meanwhile.
     pub(super) fn carry_out(&self, order: Order<'_>) -> Ending {
+        // First: a step whose result is there needs no inputs, and some of them may not be here.
+        match self.taken_over(&order) {
+            Ok(Some(action)) => return Ending::Done { action: Box::new(action), computed: false },
+            Ok(None) => {}
+            Err(error) => return ended(order.step, &error),
+        }
         for (output, _, producer) in order.inputs.values() {
             if let Err(damage) = self.verify_once(output, &order.verified) {
                 return Ending::Damaged { producer: *producer, object: output.sha256, damage };
@@ -65,10 +73,7 @@ impl Engine {
         }
         match self.compute(&order) {
             Ok(ending) => ending,
-            Err(error) => match errors::class_of(&error) {
-                Class::Interrupted => Ending::Interrupted,
-                _ => Ending::Absent(order.step.absence_after(&error)),
-            },
+            Err(error) => ended(order.step, &error),
         }
     }
 
@@ -134,6 +139,13 @@ impl Engine {
             device: self.device,
             downloads: self.downloads.clone(),
         }
+    }
+}
+
+fn ended(step: &Step, error: &anyhow::Error) -> Ending {
+    match errors::class_of(error) {
+        Class::Interrupted => Ending::Interrupted,
+        _ => Ending::Absent(step.absence_after(error)),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! [`key`] defines what a result depends on, and [`graph`] holds the plan. [`survey`] finds what is done and why the rest
 //! is not, [`explain`] puts that into words, and [`run`] computes the rest on this machine. [`display`] shows progress.
+//! [`remote`] shares results by way of a remote store.
 
 mod accept;
 pub mod display;
@@ -9,12 +10,14 @@ pub mod explain;
 pub mod graph;
 mod job;
 pub mod key;
+pub mod remote;
 pub mod run;
 pub mod slurm;
 pub mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use self::remote::ReadThrough;
 use crate::interrupt::Interrupt;
 use crate::steps::FetchPlaces;
 use crate::store::Store;
@@ -27,5 +30,7 @@ pub struct Engine {
     /// The number of cores that the steps share.
     pub threads: usize,
     pub downloads: FetchPlaces,
+    /// Asked for the result of a step before it is computed.
+    pub remote: Option<ReadThrough>,
     pub interrupt: Interrupt,
 }

@@ -118,6 +118,8 @@ struct Run<'a> {
     /// The ready steps by what they need, in the order in which they start.
     downloads: BTreeSet<(Kind, NodeId)>,
     computations: BTreeSet<(Kind, NodeId)>,
+    /// The steps that were asked for by themselves, in order.
+    wanted: Vec<NodeId>,
     /// How often the results of a step were found damaged.
     repairs: BTreeMap<NodeId, usize>,
     /// Objects whose content was verified in this run.
@@ -195,6 +197,8 @@ impl<'a> Run<'a> {
         execute: Execute,
     ) -> Self {
         let needed = graph.needed_for(wanted);
+        let mut wanted = wanted.to_vec();
+        wanted.sort_unstable();
         let mut run = Run {
             engine,
             graph,
@@ -207,6 +211,7 @@ impl<'a> Run<'a> {
             settled: BTreeSet::new(),
             downloads: BTreeSet::new(),
             computations: BTreeSet::new(),
+            wanted,
             repairs: BTreeMap::new(),
             verified: Arc::default(),
             lost: lost.iter().copied().collect(),
@@ -369,6 +374,7 @@ impl<'a> Run<'a> {
             absent,
             progress: self.observer.started(id, &node.step.label()),
             verified: self.verified.clone(),
+            is_wanted: self.wanted.binary_search(&id).is_ok(),
         }
     }
 
@@ -439,7 +445,11 @@ impl<'a> Run<'a> {
         };
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).remove(&object);
         let place = aside.map(|path| format!("; moved to {}", path.display())).unwrap_or_default();
-        self.observer.warned(&format!("the result of `{label}` is damaged: {damage}{place}; computing it again"));
+        self.observer.warned(&match damage {
+            // As after a pull, which leaves data of others where they are.
+            Damage::Missing => format!("a file of `{label}` is needed and is not in the store; getting it again"),
+            _ => format!("the result of `{label}` is damaged: {damage}{place}; computing it again"),
+        });
         self.lost.insert(producer);
         if producer != reader {
             self.set(producer, Progressing::Pending);

@@ -42,6 +42,7 @@ pub(crate) fn engine(root: &std::path::Path) -> Engine {
         environment: Environment { device: "cpu".into(), architecture: "test".into(), libtorch: "0".into() },
         threads: 2,
         downloads: FetchPlaces::new(root.join("partial"), root.join("quarantine"), vec![]),
+        remote: None,
         interrupt: Interrupt::default(),
     }
 }

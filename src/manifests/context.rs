@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Address;
 use super::kaggle::Kaggle;
 use crate::interrupt::Interrupt;
+use crate::network::Address;
 use crate::progress::Progress;
 use crate::settings::variable;
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use sha1::Digest as _;
 
 use super::lock::Locked;
-use super::{address, request};
 use crate::digest::Digest;
+use crate::network;
 use crate::terms;
 
 /// A file to download.
@@ -155,12 +155,12 @@ impl Source {
                 for url in urls {
                     let parsed = reqwest::Url::parse(url).context("`urls` should list addresses")?;
                     let (shown, open) =
-                        (address::shown(&parsed), parsed.username().is_empty() && parsed.password().is_none());
+                        (network::shown(&parsed), parsed.username().is_empty() && parsed.password().is_none());
                     anyhow::ensure!(
                         open,
                         "`urls`: {shown} should be without user and password, as a manifest is public"
                     );
-                    anyhow::ensure!(request::is_allowed(&parsed), "`urls`: {url:?} should begin with https://");
+                    anyhow::ensure!(network::is_allowed(&parsed), "`urls`: {url:?} should begin with https://");
                 }
             }
             Source::Hub { repository, revision, file } => {

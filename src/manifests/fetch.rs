@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::address::Access;
 use super::context::FetchContext;
 use super::expected::verify;
 use super::{Archive, Source, https, manual, python_package};
 use crate::archives;
 use crate::digest::Digest;
 use crate::errors::{self, Class, Problem};
+use crate::network::Access;
 
 /// Writes the verified archive to `destination`, which must be on the filesystem of `partial` and `quarantine`.
 ///

@@ -9,12 +9,12 @@ use reqwest::header::{IF_RANGE, RANGE};
 use reqwest::{StatusCode, Url};
 
 use super::Archive;
-use super::address::{Access, same_server, with_credentials};
 use super::context::{FetchContext, Patience, Reached};
 use super::expected::another_version;
 use super::partial::{Origin, Partial};
 use super::request::{self, Answer, Failure, Head, Version, first_and_total};
 use crate::errors;
+use crate::network::{Access, same_server, with_credentials};
 use crate::progress::Unit;
 
 /// The fewest bytes that a server may send in each period of [`super::context::Patience`]: a slow line sends more.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::address::Access;
+use crate::network::Access;
 use crate::settings::variable;
 use crate::{errors, files};
 

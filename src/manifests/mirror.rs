@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::context::Patience;
 use super::request::{self, Answer};
-use super::{Address, Manifest, address, check_together};
+use super::{Manifest, check_together};
 use crate::errors;
 use crate::interrupt::Interrupt;
+use crate::network::{self, Address};
 
 /// The largest list of manifests, in bytes.
 const MOST_BYTES: usize = 4 << 20;
@@ -48,7 +49,7 @@ fn load(mirror: &Address, interrupt: &Interrupt) -> anyhow::Result<Vec<Manifest>
     }
     let list: Vec<Value> = serde_json::from_slice(&text).context("manifests.json")?;
     // Without user and password, which would otherwise be part of keys.
-    let base = Url::parse(&address::shown(&base))?;
+    let base = Url::parse(&network::shown(&base))?;
     list.into_iter().map(|manifest| resolved(manifest, &base)).collect()
 }
 

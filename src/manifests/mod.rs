@@ -5,7 +5,6 @@
 //! model hub, Kaggle, a Python package through pip, or a file that a person provides. [`lock`] records the hashes of files
 //! without a public checksum.
 
-mod address;
 mod child;
 pub mod context;
 mod entry;
@@ -22,7 +21,6 @@ mod python_package;
 mod request;
 mod unavailable;
 
-pub use address::Address;
 pub use entry::{Archive, GitBlob, KnownFile, Source};
 pub use python_package::pip;
 pub use unavailable::unavailable;

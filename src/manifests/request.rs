@@ -2,7 +2,6 @@
 //! for a silent server.
 
 use std::io::Read;
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -12,10 +11,10 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderN
 use reqwest::{StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
-use super::address::{self, Address};
 use super::context::Patience;
 use crate::errors;
 use crate::interrupt::Interrupt;
+use crate::network::{self, Address, is_allowed, is_here};
 use crate::settings::variable;
 
 /// The longest pause that a server can ask for.
@@ -27,11 +26,7 @@ const MOST_REDIRECTS: usize = 8;
 /// # Errors
 /// If the address is of another kind, or TLS cannot be set up.
 pub(super) fn client(url: &Url, patience: &Patience) -> anyhow::Result<Client> {
-    static PROVIDER: OnceLock<()> = OnceLock::new();
-    PROVIDER.get_or_init(|| {
-        // Fails if this process has one already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+    network::set_up_tls();
     anyhow::ensure!(is_allowed(url), "the address should begin with https://");
     let redirects = |attempt: reqwest::redirect::Attempt<'_>| {
         if attempt.previous().len() > MOST_REDIRECTS {
@@ -39,7 +34,7 @@ pub(super) fn client(url: &Url, patience: &Patience) -> anyhow::Result<Client> {
         } else if is_allowed(attempt.url()) {
             attempt.follow()
         } else {
-            let message = format!("a redirect to {}, which is not https", address::shown(attempt.url()));
+            let message = format!("a redirect to {}, which is not https", network::shown(attempt.url()));
             attempt.error(message)
         }
     };
@@ -80,15 +75,6 @@ pub(super) fn proxy_of(url: &Url) -> Option<(&'static str, Address)> {
     });
     let address = if value.contains("://") { value } else { format!("http://{value}") };
     (!excepted && !is_here(url)).then(|| (name, Address::from(address.as_str())))
-}
-
-/// HTTPS everywhere, plain HTTP only on this machine.
-pub(super) fn is_allowed(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && is_here(url))
-}
-
-fn is_here(url: &Url) -> bool {
-    matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
 /// The version of a file, as far as the server names it.
@@ -316,13 +302,5 @@ mod tests {
         for file in ["application/zip", "text/htmlx", "application/octet-stream", "", "text/plain"] {
             assert!(!is_web_page(file), "{file}");
         }
-    }
-
-    #[test]
-    fn plain_http_stays_on_this_machine() {
-        let allowed = |url: &str| is_allowed(&Url::parse(url).unwrap());
-        assert!(allowed("https://example.org/x") && allowed("http://127.0.0.1:80/x") && allowed("http://[::1]/x"));
-        assert!(!allowed("http://example.org/x") && !allowed("ftp://127.0.0.1/x"));
-        assert!(!allowed("http://127.0.0.1.example.org/"));
     }
 }

@@ -15,7 +15,7 @@ use crate::errors;
 use crate::manifests::{self, Manifest};
 use crate::steps::fetch::{ARCHIVE, label};
 use crate::steps::{Status, execute_without_tensors};
-use crate::store::Output;
+use crate::store::{Damage, Output};
 
 /// Where an archive stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -118,7 +118,10 @@ impl<'a> Archives<'a> {
                     present.push(id);
                     continue;
                 };
-                tracing::warn!("{} is damaged: {damage}; fetching it again", graph.node(id).step.label());
+                // An archive that is not here was left out when its record was pulled.
+                if !matches!(damage, Damage::Missing) {
+                    tracing::warn!("{} is damaged: {damage}; fetching it again", graph.node(id).step.label());
+                }
                 engine.store.set_aside(output.sha256)?;
                 lost.push(id);
             }
@@ -152,6 +155,7 @@ impl<'a> Archives<'a> {
             let Some(output) = action.outputs.get(ARCHIVE) else { return (State::Missing, None, None) };
             match self.engine.store.verify(output) {
                 Ok(()) => (State::Verified, Some(*output), None),
+                Err(Damage::Missing) => (State::Missing, None, None),
                 Err(damage) => {
                     let cause = match self.engine.store.set_aside(output.sha256) {
                         Ok(_) => format!("{damage}; run `seesaw fetch` to download it again"),

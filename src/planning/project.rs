@@ -8,15 +8,17 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use crate::engine::Engine;
 use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
+use crate::engine::remote::ReadThrough;
 use crate::errors;
 use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
 use crate::manifests::context::FetchPlaces;
-use crate::manifests::{self, Address, Manifest, mirror};
+use crate::manifests::{self, Manifest, mirror};
+use crate::network::Address;
 use crate::planning::plan;
 use crate::report::render;
 use crate::report::templates::Templates;
-use crate::store::Store;
+use crate::store::{Place, Store};
 
 /// Options of every subcommand: where the project is, and how its suites run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -29,6 +31,10 @@ pub struct Options {
     #[arg(long, global = true, value_name = "DIR", env = "SEESAW_STORE",
         value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub store: Option<PathBuf>,
+    /// The remote store of `push` and `pull`, from which runs take results before they compute them: s3://, gs://, az://,
+    /// https:// or a folder
+    #[arg(long, global = true, value_name = "URL", env = "SEESAW_REMOTE", hide_env_values = true)]
+    pub remote: Option<Place>,
     /// The device to compute on: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto")]
     pub device: String,
@@ -53,6 +59,11 @@ impl Options {
     /// The store that the user named.
     pub fn named_store(&self) -> Option<&PathBuf> {
         self.store.as_ref().filter(|store| !store.as_os_str().is_empty())
+    }
+
+    /// The remote store that the user named.
+    pub fn named_remote(&self) -> Option<&Place> {
+        self.remote.as_ref().filter(|place| !place.is_empty())
     }
 }
 
@@ -230,7 +241,7 @@ impl Project {
     /// Opens the store, and sets the number of threads and the places of downloads.
     ///
     /// # Errors
-    /// If the store cannot be opened.
+    /// If the store cannot be opened, or the address of the remote store is wrong.
     pub fn engine(&self, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Engine> {
         let store = Store::open(&self.store_path())?;
         let downloads = FetchPlaces {
@@ -238,7 +249,10 @@ impl Project {
             ..FetchPlaces::new(store.partial(), store.quarantine(), self.manual_folders())
         };
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
-        Ok(Engine { store, device, environment: Environment::here(device), threads, downloads, interrupt })
+        let remote = self.options.named_remote();
+        remote.map_or(Ok(()), Place::check)?;
+        let (environment, remote) = (Environment::here(device), remote.cloned().map(ReadThrough::new));
+        Ok(Engine { store, device, environment, threads, downloads, remote, interrupt })
     }
 }
 

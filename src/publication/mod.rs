@@ -8,7 +8,8 @@
 //! [`cluster`] hands a suite to Slurm and publishes it there.
 //!
 //! The other modules answer commands about a suite or a dataset: [`status`], [`single`] (one table or figure), [`trace`]
-//! (one training), [`dataset`], or about the store: [`storage`]. [`machine`] describes this machine, [`source_digest`] the source of the program.
+//! (one training), [`dataset`], or about the store: [`storage`]. [`remote`]
+//! pushes and pulls a suite. [`machine`] describes this machine, [`source_digest`] the source of the program.
 
 pub mod claims;
 pub mod cluster;
@@ -21,6 +22,7 @@ pub mod page;
 pub mod provenance;
 pub mod publish;
 pub mod record;
+pub mod remote;
 pub mod reports;
 pub mod ro_crate;
 pub mod run;

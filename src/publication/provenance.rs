@@ -68,7 +68,7 @@ fn companion(out: &Path, name: &str) -> Option<ReportFile> {
 }
 
 /// The manifests with an archive that the plan fetches.
-fn used<'a>(manifests: &'a [Manifest], graph: &Graph) -> impl Iterator<Item = &'a Manifest> {
+pub(super) fn used<'a>(manifests: &'a [Manifest], graph: &Graph) -> impl Iterator<Item = &'a Manifest> {
     let is_fetched = |archive| graph.find(&fetch::label(archive)).is_some();
     manifests.iter().filter(move |manifest| manifest.archives.iter().any(is_fetched))
 }

@@ -238,6 +238,9 @@ pub struct Verified {
     pub damaged_actions: Vec<Digest>,
     /// Files that are missing, or not what their records say. They are set aside, and computed again where they are needed.
     pub damaged_objects: Vec<DamagedObject>,
+    /// The number of files that belong to others and are not here, such as archives after a pull. They are fetched or made
+    /// again where they are needed.
+    pub left_out: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -256,8 +259,15 @@ pub fn verify(engine: &Engine, progress: &dyn Progress) -> anyhow::Result<Verifi
     let Engine { store, interrupt, .. } = engine;
     let census = store.census()?;
     let mut outputs: BTreeMap<Digest, (Output, BTreeSet<String>)> = BTreeMap::new();
+    let mut left_out: BTreeSet<Digest> = BTreeSet::new();
     for action in census.actions.values().flatten() {
-        for output in action.outputs.values() {
+        let kind = kind_of(action);
+        for (name, output) in &action.outputs {
+            let is_licensed = kind.is_some_and(|kind| kind.content(name).is_licensed());
+            if is_licensed && !census.objects.contains_key(&output.sha256) {
+                left_out.insert(output.sha256);
+                continue;
+            }
             let (_, labels) = outputs.entry(output.sha256).or_insert_with(|| (*output, BTreeSet::new()));
             labels.insert(action.label.clone());
         }
@@ -277,5 +287,11 @@ pub fn verify(engine: &Engine, progress: &dyn Progress) -> anyhow::Result<Verifi
         damaged_objects.push(DamagedObject { sha256: output.sha256, damage, labels });
     }
     let damaged_actions = census.actions.iter().filter(|(_, action)| action.is_none()).map(|(key, _)| *key).collect();
-    Ok(Verified { actions: census.actions.len(), objects: all.len(), damaged_actions, damaged_objects })
+    Ok(Verified {
+        actions: census.actions.len(),
+        objects: all.len(),
+        damaged_actions,
+        damaged_objects,
+        left_out: left_out.len(),
+    })
 }

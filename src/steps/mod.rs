@@ -8,6 +8,7 @@ mod absence;
 pub mod choose;
 pub mod collect;
 pub mod condition;
+mod content;
 pub mod encode;
 pub mod evaluate;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub mod resample;
 pub mod train;
 
 pub use absence::{Absence, Origin, Status};
+pub use content::Content;
 pub use job::{InputFile, Job, Outputs};
 pub use kind::{Cost, Describe, StepResult};
 

@@ -44,6 +44,13 @@ fn seal(key: Digest, action: &Action) -> Digest {
     Digest::of(format!("{key}\n{text}").as_bytes())
 }
 
+/// The action in a file under this key. None: it is not what was written.
+pub(super) fn unsealed(key: Digest, text: &[u8]) -> Option<Action> {
+    let sealed: Sealed = serde_json::from_slice(text).ok()?;
+    // The seal covers the key and the ingredients that it was made of.
+    (sealed.key == key && sealed.seal == seal(key, &sealed.action)).then_some(sealed.action)
+}
+
 impl Store {
     /// The path of the record under this key, whether it exists or not.
     pub fn action_path(&self, key: Digest) -> std::path::PathBuf {
@@ -54,14 +61,11 @@ impl Store {
     /// so that the step runs again.
     pub fn action(&self, key: Digest) -> Option<Action> {
         let path = self.action_path(key);
-        let text = std::fs::read(&path).ok()?;
-        let sealed: Option<Sealed> = serde_json::from_slice(&text).ok();
-        // The seal covers the key and the ingredients that it was made of.
-        let whole = sealed.filter(|sealed| sealed.key == key && sealed.seal == seal(key, &sealed.action));
+        let whole = unsealed(key, &std::fs::read(&path).ok()?);
         if whole.is_none() {
             tracing::warn!("the record {} is damaged; its step will run again", path.display());
         }
-        whole.map(|sealed| sealed.action)
+        whole
     }
 
     /// Records a finished step, whose outputs must be in the store already. Returns its key.

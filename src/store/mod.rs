@@ -18,6 +18,9 @@
 //!
 //! Files enter by write-to-temporary, fsync, rename, so that a killed run leaves nothing half-written. Objects are verified
 //! by hash when a step uses them, never by their modification time.
+//!
+//! A [`Remote`] store has `objects/` and `actions/` as well, on S3, GCS, Azure, behind HTTP(S) or in a folder: others push
+//! results there, and take them over from there.
 
 mod actions;
 mod adopt;
@@ -27,6 +30,7 @@ mod identity;
 mod ingredients;
 mod locks;
 mod objects;
+mod remote;
 mod workspace;
 
 use std::io::ErrorKind;
@@ -41,6 +45,7 @@ pub use damaged::DamagedOutput;
 pub use ingredients::{Difference, Ingredient, Ingredients, Value};
 pub use locks::KeyLock;
 pub use objects::Damage;
+pub use remote::{Fault, Place, Remote, for_each};
 pub use workspace::Workspace;
 
 use crate::errors::{self, ANOTHER_STORE};

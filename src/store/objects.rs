@@ -33,8 +33,15 @@ impl Store {
     /// # Errors
     /// If the file cannot be read, synced or moved, for example because the disk is full.
     pub fn put_file(&self, file: &Path) -> anyhow::Result<Output> {
+        let (sha256, size) = Digest::of_file(file)
+            .with_context(|| format!("cannot keep {} in the store {}", file.display(), self.root().display()))?;
+        self.place(file, sha256)?;
+        Ok(Output { sha256, size })
+    }
+
+    /// As [`Store::put_file`], for a file whose digest is known.
+    pub(super) fn place(&self, file: &Path, sha256: Digest) -> anyhow::Result<()> {
         let context = || format!("cannot keep {} in the store {}", file.display(), self.root().display());
-        let (sha256, size) = Digest::of_file(file).with_context(context)?;
         let path = self.object_path(sha256);
         let folder = path.parent().expect("objects lie in a shard");
         std::fs::create_dir_all(folder).with_context(context)?;
@@ -42,8 +49,7 @@ impl Store {
         std::fs::File::open(file).and_then(|file| files::sync(&file)).with_context(context)?;
         // Replaces an object of this name, which may be damaged.
         std::fs::rename(file, &path).with_context(context)?;
-        files::sync_folder(folder).with_context(context)?;
-        Ok(Output { sha256, size })
+        files::sync_folder(folder).with_context(context)
     }
 
     /// Stores bytes as an object.

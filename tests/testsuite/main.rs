@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak as tests do")]
 
 mod added_method;
+mod between;
 mod browser;
 mod bundle;
 mod claims;
@@ -18,6 +19,7 @@ mod methods;
 mod mirror;
 mod paper;
 mod project;
+mod remote;
 mod runs;
 mod schema;
 mod slurm;

@@ -103,7 +103,8 @@ impl Project {
     /// The program, in this project.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("seesaw"));
-        command.current_dir(&self.root).args(arguments).env_remove("SEESAW_STORE").env_remove("SEESAW_LOG");
+        command.current_dir(&self.root).args(arguments);
+        command.env_remove("SEESAW_STORE").env_remove("SEESAW_REMOTE").env_remove("SEESAW_LOG");
         command
     }
 

@@ -6,7 +6,7 @@ use crate::engine::key::Environment;
 use crate::engine::run::NodeOutcome;
 use crate::experiments::Seeds;
 use crate::interrupt::Interrupt;
-use crate::manifests::Address;
+use crate::network::Address;
 use crate::planning::project::{Options, Planned, Project};
 use crate::publication::record::{Provenance, Status};
 use crate::publication::{Finished, Run, claims, reports};
@@ -107,6 +107,7 @@ fn engine(bundle: &Bundle, provenance: &Provenance, interrupt: &Interrupt) -> En
         environment,
         threads: machine.threads,
         downloads: FetchPlaces::new(bundle.store.partial(), bundle.store.quarantine(), Vec::new()),
+        remote: None,
         interrupt: interrupt.clone(),
     }
 }

@@ -1,6 +1,8 @@
-//! Addresses that may hold a user and a password, which are sent to that server and never shown or stored.
+//! Addresses that may hold a user and a password, which are sent to that server and never shown or stored; and what a
+//! connection has to be like.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use anyhow::Context;
 use reqwest::Url;
@@ -21,7 +23,7 @@ impl Address {
     ///
     /// # Errors
     /// If it is not an address. The message does not quote it, as it may hold a password all the same.
-    pub(super) fn url(&self) -> anyhow::Result<Url> {
+    pub fn url(&self) -> anyhow::Result<Url> {
         Url::parse(&format!("{}/", self.0)).ok().filter(Url::has_host).context(
             "not an address: expected https://HOST/PATH, with a user and password as in https://USER:PASSWORD@HOST, where \
              special characters are written as %2F",
@@ -45,7 +47,7 @@ impl fmt::Debug for Address {
 }
 
 /// The credentials for a server. They are sent to that server only, not to the target of a redirect.
-pub(super) enum Access {
+pub enum Access {
     Open,
     /// A name and a key.
     Basic(String, String),
@@ -55,7 +57,7 @@ pub(super) enum Access {
 
 /// An address for messages and records: without user, password and fragment. What stands before an `@` in the path may be a
 /// part of a password with a `/` in it, so the path then goes too.
-pub(super) fn shown(url: &Url) -> String {
+pub fn shown(url: &Url) -> String {
     let mut url = url.clone();
     // Fails for addresses that have none.
     let _ = url.set_username("").and_then(|()| url.set_password(None));
@@ -67,13 +69,32 @@ pub(super) fn shown(url: &Url) -> String {
     url.to_string()
 }
 
+/// HTTPS everywhere, plain HTTP only on this machine.
+pub fn is_allowed(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_here(url))
+}
+
+/// Whether the server is this machine.
+pub fn is_here(url: &Url) -> bool {
+    matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+/// Chooses the cryptography of TLS, which every client has to do before its first connection.
+pub fn set_up_tls() {
+    static PROVIDER: OnceLock<()> = OnceLock::new();
+    PROVIDER.get_or_init(|| {
+        // Fails if this process has one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
 /// Whether both lead to the same server, to which the credentials of one may be sent for the other.
-pub(super) fn same_server(a: &Url, b: &Url) -> bool {
+pub fn same_server(a: &Url, b: &Url) -> bool {
     a.origin() == b.origin()
 }
 
 /// `to` with the user and password of `from`.
-pub(super) fn with_credentials(mut to: Url, from: &Url) -> Url {
+pub fn with_credentials(mut to: Url, from: &Url) -> Url {
     // Fails for addresses that have no server.
     let _ = to.set_username(from.username()).and_then(|()| to.set_password(from.password()));
     to
@@ -108,6 +129,14 @@ mod tests {
                 assert!(!format!("{error:#}").contains("hunter2"), "{error:#}");
             }
         }
+    }
+
+    #[test]
+    fn plain_http_stays_on_this_machine() {
+        let allowed = |url: &str| is_allowed(&Url::parse(url).unwrap());
+        assert!(allowed("https://example.org/x") && allowed("http://127.0.0.1:80/x") && allowed("http://[::1]/x"));
+        assert!(!allowed("http://example.org/x") && !allowed("ftp://127.0.0.1/x"));
+        assert!(!allowed("http://127.0.0.1.example.org/"));
     }
 
     #[test]

@@ -1,0 +1,62 @@
+//! `seesaw push [SUITE]`
+
+use std::process::ExitCode;
+
+use indicatif::HumanCount;
+
+use super::context::{Global, Meter, Suite, files, results, show, size, stop_on_signals};
+use crate::errors::Class;
+use crate::progress::say;
+use crate::publication::Run;
+use crate::publication::remote::PushedSuite;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    of: Suite,
+    /// Send archives, pictures, texts and labels as well; mind the licences, which are shown
+    #[arg(long)]
+    with_data: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+    let mut run = Run::open(&global.options, &args.of.suite, device, stop_on_signals()?)?;
+    if args.with_data {
+        say("sending data of others, under these licences:");
+        for manifest in run.materials() {
+            let licence = &manifest.licence;
+            let url = licence.url.as_ref().map(|url| format!(" <{url}>")).unwrap_or_default();
+            say(format_args!("  {}: {}. {}{url}", manifest.title, licence.id, licence.note));
+        }
+    }
+    let pushed = run.push(args.with_data, &Meter::new(global.quiet))?;
+    pushed.pushed.faults.iter().for_each(|fault| say(format_args!("error: cannot send {fault}")));
+    if args.json || !global.quiet {
+        show(args.json, &pushed, || text(&pushed))?;
+    }
+    Ok(ExitCode::from(if pushed.pushed.faults.is_empty() { 0 } else { Class::Failed.exit_code() }))
+}
+
+fn text(PushedSuite { suite, remote, pushed }: &PushedSuite) -> String {
+    let mut text = format!(
+        "{suite}: sent {} and {} ({}) to {remote}; {} files were there\n",
+        results(pushed.records),
+        files(pushed.files),
+        size(pushed.size),
+        HumanCount(pushed.present as u64)
+    );
+    if pushed.left_out.files > 0 {
+        text += &format!(
+            "left out {} of others ({}): archives, pictures, texts, labels; --with-data sends those that are here\n",
+            files(pushed.left_out.files),
+            size(pushed.left_out.size)
+        );
+    }
+    if !pushed.faults.is_empty() {
+        text += "`seesaw run` computes again what is missing here; then push again\n";
+    }
+    text
+}
