@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use super::kaggle::Kaggle;
@@ -139,6 +139,9 @@ struct Known {
     servers: Mutex<BTreeMap<String, Arc<Connection>>>,
 }
 
+/// The pauses between looks whether another download has found out about a connection.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
 /// What is known about the connection to a server.
 #[derive(Debug, Default)]
 pub(super) struct Connection {
@@ -204,10 +207,22 @@ impl Connection {
         }
     }
 
-    /// Waits for the download that finds out, if there is one. If this one has to find out, returns what keeps others waiting.
-    pub fn wait(&self) -> Option<MutexGuard<'_, ()>> {
-        let is_unknown = || self.state() == Reached::Unknown;
-        is_unknown().then(|| locked(&self.asking)).filter(|_| is_unknown())
+    /// Waits for the download that finds out, if there is one, but no longer than `most`: a server may be silent about one file
+    /// and send another. If this one has to find out, returns what keeps others waiting.
+    pub fn wait(&self, most: Duration) -> Option<MutexGuard<'_, ()>> {
+        for _ in 0..most.div_duration_f64(BETWEEN_LOOKS) as u32 {
+            let asking = match self.asking.try_lock() {
+                Ok(asking) => Some(asking),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            };
+            match (asking, self.state()) {
+                (_, Reached::Yes | Reached::No(_)) => return None,
+                (Some(asking), Reached::Unknown) => return Some(asking),
+                (None, Reached::Unknown) => std::thread::sleep(BETWEEN_LOOKS),
+            }
+        }
+        None
     }
 }
 

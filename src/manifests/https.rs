@@ -28,6 +28,10 @@ const TRIES_WITHOUT_NETWORK: u32 = 3;
 /// The longest pause between two tries, unless the server asks for more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long a download waits for another one that finds out whether there is a connection: a server that nobody answers for
+/// is noticed sooner, as a rule.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
 /// The hint if no server sent the whole file.
 pub(super) const NETWORK: &str = "check the network, then run the same command again to resume";
 /// The hint if a server refuses the request for an unknown reason.
@@ -136,7 +140,7 @@ impl Server<'_> {
         let mut farthest = partial.length();
         let mut version = partial.version();
         while self.archive.size().is_none_or(|size| partial.length() < size) {
-            asking = asking.or_else(|| connection.wait());
+            asking = asking.or_else(|| connection.wait(LONGEST_WAIT));
             if let Reached::No(hint) = connection.state() {
                 return Err(Failure::OutOfReach(self.no_connection(None, hint)));
             }

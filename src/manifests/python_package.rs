@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -12,6 +13,9 @@ use super::{Archive, child, https};
 use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::progress::Unit;
+
+/// How long a package waits for the first one, which shows whether pip has a connection: pip tries for a quarter of a minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// The commands that may be pip, in this order.
 const PIPS: &[&[&str]] = &[&["pip3"], &["pip"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
@@ -41,7 +45,7 @@ pub(super) fn fetch(
     let shown = format!("{} download --no-deps {package}=={version}", pip.join(" "));
     let mut command = download(&pip, &requirements, &wheels);
     let index = context.network.pip();
-    let asking = index.wait();
+    let asking = index.wait(LONGEST_WAIT);
     if index.state() == Reached::No(None) || context.network.is_down() || !(context.has_route)() {
         // Each connection that fails would take a quarter of a minute.
         command.args(["--retries", "0"]);

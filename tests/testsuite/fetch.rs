@@ -438,6 +438,28 @@ fn a_silent_server_does_not_hold_up_a_stop() {
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
+/// Nor other files of the same server.
+#[test]
+fn a_server_that_is_silent_about_one_file_sends_others() {
+    let server = Server::start(body(), vec![Answer::Silence, Answer::Good]);
+    let mut place = Place::new();
+    place.context.patience.stall = Duration::from_secs(60);
+    let url = server.url("/file");
+    let fetch = |name: &str| {
+        let archive = pinned(name, &body(), vec![Source::Https { urls: vec![url.clone()] }]);
+        fetch_archive(&archive, &place.folder.path().join(name), &place.context)
+    };
+    std::thread::scope(|scope| {
+        let silent = scope.spawn(|| fetch("silent.zip"));
+        while server.paths.lock().unwrap().is_empty() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        fetch("sent.zip").unwrap();
+        assert!(!silent.is_finished());
+        place.context.interrupt.raise();
+    });
+}
+
 /// What arrived before a stop is there for the next run.
 #[test]
 fn a_stop_keeps_what_arrived() {

@@ -220,6 +220,9 @@ mod tests {
             steps.sort_unstable();
             prop_assert_eq!(steps, (0..seconds.len()).collect::<Vec<_>>());
             prop_assert!(tasks.len() <= most_tasks);
+            // Where there is too much for so many tasks of that length, each may take its share.
+            let share = tasks.iter().map(|task| task.seconds).sum::<f64>() / most_tasks as f64;
+            let most = packing.most.max(share);
             for task in &tasks {
                 let mut chains_of: Vec<usize> = task.steps.iter().map(|id| id.0 % chains).collect();
                 chains_of.sort_unstable();
@@ -227,7 +230,7 @@ mod tests {
                 let whole: usize = (0..seconds.len()).filter(|n| chains_of.contains(&(n % chains))).count();
                 prop_assert_eq!(whole, task.steps.len());
                 let squeezed = tasks.len() == most_tasks;
-                prop_assert!(chains_of.len() == 1 || squeezed || task.seconds <= packing.most + 1e-9, "{:?}", task);
+                prop_assert!(chains_of.len() == 1 || squeezed || task.seconds <= most + 1e-9, "{:?}", task);
             }
         }
     }
