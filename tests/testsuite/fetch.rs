@@ -444,9 +444,8 @@ fn a_server_that_is_silent_about_one_file_sends_others() {
     let server = Server::start(body(), vec![Answer::Silence, Answer::Good]);
     let mut place = Place::new();
     place.context.patience.stall = Duration::from_secs(60);
-    let url = server.url("/file");
     let fetch = |name: &str| {
-        let archive = pinned(name, &body(), vec![Source::Https { urls: vec![url.clone()] }]);
+        let archive = open(name, vec![Source::Https { urls: vec![server.url(&format!("/{name}"))] }]);
         fetch_archive(&archive, &place.folder.path().join(name), &place.context)
     };
     std::thread::scope(|scope| {
