@@ -31,6 +31,7 @@ pub mod contents;
 pub mod diff;
 pub mod export;
 mod plan;
+pub mod recheck;
 pub mod rerun;
 mod scores;
 pub mod unpack;

@@ -1,4 +1,4 @@
-//! Trains some cells of a bundle again on this machine, starting from the archives, and compares the outputs.
+//! Trains some cells of a run again on this machine, and compares the outputs with those that are recorded.
 //!
 //! On the same kind of device, with the same architecture, vector instructions and libtorch, all bytes have to be equal.
 //! Elsewhere sums are rounded differently, and training amplifies the differences; then numbers are compared:
@@ -13,27 +13,23 @@
 //! The tolerances are a judgement: about as much as another seed changes. They reveal a wrong computation, not a wrong last
 //! digit. Outputs of steps without tensors (samples, masks, texts) are equal on all machines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 
-use super::check::is_done;
-use super::plan::Recorded;
-use super::unpack::Bundle;
 use crate::engine::Engine;
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::key::Environment;
 use crate::engine::run::{NodeOutcome, Observer};
 use crate::errors;
-use crate::publication::record::Provenance;
 use crate::random::Stream;
 use crate::report::trace;
 use crate::steps::evaluate::Scores;
 use crate::steps::train::Summary;
 use crate::steps::{self, Execute, Kind};
-use crate::store::{Action, Output};
+use crate::store::{Action, Output, Processor, Store};
 
 /// Of features, relative.
 pub const FEATURES: f64 = 1e-3;
@@ -44,7 +40,7 @@ pub const LOSS: f64 = 0.05;
 /// Of scores, in percentage points.
 pub const POINTS: f64 = 3.0;
 
-/// How an output compares with the bundle's.
+/// How an output compares with the recorded one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Verdict {
@@ -88,11 +84,11 @@ impl Repetition {
     }
 }
 
-/// Chooses at most `count` cells at random. The same seed chooses the same cells of the same bundle.
-pub fn choose(graph: &Graph, provenance: &Provenance, count: usize, seed: u64) -> Vec<NodeId> {
+/// Chooses at most `count` cells at random. The same seed chooses the same cells of the same run.
+pub fn choose(graph: &Graph, there: &There, count: usize, seed: u64) -> Vec<NodeId> {
     let evaluated = graph.ids().filter(|id| graph.node(*id).step.kind() == Kind::Evaluate);
     let mut cells: Vec<NodeId> = evaluated
-        .filter(|id| is_done(graph, *id, provenance))
+        .filter(|id| there.actions.contains_key(id))
         .filter_map(|id| Some(graph.node(id).inputs.get("weights")?.node))
         .collect();
     cells.sort_unstable();
@@ -111,16 +107,24 @@ pub fn wanted(graph: &Graph, cells: &[NodeId]) -> Vec<NodeId> {
     wanted
 }
 
-/// A bundle, and what to train its cells with.
+/// What was computed before: a bundle, or a run in a store.
+pub struct There<'a> {
+    /// The records of finished steps.
+    pub actions: BTreeMap<NodeId, Action>,
+    pub store: &'a Store,
+    /// Whether an object may be read. A bundle leaves some out, and others are damaged.
+    pub has: &'a dyn Fn(&Output) -> bool,
+}
+
+/// A run, and what to train its cells with.
 pub struct Rerun<'a> {
-    pub bundle: &'a Bundle,
-    pub provenance: &'a Provenance,
-    /// The bundle's plan on this machine.
+    pub there: There<'a>,
+    /// The plan on this machine.
     pub graph: &'a Graph,
-    /// With an empty store.
+    /// With a store that has none of the steps to repeat.
     pub engine: &'a Engine,
-    /// The vector instructions of this machine that can change results on tensors.
-    pub vector_instructions: &'a [&'a str],
+    /// What computes steps on tensors here.
+    pub processor: &'a Processor,
     pub observer: &'a dyn Observer,
     pub execute: Execute,
 }
@@ -141,7 +145,6 @@ impl Rerun<'_> {
             let hint = absence.hint.as_deref().unwrap_or("see data-manifests/README.md");
             return Err(errors::unavailable(format!("cannot train cells again: `{}`: {absence}", label(id)), hint));
         }
-        let recorded = Recorded::of(self.graph, self.bundle, self.provenance);
         let (mut compared, mut failed) = (Vec::new(), Vec::new());
         for id in self.graph.needed_for(&wanted) {
             let here = match &outcome.nodes[id.0] {
@@ -152,22 +155,27 @@ impl Rerun<'_> {
                 }
                 NodeOutcome::Absent(_) | NodeOutcome::NotWanted => continue,
             };
-            match recorded.action(id) {
-                Some((_, there)) => compared.extend(self.compare(id, there, here)),
-                None => failed.push(format!("`{}` has no record in the bundle", label(id))),
+            match self.there.actions.get(&id) {
+                Some(there) => compared.extend(self.compare(id, there, here)),
+                None => failed.push(format!("`{}` has no record to compare with", label(id))),
             }
         }
         let cells = cells.iter().map(|cell| label(*cell)).collect();
         Ok(Repetition { cells, demanded: self.demanded(), compared, failed })
     }
 
+    /// What computed the steps on tensors, as their records say.
+    fn processors(&self) -> BTreeSet<&Processor> {
+        self.there.actions.values().filter_map(|action| action.computed_by.as_ref()).collect()
+    }
+
     fn same_vectors(&self) -> bool {
-        self.provenance.machine.vector_instructions == self.vector_instructions
+        self.processors().iter().all(|there| there.vector_instructions == self.processor.vector_instructions)
     }
 
     fn demanded(&self) -> String {
-        let environments = self.provenance.steps.iter().filter_map(|step| step.computed_on.as_ref());
-        let there: BTreeSet<String> = environments.map(in_words).collect();
+        let environments = self.there.actions.values().filter_map(|action| Environment::of(&action.ingredients));
+        let there: BTreeSet<String> = environments.map(|environment| in_words(&environment)).collect();
         let there = there.into_iter().collect::<Vec<_>>().join(" and on ");
         let here = in_words(&self.engine.environment);
         match there == here && self.same_vectors() {
@@ -175,8 +183,8 @@ impl Rerun<'_> {
             false => format!(
                 "equal bytes where a step needs no tensors or ran on the same kind of machine, similar numbers elsewhere: \
                  it was computed on {there} ({}), this machine is {here} ({})",
-                self.provenance.machine.vector_instructions.join(", "),
-                self.vector_instructions.join(", ")
+                self.processors().iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "),
+                self.processor
             ),
         }
     }
@@ -217,10 +225,10 @@ impl Rerun<'_> {
         let Some((measure, tolerance)) = measure else {
             return if exact { different() } else { not_compared("its effect is compared by scores") };
         };
-        let Some(object) = self.bundle.object(expected.sha256) else {
-            return if exact { different() } else { not_compared("it is not in the bundle, and its bytes differ") };
-        };
-        let distance = measure(&self.bundle.store.read(&object)?, &self.engine.store.read(found)?)?;
+        if !(self.there.has)(expected) {
+            return if exact { different() } else { not_compared("it is not there to be read, and its bytes differ") };
+        }
+        let distance = measure(&self.there.store.read(expected)?, &self.engine.store.read(found)?)?;
         Ok(judged(exact, distance, tolerance))
     }
 }

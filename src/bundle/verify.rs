@@ -6,21 +6,21 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::check::{self, Check, Verdict};
-use super::plan;
-use super::rerun::{self, Repetition, Rerun};
+use super::plan::{self, Recorded};
+use super::rerun::{self, Repetition, Rerun, There};
 use super::unpack::{self, Bundle};
 use crate::engine::Engine;
 use crate::engine::display::{Display, Style};
 use crate::engine::graph::Graph;
 use crate::engine::key::{self, Environment};
+use crate::engine::processor;
 use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::manifests::context::FetchPlaces;
 use crate::manifests::mirror;
 use crate::planning::project::{Options, Project, available_cores};
-use crate::publication::machine::features;
 use crate::steps::{Execute, Kind};
-use crate::store::Store;
+use crate::store::{Output, Store};
 
 /// What to verify.
 pub struct Verification<'a> {
@@ -88,7 +88,12 @@ impl Verification<'_> {
             None => Ok(()),
         })?
         .graph;
-        let chosen = rerun::choose(&graph, &provenance, cells.count, cells.seed);
+        let recorded = Recorded::of(&graph, bundle, &provenance);
+        let done = graph.ids().filter(|id| check::is_done(&graph, *id, &provenance));
+        let actions = done.filter_map(|id| Some((id, recorded.action(id)?.1.clone()))).collect();
+        let has = |output: &Output| bundle.object(output.sha256) == Some(*output);
+        let there = There { actions, store: &bundle.store, has: &has };
+        let chosen = rerun::choose(&graph, &there, cells.count, cells.seed);
         if chosen.is_empty() {
             return Err(errors::usage(
                 "no cell of this run was trained and evaluated, so none can be trained again",
@@ -98,11 +103,10 @@ impl Verification<'_> {
         self.adopt_archives(&graph, &engine)?;
         let display = Display::new(&graph, &graph.needed_for(&rerun::wanted(&graph, &chosen)), self.style);
         let rerun = Rerun {
-            bundle,
-            provenance: &provenance,
+            there,
             graph: &graph,
             engine: &engine,
-            vector_instructions: &features(),
+            processor: &processor::here(cells.device),
             observer: &display,
             execute: cells.execute,
         };

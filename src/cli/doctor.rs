@@ -222,7 +222,7 @@ mod tests {
                 architecture: "x86_64",
                 cores: 2,
                 all_cores: 2,
-                features: vec!["avx2", "fma"],
+                features: vec!["avx2".into(), "fma".into()],
                 memory_bytes: 8_000_000_000,
                 memory_available_bytes: Some(6_540_000_000),
             },

@@ -40,6 +40,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         "verdict": explanation.verdict,
         "key": explanation.ingredients.as_ref().map(|list| list.key()),
         "ingredients": explanation.ingredients,
+        "computed_by": explanation.computed_by,
     });
     show(args.json, &json, || text(&explanation))?;
     Ok(ExitCode::SUCCESS)
@@ -47,6 +48,9 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
 
 fn text(explanation: &Explanation) -> String {
     let mut text = format!("{}\n  {}\n", explanation.label, explanation.verdict);
+    if let Some(processor) = &explanation.computed_by {
+        text += &format!("  computed with {processor}\n");
+    }
     if let Some(list) = &explanation.ingredients {
         text += &format!("  key {}\n", list.key());
         list.0.iter().for_each(|ingredient| text += &format!("    {:<36} {}\n", ingredient.name, ingredient.value));

@@ -19,6 +19,7 @@ mod plan;
 mod prune;
 mod pull;
 mod push;
+mod recheck;
 mod report;
 mod run;
 mod signals;
@@ -98,6 +99,8 @@ enum Command {
     Push(push::Args),
     /// Take over a suite's results from a remote store
     Pull(pull::Args),
+    /// Train some finished cells again, and compare them with the store
+    Recheck(recheck::Args),
     /// Judge the paper's claims by the results of a suite
     Claims(claims::Args),
     /// Compare each number that the paper prints with ours
@@ -144,6 +147,7 @@ const TAKES: &[(&str, &[&[&str]])] = &[
     ("verify", &[&["project", "store", "device", "threads", "mirror"]]),
     ("push", &[&OF_A_SUITE, &["remote"]]),
     ("pull", &[&OF_A_SUITE, &["remote"]]),
+    ("recheck", &[&OF_A_SUITE, &["threads"]]),
     ("claims", &[&OF_A_SUITE]),
     ("compare", &[&OF_A_SUITE]),
     ("diff", &[&["project"]]),
@@ -229,6 +233,7 @@ impl Cli {
             Command::Verify(args) => verify::run(global, args, program),
             Command::Push(args) => on_device(&|device| done(push::run(global, args, device))),
             Command::Pull(args) => on_device(&|device| done(pull::run(global, args, device))),
+            Command::Recheck(args) => recheck::run(global, args, program),
             Command::Claims(args) => on_device(&|device| done(claims::run(global, args, device))),
             Command::Compare(args) => on_device(&|device| done(compare::run(global, args, device))),
             Command::Diff(args) => done(diff::run(global, args)),

@@ -95,7 +95,8 @@ fn text(report: &Report, wanted_rerun: bool) -> String {
     text + verdict + "\n"
 }
 
-fn rerun_text(rerun: &Repetition) -> String {
+/// What came of training cells again.
+pub(super) fn rerun_text(rerun: &Repetition) -> String {
     let mut text = String::new();
     for cell in &rerun.cells {
         text += &format!("again    {cell}\n");

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::graph::{Graph, NodeId};
 use super::survey::State;
-use crate::store::Ingredients;
+use crate::store::{Ingredients, Processor};
 
 /// Why a step would run, or would not.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Explanation {
     pub verdict: String,
     /// Everything in the key, if all inputs are known.
     pub ingredients: Option<Ingredients>,
+    /// What computed it, for a finished step on tensors.
+    pub computed_by: Option<Processor>,
 }
 
 impl Engine {
@@ -41,7 +43,11 @@ impl Engine {
                 format!("would run after {}, whose results are part of its key", names.join(", "))
             }
         };
-        Explanation { label, verdict, ingredients: state.ingredients().cloned() }
+        let computed_by = match state {
+            State::Done(_, action) | State::Refused(_, action, _) => action.computed_by.clone(),
+            _ => None,
+        };
+        Explanation { label, verdict, ingredients: state.ingredients().cloned(), computed_by }
     }
 
     /// The steps that have to run first and could run now.

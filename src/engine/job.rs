@@ -7,8 +7,8 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::Context;
 
-use super::Engine;
 use super::graph::NodeId;
+use super::{Engine, processor};
 use crate::digest::Digest;
 use crate::errors::{self, Class};
 use crate::progress::Progress;
@@ -118,6 +118,7 @@ impl Engine {
             seconds: began.elapsed().as_secs_f64(),
             #[expect(clippy::disallowed_methods, reason = "the record of a run, which enters no result")]
             finished: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_secs()),
+            computed_by: order.step.kind().uses_tensors().then(|| processor::here(self.device)),
         };
         self.store.record(&action).context("the step was computed, but cannot be recorded")?;
         Ok(Ending::Done { action: Box::new(action), computed: true })

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod graph;
 mod job;
 pub mod key;
+pub mod processor;
 pub mod remote;
 pub mod run;
 pub mod slurm;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::engine::processor::vector_instructions;
 use crate::settings::variable;
 
 /// A tool that does not answer within this time counts as not found.
@@ -76,7 +77,7 @@ pub struct Machine {
     /// Cores of the machine.
     pub all_cores: usize,
     /// Vector instructions that can change results on tensors.
-    pub features: Vec<&'static str>,
+    pub features: Vec<String>,
     pub memory_bytes: u64,
     /// `None`: unknown (not Linux).
     pub memory_available_bytes: Option<u64>,
@@ -91,7 +92,7 @@ impl Machine {
             architecture: std::env::consts::ARCH,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             all_cores: read(libc::_SC_NPROCESSORS_ONLN) as usize,
-            features: features(),
+            features: vector_instructions(),
             memory_bytes: read(libc::_SC_PHYS_PAGES) as u64 * read(libc::_SC_PAGESIZE) as u64,
             memory_available_bytes: available_memory(&meminfo),
         }
@@ -102,21 +103,6 @@ impl Machine {
 fn available_memory(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
-}
-
-#[cfg(target_arch = "x86_64")]
-pub fn features() -> Vec<&'static str> {
-    let found = [
-        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
-        ("fma", std::arch::is_x86_feature_detected!("fma")),
-        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
-    ];
-    found.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-pub fn features() -> Vec<&'static str> {
-    Vec::new()
 }
 
 /// A folder to write to.

@@ -12,9 +12,10 @@ use crate::report::latex;
 use crate::report::open_questions::open_questions;
 use crate::report::reference::{self, Reference};
 use crate::report::results::Results;
+use crate::report::words;
 use crate::steps::prepare::{About, Prepare};
 use crate::steps::{Absence, Kind, Status, Step};
-use crate::store::{Action, Value};
+use crate::store::{Action, Processor, Value};
 use crate::terms::{Split, TaskKind};
 
 /// `report.html` and `report.tex`.
@@ -53,7 +54,7 @@ fn gather(finished: &Finished, environment: Vec<Fact>) -> anyhow::Result<Report>
         datasets: datasets(finished, &results)?,
         methods: methods(finished, &results),
         questions: open_questions()?,
-        environment,
+        environment: [environment, computed_by(finished)].concat(),
         steps: steps(finished),
         incomplete: incomplete(finished),
         failures: failures(finished),
@@ -152,6 +153,24 @@ fn environment(program: &Program, machine: &Machine) -> Vec<Fact> {
         Fact::new("Architecture", format!("{}, {}", machine.architecture, machine.system)),
         Fact::new("Threads", machine.threads.to_string()),
     ]
+}
+
+/// What computed the trainings, each kind of processor with their number.
+fn computed_by(finished: &Finished) -> Vec<Fact> {
+    let mut kinds: BTreeMap<&Processor, u64> = BTreeMap::new();
+    for (id, _) in finished.steps().filter(|(_, node)| node.step.kind() == Kind::Train) {
+        let processor = finished.action(id).and_then(|action| action.computed_by.as_ref());
+        processor.into_iter().for_each(|processor| *kinds.entry(processor).or_default() += 1);
+    }
+    let many = kinds.len() > 1;
+    let fact = |(processor, n): (&Processor, u64)| {
+        let words = format!("{} on {processor}", words::several(n, "training"));
+        Fact::new(
+            "Computed",
+            if many { format!("{words}; other kinds of processors give other last bits") } else { words },
+        )
+    };
+    kinds.into_iter().map(fact).collect()
 }
 
 fn steps(finished: &Finished) -> Vec<StepTime> {

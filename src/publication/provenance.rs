@@ -6,16 +6,18 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::machine::{answer, features};
+use super::machine::answer;
 use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
 use super::{Files, Finished, Run, claims, ro_crate, source_digest};
 use crate::digest::Digest;
 use crate::engine::graph::Graph;
+use crate::engine::processor;
 use crate::experiments::{DatasetPlan, Suite};
 use crate::manifests::{Manifest, lock};
 use crate::planning::project::{BUILT_WITH_CUDA, Planned, Project};
 use crate::report;
 use crate::steps::{Kind, Step, fetch};
+use crate::store::Processor;
 
 /// Reports that are written before these files.
 const COMPANIONS: [&str; 4] = ["claims.json", "claims.md", "report.html", "report.tex"];
@@ -101,20 +103,15 @@ fn checkout(root: &Path) -> Checkout {
 pub fn machine(finished: &Finished) -> Machine {
     let engine = &finished.run.engine;
     let environment = &engine.environment;
-    let gpus = match engine.device {
-        tch::Device::Cuda(_) => {
-            answer(Command::new("nvidia-smi").args(["--query-gpu=name,driver_version", "--format=csv,noheader"]))
-        }
-        _ => None,
-    };
+    let Processor { vector_instructions, gpus } = processor::here(engine.device);
     Machine {
         system: std::env::consts::OS.to_owned(),
         architecture: environment.architecture.clone(),
-        vector_instructions: features().into_iter().map(str::to_owned).collect(),
+        vector_instructions,
         device: environment.device.clone(),
         libtorch: environment.libtorch.clone(),
         libtorch_cuda: BUILT_WITH_CUDA,
-        gpus: gpus.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect(),
+        gpus,
         threads: engine.threads,
     }
 }

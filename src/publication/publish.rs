@@ -70,6 +70,7 @@ mod tests {
             outputs: [("md".to_owned(), output)].into(),
             seconds: 0.0,
             finished: 0,
+            computed_by: None,
         };
         let copies = [Copy { file: "table1.md", action: &action, output: "md" }];
         let update = || {

@@ -29,7 +29,7 @@ use crate::engine::key::Environment;
 use crate::engine::run::NodeOutcome;
 use crate::report::{SuiteKind, words};
 use crate::steps::{self, Kind};
-use crate::store::{Action, Output};
+use crate::store::{Action, Output, Processor};
 
 /// The version of the layout of [`Provenance`].
 pub const SCHEMA: u32 = 1;
@@ -167,6 +167,9 @@ pub struct Step {
     /// Where it was computed, for steps on tensors.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub computed_on: Option<Environment>,
+    /// What computed it there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub computed_by: Option<Processor>,
 }
 
 /// An input: an output of another step.
@@ -246,6 +249,7 @@ fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome])
         finished: None,
         seconds: None,
         computed_on: None,
+        computed_by: None,
     };
     if let NodeOutcome::Done(key, done) = outcome {
         let input = |(role, source): (&String, &Source)| {
@@ -260,6 +264,7 @@ fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome])
         step.finished = Some(rfc3339(done.finished));
         step.seconds = Some(done.seconds);
         step.computed_on = Environment::of(&done.ingredients);
+        step.computed_by.clone_from(&done.computed_by);
     }
     step
 }

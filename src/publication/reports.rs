@@ -99,6 +99,7 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
         seconds: began.elapsed().as_secs_f64(),
         #[expect(clippy::disallowed_methods, reason = "the record of a run, which enters no result")]
         finished: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+        computed_by: None,
     })?;
     Ok(paths)
 }
@@ -301,6 +302,7 @@ mod tests {
             outputs: BTreeMap::new(),
             seconds: 1.0,
             finished: 1_750_000_000,
+            computed_by: None,
         };
         let done = NodeOutcome::Done(Digest::of(b"key"), Box::new(action));
         let earlier = std::mem::replace(&mut fixture.nodes[0], done);

@@ -16,6 +16,29 @@ pub struct Output {
     pub size: u64,
 }
 
+/// What computed a step on tensors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Processor {
+    /// Those that can change last bits, as libtorch uses them.
+    pub vector_instructions: Vec<String>,
+    /// Model and driver version of each GPU, if it was computed on one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub gpus: Vec<String>,
+}
+
+impl std::fmt::Display for Processor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let vectors = match &self.vector_instructions[..] {
+            [] => "no vector instructions".to_owned(),
+            names => names.join(", "),
+        };
+        match &self.gpus[..] {
+            [] => f.write_str(&vectors),
+            gpus => write!(f, "{} ({vectors})", gpus.join("; ")),
+        }
+    }
+}
+
 /// The record of a finished step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action {
@@ -29,6 +52,9 @@ pub struct Action {
     pub seconds: f64,
     /// The time at its end, in seconds since 1970 (UTC).
     pub finished: u64,
+    /// What computed it, for steps on tensors. Not part of the key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub computed_by: Option<Processor>,
 }
 
 /// The content of the file: the action, and a hash of it that reveals damage.
@@ -117,7 +143,7 @@ mod tests {
         ingredients.text("step", "train");
         ingredients.natural("seed", seed);
         let outputs = BTreeMap::from([("weights".to_owned(), Output { sha256: Digest::of(b"w"), size: 1 })]);
-        Action { label: "train".into(), ingredients, outputs, seconds: 0.25, finished: 1 }
+        Action { label: "train".into(), ingredients, outputs, seconds: 0.25, finished: 1, computed_by: None }
     }
 
     #[test]

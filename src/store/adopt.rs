@@ -47,7 +47,8 @@ mod tests {
         let mut ingredients = Ingredients::default();
         ingredients.text("step", "fetch");
         let outputs = BTreeMap::from([("archive".to_owned(), output)]);
-        let action = Action { label: "fetch x".into(), ingredients, outputs, seconds: 1.0, finished: 1 };
+        let action =
+            Action { label: "fetch x".into(), ingredients, outputs, seconds: 1.0, finished: 1, computed_by: None };
         let key = theirs.record(&action).unwrap();
 
         let ours = Store::open(&folder.path().join("ours")).unwrap();

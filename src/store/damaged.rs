@@ -84,7 +84,8 @@ mod tests {
         let output = store.put_bytes(b"whole").unwrap();
         let outputs = BTreeMap::from([("text".to_owned(), output)]);
         let ingredients = Ingredients::default();
-        let action = Action { label: "given".into(), ingredients, outputs, seconds: 0.0, finished: 0 };
+        let action =
+            Action { label: "given".into(), ingredients, outputs, seconds: 0.0, finished: 0, computed_by: None };
         assert_eq!(store.read_output(&action, "text").unwrap(), b"whole");
         assert!(store.wanted().is_empty() && store.read_output(&action, "none").is_err());
         for damage in [Some("WHOLE"), None] {

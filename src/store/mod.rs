@@ -39,7 +39,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 
-pub use actions::{Action, Output};
+pub use actions::{Action, Output, Processor};
 pub use census::{Alone, Census, Object, Removed};
 pub use damaged::DamagedOutput;
 pub use ingredients::{Difference, Ingredient, Ingredients, Value};

@@ -127,10 +127,9 @@ fn a_run_says_where_its_results_come_from() {
         assert_eq!((&step["step"], &step["key"], &step["status"]), (&planned["step"], &planned["key"], &json!("done")));
         let (started, finished) = (step["started"].as_str().unwrap(), step["finished"].as_str().unwrap());
         assert!(started <= finished && finished.starts_with("20") && finished.ends_with('Z'), "{started} {finished}");
-        assert_eq!(
-            step["computed_on"].is_object(),
-            ["encode", "train", "evaluate"].contains(&step["kind"].as_str().unwrap())
-        );
+        let on_tensors = ["encode", "train", "evaluate"].contains(&step["kind"].as_str().unwrap());
+        assert_eq!(step["computed_on"].is_object(), on_tensors);
+        assert_eq!(step["computed_by"]["vector_instructions"].is_array(), on_tensors);
         for input in step["inputs"].as_object().unwrap().values() {
             let source = steps.iter().find(|source| source["step"] == input["step"]).unwrap();
             assert_eq!(source["outputs"][input["output"].as_str().unwrap()]["sha256"], input["sha256"]);
@@ -587,4 +586,33 @@ fn what_moved_is_named() {
         let output = project.run(&["diff", bundle, run]);
         assert!(output.status.code() == Some(2) && told(&output).contains(why), "{}", told(&output));
     }
+}
+
+/// Finished cells are trained again, and give the same bits here; a recorded result that is another one is found.
+#[test]
+fn finished_cells_are_rechecked() {
+    let project = Project::new();
+    let output = project.run(&["recheck", "tiny"]);
+    assert!(output.status.code() == Some(2) && told(&output).contains("seesaw run tiny"), "{}", told(&output));
+    project.succeed(&["run", "tiny"]);
+    let said = project.succeed(&["recheck", "tiny", "--cells", "1", "--seed", "4"]);
+    assert!(said.contains("equal bytes: it was computed on cpu") && said.contains(" 0 differ"), "{said}");
+    assert!(said.ends_with("the cells gave the same again\n"), "{said}");
+    assert_eq!(std::fs::read_dir(project.root.join(".seesaw/tmp")).unwrap().count(), 0, "something is left behind");
+    // Another step's weights stand in the record of each training.
+    let store = Store::open(&project.root.join(".seesaw")).unwrap();
+    let cells = ["baseline", "balgrad"]
+        .iter()
+        .flat_map(|method| [1, 2].map(|seed| format!("train emoji-subgroup {method} seed {seed}")));
+    let actions: Vec<_> = cells.map(|label| store.latest(&label).unwrap()).collect();
+    for (at, action) in actions.iter().enumerate() {
+        let mut action = action.clone();
+        action.outputs.insert("weights".into(), actions[(at + 1) % actions.len()].outputs["weights"]);
+        store.record(&action).unwrap();
+    }
+    let output = project.run(&["recheck", "tiny", "--cells", "1", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let differs = |one: &Value| one["output"] == "weights" && one["verdict"]["is"] == "differs";
+    assert!(found["compared"].as_array().unwrap().iter().any(differs), "{found}");
 }

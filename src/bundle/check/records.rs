@@ -98,6 +98,9 @@ pub(super) fn steps(bundle: &Bundle, provenance: &Provenance, actions: &Actions)
         if step.outputs != action.outputs {
             check.problems.push(format!("the outputs of `{label}` differ between its record and the provenance"));
         }
+        if step.computed_by != action.computed_by {
+            check.problems.push(format!("what computed `{label}` differs between its record and the provenance"));
+        }
         for (role, input) in &step.inputs {
             let name = format!("input {role}");
             let recorded = action.ingredients.0.iter().find(|ingredient| ingredient.name == name);

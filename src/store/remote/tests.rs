@@ -29,7 +29,7 @@ fn recorded(store: &Store, content: &[u8]) -> (Digest, Output) {
     let mut ingredients = Ingredients::default();
     ingredients.text("step", "train");
     let outputs = BTreeMap::from([("weights".to_owned(), output)]);
-    let action = Action { label: "train".into(), ingredients, outputs, seconds: 0.5, finished: 1 };
+    let action = Action { label: "train".into(), ingredients, outputs, seconds: 0.5, finished: 1, computed_by: None };
     (store.record(&action).unwrap(), output)
 }
 
