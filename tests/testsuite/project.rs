@@ -1,6 +1,7 @@
 //! A project in a temporary folder, with a suite small enough to run many times, and the program to run in it.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -105,6 +106,14 @@ impl Project {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("seesaw"));
         command.current_dir(&self.root).args(arguments);
         command.env_remove("SEESAW_STORE").env_remove("SEESAW_REMOTE").env_remove("SEESAW_LOG");
+        // Who starts the tests in the background has them ignore Ctrl-C, and the program goes by that.
+        // SAFETY: a system call that is allowed between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                Ok(())
+            })
+        };
         command
     }
 

@@ -92,14 +92,6 @@ fn a_finished_run_has_nothing_to_do() {
 fn an_interrupted_run_stops_and_goes_on() {
     let project = Project::new();
     let mut command = project.command(&["run", "tiny", "-v"]);
-    // Who starts the tests in the background may have them ignore it, and the program goes by that.
-    // SAFETY: a system call that is allowed between fork and exec.
-    unsafe {
-        command.pre_exec(|| {
-            libc::signal(libc::SIGINT, libc::SIG_DFL);
-            Ok(())
-        })
-    };
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     // Once a step is done, signals are heard.
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
