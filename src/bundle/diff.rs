@@ -13,7 +13,8 @@ use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::publication::record::{self, Provenance};
 use crate::report::diff::{self, Moved, Numbers};
-use crate::report::results::Results;
+use crate::report::escape::markdown;
+use crate::report::results::{Results, SCHEMA};
 use crate::report::words;
 
 /// The files of a run that are read.
@@ -78,7 +79,7 @@ fn read(run: &Path, interrupt: &Interrupt) -> anyhow::Result<Side> {
         return Err(no_run("there is no such file or folder".into()));
     }
     if run.extension().is_some_and(|ending| ending == "json") {
-        return Ok(Side { results: parse(run)?, verdicts: BTreeMap::new(), provenance: None });
+        return Ok(Side { results: results(run)?, verdicts: BTreeMap::new(), provenance: None });
     }
     let scratch =
         tempfile::Builder::new().prefix("seesaw-diff-").tempdir().context("cannot make a temporary folder")?;
@@ -93,8 +94,8 @@ fn read(run: &Path, interrupt: &Interrupt) -> anyhow::Result<Side> {
 }
 
 fn side(folder: &Path, no_run: &dyn Fn(String) -> anyhow::Error) -> anyhow::Result<Side> {
-    let results = folder.join(RESULTS);
-    if !results.is_file() {
+    let path = folder.join(RESULTS);
+    if !path.is_file() {
         return Err(no_run(format!("it has no {RESULTS}")));
     }
     let claims = folder.join(CLAIMS);
@@ -104,7 +105,7 @@ fn side(folder: &Path, no_run: &dyn Fn(String) -> anyhow::Error) -> anyhow::Resu
     };
     let provenance = folder.join(record::FILE);
     Ok(Side {
-        results: parse(&results)?,
+        results: results(&path)?,
         verdicts: judged["claims"].as_array().into_iter().flatten().filter_map(verdict).collect(),
         provenance: provenance.is_file().then(|| Provenance::parse(&bytes(&provenance)?)).transpose()?,
     })
@@ -112,6 +113,17 @@ fn side(folder: &Path, no_run: &dyn Fn(String) -> anyhow::Error) -> anyhow::Resu
 
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn results(path: &Path) -> anyhow::Result<Results> {
+    let results: Results = parse(path)?;
+    let (found, known) = (results.schema, SCHEMA);
+    let made_again = "make them again with `seesaw run`";
+    anyhow::ensure!(
+        found == known,
+        errors::failed(format!("{} has the layout {found}, expected {known}", path.display()), made_again)
+    );
+    Ok(results)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
@@ -180,7 +192,7 @@ impl Diff {
             }
             for moved in rows {
                 let p = moved.p_corrected.map_or_else(|| "—".to_owned(), |p| format!("{p:.2}"));
-                let (name, difference) = (moved.name(), words::signed(moved.difference));
+                let (name, difference) = (markdown(&moved.name()), words::signed(moved.difference));
                 *text += &format!("| {name} | {:.2} | {:.2} | {difference} | {p} |\n", moved.first, moved.second);
             }
         };

@@ -29,7 +29,10 @@ pub fn compare(finished: &Finished, margin: Margin) -> anyhow::Result<Comparison
             SuiteKind::Trial => "a trial gets no verdicts",
             _ => "the paper has no numbers for its datasets",
         };
-        errors::usage(format!("cannot compare the suite `{}` with the paper: {what}", suite.name), "compare `paper`")
+        errors::usage(
+            format!("cannot compare the suite `{}` with the paper: {what}", suite.name),
+            "run `seesaw compare paper`",
+        )
     };
     let reference = suite.reference.as_ref().ok_or_else(nothing)?;
     let agreements = Agreements::of(&outputs::results(finished)?, reference, margin).ok_or_else(nothing)?;

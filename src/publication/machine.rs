@@ -1,19 +1,14 @@
 //! Information about this machine. No probe changes anything, and none fails.
 
 use std::ffi::CString;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde::Serialize;
 
-use crate::engine::processor::vector_instructions;
+use crate::engine::processor::{answer, vector_instructions};
 use crate::settings::variable;
-
-/// A tool that does not answer within this time counts as not found.
-const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The program, and the project's checkout.
 #[derive(Debug, Serialize)]
@@ -217,32 +212,6 @@ fn first_line(text: &str) -> Option<String> {
     text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
 }
 
-/// The standard output of a command, if it starts, succeeds and ends in time.
-pub fn answer(command: &mut Command) -> Option<String> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-    let mut stdout = child.stdout.take()?;
-    // Read on another thread, so that the command cannot block on a full pipe.
-    let reader = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = stdout.read_to_end(&mut text);
-        String::from_utf8_lossy(&text).into_owned()
-    });
-    let began = Instant::now();
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if began.elapsed() < TIMEOUT => std::thread::sleep(Duration::from_millis(5)),
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-        }
-    };
-    let text = reader.join().ok()?;
-    status.success().then_some(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,12 +240,5 @@ mod tests {
         assert!(!place.exists && place.writable);
         assert_eq!(place.free_bytes.is_some(), Place::look(folder.path()).free_bytes.is_some());
         assert!(Place::look(folder.path()).exists);
-    }
-
-    #[test]
-    fn a_failing_or_unknown_command_gives_no_answer() {
-        assert_eq!(answer(Command::new("sh").args(["-c", "echo yes"])).as_deref(), Some("yes\n"));
-        assert_eq!(answer(Command::new("sh").args(["-c", "echo no; exit 3"])), None);
-        assert_eq!(answer(&mut Command::new("seesaw-no-such-program")), None);
     }
 }

@@ -6,12 +6,11 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::machine::answer;
 use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
 use super::{Files, Finished, Run, claims, ro_crate, source_digest};
 use crate::digest::Digest;
 use crate::engine::graph::Graph;
-use crate::engine::processor;
+use crate::engine::processor::{self, answer};
 use crate::experiments::{DatasetPlan, Suite};
 use crate::manifests::{Manifest, lock};
 use crate::planning::project::{BUILT_WITH_CUDA, Planned, Project};

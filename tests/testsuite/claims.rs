@@ -125,6 +125,8 @@ fn printed_numbers_agree_or_differ() {
     assert!(numbers.iter().any(|one| one["agreement"] == "differs") && numbers[0]["printed"].is_number());
     let table = project.succeed(&["table", "1", "--suite", "tiny", "--of", "both", "--format", "md"]);
     assert!(table.contains(" ≠)") && table.contains("= agrees with the paper's number, ≠ differs"), "{table}");
+    let tex = project.succeed(&["table", "1", "--suite", "tiny", "--of", "both", "--format", "tex"]);
+    assert!(tex.contains(" $\\ne$)") && tex.contains("= agrees with the paper's number, $\\ne$ differs"), "{tex}");
     let page = String::from_utf8(project.files()["report.html"].clone()).unwrap();
     assert!(page.contains(" 135 numbers of Table 1, "), "the page says how many agree");
     assert!(page.contains("<p>Differs: ours minus the paper"));
