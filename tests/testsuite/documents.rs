@@ -134,7 +134,7 @@ fn commands(text: &str, program: &str) -> Vec<String> {
 /// Every command and make target that a document names exists, and the README names every command.
 #[test]
 fn commands_exist() {
-    let help = std::process::Command::new(assert_cmd::cargo::cargo_bin!("seesaw")).arg("--help").output().unwrap();
+    let help = crate::project::program().arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let (_, listed) = help.split_once("Commands:\n").unwrap();
     let name = |line: &str| {

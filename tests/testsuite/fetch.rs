@@ -599,7 +599,7 @@ fn a_killed_run_takes_its_pip_along() {
     // Neither becomes the other: pip, and a child of pip that only the group reaches.
     let script = root.join("pip.sh");
     std::fs::write(&script, "sleep 300 & echo $! > $0.child; echo $$ > $0.id; wait").unwrap();
-    let mut run = std::process::Command::new(assert_cmd::cargo::cargo_bin!("seesaw"))
+    let mut run = crate::project::program()
         .args(["fetch", "--all", "--quiet", "--store"])
         .arg(root.join("store"))
         .current_dir(root)

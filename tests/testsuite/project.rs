@@ -103,9 +103,8 @@ impl Project {
 
     /// The program, in this project.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("seesaw"));
+        let mut command = program();
         command.current_dir(&self.root).args(arguments);
-        command.env_remove("SEESAW_STORE").env_remove("SEESAW_REMOTE").env_remove("SEESAW_LOG");
         // Who starts the tests in the background has them ignore Ctrl-C, and the program goes by that.
         // SAFETY: a system call that is allowed between fork and exec.
         unsafe {
@@ -169,4 +168,14 @@ impl Project {
 pub fn told(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     format!("{}\nstdout: {}\nstderr: {}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+/// The program, told nothing by the variables of who runs the tests but where things are: many others change what it says or
+/// does.
+pub fn program() -> Command {
+    const WHERE: [&str; 8] =
+        ["PATH", "HOME", "USER", "LANG", "TMPDIR", "LIBTORCH", "LD_LIBRARY_PATH", "RUST_BACKTRACE"];
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("seesaw"));
+    command.env_clear().envs(WHERE.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command
 }

@@ -23,9 +23,6 @@ fn on_terminal(
         (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(its))
     };
     let mut command = project.command(arguments);
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
-        command.env_remove(name);
-    }
     command.env("TERM", "xterm-256color").envs(variables.iter().copied());
     let streams = [its.try_clone().unwrap(), its.try_clone().unwrap(), its].map(Stdio::from);
     let [stdin, stdout, stderr] = streams;
