@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::engine::graph::{Graph, NodeId, Source};
-use crate::engine::key::{self, Environment, Inputs};
+use crate::engine::key::{self, Environment, Input, Inputs};
+use crate::engine::origin;
 use crate::experiments::{Seeds, Suite};
 use crate::manifests::{self, Manifest};
 use crate::planning::plan;
@@ -63,12 +64,17 @@ impl<'a> Recorded<'a> {
     /// inputs from its own. `None`: one of these records is not in the bundle.
     pub fn inputs(&self, id: NodeId) -> Option<Inputs> {
         let (_, action) = self.action(id)?;
+        let processors = match self.graph.node(id).step.kind().names_processors() {
+            true => origin::processors(self.graph, id, |from| Some(&self.action(from)?.1)),
+            false => BTreeMap::new(),
+        };
         let input = |(role, source): (&String, &Source)| {
             if let Some(absence) = absence(&action.ingredients, role) {
                 return Some((role.clone(), Err(absence)));
             }
             let output = self.action(source.node)?.1.outputs.get(&source.output)?;
-            Some((role.clone(), Ok(output.sha256)))
+            let processors = processors.get(&source.node).cloned().unwrap_or_default();
+            Some((role.clone(), Ok(Input { sha256: output.sha256, processors })))
         };
         self.graph.node(id).inputs.iter().map(input).collect()
     }

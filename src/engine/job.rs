@@ -13,15 +13,15 @@ use crate::digest::Digest;
 use crate::errors::{self, Class};
 use crate::progress::Progress;
 use crate::steps::{Absence, Execute, InputFile, Job, Status, Step};
-use crate::store::{Action, Damage, Ingredients, Output};
+use crate::store::{Action, Damage, Ingredients, Output, Processor};
 
 /// A step that can start.
 pub(super) struct Order<'a> {
     pub step: &'a Step,
     pub execute: Execute,
     pub ingredients: Ingredients,
-    /// Role → the object, the key of the step that made it, and that step.
-    pub inputs: BTreeMap<String, (Output, Digest, Producer)>,
+    /// Role → the object, the key of the step that made it, that step, and the processors behind it that the step names.
+    pub inputs: BTreeMap<String, (Output, Digest, Producer, BTreeSet<Processor>)>,
     pub absent: BTreeMap<String, Absence>,
     pub progress: Arc<dyn Progress>,
     /// Objects whose content was verified in this run.
@@ -66,7 +66,7 @@ impl Engine {
             Ok(None) => {}
             Err(error) => return ended(order.step, &error),
         }
-        for (output, _, producer) in order.inputs.values() {
+        for (output, _, producer, _) in order.inputs.values() {
             if let Err(damage) = self.verify_once(output, &order.verified) {
                 return Ending::Damaged { producer: *producer, object: output.sha256, damage };
             }
@@ -125,10 +125,11 @@ impl Engine {
     }
 
     fn job(&self, order: &Order<'_>, folder: std::path::PathBuf) -> Job {
-        let file = |(output, key, _): &(Output, Digest, Producer)| InputFile {
+        let file = |(output, key, _, processors): &(Output, Digest, Producer, BTreeSet<Processor>)| InputFile {
             path: self.store.object_path(output.sha256),
             sha256: output.sha256.to_string(),
             key: key.to_string(),
+            processors: processors.clone(),
         };
         Job {
             inputs: order.inputs.iter().map(|(role, input)| (role.clone(), file(input))).collect(),

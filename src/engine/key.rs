@@ -6,6 +6,7 @@
 //! | every parameter of the step ([`crate::steps::Describe::ingredients`]) | options, hyperparameters, seeds, recipe versions of readers, encoders and methods |
 //! | role and SHA-256 of every input | data, masks, features and weights matter by content, however they were made |
 //! | role and cause of every absent input | a table shows why it has no number |
+//! | of the results of a suite: the kinds of processors behind each input, if there are several | results and tables name them |
 //! | if it computes with tensors: kind of device, processor architecture, version of libtorch | sums of floats differ between them |
 //!
 //! | not in the key | why |
@@ -16,13 +17,13 @@
 //! | name of the suite, labels, order of steps | the same training in two suites is one training |
 //! | version of this program | recipe versions stand for what matters in it |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::steps::{Absence, Step};
-use crate::store::{Ingredients, Value};
+use crate::store::{Ingredients, Processor, Value};
 
 /// What can change the last bits of a tensor between machines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +56,23 @@ impl Environment {
     }
 }
 
-/// The inputs of a step by role: the digest of the content, or why there is none.
-pub type Inputs = BTreeMap<String, Result<Digest, Absence>>;
+/// The inputs of a step by role, or why there is none.
+pub type Inputs = BTreeMap<String, Result<Input, Absence>>;
+
+/// An input of a step.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Of its content.
+    pub sha256: Digest,
+    /// The kinds of processors behind it, for a step that names them; empty if one kind is behind all inputs of the step.
+    pub processors: BTreeSet<Processor>,
+}
+
+impl From<Digest> for Input {
+    fn from(sha256: Digest) -> Self {
+        Input { sha256, processors: BTreeSet::new() }
+    }
+}
 
 /// The name of the kind of step; none: these are no step's.
 pub fn kind(ingredients: &Ingredients) -> Option<&str> {
@@ -79,8 +95,16 @@ pub fn ingredients(step: &Step, inputs: &Inputs, environment: &Environment) -> I
     step.ingredients(&mut list);
     for (role, input) in inputs {
         match input {
-            Ok(digest) => list.digest(&format!("input {role}"), *digest),
+            Ok(input) => list.digest(&format!("input {role}"), input.sha256),
             Err(absence) => list.text(&absent_input(role), absence.to_json()),
+        }
+    }
+    for (role, input) in inputs {
+        if let Ok(Input { processors, .. }) = input
+            && !processors.is_empty()
+        {
+            let names = processors.iter().map(|processor| Value::Text(processor.to_string()));
+            list.list(&format!("processors of {role}"), names.collect());
         }
     }
     if step.kind().uses_tensors() {

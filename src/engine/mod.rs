@@ -2,7 +2,8 @@
 //!
 //! [`key`] defines what a result depends on, and [`graph`] holds the plan. [`survey`] finds what is done and why the rest
 //! is not, [`explain`] puts that into words, and [`run`] computes the rest on this machine. [`display`] shows progress.
-//! [`remote`] shares results by way of a remote store.
+//! [`remote`] shares results by way of a remote store. [`processor`] and [`origin`] tell what
+//! computed them.
 
 mod accept;
 pub mod display;
@@ -10,6 +11,7 @@ pub mod explain;
 pub mod graph;
 mod job;
 pub mod key;
+pub mod origin;
 pub mod processor;
 pub mod remote;
 pub mod run;

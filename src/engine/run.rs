@@ -357,10 +357,10 @@ impl<'a> Run<'a> {
         for (role, input) in inputs {
             let source = &node.inputs[&role];
             match (input, &self.nodes[source.node.0]) {
-                (Ok(_), Progressing::Ended(NodeOutcome::Done(key, action))) => {
+                (Ok(input), Progressing::Ended(NodeOutcome::Done(key, action))) => {
                     let repairs = self.repairs.get(&source.node).copied().unwrap_or_default();
                     let producer = Producer { node: source.node, repairs };
-                    files.insert(role, (action.outputs[&source.output], *key, producer));
+                    files.insert(role, (action.outputs[&source.output], *key, producer, input.processors));
                 }
                 (Err(absence), _) => drop(absent.insert(role, absence)),
                 (Ok(_), _) => unreachable!("a ready step waits for nothing"),

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use super::Engine;
 use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
-use super::key::{self, Inputs};
+use super::key::{self, Input, Inputs};
+use super::origin;
 use crate::digest::Digest;
 use crate::steps::{Absence, Kind, Status, Step};
 use crate::store::{Action, Difference, Ingredients};
@@ -177,10 +178,17 @@ impl Engine {
     ) -> Result<Inputs, Vec<NodeId>> {
         let mut inputs: Inputs = BTreeMap::new();
         let mut waiting = Vec::new();
+        let processors = match graph.node(id).step.kind().names_processors() {
+            true => origin::processors(graph, id, |from| known(from).and_then(Result::ok)),
+            false => BTreeMap::new(),
+        };
         for (role, source) in &graph.node(id).inputs {
             let input = match known(source.node) {
                 Some(Ok(action)) => match action.outputs.get(&source.output) {
-                    Some(output) => Ok(output.sha256),
+                    Some(output) => {
+                        let processors = processors.get(&source.node).cloned().unwrap_or_default();
+                        Ok(Input { sha256: output.sha256, processors })
+                    }
                     None => {
                         let cause = format!("it has no output `{}`", source.output);
                         Err(graph.node(source.node).step.absence(Status::Failed, cause, None))

@@ -17,7 +17,7 @@ fn here() -> Environment {
 }
 
 fn inputs(roles: &[&str]) -> Inputs {
-    roles.iter().map(|role| ((*role).to_owned(), Ok(Digest::of(role.as_bytes())))).collect()
+    roles.iter().map(|role| ((*role).to_owned(), Ok(Digest::of(role.as_bytes()).into()))).collect()
 }
 
 fn train(seed: u64) -> Train {

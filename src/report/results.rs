@@ -130,6 +130,9 @@ pub struct Provenance {
     /// one, as the choosing step wrote it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub choice: Option<Box<serde_json::Value>>,
+    /// The kinds of processors behind its scores, in the words of `seesaw explain`; empty if one kind computed everything.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub computed_by: BTreeSet<String>,
 }
 
 /// One number of the suite: a quantity of a method on a dataset, over the seeds. Avg and ΔGap are formed per seed and

@@ -81,6 +81,7 @@ fn outcome(ratios: &[f64], score: impl Fn(Level) -> f64) -> Outcome {
         keys: [("train".to_owned(), "abc".to_owned())].into(),
         inputs: [("weights".to_owned(), "def".to_owned())].into(),
         choice: None,
+        computed_by: [].into(),
     };
     Outcome::Scored(CellScores {
         levels: Level::all(ratios).into_iter().map(|level| (level, score(level))).collect(),

@@ -110,7 +110,7 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
     };
     let mut provenance = Provenance::default();
     let mut came_from = |role: &str, step: String, content: String| {
-        if let Some(InputFile { sha256, key, path: _ }) = job.inputs.get(role) {
+        if let Some(InputFile { sha256, key, .. }) = job.inputs.get(role) {
             provenance.keys.insert(step, key.clone());
             provenance.inputs.insert(content, sha256.clone());
         }
@@ -122,6 +122,10 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
     for output in ["weights", "trace"] {
         came_from(&role(output, dataset, method, seed), "train".into(), output.into());
     }
+    // Not those behind replicates, which are of all seeds.
+    let weights = role("weights", dataset, method, seed);
+    let behind = roles.iter().chain([&weights]).filter_map(|role| job.inputs.get(role));
+    provenance.computed_by = behind.flat_map(|input| &input.processors).map(ToString::to_string).collect();
     let choice = role("choice", dataset, method, seed);
     if job.inputs.contains_key(&choice) {
         provenance.choice = Some(Box::new(job.read_json(&choice)?));

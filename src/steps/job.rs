@@ -1,6 +1,6 @@
 //! What a step may touch while it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::absence::Absence;
 use crate::interrupt::Interrupt;
 use crate::manifests::context::FetchPlaces;
 use crate::progress::{Progress, Silent};
+use crate::store::Processor;
 
 /// Output name → file in the job's folder.
 pub type Outputs = BTreeMap<String, PathBuf>;
@@ -25,6 +26,8 @@ pub struct InputFile {
     pub sha256: String,
     /// The key of the step that made it.
     pub key: String,
+    /// The kinds of processors behind it, for a step that names them; empty if one kind is behind all of its inputs.
+    pub processors: BTreeSet<Processor>,
 }
 
 /// Everything that a step may touch while it runs.
@@ -65,7 +68,7 @@ impl Job {
         for (role, bytes) in files {
             let (path, sha256, key) = (folder.join(&role), format!("content of {role}"), format!("key of {role}"));
             std::fs::write(&path, bytes).expect("a temporary file can be written");
-            job.inputs.insert(role, InputFile { path, sha256, key });
+            job.inputs.insert(role, InputFile { path, sha256, key, processors: BTreeSet::new() });
         }
         job
     }

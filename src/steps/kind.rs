@@ -23,6 +23,12 @@ impl Kind {
     pub fn uses_tensors(self) -> bool {
         matches!(self, Kind::Encode | Kind::Train | Kind::Evaluate)
     }
+
+    /// Whether results of this kind name the kinds of processors behind them, if there are several. Then these are part of
+    /// their keys.
+    pub fn names_processors(self) -> bool {
+        matches!(self, Kind::Collect)
+    }
 }
 
 /// What a step occupies while it runs.

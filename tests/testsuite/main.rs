@@ -18,6 +18,7 @@ mod locks;
 mod methods;
 mod mirror;
 mod paper;
+mod processors;
 mod project;
 mod remote;
 mod runs;

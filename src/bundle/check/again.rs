@@ -153,6 +153,7 @@ fn repeat(
 /// A job with the step's inputs as files; `None` if the bundle lacks one. Weights are never read: results only name them.
 fn job(bundle: &Bundle, recorded: &Recorded<'_>, id: NodeId, folder: &Path, interrupt: &Interrupt) -> Option<Job> {
     let (_, action) = recorded.action(id)?;
+    let mut known = recorded.inputs(id)?;
     let mut inputs = BTreeMap::new();
     let mut absent = BTreeMap::new();
     for (role, source) in &recorded.graph.node(id).inputs {
@@ -166,7 +167,9 @@ fn job(bundle: &Bundle, recorded: &Recorded<'_>, id: NodeId, folder: &Path, inte
             return None;
         }
         let path = bundle.store.object_path(output.sha256);
-        inputs.insert(role.clone(), InputFile { path, sha256: output.sha256.to_string(), key: key.to_string() });
+        let processors = known.remove(role).and_then(Result::ok).map(|input| input.processors).unwrap_or_default();
+        let (sha256, key) = (output.sha256.to_string(), key.to_string());
+        inputs.insert(role.clone(), InputFile { path, sha256, key, processors });
     }
     Some(Job { inputs, absent, interrupt: interrupt.clone(), ..Job::detached(folder) })
 }

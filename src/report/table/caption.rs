@@ -1,8 +1,10 @@
 //! Captions: what a table shows and which kind of results it holds; and below, how they were made.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::evaluation::statistics::paired::LEAST_SEEDS;
-use crate::report::results::{DatasetDescription, Results};
-use crate::report::target;
+use crate::report::results::{CellRecord, DatasetDescription, Results};
+use crate::report::{target, words};
 
 const MARKS: &str =
     "Best in bold, second best underlined; †: a lead within noise; *: negative transfer, above the full score.";
@@ -27,6 +29,28 @@ fn noise(results: &Results) -> &'static str {
     }
 }
 
+/// Names of kinds of processors: with this one and with that one.
+fn with(processors: &BTreeSet<String>) -> String {
+    match processors.is_empty() {
+        true => "with a processor that was not recorded".to_owned(),
+        false => processors.iter().map(|name| format!("with {name}")).collect::<Vec<_>>().join(" and "),
+    }
+}
+
+/// Which kinds of processors are behind these trainings, where several are behind a table.
+pub fn computed<'a>(cells: impl Iterator<Item = &'a CellRecord>) -> String {
+    let mut trainings: BTreeMap<&BTreeSet<String>, u64> = BTreeMap::new();
+    cells.for_each(|cell| *trainings.entry(&cell.provenance.computed_by).or_default() += 1);
+    let each = |(kinds, n): (&BTreeSet<String>, u64)| format!("{} {}", words::several(n, "training"), with(kinds));
+    trainings.into_iter().map(each).collect::<Vec<_>>().join("; ")
+}
+
+/// The kinds of processors behind the results, if there are several.
+pub fn kinds_of_processors(results: &Results) -> Option<usize> {
+    let names = results.cells.iter().flat_map(|cell| &cell.provenance.computed_by);
+    Some(names.collect::<BTreeSet<_>>().len()).filter(|kinds| *kinds > 1)
+}
+
 /// The caption of a table.
 pub fn of(which: target::Table, results: &Results) -> String {
     let mark = results.suite.kind.mark();
@@ -49,6 +73,16 @@ pub fn of(which: target::Table, results: &Results) -> String {
 
 /// How the numbers of a table were made, and what its marks mean.
 pub fn details(which: target::Table, results: &Results) -> Vec<String> {
+    let computed = kinds_of_processors(results).map(|kinds| {
+        let computed = computed(results.cells.iter());
+        format!("Computed on {kinds} kinds of processors: {computed}. The last bits of results may differ.")
+    });
+    // What the last paragraph says depends on what is shown beside.
+    [how(which, results), computed.into_iter().collect(), vec![noise(results).to_owned()]].concat()
+}
+
+/// How numbers are formed and trainings run.
+fn how(which: target::Table, results: &Results) -> Vec<String> {
     let suite = &results.suite;
     let title = &suite.title;
     let training = format!("weights of the {}; {}", suite.selection, suite.optimizer);
@@ -63,7 +97,6 @@ pub fn details(which: target::Table, results: &Results) -> Vec<String> {
             "Missing ΔGap: difference between the test scores without the image and without the text, in percentage points, \
              formed per seed. ± is one sample standard deviation."
                 .to_owned(),
-            noise(results).to_owned(),
         ];
     }
     let metric = |dataset: &DatasetDescription| format!("{} for {}", dataset.metric, dataset.title);
@@ -72,6 +105,5 @@ pub fn details(which: target::Table, results: &Results) -> Vec<String> {
     vec![
         format!("{title}: {metrics}; ΔGap in percentage points{formed}; {training}."),
         format!("\"Missing image\" means that the image is gone and the text remains; {missing}{noisy}."),
-        noise(results).to_owned(),
     ]
 }

@@ -90,9 +90,15 @@ fn absent(results: &Results, dataset: &str, method: &str, quantity: Quantity, no
     }
 }
 
+/// Adds to what is said of a cell where there are no footnotes.
+pub(super) fn note(cell: &mut TableCell, more: &str) {
+    let known = [cell.note.as_str(), more].into_iter().filter(|text| !text.is_empty());
+    cell.note = known.collect::<Vec<_>>().join(" | ");
+}
+
 /// Adds a cause to a cell's footnotes.
 pub(super) fn note_on(cell: &mut TableCell, cause: String, footnotes: &mut Vec<String>) {
-    cell.note = if cell.note.is_empty() { cause.clone() } else { format!("{} | {cause}", cell.note) };
+    note(cell, &cause);
     cell.notes.push(number_of(cause, footnotes));
     cell.notes.sort_unstable();
 }

@@ -15,7 +15,7 @@ pub use beside::{Of, beside};
 pub use page::Page;
 
 use super::agreement::Agreement;
-use super::results::{DatasetDescription, MethodDescription, Quantity, Results, SuiteDescription};
+use super::results::{CellRecord, DatasetDescription, MethodDescription, Quantity, Results, SuiteDescription};
 use super::target;
 
 /// A table, ready for a template.
@@ -148,6 +148,7 @@ fn rows(which: target::Table) -> Vec<QuantityRow> {
 pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
     let suite = &results.suite;
     let by_method = which == target::Table::Three;
+    let several = caption::kinds_of_processors(results).is_some();
     let (mut rows, mut footnotes) = (Vec::new(), Vec::new());
     let mut row = |labels: Vec<String>, rule: bool, columns: &[(&str, Quantity)]| {
         let places =
@@ -158,6 +159,11 @@ pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
             let mut cell = TableCell { second: cell.second && !by_method, ..cell };
             if let Some(caveat) = caveat(&cell, suite).filter(|_| cell.best || cell.second) {
                 cell::note_on(&mut cell, caveat, &mut footnotes);
+            }
+            if several {
+                let of = |known: &&CellRecord| (&known.dataset, &known.method) == (&cell.dataset, &cell.method);
+                let computed = caption::computed(results.cells.iter().filter(of));
+                cell::note(&mut cell, &computed);
             }
             cell
         };

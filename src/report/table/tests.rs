@@ -99,3 +99,39 @@ fn a_table_ranks_what_it_shows() {
     assert!(find(&fewer, "emoji-subgroup", "baseline", Quantity::Full).second);
     assert_eq!(fewer.groups[0].columns, ["BalGrad w/o reweighting", "Baseline"]);
 }
+
+/// Results of several kinds of processors say so below the table, and of each number in the CSV; those of one kind do not.
+#[test]
+fn several_kinds_of_processors_are_told() {
+    let mut results = difficult(SuiteKind::Smoke);
+    let told = |results: &Results| {
+        let table = table1(results);
+        let found: Vec<String> = table.details.iter().filter(|text| text.starts_with("Computed on")).cloned().collect();
+        (found, table.cells().filter(|cell| cell.note.contains("training")).count(), table)
+    };
+    let plain = told(&results);
+    assert_eq!((plain.0.len(), plain.1), (0, 0));
+    let all = results.cells.len();
+    assert!(all > 2);
+    results.cells.iter_mut().for_each(|cell| cell.provenance.computed_by = ["avx2, fma".to_owned()].into());
+    assert_eq!(told(&results).2, plain.2);
+    results.cells[0].provenance.computed_by.insert("avx512f".into());
+    let (details, notes, table) = told(&results);
+    let expected = format!(
+        "Computed on 2 kinds of processors: {} trainings with avx2, fma; 1 training with avx2, fma and with avx512f. The last \
+         bits of results may differ.",
+        all - 1
+    );
+    assert_eq!(details, [expected]);
+    let trained =
+        |cell: &&TableCell| results.cells.iter().any(|of| (&of.dataset, &of.method) == (&cell.dataset, &cell.method));
+    assert_eq!(notes, table.cells().filter(trained).count());
+    let first = &results.cells[0];
+    assert!(
+        find(&table, &first.dataset, &first.method, Quantity::Full)
+            .note
+            .contains("1 training with avx2, fma and with avx512f")
+    );
+    // What stands beside the paper's numbers loses only what explains its marks.
+    assert!(table.details.last().unwrap().starts_with('†'));
+}

@@ -1,0 +1,66 @@
+//! A store with results that another kind of processor made: each record names what computed it, and a test can change that.
+
+use std::collections::BTreeMap;
+
+use seesaw::store::{Processor, Store};
+use serde_json::Value;
+
+use crate::project::Project;
+
+const OTHER: &str = "train emoji-subgroup balgrad seed 1";
+const UNKNOWN: &str = "train emoji-subgroup baseline seed 2";
+
+/// A finished run whose store says of one training that another processor made it, and of one not what did; and what names
+/// this machine's.
+fn mixed() -> (Project, Store, String) {
+    let project = Project::new();
+    project.succeed(&["run", "tiny"]);
+    let store = Store::open(&project.root.join(".seesaw")).unwrap();
+    let other = Processor { vector_instructions: vec!["imaginary".into()], gpus: Vec::new() };
+    let here = store.latest(OTHER).unwrap().computed_by.unwrap().to_string();
+    for (label, computed_by) in [(OTHER, Some(other)), (UNKNOWN, None)] {
+        let mut action = store.latest(label).unwrap();
+        action.computed_by = computed_by;
+        store.record(&action).unwrap();
+    }
+    (project, store, here)
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// What several kinds of processors computed is said in every form of a table, in the results and on the page, and a bundle of
+/// it is checked; the numbers are the same.
+#[test]
+fn tables_name_several_kinds_of_processors() {
+    let (project, _, here) = mixed();
+    let before = project.results();
+    project.succeed(&["run", "tiny"]);
+    let files = project.files();
+    let note = format!("3 trainings with {here}; 1 training with {here} and with imaginary. The last");
+    for name in ["table1.tex", "table1.md", "report.html"] {
+        let text = String::from_utf8_lossy(&files[name]);
+        assert!(text.contains(&format!("Computed on 2 kinds of processors: {note}")), "{name}: {text}");
+    }
+    let csv = |files: &BTreeMap<String, Vec<u8>>| String::from_utf8(files["table1.csv"].clone()).unwrap();
+    let (old, new) = (csv(&before), csv(&files));
+    for (old, new) in old.lines().zip(new.lines()).skip(1) {
+        let numbers = |line: &str| line.split(',').take(9).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(numbers(old), numbers(new));
+        assert_eq!(new.contains("imaginary"), new.contains(",balgrad,"), "{new}");
+    }
+    let [old, new] = [&before, &files].map(|files| json(std::str::from_utf8(&files["results.json"]).unwrap()));
+    assert_eq!(old["numbers"], new["numbers"]);
+    let computed_by = |results: &Value| {
+        let cells = results["cells"].as_array().unwrap().iter();
+        cells.map(|cell| cell["provenance"].get("computed_by").map_or(0, |all| all.as_array().unwrap().len())).collect()
+    };
+    let (old, mut new): (Vec<usize>, Vec<usize>) = (computed_by(&old), computed_by(&new));
+    new.sort_unstable();
+    assert_eq!((old, new), (vec![0; 4], vec![1, 1, 1, 2]));
+    assert!(project.succeed(&["run", "tiny"]).starts_with("nothing to do"));
+    project.succeed(&["export", "tiny"]);
+    let said = project.succeed(&["verify", "tiny.tar.gz"]);
+    assert!(!said.contains("differ"), "{said}");
+}
