@@ -13,6 +13,7 @@ use anyhow::Context;
 use seesaw::engine::Engine;
 use seesaw::engine::graph::{Graph, NodeId, Source};
 use seesaw::engine::key::Environment;
+use seesaw::engine::reuse::Reuse;
 use seesaw::engine::run::Observer;
 use seesaw::interrupt::Interrupt;
 use seesaw::progress::{Progress, Silent};
@@ -82,6 +83,7 @@ fn bench(steps: usize, chains: usize) -> anyhow::Result<f64> {
         threads: 2,
         downloads: FetchPlaces::new(root.join("p"), root.join("q"), vec![]),
         remote: None,
+        reuse: Reuse::Any,
         interrupt: Interrupt::default(),
     };
     let begun = Instant::now();

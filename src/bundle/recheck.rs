@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::engine::display::{Display, Style};
 use crate::engine::key::Environment;
 use crate::engine::processor;
+use crate::engine::reuse::Reuse;
 use crate::engine::survey::State;
 use crate::errors;
 use crate::planning::project::Planned;
@@ -55,6 +56,7 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
         downloads: ours.downloads.clone(),
         // What is checked has to be computed here.
         remote: None,
+        reuse: Reuse::Any,
         interrupt: ours.interrupt.clone(),
     };
     let display = Display::new(graph, &graph.needed_for(&wanted), style);

@@ -14,6 +14,7 @@ use crate::engine::display::{Display, Style};
 use crate::engine::graph::Graph;
 use crate::engine::key::{self, Environment};
 use crate::engine::processor;
+use crate::engine::reuse::Reuse;
 use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::manifests::context::FetchPlaces;
@@ -135,8 +136,8 @@ impl Verification<'_> {
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
         let (environment, interrupt) = (Environment::here(device), self.interrupt.clone());
         // What is checked has to be computed here.
-        let remote = None;
-        Ok(Engine { store, device, environment, threads, downloads, remote, interrupt })
+        let (remote, reuse) = (None, Reuse::Any);
+        Ok(Engine { store, device, environment, threads, downloads, remote, reuse, interrupt })
     }
 
     /// Takes archives from the project's store, so that they are not downloaded again: their hashes are verified.

@@ -128,16 +128,16 @@ const OF_A_SUITE: [&str; 7] = ["project", "store", "device", "mirror", "subset",
 /// The options of [`project::Options`] that each command takes. Others are refused: nobody should think that they did
 /// something. All commands take `--quiet` and `--verbose`.
 const TAKES: &[(&str, &[&[&str]])] = &[
-    ("run", &[&OF_A_SUITE, &["threads", "remote"]]),
-    ("table", &[&OF_A_SUITE, &["threads", "remote"]]),
-    ("figure", &[&OF_A_SUITE, &["threads", "remote"]]),
-    ("plan", &[&OF_A_SUITE, &["threads"]]),
-    ("status", &[&OF_A_SUITE]),
-    // Device and cores are those of its profile.
+    ("run", &[&OF_A_SUITE, &["threads", "remote", "reuse"]]),
+    ("table", &[&OF_A_SUITE, &["threads", "remote", "reuse"]]),
+    ("figure", &[&OF_A_SUITE, &["threads", "remote", "reuse"]]),
+    ("plan", &[&OF_A_SUITE, &["threads", "reuse"]]),
+    ("status", &[&OF_A_SUITE, &["reuse"]]),
+    // Device and cores are those of its profile, and its tasks compute on processors that nobody knows yet.
     ("submit", &[&["project", "store", "remote", "mirror", "subset", "seeds", "templates"]]),
     ("cancel", &[&["project", "mirror", "subset", "seeds"]]),
     ("task", &[&OF_A_SUITE, &["threads", "remote"]]),
-    ("explain", &[&OF_A_SUITE]),
+    ("explain", &[&OF_A_SUITE, &["reuse"]]),
     ("report", &[&OF_A_SUITE]),
     ("trace", &[&OF_A_SUITE]),
     ("methods", &[]),

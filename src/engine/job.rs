@@ -92,7 +92,7 @@ impl Engine {
         let _lock = self.store.lock(key, &self.interrupt, || {
             order.progress.note(&format!("waiting for another run to compute `{}`", order.step.label()));
         })?;
-        if let Some(action) = self.store.action(key)
+        if let Some(action) = self.reusable(order.step.kind(), key)
             && action.outputs.values().all(|output| self.store.looks_whole(output))
         {
             return Ok(Ending::Done { action: Box::new(action), computed: false });

@@ -14,6 +14,7 @@ pub mod key;
 pub mod origin;
 pub mod processor;
 pub mod remote;
+pub mod reuse;
 pub mod run;
 pub mod slurm;
 pub mod survey;
@@ -21,6 +22,7 @@ pub mod survey;
 pub(crate) mod tests;
 
 use self::remote::ReadThrough;
+use self::reuse::Reuse;
 use crate::interrupt::Interrupt;
 use crate::steps::FetchPlaces;
 use crate::store::Store;
@@ -35,5 +37,6 @@ pub struct Engine {
     pub downloads: FetchPlaces,
     /// Asked for the result of a step before it is computed.
     pub remote: Option<ReadThrough>,
+    pub reuse: Reuse,
     pub interrupt: Interrupt,
 }

@@ -340,8 +340,10 @@ impl Engine {
         let wrong = |address: String, fault: &Fault| {
             order.progress.note(&format!("warning: {address}: {fault}; computing `{}` instead", order.step.label()));
         };
-        let known = self.store.action(key);
+        let kind = order.step.kind();
+        let known = self.reusable(kind, key);
         let action = match known.clone().map_or_else(|| remote.record(key), Ok) {
+            Ok(action) if self.refusal(kind, &action).is_some() => return Ok(None),
             Ok(action) => action,
             Err(Fault::Absent) => return Ok(None),
             Err(Fault::Failed(error)) => return Err(error),
@@ -353,7 +355,7 @@ impl Engine {
         // If the result is known, another step reads its files, whatever they are.
         let all = order.is_wanted || known.is_some();
         for (name, output) in &action.outputs {
-            let is_licensed = order.step.kind().content(name).is_licensed();
+            let is_licensed = kind.content(name).is_licensed();
             if (is_licensed && !all) || self.store.looks_whole(output) {
                 continue;
             }

@@ -309,7 +309,7 @@ impl<'a> Run<'a> {
             return self.absent(id, absence);
         }
         let ingredients = key::ingredients(&graph.node(id).step, &inputs, &self.engine.environment);
-        match self.engine.store.action(ingredients.key()) {
+        match self.engine.reusable(graph.node(id).step.kind(), ingredients.key()) {
             Some(action) if !self.lost.contains(&id) => self.done(id, Box::new(action), false),
             _ => match self.part.filter(|part| !part.steps.contains(&id) && !self.lost.contains(&id)) {
                 None => Progressing::Ready(Box::new((inputs, ingredients))),

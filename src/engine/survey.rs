@@ -11,7 +11,7 @@ use super::key::{self, Input, Inputs};
 use super::origin;
 use crate::digest::Digest;
 use crate::steps::{Absence, Kind, Status, Step};
-use crate::store::{Action, Difference, Ingredients};
+use crate::store::{Action, Difference, Ingredients, Processor};
 
 /// The state of a step before a run.
 #[derive(Clone, Debug)]
@@ -52,6 +52,9 @@ pub enum Reason {
     Lost,
     /// It was done, and an output that decides whether it is accepted is damaged.
     Damaged(String),
+    /// It was done by another kind of processor than this machine's, or its record does not say by which; and only results of
+    /// this kind are wanted.
+    OtherProcessor { made_by: Option<Processor>, here: Processor },
 }
 
 impl std::fmt::Display for Reason {
@@ -70,6 +73,12 @@ impl std::fmt::Display for Reason {
             }
             Reason::Lost => f.write_str("its record is lost"),
             Reason::Damaged(damage) => write!(f, "its result is damaged: {damage}"),
+            Reason::OtherProcessor { made_by: Some(made_by), here } => {
+                write!(f, "made on another kind of processor: {made_by}; this one is {here}")
+            }
+            Reason::OtherProcessor { made_by: None, here } => {
+                write!(f, "its record does not say what kind of processor made it; this one is {here}")
+            }
         }
     }
 }
@@ -159,6 +168,9 @@ impl Engine {
             });
             return State::Ready(Box::new(ingredients), reason);
         };
+        if let Some(reason) = self.refusal(step.kind(), &action) {
+            return State::Ready(Box::new(ingredients), reason);
+        }
         match self.acceptance(step, &action) {
             Acceptance::Accepted => State::Done(key, action),
             Acceptance::Refused(absence) => State::Refused(key, action, absence),

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::graph::{Graph, NodeId, Source};
 use super::key::Environment;
+use super::reuse::Reuse;
 use super::run::{NodeOutcome, Observer, Outcome, Part};
 use super::survey::{Reason, State};
 use super::{Engine, explain};
@@ -43,6 +44,7 @@ pub(crate) fn engine(root: &std::path::Path) -> Engine {
         threads: 2,
         downloads: FetchPlaces::new(root.join("partial"), root.join("quarantine"), vec![]),
         remote: None,
+        reuse: Reuse::Any,
         interrupt: Interrupt::default(),
     }
 }

@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
 use crate::engine::remote::ReadThrough;
+use crate::engine::reuse::Reuse;
 use crate::errors;
 use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
@@ -50,6 +51,9 @@ pub struct Options {
     /// Train with other seeds than the suite's: 1 to N, or a list such as 1,2,7
     #[arg(long, global = true, value_name = "N|LIST", value_parser = crate::experiments::seeds)]
     pub seeds: Option<Seeds>,
+    /// Which results of steps on tensors count as done: processors of other kinds give other last bits
+    #[arg(long, global = true, value_name = "WHICH", value_enum, default_value = "any")]
+    pub reuse: Reuse,
     /// Use the templates in this folder instead of the project's templates of the same names
     #[arg(long, global = true, value_name = "DIR")]
     pub templates: Option<PathBuf>,
@@ -252,7 +256,8 @@ impl Project {
         let remote = self.options.named_remote();
         remote.map_or(Ok(()), Place::check)?;
         let (environment, remote) = (Environment::here(device), remote.cloned().map(ReadThrough::new));
-        Ok(Engine { store, device, environment, threads, downloads, remote, interrupt })
+        let reuse = self.options.reuse;
+        Ok(Engine { store, device, environment, threads, downloads, remote, reuse, interrupt })
     }
 }
 

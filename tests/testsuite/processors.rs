@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use seesaw::store::{Processor, Store};
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::project::{Project, told};
 
 const OTHER: &str = "train emoji-subgroup balgrad seed 1";
 const UNKNOWN: &str = "train emoji-subgroup baseline seed 2";
@@ -63,4 +63,41 @@ fn tables_name_several_kinds_of_processors() {
     project.succeed(&["export", "tiny"]);
     let said = project.succeed(&["verify", "tiny.tar.gz"]);
     assert!(!said.contains("differ"), "{said}");
+}
+
+/// `--reuse exact` computes again what other kinds of processors made, or nobody knows which, and nothing else. Their results
+/// are the same here, and so is everything that depends on them.
+#[test]
+fn results_of_other_processors_are_computed_again_on_request() {
+    let (project, store, here) = mixed();
+    let before = project.results();
+    let would_run = |more: &[&str]| {
+        let plan = json(&project.succeed(&[&["plan", "tiny", "--no-estimate", "--json"], more].concat()));
+        let steps = plan["steps"].as_array().unwrap().iter().filter(|step| step["state"] == "would run");
+        let named = steps.map(|step| [&step["step"], &step["reason"]].map(|text| text.as_str().unwrap().to_owned()));
+        named.map(|[step, reason]| (step, reason)).collect::<BTreeMap<String, String>>()
+    };
+    assert!(!would_run(&[]).contains_key(OTHER));
+    let expected = [
+        (OTHER, format!("made on another kind of processor: imaginary; this one is {here}")),
+        (UNKNOWN, format!("its record does not say what kind of processor made it; this one is {here}")),
+    ];
+    let expected: BTreeMap<String, String> = expected.map(|(step, reason)| (step.to_owned(), reason)).into();
+    assert_eq!(would_run(&["--reuse", "exact"]), expected);
+    let said = project.succeed(&["explain", "--suite", "tiny", "--reuse", "exact", OTHER]);
+    assert!(said.contains("would run: made on another kind of processor: imaginary"), "{said}");
+    let status =
+        |reuse: &str| json(&project.succeed(&["status", "tiny", "--json", "--reuse", reuse]))[0]["cells_done"].clone();
+    assert_eq!([status("any"), status("exact")], [4, 2]);
+    let summary = json(&project.succeed(&["run", "tiny", "--reuse", "exact", "--json"]));
+    assert_eq!(summary["computed"], 2);
+    for label in [OTHER, UNKNOWN] {
+        assert_eq!(store.latest(label).unwrap().computed_by.unwrap().to_string(), here);
+    }
+    assert!(project.results() == before, "the results differ");
+    for reuse in ["exact", "any"] {
+        assert!(project.succeed(&["run", "tiny", "--reuse", reuse]).starts_with("nothing to do"));
+    }
+    let refused = project.run(&["report", "tiny", "--reuse", "exact"]);
+    assert!(refused.status.code() == Some(2) && told(&refused).contains("takes no option"), "{}", told(&refused));
 }

@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::graph::NodeId;
 use crate::engine::key::Environment;
+use crate::engine::reuse::Reuse;
 use crate::engine::run::NodeOutcome;
 use crate::experiments::Seeds;
 use crate::interrupt::Interrupt;
@@ -108,6 +109,7 @@ fn engine(bundle: &Bundle, provenance: &Provenance, interrupt: &Interrupt) -> En
         threads: machine.threads,
         downloads: FetchPlaces::new(bundle.store.partial(), bundle.store.quarantine(), Vec::new()),
         remote: None,
+        reuse: Reuse::Any,
         interrupt: interrupt.clone(),
     }
 }
