@@ -38,8 +38,11 @@ fn tables_name_several_kinds_of_processors() {
     let before = project.results();
     project.succeed(&["run", "tiny"]);
     let files = project.files();
-    let note = format!("3 trainings with {here}; 1 training with {here} and with imaginary. The last");
-    for name in ["table1.tex", "table1.md", "report.html"] {
+    // LaTeX and HTML have quotation marks of their own.
+    let quotes = [("table1.tex", ["``", "''"]), ("table1.md", ["\""; 2]), ("report.html", ["&quot;"; 2])];
+    for (name, [open, close]) in quotes {
+        let [here, imaginary] = [here.as_str(), "imaginary"].map(|kind| format!("{open}{kind}{close}"));
+        let note = format!("3 trainings with {here}; 1 training with {here} and {imaginary}. The last");
         let text = String::from_utf8_lossy(&files[name]);
         assert!(text.contains(&format!("Computed on 2 kinds of processors: {note}")), "{name}: {text}");
     }

@@ -29,11 +29,11 @@ fn noise(results: &Results) -> &'static str {
     }
 }
 
-/// Names of kinds of processors: with this one and with that one.
-fn with(processors: &BTreeSet<String>) -> String {
+/// The names of kinds of processors, which hold commas.
+fn named(processors: &BTreeSet<String>) -> String {
     match processors.is_empty() {
-        true => "with a processor that was not recorded".to_owned(),
-        false => processors.iter().map(|name| format!("with {name}")).collect::<Vec<_>>().join(" and "),
+        true => "a processor that was not recorded".to_owned(),
+        false => processors.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" and "),
     }
 }
 
@@ -41,7 +41,8 @@ fn with(processors: &BTreeSet<String>) -> String {
 pub fn computed<'a>(cells: impl Iterator<Item = &'a CellRecord>) -> String {
     let mut trainings: BTreeMap<&BTreeSet<String>, u64> = BTreeMap::new();
     cells.for_each(|cell| *trainings.entry(&cell.provenance.computed_by).or_default() += 1);
-    let each = |(kinds, n): (&BTreeSet<String>, u64)| format!("{} {}", words::several(n, "training"), with(kinds));
+    let each =
+        |(kinds, n): (&BTreeSet<String>, u64)| format!("{} with {}", words::several(n, "training"), named(kinds));
     trainings.into_iter().map(each).collect::<Vec<_>>().join("; ")
 }
 

@@ -118,7 +118,7 @@ fn several_kinds_of_processors_are_told() {
     results.cells[0].provenance.computed_by.insert("avx512f".into());
     let (details, notes, table) = told(&results);
     let expected = format!(
-        "Computed on 2 kinds of processors: {} trainings with avx2, fma; 1 training with avx2, fma and with avx512f. The last \
+        "Computed on 2 kinds of processors: {} trainings with \"avx2, fma\"; 1 training with \"avx2, fma\" and \"avx512f\". The last \
          bits of results may differ.",
         all - 1
     );
@@ -130,7 +130,7 @@ fn several_kinds_of_processors_are_told() {
     assert!(
         find(&table, &first.dataset, &first.method, Quantity::Full)
             .note
-            .contains("1 training with avx2, fma and with avx512f")
+            .contains(r#"1 training with "avx2, fma" and "avx512f""#)
     );
     // What stands beside the paper's numbers loses only what explains its marks.
     assert!(table.details.last().unwrap().starts_with('†'));
