@@ -1,11 +1,15 @@
-//! Trains some finished cells of a suite again, and compares them with the store.
+//! Trains some finished cells of a suite again, compares them with the store, and notes what came of it for the report.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use anyhow::Context;
 
-use super::rerun::{self, Repetition, Rerun, There};
+use super::rerun::{self, Compared, Repetition, Rerun, There, Verdict};
 use super::verify::Cells;
 use crate::engine::Engine;
 use crate::engine::display::{Display, Style};
+use crate::engine::graph::{Graph, NodeId};
 use crate::engine::key::Environment;
 use crate::engine::processor;
 use crate::engine::reuse::Reuse;
@@ -13,13 +17,15 @@ use crate::engine::survey::State;
 use crate::errors;
 use crate::planning::project::Planned;
 use crate::publication::Run;
+use crate::publication::recheck::{Cell, Outcome, Recheck, SCHEMA};
 use crate::steps::Kind;
-use crate::store::{Output, Store};
+use crate::store::{Output, Processor, Store};
 
-/// Trains and evaluates cells of a run again, from the features that the store has, in a temporary store beside it.
+/// Trains and evaluates cells of a run again, from the features that the store has, in a temporary store beside it, and writes
+/// `recheck.json`.
 ///
 /// # Errors
-/// A usage error if no cell is finished; if the temporary store cannot be written, or on an interrupt.
+/// A usage error if no cell is finished; if the temporary store or the file cannot be written, or on an interrupt.
 pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetition> {
     let (Planned { graph, suite, .. }, ours) = (&run.planned, &run.engine);
     let actions = ours.survey(graph).into_iter().zip(graph.ids()).filter_map(|(state, id)| match state {
@@ -40,8 +46,7 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
     let wanted = rerun::wanted(graph, &chosen);
     for id in graph.needed_for(&wanted) {
         ours.interrupt.check()?;
-        let is_repeated = matches!(graph.node(id).step.kind(), Kind::Train | Kind::Choose | Kind::Evaluate);
-        if let Some(action) = there.actions.get(&id).filter(|_| !is_repeated) {
+        if let Some(action) = there.actions.get(&id).filter(|_| !is_repeated(graph, id)) {
             // A step is done without files that are not here, such as archives after a pull.
             if !store.adopt(&ours.store, action.ingredients.key())? {
                 store.record(action)?;
@@ -65,5 +70,46 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
         Rerun { there, graph, engine: &engine, processor: &processor, observer: &display, execute: cells.execute };
     let repetition = again.run(&chosen);
     display.finish();
-    repetition
+    let repetition = repetition?;
+    let cell = |id: &NodeId| {
+        let recorded = again.there.actions.get(id)?.outputs.get("weights")?;
+        let outcome = outcome(graph, *id, &repetition.compared);
+        Some(Cell { step: graph.node(*id).step.label(), weights: recorded.sha256, outcome })
+    };
+    let noted = noted(chosen.iter().filter_map(cell).collect(), processor.clone());
+    noted.write(&ours.store, &run.planned.out)?;
+    Ok(repetition)
+}
+
+/// Whether a step is computed again, and not taken from the store.
+fn is_repeated(graph: &Graph, id: NodeId) -> bool {
+    matches!(graph.node(id).step.kind(), Kind::Train | Kind::Choose | Kind::Evaluate)
+}
+
+fn noted(cells: Vec<Cell>, computed_by: Processor) -> Recheck {
+    #[expect(clippy::disallowed_methods, reason = "says when, and enters no result")]
+    let finished = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    Recheck { schema: SCHEMA, finished, computed_by, cells }
+}
+
+/// What came of a cell: its trainings, its choice and its evaluations.
+fn outcome(graph: &Graph, cell: NodeId, compared: &[Compared]) -> Outcome {
+    let steps = graph.needed_for(&rerun::wanted(graph, &[cell])).into_iter().filter(|id| is_repeated(graph, *id));
+    let steps: BTreeSet<String> = steps.map(|id| graph.node(id).step.label()).collect();
+    let compared: Vec<&Compared> = compared.iter().filter(|one| steps.contains(&one.step)).collect();
+    if steps.iter().any(|step| !compared.iter().any(|one| one.step == *step)) {
+        return Outcome::Failed;
+    }
+    if compared.iter().all(|one| one.verdict == Verdict::Equal) {
+        return Outcome::SameBits;
+    }
+    let distance = |one: &&Compared| match one.verdict {
+        Verdict::Equal => Some(0.0),
+        Verdict::Within { distance, .. } => Some(distance),
+        Verdict::Differs { distance, .. } => distance,
+        Verdict::NotCompared { .. } => None,
+    };
+    let scores = compared.iter().filter(|one| one.output == "scores").map(distance);
+    let points = scores.collect::<Option<Vec<f64>>>().map(|all| all.into_iter().fold(0.0, f64::max));
+    Outcome::OtherBits { points }
 }

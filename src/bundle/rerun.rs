@@ -52,6 +52,9 @@ pub enum Verdict {
     },
     Differs {
         how: String,
+        /// How far, if it could be measured.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        distance: Option<f64>,
     },
     NotCompared {
         why: String,
@@ -195,11 +198,11 @@ impl Rerun<'_> {
         let exact = on.is_none_or(|on| on == self.engine.environment && self.same_vectors());
         let compare = |(name, expected): (&String, &Output)| {
             let verdict = match here.outputs.get(name) {
-                None => Verdict::Differs { how: "it was not computed here".to_owned() },
+                None => Verdict::Differs { how: "it was not computed here".to_owned(), distance: None },
                 Some(found) if found.sha256 == expected.sha256 => Verdict::Equal,
-                Some(found) => self
-                    .near(step.kind(), name, (expected, found), exact)
-                    .unwrap_or_else(|error| Verdict::Differs { how: format!("it cannot be compared: {error:#}") }),
+                Some(found) => self.near(step.kind(), name, (expected, found), exact).unwrap_or_else(|error| {
+                    Verdict::Differs { how: format!("it cannot be compared: {error:#}"), distance: None }
+                }),
             };
             Compared { step: step.label(), output: name.clone(), verdict }
         };
@@ -211,7 +214,7 @@ impl Rerun<'_> {
         let (expected, found) = outputs;
         let different = || {
             let how = format!("it has the SHA-256 {} instead of {}", found.sha256, expected.sha256);
-            Ok(Verdict::Differs { how })
+            Ok(Verdict::Differs { how, distance: None })
         };
         let not_compared = |why: &str| Ok(Verdict::NotCompared { why: why.to_owned() });
         let measure: Option<(Measure, f64)> = match (kind, name) {
@@ -238,11 +241,13 @@ fn judged(exact: bool, distance: f64, tolerance: f64) -> Verdict {
     match (exact, distance <= tolerance) {
         (false, true) => Verdict::Within { distance, tolerance },
         (true, _) => {
-            Verdict::Differs { how: format!("bytes differ, by {distance:.3e} with a tolerance of {tolerance}") }
+            let how = format!("bytes differ, by {distance:.3e} with a tolerance of {tolerance}");
+            Verdict::Differs { how, distance: Some(distance) }
         }
         // NaN is outside of every tolerance.
         (false, false) => {
-            Verdict::Differs { how: format!("by {distance:.3e}, more than the tolerance of {tolerance}") }
+            let how = format!("by {distance:.3e}, more than the tolerance of {tolerance}");
+            Verdict::Differs { how, distance: Some(distance) }
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 /// Trains finished cells again, and says whether they give the same bits, or how far from them they are. The exit code is 1 if
-/// one differs.
+/// one differs. The report shows the last time.
 ///
 /// # Errors
 /// A usage error if no cell of the suite is finished.
@@ -37,7 +37,7 @@ pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Ans
     let found = recheck(&run, &cells, global.style())?;
     show(args.json, &found, || {
         let verdict = if found.is_good() { "the cells gave the same again" } else { "some cells gave something else" };
-        format!("{}{verdict}\n", rerun_text(&found))
+        format!("{}{verdict}; `seesaw report` shows it\n", rerun_text(&found))
     })?;
     Ok(Answer::Done(ExitCode::from(if found.is_good() { 0 } else { Class::Failed.exit_code() })))
 }

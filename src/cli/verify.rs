@@ -117,7 +117,7 @@ pub(super) fn rerun_text(rerun: &Repetition) -> String {
             rerun::Verdict::Within { distance, tolerance } => {
                 text += &format!("           `{output}` of `{step}`: {distance:.3e}, tolerance {tolerance}\n");
             }
-            rerun::Verdict::Differs { how } => text += &format!("DIFFERS    `{output}` of `{step}`: {how}\n"),
+            rerun::Verdict::Differs { how, .. } => text += &format!("DIFFERS    `{output}` of `{step}`: {how}\n"),
             rerun::Verdict::NotCompared { why } => text += &format!("           `{output}` of `{step}`: {why}\n"),
         }
     }

@@ -3,7 +3,7 @@
 //! [`cost`] tells what a run will take; [`run`] computes what is not done yet and brings `out/SUITE/` up to date. [`publish`] holds the one rule for which files
 //! are out of date. [`reports`] lists the files that explain the results: [`claims`], [`page`] (`report.html` and
 //! `report.tex`) and [`provenance`], whose layout is defined in [`record`] and exported for other tools by [`ro_crate`].
-//! [`outputs`] reads results, tables and figures back from the store.
+//! [`outputs`] reads results, tables and figures back from the store. [`recheck`] is what came of training cells again.
 //!
 //! [`cluster`] hands a suite to Slurm and publishes it there.
 //!
@@ -21,6 +21,7 @@ pub mod outputs;
 pub mod page;
 pub mod provenance;
 pub mod publish;
+pub mod recheck;
 pub mod record;
 pub mod remote;
 pub mod reports;

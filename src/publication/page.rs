@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::record::{self, Machine, Program};
-use super::{Files, Finished, claims, outputs, provenance};
+use super::{Files, Finished, claims, outputs, provenance, recheck};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::report::agreement::{Agreements, Margin};
@@ -54,7 +54,8 @@ fn gather(finished: &Finished, environment: Vec<Fact>) -> anyhow::Result<Report>
         datasets: datasets(finished, &results)?,
         methods: methods(finished, &results),
         questions: open_questions()?,
-        environment: [environment, computed_by(finished)].concat(),
+        environment: [environment, computed_by(finished), recheck::fact(finished, &results)?.into_iter().collect()]
+            .concat(),
         steps: steps(finished),
         incomplete: incomplete(finished),
         failures: failures(finished),

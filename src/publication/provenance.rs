@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
-use super::{Files, Finished, Run, claims, ro_crate, source_digest};
+use super::{Files, Finished, Run, claims, recheck, ro_crate, source_digest};
 use crate::digest::Digest;
 use crate::engine::graph::Graph;
 use crate::engine::processor::{self, answer};
@@ -18,8 +18,8 @@ use crate::report;
 use crate::steps::{Kind, Step, fetch};
 use crate::store::Processor;
 
-/// Reports that are written before these files.
-const COMPANIONS: [&str; 4] = ["claims.json", "claims.md", "report.html", "report.tex"];
+/// Reports that are written before these files, and what they are made from in `out/SUITE/`.
+const COMPANIONS: [&str; 5] = ["claims.json", "claims.md", "report.html", "report.tex", recheck::FILE];
 
 /// Both files, by name.
 ///

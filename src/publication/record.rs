@@ -11,7 +11,7 @@
 //! recipes     recipe versions of step kinds, readers, encoders, methods and the report
 //! steps       every step of the plan: key, inputs, outputs, when it was computed and how long it took
 //! files       the files in out/SUITE/ that are outputs of steps
-//! reports     the files in out/SUITE/ that describe the run, made again whenever something in it changes
+//! reports     the files in out/SUITE/ that describe the run, made again whenever something in it changes; and the last recheck
 //! ```
 //!
 //! An earlier run may have computed a step on another machine: each step lists its own device and libtorch. The file names

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::publish::{self, Copy};
 use super::record::{Machine, Program};
-use super::{Files, Finished, Run, claims, page, provenance};
+use super::{Files, Finished, Run, claims, page, provenance, recheck};
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
 use crate::engine::run::NodeOutcome;
@@ -188,7 +188,8 @@ fn first_causes<'a>(finished: &'a Finished) -> BTreeMap<String, &'a Absence> {
     graph.ids().filter_map(cause).collect()
 }
 
-/// Everything that the reports are made from: the outcome and time of each step, the program, and the project's files.
+/// Everything that the reports are made from: the outcome and time of each step, the last recheck, the program, and the
+/// project's files.
 fn ingredients(finished: &Finished) -> Ingredients {
     let mut list = Ingredients::default();
     list.text("reports of", label(&finished.run.planned.out));
@@ -207,6 +208,9 @@ fn ingredients(finished: &Finished) -> Ingredients {
         NodeOutcome::NotWanted => Value::Text("not wanted".to_owned()),
     };
     list.list("steps", finished.nodes.iter().map(step).collect());
+    if let Ok((last, _)) = Digest::of_file(&finished.run.planned.out.join(recheck::FILE)) {
+        list.digest(recheck::FILE, last);
+    }
     let templates = finished.run.project.templates();
     let template = |name: &str| templates.read(name).ok().map(|text| Digest::of(text.as_bytes()));
     let templates = report::TEMPLATES.map(|name| (format!("templates/{name}"), template(name)));

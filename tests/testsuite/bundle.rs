@@ -597,8 +597,25 @@ fn finished_cells_are_rechecked() {
     project.succeed(&["run", "tiny"]);
     let said = project.succeed(&["recheck", "tiny", "--cells", "1", "--seed", "4"]);
     assert!(said.contains("equal bytes: it was computed on cpu") && said.contains(" 0 differ"), "{said}");
-    assert!(said.ends_with("the cells gave the same again\n"), "{said}");
+    assert!(said.ends_with("the cells gave the same again; `seesaw report` shows it\n"), "{said}");
     assert_eq!(std::fs::read_dir(project.root.join(".seesaw/tmp")).unwrap().count(), 0, "something is left behind");
+    // The next run has only the report to make, which the bundle of the run has with what it shows.
+    let shows = |what: &str| {
+        let page = String::from_utf8(project.files().remove("report.html").unwrap()).unwrap();
+        page.contains("Last recheck") && page.contains(what)
+    };
+    assert!(!shows(""));
+    assert!(
+        project.succeed(&["run", "tiny"]).starts_with("nothing to do")
+            && shows("1 cell trained again, with the same bits")
+    );
+    project.succeed(&["export", "tiny"]);
+    let bundle = project.root.join("tiny.tar.gz");
+    assert!(project.succeed(&["verify", bundle.to_str().unwrap()]).contains("good: all checks passed"));
+    let mut forged = unpacked(&bundle);
+    assert!(forged.contains_key("out/recheck.json"));
+    forged.remove("out/recheck.json");
+    refused(&with_manifest(forged.clone()), &["`out/recheck.json` is not the file that the provenance names"]);
     // Another step's weights stand in the record of each training.
     let store = Store::open(&project.root.join(".seesaw")).unwrap();
     let cells = ["baseline", "balgrad"]
@@ -615,4 +632,12 @@ fn finished_cells_are_rechecked() {
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let differs = |one: &Value| one["output"] == "weights" && one["verdict"]["is"] == "differs";
     assert!(found["compared"].as_array().unwrap().iter().any(differs), "{found}");
+    project.succeed(&["report", "tiny"]);
+    assert!(shows("1 cell trained again, none with the same bits; scores differ by at most ") && shows(" spread by "));
+    // What the results are made of now was not trained again.
+    for action in &actions {
+        store.record(action).unwrap();
+    }
+    project.succeed(&["report", "tiny"]);
+    assert!(!shows(""));
 }
