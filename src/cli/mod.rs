@@ -28,6 +28,7 @@ mod store;
 mod submit;
 mod task;
 mod trace;
+mod transfer;
 mod verify;
 
 use std::process::ExitCode;
@@ -96,9 +97,9 @@ enum Command {
     /// Check a bundle from `seesaw export`, and optionally train some of its cells again
     Verify(verify::Args),
     /// Send a suite's results to a remote store
-    Push(push::Args),
+    Push(transfer::Args),
     /// Take over a suite's results from a remote store
-    Pull(pull::Args),
+    Pull(transfer::Args),
     /// Train some finished cells again, and compare them with the store
     Recheck(recheck::Args),
     /// Judge the paper's claims by the results of a suite

@@ -4,32 +4,15 @@ use std::process::ExitCode;
 
 use indicatif::HumanCount;
 
-use super::context::{Global, Meter, Suite, files, results, show, size, stop_on_signals};
-use crate::errors::Class;
-use crate::progress::say;
+use super::context::{Global, Meter, files, results, size, stop_on_signals};
+use super::transfer::Args;
 use crate::publication::Run;
 use crate::publication::remote::PulledSuite;
-
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    of: Suite,
-    /// Take over archives, pictures, texts and labels as well, if they were pushed
-    #[arg(long)]
-    with_data: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let run = Run::open(&global.options, &args.of.suite, device, stop_on_signals()?)?;
     let pulled = run.pull(args.with_data, &Meter::new(global.quiet))?;
-    pulled.pulled.faults.iter().for_each(|fault| say(format_args!("error: cannot use {fault}")));
-    if args.json || !global.quiet {
-        show(args.json, &pulled, || text(&pulled))?;
-    }
-    Ok(ExitCode::from(if pulled.pulled.faults.is_empty() { 0 } else { Class::Failed.exit_code() }))
+    args.tell(global, &pulled, || text(&pulled), ("use", &pulled.pulled.faults))
 }
 
 fn text(PulledSuite { suite, remote, steps, pulled }: &PulledSuite) -> String {

@@ -4,23 +4,11 @@ use std::process::ExitCode;
 
 use indicatif::HumanCount;
 
-use super::context::{Global, Meter, Suite, files, results, show, size, stop_on_signals};
-use crate::errors::Class;
+use super::context::{Global, Meter, files, results, size, stop_on_signals};
+use super::transfer::Args;
 use crate::progress::say;
 use crate::publication::Run;
 use crate::publication::remote::PushedSuite;
-
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    of: Suite,
-    /// Send archives, pictures, texts and labels as well; mind the licences, which are shown
-    #[arg(long)]
-    with_data: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
 
 pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
     let mut run = Run::open(&global.options, &args.of.suite, device, stop_on_signals()?)?;
@@ -33,11 +21,7 @@ pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<
         }
     }
     let pushed = run.push(args.with_data, &Meter::new(global.quiet))?;
-    pushed.pushed.faults.iter().for_each(|fault| say(format_args!("error: cannot send {fault}")));
-    if args.json || !global.quiet {
-        show(args.json, &pushed, || text(&pushed))?;
-    }
-    Ok(ExitCode::from(if pushed.pushed.faults.is_empty() { 0 } else { Class::Failed.exit_code() }))
+    args.tell(global, &pushed, || text(&pushed), ("send", &pushed.pushed.faults))
 }
 
 fn text(PushedSuite { suite, remote, pushed }: &PushedSuite) -> String {
