@@ -127,6 +127,10 @@ fn printed_numbers_agree_or_differ() {
     assert!(table.contains(" ≠)") && table.contains("= agrees with the paper's number, ≠ differs"), "{table}");
     let tex = project.succeed(&["table", "1", "--suite", "tiny", "--of", "both", "--format", "tex"]);
     assert!(tex.contains(" $\\ne$)") && tex.contains("= agrees with the paper's number, $\\ne$ differs"), "{tex}");
+    let csv = project.succeed(&["table", "1", "--suite", "tiny", "--of", "both", "--format", "csv"]);
+    let column = csv.lines().next().unwrap().split(',').position(|name| name == "agreement").unwrap();
+    let agreements: Vec<&str> = csv.lines().skip(1).map(|line| line.split(',').nth(column).unwrap()).collect();
+    assert!(agreements.contains(&"differs"), "{csv}");
     let page = String::from_utf8(project.files()["report.html"].clone()).unwrap();
     assert!(page.contains(" 135 numbers of Table 1, "), "the page says how many agree");
     assert!(page.contains("<p>Differs: ours minus the paper"));
