@@ -4,32 +4,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use crate::engine::variables::{IGNORED, OF_RESULTS, OF_THREADS, ignored};
 use crate::progress::{Word, tell};
 use crate::settings::variable;
-
-/// Variables that change the last bits of results, and enter no key: which vector instructions and which arithmetic libtorch,
-/// MKL, oneDNN and cuBLAS use.
-const OF_RESULTS: [&str; 15] = [
-    "ATEN_CPU_CAPABILITY",
-    "DNNL_DEFAULT_FPMATH_MODE",
-    "DNNL_MAX_CPU_ISA",
-    "MKL_CBWR",
-    "MKL_DEBUG_CPU_TYPE",
-    "MKL_ENABLE_INSTRUCTIONS",
-    "NVIDIA_TF32_OVERRIDE",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "ONEDNN_MAX_CPU_ISA",
-    "OPENBLAS_CORETYPE",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    "TORCH_BLAS_PREFER_CUBLASLT",
-    "TORCH_CUDNN_V8_API_DISABLED",
-    "TORCH_CUDNN_V8_API_ENABLED",
-    "TORCH_LINALG_PREFER_CUSOLVER",
-];
-
-/// Variables that bind the first thread to one core as soon as libtorch is loaded. All threads of a run inherit that.
-const OF_THREADS: [&str; 6] =
-    ["GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_PLACES", "OMP_PROC_BIND", "OMP_THREAD_LIMIT", "OMP_DYNAMIC"];
 
 /// Without it, cuBLAS may sum in another order each time, and libtorch refuses to run deterministically.
 const CUBLAS_WORKSPACE: (&str, &str) = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8");
@@ -49,6 +26,7 @@ pub fn replace_with(program: &Path) -> std::io::Error {
             command.env_remove(name);
         }
     }
+    command.env(IGNORED, ignored().join(","));
     command.env(CUBLAS_WORKSPACE.0, CUBLAS_WORKSPACE.1);
     command.exec()
 }

@@ -3,7 +3,7 @@
 //! [`key`] defines what a result depends on, and [`graph`] holds the plan. [`survey`] finds what is done and why the rest
 //! is not, [`explain`] puts that into words, and [`run`] computes the rest on this machine. [`display`] shows progress.
 //! [`remote`] shares results by way of a remote store. [`processor`] and [`origin`] tell what
-//! computed them.
+//! computed them, and [`variables`] what could disturb that.
 
 mod accept;
 pub mod display;
@@ -20,6 +20,7 @@ pub mod slurm;
 pub mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod variables;
 
 use self::remote::ReadThrough;
 use self::reuse::Reuse;

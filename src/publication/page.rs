@@ -145,15 +145,20 @@ fn environment(program: &Program, machine: &Machine) -> Vec<Fact> {
         || "unknown".to_owned(),
         |commit| commit.clone() + if program.checkout.dirty == Some(true) { ", with changes" } else { "" },
     );
-    vec![
+    let ignored = match &machine.ignored[..] {
+        [] => None,
+        names => Some(Fact::new("Variables that were ignored", names.join(", "))),
+    };
+    let facts = [
         Fact::new("Seesaw", program.version.clone()),
         Fact::new("Commit of the project's folder", commit),
         Fact::new("Compiler", program.rustc.clone()),
         Fact::new("libtorch", machine.libtorch.clone()),
         Fact::new("Device", machine.device.clone()),
         Fact::new("Architecture", format!("{}, {}", machine.architecture, machine.system)),
-        Fact::new("Threads", machine.threads.to_string()),
-    ]
+        Fact::new("Threads", format!("{}, of {} cores", machine.threads, machine.cores)),
+    ];
+    facts.into_iter().chain(ignored).collect()
 }
 
 /// What computed the trainings, each kind of processor with their number.

@@ -7,10 +7,11 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
-use super::{Files, Finished, Run, claims, recheck, ro_crate, source_digest};
+use super::{Files, Finished, Run, claims, machine, recheck, ro_crate, source_digest};
 use crate::digest::Digest;
 use crate::engine::graph::Graph;
 use crate::engine::processor::{self, answer};
+use crate::engine::variables;
 use crate::experiments::{DatasetPlan, Suite};
 use crate::manifests::{Manifest, lock};
 use crate::planning::project::{BUILT_WITH_CUDA, Planned, Project};
@@ -112,6 +113,8 @@ pub fn machine(finished: &Finished) -> Machine {
         libtorch_cuda: BUILT_WITH_CUDA,
         gpus,
         threads: engine.threads,
+        cores: machine::Machine::look().all_cores,
+        ignored: variables::ignored(),
     }
 }
 

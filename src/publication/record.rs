@@ -5,7 +5,8 @@
 //! suite       name, title, kind, seeds and whether --seeds replaced the suite's own; for trials: the subset, and whether
 //!             archives came from a mirror
 //! program     version, SHA-256 of the source it was built from, compiler; commit and changes of the project's folder
-//! machine     the machine that wrote this file: system, architecture, device, libtorch, GPU and driver, threads
+//! machine     the machine that wrote this file: system, architecture, device, libtorch, GPU and driver, threads, cores,
+//!             variables that were ignored
 //! sources     the files of the project that the suite was planned from, with their SHA-256
 //! materials   the datasets and weights in use: licence, citation
 //! recipes     recipe versions of step kinds, readers, encoders, methods and the report
@@ -105,6 +106,12 @@ pub struct Machine {
     pub gpus: Vec<String>,
     /// Cores that the steps shared; the number changes no result.
     pub threads: usize,
+    /// Cores of the machine. A container, a batch system or an affinity may have kept the process to fewer.
+    #[serde(default)]
+    pub cores: usize,
+    /// The variables that were set and ignored, since libraries would read them: see [`crate::engine::variables`].
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub ignored: Vec<String>,
 }
 
 /// A file of the project.

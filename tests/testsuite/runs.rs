@@ -148,6 +148,18 @@ fn variables_of_libraries_are_ignored() {
     let output = project.command(&["run", "tiny"]).envs(variables).output().unwrap();
     assert!(output.status.success());
     assert!(project.results() == first, "the results differ");
+    // Also by a command that needs no libtorch, and has nothing to ignore.
+    let names = serde_json::json!(["ATEN_CPU_CAPABILITY", "OMP_PROC_BIND"]);
+    for again in [None, Some("report")] {
+        if let Some(command) = again {
+            assert!(project.command(&[command, "tiny"]).envs(variables).output().unwrap().status.success());
+        }
+        let files = project.files();
+        let provenance: serde_json::Value = serde_json::from_slice(&files["provenance.json"]).unwrap();
+        assert_eq!(provenance["machine"]["ignored"], names);
+        assert!(provenance["machine"]["cores"].as_u64() >= provenance["machine"]["threads"].as_u64());
+        assert!(String::from_utf8_lossy(&files["report.html"]).contains("ATEN_CPU_CAPABILITY, OMP_PROC_BIND"));
+    }
 }
 
 /// A step's result that was edited in the store, size and time kept, is noticed when something needs it.
