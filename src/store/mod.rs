@@ -89,7 +89,9 @@ impl Store {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let entries = std::fs::read_dir(root).with_context(|| format!("cannot list {}", root.display()))?;
-                if let Some(entry) = entries.filter_map(Result::ok).find(|entry| entry.file_name() != MARK) {
+                let other = entries.filter_map(Result::ok).find(|entry| entry.file_name() != MARK);
+                // Another process may have created the store since: its mark was there before anything else.
+                if let Some(entry) = other.filter(|_| !mark.exists()) {
                     let first = entry.file_name();
                     return Err(refuse(format!("is not a store: it holds {first:?}, and no file `{MARK}`")));
                 }
@@ -199,6 +201,21 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("unmounted"), &link).unwrap();
         let error = Store::open(&link).unwrap_err().to_string();
         assert!(error.contains("is a link to") && error.contains("unmounted"), "{error}");
+    }
+
+    /// Who looks while another process creates the store sees a folder without a mark, and then one with everything in it.
+    #[test]
+    fn a_store_may_be_created_meanwhile() {
+        for _ in 0..200 {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path()).unwrap();
+            std::thread::scope(|scope| {
+                let others =
+                    [(); 3].map(|()| scope.spawn(|| (0..40).try_for_each(|_| Store::open(folder.path()).map(drop))));
+                store.prepare().unwrap();
+                others.into_iter().for_each(|other| other.join().unwrap().unwrap());
+            });
+        }
     }
 
     /// An empty folder becomes a store, also if a run was killed after it created the mark.
