@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::graph::{Graph, NodeId};
 use crate::store::{Action, Processor};
 
-/// The kinds of processors behind each step that this one needs, if there are several; empty if one kind computed all of them.
-/// Records that do not name theirs count for nothing. `known` gives the record of a step, if it has one.
+/// The kinds of processors behind each input of a step, by the step that made it, if there are several kinds; empty if one kind
+/// computed everything. Records that do not name theirs count for nothing. `known` gives the record of a step, if it has one.
 pub fn processors<'a>(
     graph: &Graph,
     id: NodeId,
@@ -20,11 +20,12 @@ pub fn processors<'a>(
     if kinds.all(|kind| Some(kind) == first) {
         return BTreeMap::new();
     }
-    let mut behind: BTreeMap<NodeId, BTreeSet<Processor>> = BTreeMap::new();
-    for id in needed {
-        let before = graph.node(id).inputs.values().filter_map(|source| behind.get(&source.node)).flatten();
-        let all = before.chain(of(&id)).cloned().collect();
-        behind.insert(id, all);
+    let mut behind: BTreeMap<NodeId, BTreeSet<&Processor>> = BTreeMap::new();
+    for id in &needed {
+        let before = graph.node(*id).inputs.values().filter_map(|source| behind.get(&source.node)).flatten().copied();
+        let all = before.chain(of(id)).collect();
+        behind.insert(*id, all);
     }
-    behind
+    let inputs = graph.node(id).inputs.values().map(|source| source.node);
+    inputs.map(|from| (from, behind[&from].iter().map(|kind| (*kind).clone()).collect())).collect()
 }

@@ -104,3 +104,20 @@ fn results_of_other_processors_are_computed_again_on_request() {
     let refused = project.run(&["report", "tiny", "--reuse", "exact"]);
     assert!(refused.status.code() == Some(2) && told(&refused).contains("takes no option"), "{}", told(&refused));
 }
+
+/// Nor are they taken from a remote store then, and the others are.
+#[test]
+fn results_of_other_processors_stay_in_the_remote_store() {
+    const OWN: &str = "train emoji-subgroup balgrad seed 2";
+    let (project, store, here) = mixed();
+    let remote = project.root.join("remote");
+    let remote = remote.to_str().unwrap();
+    project.succeed(&["push", "tiny", "--remote", remote]);
+    let own = store.latest(OWN).unwrap();
+    std::fs::remove_dir_all(project.root.join(".seesaw")).unwrap();
+    project.succeed(&["run", "tiny", "--remote", remote, "--reuse", "exact"]);
+    assert_eq!(store.latest(OWN).unwrap(), own);
+    for label in [OTHER, UNKNOWN] {
+        assert_eq!(store.latest(label).unwrap().computed_by.unwrap().to_string(), here);
+    }
+}
