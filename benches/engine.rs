@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use seesaw::engine::Engine;
+use seesaw::engine::devices::Devices;
 use seesaw::engine::graph::{Graph, NodeId, Source};
 use seesaw::engine::key::Environment;
 use seesaw::engine::reuse::Reuse;
@@ -78,7 +79,7 @@ fn bench(steps: usize, chains: usize) -> anyhow::Result<f64> {
     let root = folder.path();
     let engine = Engine {
         store: Store::open(&root.join("store"))?,
-        device: tch::Device::Cpu,
+        devices: Devices::CPU,
         environment: Environment { device: "cpu".into(), architecture: "bench".into(), libtorch: "0".into() },
         threads: 2,
         downloads: FetchPlaces::new(root.join("p"), root.join("q"), vec![]),

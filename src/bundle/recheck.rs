@@ -55,8 +55,8 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
     }
     let engine = Engine {
         store,
-        device: cells.device,
-        environment: Environment::here(cells.device),
+        devices: cells.devices.clone(),
+        environment: Environment::here(&cells.devices),
         threads: ours.threads,
         downloads: ours.downloads.clone(),
         // What is checked has to be computed here.
@@ -65,7 +65,7 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
         interrupt: ours.interrupt.clone(),
     };
     let display = Display::new(graph, &graph.needed_for(&wanted), style);
-    let processor = processor::here(cells.device);
+    let processor = processor::here(cells.devices.first());
     let again =
         Rerun { there, graph, engine: &engine, processor: &processor, observer: &display, execute: cells.execute };
     let repetition = again.run(&chosen);

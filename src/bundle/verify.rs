@@ -10,6 +10,7 @@ use super::plan::{self, Recorded};
 use super::rerun::{self, Repetition, Rerun, There};
 use super::unpack::{self, Bundle};
 use crate::engine::Engine;
+use crate::engine::devices::Devices;
 use crate::engine::display::{Display, Style};
 use crate::engine::graph::Graph;
 use crate::engine::key::{self, Environment};
@@ -40,7 +41,7 @@ pub struct Cells {
     pub count: usize,
     /// Selects the cells.
     pub seed: u64,
-    pub device: tch::Device,
+    pub devices: Devices,
     pub execute: Execute,
 }
 
@@ -83,7 +84,7 @@ impl Verification<'_> {
                 "name a mirror with the same archives with --mirror, or verify without --rerun",
             ));
         }
-        let engine = self.engine(cells.device, store)?;
+        let engine = self.engine(cells.devices.clone(), store)?;
         let graph = plan::build(bundle, &provenance, |manifests| match mirror {
             Some(url) => mirror::overlay(manifests, url, &self.interrupt),
             None => Ok(()),
@@ -107,7 +108,7 @@ impl Verification<'_> {
             there,
             graph: &graph,
             engine: &engine,
-            processor: &processor::here(cells.device),
+            processor: &processor::here(cells.devices.first()),
             observer: &display,
             execute: cells.execute,
         };
@@ -125,7 +126,7 @@ impl Verification<'_> {
         }
     }
 
-    fn engine(&self, device: tch::Device, store: &Path) -> anyhow::Result<Engine> {
+    fn engine(&self, devices: Devices, store: &Path) -> anyhow::Result<Engine> {
         let store = Store::open(store)?;
         let mut manual = vec![PathBuf::from("downloads")];
         if let Some(project) = self.project()? {
@@ -134,10 +135,10 @@ impl Verification<'_> {
         let places = FetchPlaces::new(store.partial(), store.quarantine(), manual);
         let downloads = FetchPlaces { mirror: self.options.mirror.clone(), ..places };
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
-        let (environment, interrupt) = (Environment::here(device), self.interrupt.clone());
+        let (environment, interrupt) = (Environment::here(&devices), self.interrupt.clone());
         // What is checked has to be computed here.
         let (remote, reuse) = (None, Reuse::Any);
-        Ok(Engine { store, device, environment, threads, downloads, remote, reuse, interrupt })
+        Ok(Engine { store, devices, environment, threads, downloads, remote, reuse, interrupt })
     }
 
     /// Takes archives from the project's store, so that they are not downloaded again: their hashes are verified.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::context::{Global, Suite, show};
+use crate::engine::devices::Devices;
 use crate::interrupt::Interrupt;
 use crate::publication::{Finished, Run, claims, reports};
 
@@ -19,8 +20,8 @@ pub struct Args {
 ///
 /// # Errors
 /// A usage error if the suite has no results yet, or no claims apply to it.
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let run = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
+    let run = Run::open(&global.options, &args.of.suite, devices, Interrupt::default())?;
     claims::load(&run.project)?;
     let judged = claims::judge(&Finished { run: &run, nodes: &reports::outcomes(&run) })?;
     show(args.json, &judged, || judged.text())?;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::context::{Global, Suite, show};
+use crate::engine::devices::Devices;
 use crate::errors::Class;
 use crate::interrupt::Interrupt;
 use crate::publication::compare::{Agreement, Margin, compare};
@@ -38,8 +39,8 @@ fn margin(text: &str) -> Result<f64, String> {
 ///
 /// # Errors
 /// A usage error if the suite is not the paper's, or has no results yet.
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let run = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
+    let run = Run::open(&global.options, &args.of.suite, devices, Interrupt::default())?;
     let margin = Margin { points: args.margin, deviations: args.deviations };
     let found = compare(&Finished { run: &run, nodes: &reports::outcomes(&run) }, margin)?;
     show(args.json, &found, || found.text(args.all))?;

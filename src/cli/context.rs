@@ -7,6 +7,7 @@ use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::signals;
+use crate::engine::devices::Devices;
 use crate::engine::display::{Style, about};
 use crate::engine::run::Outcome;
 use crate::errors::{self, Class};
@@ -179,7 +180,7 @@ pub enum Answer {
 /// Functions of the program with libtorch. `seesaw` does not link them, and so starts without libtorch.
 #[derive(Clone, Copy)]
 pub struct Tensors {
-    pub device: fn(&str) -> anyhow::Result<tch::Device>,
+    pub devices: fn(&str) -> anyhow::Result<Devices>,
     pub execute: Execute,
     pub calibrate: Measure,
     pub libtorch: fn() -> Libtorch,
@@ -196,10 +197,10 @@ impl Program {
     ///
     /// # Errors
     /// A usage error if there is no such device.
-    pub fn device(self, global: &Global) -> anyhow::Result<Option<tch::Device>> {
+    pub fn devices(self, global: &Global) -> anyhow::Result<Option<Devices>> {
         match self.tensors {
-            Some(tensors) => (tensors.device)(&global.options.device).map(Some),
-            None => project::device_without_libtorch(&global.options.device),
+            Some(tensors) => (tensors.devices)(&global.options.device).map(Some),
+            None => project::devices_without_libtorch(&global.options.device),
         }
     }
 }

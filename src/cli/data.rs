@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::context::{Global, show, stop_on_signals};
+use crate::engine::devices::Devices;
 use crate::planning::project::Project;
 use crate::publication::dataset::{self, Report, about_task};
 use crate::terms::Split;
@@ -34,10 +35,10 @@ struct Show {
     json: bool,
 }
 
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let Command::Show(args) = &args.command;
     let project = Project::find(&global.options)?;
-    let engine = project.engine(device, stop_on_signals()?)?;
+    let engine = project.engine(devices, stop_on_signals()?)?;
     let what = (args.dataset.as_str(), args.suite.as_deref());
     let report = dataset::show(&project, &engine, what, usize::from(args.samples), global.style())?;
     show(args.json, &report, || text(&report))?;

@@ -181,14 +181,14 @@ fn text(findings: &Findings) -> String {
     text
 }
 
-/// The device that `auto` selects; if it is the CPU, what CUDA would need.
+/// The devices that `auto` selects; if it is the CPU, what CUDA would need.
 fn device(libtorch: &Libtorch) -> String {
     match (libtorch.gpus, libtorch.cuda_build, libtorch.driver_sees_gpu) {
         (0, false, false) => "cpu (CUDA needs a CUDA build of libtorch and a GPU)".into(),
         (0, false, true) => "cpu (CUDA needs a CUDA build of libtorch; there is a GPU)".into(),
         (0, true, _) => "cpu (CUDA needs a GPU that libtorch sees; this is a CUDA build)".into(),
         (1, ..) => "cuda:0".into(),
-        (count, ..) => format!("cuda:0, of {count} GPUs"),
+        (count, ..) => format!("cuda: {count} GPUs"),
     }
 }
 
@@ -298,7 +298,7 @@ mod tests {
         assert!(advice(false, 0, true).1.contains("TORCH=cuda make"));
         assert!(advice(true, 0, false).1.contains("nvidia-smi"));
         assert!(advice(true, 0, true).1.contains("driver"));
-        assert_eq!(advice(true, 2, true), ("cuda:0, of 2 GPUs".into(), String::new()));
+        assert_eq!(advice(true, 2, true), ("cuda: 2 GPUs".into(), String::new()));
         assert_eq!(advice(true, 1, true).0, "cuda:0");
         assert_eq!(advice(false, 0, false).1, "");
     }

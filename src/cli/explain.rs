@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::context::{Global, OfSuite, show};
+use crate::engine::devices::Devices;
 use crate::engine::explain::Explanation;
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::survey::State;
@@ -23,9 +24,9 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let Run { engine, planned: Planned { suite, graph, .. }, .. } =
-        Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
+        Run::open(&global.options, &args.of.suite, devices, Interrupt::default())?;
     let wanted = args.step.join(" ");
     let by_key = || {
         let short = wanted.len() >= 6 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::context::{Global, print, print_json, stop_on_signals};
+use crate::engine::devices::Devices;
 use crate::errors::Class;
 use crate::planning::fetch::{Archives, Report, State};
 use crate::planning::project::Project;
@@ -26,9 +27,9 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let mut engine = project.engine(device, stop_on_signals()?)?;
+    let mut engine = project.engine(devices, stop_on_signals()?)?;
     if args.relock {
         // Asks the sources what they have now.
         engine.remote = None;

@@ -38,6 +38,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::context::{Answer, Global, Program, Tensors};
+use crate::engine::devices::Devices;
 use crate::errors::{self, Class};
 use crate::planning::project;
 use crate::progress::{Word, has_colours, tell};
@@ -211,36 +212,36 @@ impl Cli {
     fn run(&self, program: Program) -> anyhow::Result<Answer> {
         let global = &self.global;
         let done = |code: anyhow::Result<ExitCode>| code.map(Answer::Done);
-        let on_device = |run: &dyn Fn(tch::Device) -> anyhow::Result<Answer>| match program.device(global)? {
-            Some(device) => run(device),
+        let on_devices = |run: &dyn Fn(Devices) -> anyhow::Result<Answer>| match program.devices(global)? {
+            Some(devices) => run(devices),
             None => Ok(Answer::NeedsTensors),
         };
         match &self.command {
-            Command::Run(args) => on_device(&|device| run::run(global, args, device, program)),
-            Command::Table(args) => on_device(&|device| output::table(global, args, device, program)),
-            Command::Figure(args) => on_device(&|device| output::figure(global, args, device, program)),
-            Command::Plan(args) => on_device(&|device| plan::run(global, args, device, program)),
-            Command::Status(args) => on_device(&|device| done(status::run(global, args, device))),
-            Command::Submit(args) => on_device(&|device| submit::run(global, args, device, program)),
+            Command::Run(args) => on_devices(&|devices| run::run(global, args, devices, program)),
+            Command::Table(args) => on_devices(&|devices| output::table(global, args, devices, program)),
+            Command::Figure(args) => on_devices(&|devices| output::figure(global, args, devices, program)),
+            Command::Plan(args) => on_devices(&|devices| plan::run(global, args, devices, program)),
+            Command::Status(args) => on_devices(&|devices| done(status::run(global, args, devices))),
+            Command::Submit(args) => on_devices(&|devices| submit::run(global, args, devices, program)),
             Command::Cancel(args) => done(cancel::run(global, args)),
             Command::Task(args) => task::run(global, args, program),
-            Command::Explain(args) => on_device(&|device| done(explain::run(global, args, device))),
-            Command::Report(args) => on_device(&|device| done(report::run(global, args, device))),
-            Command::Trace(args) => on_device(&|device| done(trace::run(global, args, device))),
+            Command::Explain(args) => on_devices(&|devices| done(explain::run(global, args, devices))),
+            Command::Report(args) => on_devices(&|devices| done(report::run(global, args, devices))),
+            Command::Trace(args) => on_devices(&|devices| done(trace::run(global, args, devices))),
             Command::Methods(args) => done(methods::run(args)),
-            Command::Fetch(args) => on_device(&|device| done(fetch::run(global, args, device))),
-            Command::Data(args) => on_device(&|device| done(data::run(global, args, device))),
+            Command::Fetch(args) => on_devices(&|devices| done(fetch::run(global, args, devices))),
+            Command::Data(args) => on_devices(&|devices| done(data::run(global, args, devices))),
             Command::Export(args) => done(export::run(global, args)),
             Command::Verify(args) => verify::run(global, args, program),
-            Command::Push(args) => on_device(&|device| done(push::run(global, args, device))),
-            Command::Pull(args) => on_device(&|device| done(pull::run(global, args, device))),
+            Command::Push(args) => on_devices(&|devices| done(push::run(global, args, devices))),
+            Command::Pull(args) => on_devices(&|devices| done(pull::run(global, args, devices))),
             Command::Recheck(args) => recheck::run(global, args, program),
-            Command::Claims(args) => on_device(&|device| done(claims::run(global, args, device))),
-            Command::Compare(args) => on_device(&|device| done(compare::run(global, args, device))),
+            Command::Claims(args) => on_devices(&|devices| done(claims::run(global, args, devices))),
+            Command::Compare(args) => on_devices(&|devices| done(compare::run(global, args, devices))),
             Command::Diff(args) => done(diff::run(global, args)),
             Command::Audit(args) => done(audit::run(global, args)),
-            Command::Store(args) => on_device(&|device| done(store::run(global, args, device))),
-            Command::Prune(args) => on_device(&|device| done(prune::run(global, args, device))),
+            Command::Store(args) => on_devices(&|devices| done(store::run(global, args, devices))),
+            Command::Prune(args) => on_devices(&|devices| done(prune::run(global, args, devices))),
             Command::Doctor(args) => doctor::run(global, args, program),
             Command::Completions(args) => done(completions::run(args)),
             Command::Manual(args) => done(completions::manual(args)),
@@ -263,7 +264,7 @@ pub fn full_main() -> ExitCode {
         return ExitCode::from(Class::Failed.exit_code());
     }
     let tensors = Tensors {
-        device: project::device,
+        devices: project::devices,
         execute: crate::steps::execute,
         calibrate: crate::planning::calibration::measure,
         libtorch: Libtorch::look,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::context::{Answer, Consent, Global, OfSuite, Program, exit_code, print, print_json, stop_on_signals};
+use crate::engine::devices::Devices;
 use crate::engine::graph::Publication;
 use crate::errors;
 use crate::publication::Run;
@@ -43,18 +44,18 @@ pub struct FigureArgs {
 ///
 /// # Errors
 /// A usage error if the suite has no such table; if a file cannot be written.
-pub fn table(global: &Global, args: &TableArgs, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
+pub fn table(global: &Global, args: &TableArgs, devices: Devices, program: Program) -> anyhow::Result<Answer> {
     let shown = Shown::Table(args.format, args.whose);
-    run(global, (&args.of.suite, format!("table{}", args.number)), shown, &args.consent, device, program)
+    run(global, (&args.of.suite, format!("table{}", args.number)), shown, &args.consent, devices, program)
 }
 
 /// Computes what a figure needs, writes its files, and prints their paths.
 ///
 /// # Errors
 /// A usage error if the suite has no such figure; if a file cannot be written.
-pub fn figure(global: &Global, args: &FigureArgs, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
+pub fn figure(global: &Global, args: &FigureArgs, devices: Devices, program: Program) -> anyhow::Result<Answer> {
     let shown = Shown::Paths { json: args.json };
-    run(global, (&args.of.suite, format!("figure{}", args.number)), shown, &args.consent, device, program)
+    run(global, (&args.of.suite, format!("figure{}", args.number)), shown, &args.consent, devices, program)
 }
 
 /// What is printed of a table or figure.
@@ -69,10 +70,10 @@ fn run(
     (suite, name): (&str, String),
     shown: Shown,
     consent: &Consent,
-    device: tch::Device,
+    devices: Devices,
     program: Program,
 ) -> anyhow::Result<Answer> {
-    let run = Run::open(&global.options, suite, device, stop_on_signals()?)?;
+    let run = Run::open(&global.options, suite, devices, stop_on_signals()?)?;
     let single = Single::find(&run, &name)?;
     if let Shown::Table(format, Whose::Paper) = shown {
         print(&match width(format) {

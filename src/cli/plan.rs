@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::context::{Answer, Global, Program, Suite, print_json, show};
+use crate::engine::devices::Devices;
 use crate::engine::display::about;
 use crate::interrupt::Interrupt;
 use crate::planning::calibration::Calibration;
@@ -36,8 +37,8 @@ pub struct Args {
 ///
 /// # Errors
 /// If the suite cannot be planned, or the measurement cannot be written.
-pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
-    let Run { engine, planned, .. } = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
+pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> anyhow::Result<Answer> {
+    let Run { engine, planned, .. } = Run::open(&global.options, &args.of.suite, devices, Interrupt::default())?;
     let states = engine.survey(&planned.graph);
     let mut plan = Overview::of(&planned, &engine, &states);
     let measure = program.tensors.map(|tensors| tensors.calibrate);

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use indicatif::{HumanCount, HumanDuration};
 
 use super::context::{Global, results, show, size, stop_on_signals};
+use crate::engine::devices::Devices;
 use crate::errors;
 use crate::planning::project::Project;
 use crate::publication::storage::{self, Pruned};
@@ -26,9 +27,9 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let mut engine = project.engine(device, stop_on_signals()?)?;
+    let mut engine = project.engine(devices, stop_on_signals()?)?;
     let root = engine.store.root();
     if !args.shared && !args.dry_run && !is_inside(root, &project.root) {
         return Err(errors::usage(

@@ -6,11 +6,12 @@ use indicatif::HumanCount;
 
 use super::context::{Global, Meter, files, results, size, stop_on_signals};
 use super::transfer::Args;
+use crate::engine::devices::Devices;
 use crate::publication::Run;
 use crate::publication::remote::PulledSuite;
 
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let run = Run::open(&global.options, &args.of.suite, device, stop_on_signals()?)?;
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
+    let run = Run::open(&global.options, &args.of.suite, devices, stop_on_signals()?)?;
     let pulled = run.pull(args.with_data, &Meter::new(global.quiet))?;
     args.tell(global, &pulled, || text(&pulled), ("use", &pulled.pulled.faults))
 }

@@ -6,12 +6,13 @@ use indicatif::HumanCount;
 
 use super::context::{Global, Meter, files, results, size, stop_on_signals};
 use super::transfer::Args;
+use crate::engine::devices::Devices;
 use crate::progress::say;
 use crate::publication::Run;
 use crate::publication::remote::PushedSuite;
 
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let mut run = Run::open(&global.options, &args.of.suite, device, stop_on_signals()?)?;
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
+    let mut run = Run::open(&global.options, &args.of.suite, devices, stop_on_signals()?)?;
     if args.with_data {
         say("sending data of others, under these licences:");
         for manifest in run.materials() {

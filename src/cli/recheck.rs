@@ -31,9 +31,9 @@ pub struct Args {
 /// A usage error if no cell of the suite is finished.
 pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Answer> {
     let Some(tensors) = program.tensors else { return Ok(Answer::NeedsTensors) };
-    let device = (tensors.device)(&global.options.device)?;
-    let run = Run::open(&global.options, &args.of.suite, device, stop_on_signals()?)?;
-    let cells = Cells { count: args.cells as usize, seed: args.seed, device, execute: tensors.execute };
+    let devices = (tensors.devices)(&global.options.device)?;
+    let run = Run::open(&global.options, &args.of.suite, devices.clone(), stop_on_signals()?)?;
+    let cells = Cells { count: args.cells as usize, seed: args.seed, devices, execute: tensors.execute };
     let found = recheck(&run, &cells, global.style())?;
     show(args.json, &found, || {
         let verdict = if found.is_good() { "the cells gave the same again" } else { "some cells gave something else" };

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::context::{Global, Suite, show};
+use crate::engine::devices::Devices;
 use crate::interrupt::Interrupt;
 use crate::publication::reports::{self, Made};
 use crate::publication::{Finished, Run};
@@ -20,8 +21,8 @@ pub struct Args {
 ///
 /// # Errors
 /// If the suite has no results yet, or a file cannot be written.
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let run = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
+    let run = Run::open(&global.options, &args.of.suite, devices, Interrupt::default())?;
     let made = reports::make_anew(&Finished { run: &run, nodes: &reports::outcomes(&run) })?;
     show(args.json, &made, || text(&made))?;
     Ok(ExitCode::SUCCESS)

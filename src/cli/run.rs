@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::context::{Answer, Consent, Global, Program, Suite, exit_code, print, print_json, stop_on_signals};
+use crate::engine::devices::Devices;
 use crate::engine::display::seconds;
 use crate::engine::graph::{Graph, NodeId, Publication};
 use crate::engine::run::{NodeOutcome, Outcome};
@@ -48,9 +49,9 @@ struct Summary {
 ///
 /// # Errors
 /// If the suite cannot be planned, or a file cannot be written.
-pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
+pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> anyhow::Result<Answer> {
     let began = Instant::now();
-    let run = Run::open(&global.options, &args.of.suite, device, stop_on_signals()?)?;
+    let run = Run::open(&global.options, &args.of.suite, devices, stop_on_signals()?)?;
     let (outcome, written) = match run.if_finished() {
         Some(outcome) => (outcome, Vec::new()),
         None => {

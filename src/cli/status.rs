@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::context::{Global, show};
+use crate::engine::devices::Devices;
 use crate::engine::slurm::queue::State;
 use crate::interrupt::Interrupt;
 use crate::planning::project::Project;
@@ -18,9 +19,9 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let mut engine = project.engine(device, Interrupt::default())?;
+    let mut engine = project.engine(devices, Interrupt::default())?;
     let here = engine.environment.clone();
     let names = if args.suites.is_empty() { project.suites()? } else { args.suites.clone() };
     let mut all = Vec::new();

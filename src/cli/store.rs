@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use indicatif::HumanCount;
 
 use super::context::{Global, Meter, results, show, size, stop_on_signals};
+use crate::engine::devices::Devices;
 use crate::errors::Class;
 use crate::planning::project::Project;
 use crate::publication::storage::{self, Share, Storage, Verified};
@@ -24,9 +25,9 @@ enum Command {
     Verify,
 }
 
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
-    let mut engine = project.engine(device, stop_on_signals()?)?;
+    let mut engine = project.engine(devices, stop_on_signals()?)?;
     match args.command {
         None => {
             let found = Storage::of(&project, &mut engine)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::context::{Answer, Global, Program, Suite, print, stop_on_signals};
+use crate::engine::devices::Devices;
 use crate::engine::display::about;
 use crate::engine::key::Environment;
 use crate::engine::slurm::profile::Profile;
@@ -30,9 +31,9 @@ pub struct Args {
 ///
 /// # Errors
 /// If the suite cannot be planned, the profile is wrong, or Slurm refuses a job.
-pub fn run(global: &Global, args: &Args, device: tch::Device, program: Program) -> anyhow::Result<Answer> {
+pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> anyhow::Result<Answer> {
     let interrupt = stop_on_signals()?;
-    let open = || Run::open(&global.options, &args.of.suite, device, interrupt.clone());
+    let open = || Run::open(&global.options, &args.of.suite, devices.clone(), interrupt.clone());
     let mut run = open()?;
     run.check_for_cluster()?;
     let own = Some(run.project.root.join("cluster.toml")).filter(|file| file.is_file());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::context::{Answer, Global, Program, exit_code, stop_on_signals};
+use crate::engine::devices::Devices;
 use crate::engine::display::Style;
 use crate::engine::key::Environment;
 use crate::engine::slurm::script::TOO_EARLY;
@@ -29,13 +30,13 @@ pub struct Args {
 /// If this node does not see what the suite was submitted with; of class interrupted if the task was stopped.
 pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Answer> {
     let list = TaskList::load(&args.list)?;
-    let (device, execute) = match (list.stage.uses_tensors(), program.tensors) {
+    let (devices, execute) = match (list.stage.uses_tensors(), program.tensors) {
         // A node without the GPU that the keys speak of. What needs tensors is not computed here.
-        (false, _) => (tch::Device::Cpu, execute_without_tensors as crate::steps::Execute),
+        (false, _) => (Devices::CPU, execute_without_tensors as crate::steps::Execute),
         (true, None) => return Ok(Answer::NeedsTensors),
-        (true, Some(tensors)) => ((tensors.device)(&global.options.device)?, tensors.execute),
+        (true, Some(tensors)) => ((tensors.devices)(&global.options.device)?, tensors.execute),
     };
-    let mut run = Run::open(&global.options, &args.suite, device, stop_on_signals()?)?;
+    let mut run = Run::open(&global.options, &args.suite, devices, stop_on_signals()?)?;
     if !list.stage.uses_tensors() {
         let device = if global.options.device.starts_with("cuda") { "cuda" } else { "cpu" };
         run.engine.environment = Environment { device: device.to_owned(), ..run.engine.environment };

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::context::{Global, OfSuite, show};
+use crate::engine::devices::Devices;
 use crate::interrupt::Interrupt;
 use crate::publication::Run;
 use crate::publication::trace::{self, Cell, Column, Summary, Trace};
@@ -28,8 +29,8 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(global: &Global, args: &Args, device: tch::Device) -> anyhow::Result<ExitCode> {
-    let run = Run::open(&global.options, &args.of.suite, device, Interrupt::default())?;
+pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
+    let run = Run::open(&global.options, &args.of.suite, devices, Interrupt::default())?;
     let cell = Cell::find(&run.planned.suite, &args.cell)?;
     let Trace { summary, safetensors, csv } = trace::look(&run, &cell)?;
     for (file, bytes) in [(&args.safetensors, safetensors.as_slice()), (&args.csv, csv.as_bytes())] {

@@ -39,8 +39,8 @@ pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Ans
         (None, _) => None,
         (Some(_), None) => return Ok(Answer::NeedsTensors),
         (Some(count), Some(tensors)) => {
-            let device = (tensors.device)(&global.options.device)?;
-            Some(Cells { count: count as usize, seed: args.seed, device, execute: tensors.execute })
+            let devices = (tensors.devices)(&global.options.device)?;
+            Some(Cells { count: count as usize, seed: args.seed, devices, execute: tensors.execute })
         }
     };
     let report = Verification {

@@ -23,6 +23,8 @@ pub(super) struct Order<'a> {
     /// Role → the object, the key of the step that made it, that step, and the processors behind it that the step names.
     pub inputs: BTreeMap<String, (Output, Digest, Producer, BTreeSet<Processor>)>,
     pub absent: BTreeMap<String, Absence>,
+    /// Where its tensors are.
+    pub device: tch::Device,
     pub progress: Arc<dyn Progress>,
     /// Objects whose content was verified in this run.
     pub verified: Arc<Mutex<BTreeSet<Digest>>>,
@@ -118,7 +120,7 @@ impl Engine {
             seconds: began.elapsed().as_secs_f64(),
             #[expect(clippy::disallowed_methods, reason = "the record of a run, which enters no result")]
             finished: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_secs()),
-            computed_by: order.step.kind().uses_tensors().then(|| processor::here(self.device)),
+            computed_by: order.step.kind().uses_tensors().then(|| processor::here(order.device)),
         };
         self.store.record(&action).context("the step was computed, but cannot be recorded")?;
         Ok(Ending::Done { action: Box::new(action), computed: true })
@@ -138,7 +140,7 @@ impl Engine {
             interrupt: self.interrupt.clone(),
             progress: order.progress.clone(),
             threads: self.threads,
-            device: self.device,
+            device: order.device,
             downloads: self.downloads.clone(),
         }
     }

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::devices::Devices;
 use crate::digest::Digest;
 use crate::steps::{Absence, Step};
 use crate::store::{Ingredients, Processor, Value};
@@ -37,10 +38,10 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// This machine, with a device.
-    pub fn here(device: tch::Device) -> Self {
+    /// This machine, with these devices.
+    pub fn here(devices: &Devices) -> Self {
         Environment {
-            device: if device.is_cuda() { "cuda" } else { "cpu" }.to_owned(),
+            device: if devices.are_gpus() { "cuda" } else { "cpu" }.to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             libtorch: env!("SEESAW_LIBTORCH_VERSION").to_owned(),
         }

@@ -2,10 +2,11 @@
 //!
 //! [`key`] defines what a result depends on, and [`graph`] holds the plan. [`survey`] finds what is done and why the rest
 //! is not, [`explain`] puts that into words, and [`run`] computes the rest on this machine. [`display`] shows progress.
-//! [`remote`] shares results by way of a remote store. [`processor`] and [`origin`] tell what
-//! computed them, and [`variables`] what could disturb that.
+//! [`remote`] shares results by way of a remote store. [`devices`] are the CPU or GPUs, [`processor`] and [`origin`] tell what
+//! computed a result, and [`variables`] what could disturb that.
 
 mod accept;
+pub mod devices;
 pub mod display;
 pub mod explain;
 pub mod graph;
@@ -15,6 +16,7 @@ pub mod origin;
 pub mod processor;
 pub mod remote;
 pub mod reuse;
+mod room;
 pub mod run;
 pub mod slurm;
 pub mod survey;
@@ -22,16 +24,17 @@ pub mod survey;
 pub(crate) mod tests;
 pub mod variables;
 
+use self::devices::Devices;
 use self::remote::ReadThrough;
 use self::reuse::Reuse;
 use crate::interrupt::Interrupt;
 use crate::steps::FetchPlaces;
 use crate::store::Store;
 
-/// The store, the device and everything else that computing or looking up steps takes.
+/// The store, the devices and everything else that computing or looking up steps takes.
 pub struct Engine {
     pub store: Store,
-    pub device: tch::Device,
+    pub devices: Devices,
     pub environment: key::Environment,
     /// The number of cores that the steps share.
     pub threads: usize,

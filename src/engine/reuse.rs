@@ -28,8 +28,10 @@ impl Engine {
         if self.reuse == Reuse::Any || !kind.uses_tensors() {
             return None;
         }
-        let here = processor::here(self.device);
         let made_by = action.computed_by.clone();
-        (made_by.as_ref() != Some(&here)).then_some(Reason::OtherProcessor { made_by, here })
+        let mut here = self.devices.iter().map(processor::here);
+        let is_here = made_by.as_ref().is_some_and(|made_by| here.any(|here| here == *made_by));
+        let here = processor::here(self.devices.first());
+        (!is_here).then_some(Reason::OtherProcessor { made_by, here })
     }
 }

@@ -10,10 +10,11 @@ use super::accept::Acceptance;
 use super::graph::{Graph, NodeId};
 use super::job::{Ending, Order, Producer};
 use super::key::{self, Inputs};
+use super::room::{Resource, Room};
 use super::survey::blocked;
 use crate::digest::Digest;
 use crate::progress::Progress;
-use crate::steps::{Absence, Cost, Execute, Kind, Status};
+use crate::steps::{Absence, Execute, Kind, Status};
 use crate::store::{Action, Damage, Ingredients};
 
 /// Receives the events of a run.
@@ -86,9 +87,6 @@ impl NodeOutcome {
 /// How often the damaged results of a step are computed again before the step that reads them fails.
 const MOST_REPAIRS: usize = 2;
 
-/// The number of downloads at the same time; more would only share the bandwidth.
-const MOST_DOWNLOADS: usize = 4;
-
 /// Why a step has no result that belongs to another part of the plan.
 const ELSEWHERE: &str = "the job that computes it has not finished it";
 
@@ -116,8 +114,7 @@ struct Run<'a> {
     /// Pending steps that wait for nothing: they are looked up next.
     settled: BTreeSet<NodeId>,
     /// The ready steps by what they need, in the order in which they start.
-    downloads: BTreeSet<(Kind, NodeId)>,
-    computations: BTreeSet<(Kind, NodeId)>,
+    ready: BTreeMap<Resource, BTreeSet<(Kind, NodeId)>>,
     /// The steps that were asked for by themselves, in order.
     wanted: Vec<NodeId>,
     /// How often the results of a step were found damaged.
@@ -129,8 +126,7 @@ struct Run<'a> {
     /// The number of steps that have not ended, and of those that are running.
     open: usize,
     running: usize,
-    network: usize,
-    busy_cores: usize,
+    room: Room,
     computed: usize,
 }
 
@@ -209,16 +205,14 @@ impl<'a> Run<'a> {
             users: vec![Vec::new(); graph.len()],
             waits_for: vec![0; graph.len()],
             settled: BTreeSet::new(),
-            downloads: BTreeSet::new(),
-            computations: BTreeSet::new(),
+            ready: BTreeMap::new(),
             wanted,
             repairs: BTreeMap::new(),
             verified: Arc::default(),
             lost: lost.iter().copied().collect(),
             open: needed.len(),
             running: 0,
-            network: 0,
-            busy_cores: 0,
+            room: Room::new(engine.threads, &engine.devices),
             computed: 0,
         };
         for id in needed {
@@ -270,10 +264,7 @@ impl<'a> Run<'a> {
     }
 
     fn queue(&mut self, id: NodeId) -> &mut BTreeSet<(Kind, NodeId)> {
-        match self.graph.node(id).step.cost() {
-            Cost::Network => &mut self.downloads,
-            Cost::OneCore | Cost::AllCores => &mut self.computations,
-        }
+        self.ready.entry(self.room.resource(&self.graph.node(id).step)).or_default()
     }
 
     /// Ends steps whose results are in the store, and starts as many of the others as there is room for. Earlier kinds
@@ -284,14 +275,13 @@ impl<'a> Run<'a> {
             self.set(id, state);
         }
         let mut orders = Vec::new();
-        while let Some(&(_, id)) = self.downloads.first().filter(|_| self.network < MOST_DOWNLOADS) {
-            orders.extend(self.start(id));
-        }
-        // In order, so that steps for one core do not overtake a step for all cores forever.
-        while let Some(&(_, id)) = self.computations.first()
-            && self.has_room(self.graph.node(id).step.cost())
-        {
-            orders.extend(self.start(id));
+        for resource in Resource::ALL {
+            // In order, so that steps for one core do not overtake a step for all cores forever.
+            while let Some(&(_, id)) = self.ready.get(&resource).and_then(BTreeSet::first)
+                && let Some(device) = self.room.take(id, &self.graph.node(id).step)
+            {
+                orders.extend(self.start(id, device));
+            }
         }
         orders
     }
@@ -337,20 +327,19 @@ impl<'a> Run<'a> {
         Progressing::Ended(NodeOutcome::Absent(absence))
     }
 
-    /// Takes a ready step out of its queue.
-    fn start(&mut self, id: NodeId) -> Option<(NodeId, Order<'a>)> {
+    /// Takes a ready step, whose tensors will be on this device, out of its queue.
+    fn start(&mut self, id: NodeId, device: tch::Device) -> Option<(NodeId, Order<'a>)> {
         let step = &self.graph.node(id).step;
-        self.occupy(step.cost(), true);
         self.queue(id).remove(&(step.kind(), id));
         let was = std::mem::replace(&mut self.nodes[id.0], Progressing::Running);
         self.running += 1;
         match was {
-            Progressing::Ready(ready) => Some((id, self.order(id, ready.0, ready.1))),
+            Progressing::Ready(ready) => Some((id, self.order(id, ready.0, ready.1, device))),
             _ => unreachable!("queues hold ready steps"),
         }
     }
 
-    fn order(&self, id: NodeId, inputs: Inputs, ingredients: Ingredients) -> Order<'a> {
+    fn order(&self, id: NodeId, inputs: Inputs, ingredients: Ingredients, device: tch::Device) -> Order<'a> {
         let node = self.graph.node(id);
         let mut files = BTreeMap::new();
         let mut absent = BTreeMap::new();
@@ -372,34 +361,18 @@ impl<'a> Run<'a> {
             ingredients,
             inputs: files,
             absent,
+            device,
             progress: self.observer.started(id, &node.step.label()),
             verified: self.verified.clone(),
             is_wanted: self.wanted.binary_search(&id).is_ok(),
         }
     }
 
-    fn has_room(&self, cost: Cost) -> bool {
-        match cost {
-            Cost::Network => self.network < MOST_DOWNLOADS,
-            Cost::OneCore => self.busy_cores < self.engine.threads,
-            Cost::AllCores => self.busy_cores == 0,
-        }
-    }
-
-    fn occupy(&mut self, cost: Cost, take: bool) {
-        let (counter, n) = match cost {
-            Cost::Network => (&mut self.network, 1),
-            Cost::OneCore => (&mut self.busy_cores, 1),
-            Cost::AllCores => (&mut self.busy_cores, self.engine.threads),
-        };
-        if take { *counter += n } else { *counter -= n }
-    }
-
     /// Waits for a step to end, but not for long, so that an interruption is noticed.
     fn wait(&mut self, receiver: &Receiver<(NodeId, Ending)>) {
         let first = receiver.recv_timeout(Duration::from_millis(100)).ok();
         for (id, ending) in first.into_iter().chain(receiver.try_iter()) {
-            self.occupy(self.graph.node(id).step.cost(), false);
+            self.room.give_back(id, &self.graph.node(id).step);
             let state = match ending {
                 Ending::Done { action, computed } => {
                     self.lost.remove(&id);

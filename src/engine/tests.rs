@@ -12,6 +12,7 @@ use super::run::{NodeOutcome, Observer, Outcome, Part};
 use super::survey::{Reason, State};
 use super::{Engine, explain};
 use crate::digest::Digest;
+use crate::engine::devices::Devices;
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Silent};
 use crate::steps::fake::Fake;
@@ -19,7 +20,7 @@ use crate::steps::{Absence, Cost, FetchPlaces, Kind, Status, execute};
 use crate::store::{Action, Store};
 
 #[derive(Default)]
-struct Heard {
+pub(super) struct Heard {
     warnings: Mutex<Vec<String>>,
 }
 
@@ -39,7 +40,7 @@ impl Observer for Heard {
 pub(crate) fn engine(root: &std::path::Path) -> Engine {
     Engine {
         store: Store::open(root).unwrap(),
-        device: tch::Device::Cpu,
+        devices: Devices::CPU,
         environment: Environment { device: "cpu".into(), architecture: "test".into(), libtorch: "0".into() },
         threads: 2,
         downloads: FetchPlaces::new(root.join("partial"), root.join("quarantine"), vec![]),
@@ -93,7 +94,7 @@ fn inputs_matter_by_content() {
 }
 
 /// Puts another text in the place of an object, which its size and time do not show.
-fn replace(engine: &Engine, object: Digest, text: &str) {
+pub(super) fn replace(engine: &Engine, object: Digest, text: &str) {
     let path = engine.store.object_path(object);
     let time = std::fs::metadata(&path).unwrap().modified().unwrap();
     std::fs::remove_file(&path).unwrap();

@@ -28,15 +28,15 @@ use crate::training::optimizer::Optimizer;
 pub struct Calibration {
     /// The machine: device, architecture, threads, libtorch. Another one is measured again.
     pub of: String,
-    /// Multiply-adds of matrix products per second, in billions, with all threads busy.
+    /// Multiply-adds of matrix products per second, in billions, with all threads busy or on one GPU.
     pub product: f64,
-    /// Multiply-adds of convolutions per second, in billions, with all threads busy.
+    /// Multiply-adds of convolutions per second, in billions, with all threads busy or on one GPU.
     pub convolution: f64,
     /// Pictures of 512 × 512 decoded and resized per second.
     pub decoded: f64,
     /// Steps with small results that the engine starts and keeps per second, with all threads busy.
     pub kept: f64,
-    /// Method → seconds per training step at [`STEP`], on one thread while all are busy.
+    /// Method → seconds per training step at [`STEP`], on one thread while all are busy, or on one GPU.
     pub steps: BTreeMap<String, f64>,
 }
 
@@ -81,8 +81,8 @@ const TIME: Duration = Duration::from_millis(400);
 /// # Errors
 /// If a picture cannot be encoded, or a thread panicked.
 pub fn measure(engine: &Engine, suite: &Suite) -> anyhow::Result<Calibration> {
-    let device = engine.device;
-    // A GPU is one worker, however many threads feed it.
+    let device = engine.devices.first();
+    // One GPU stands for all.
     let workers = if device == Device::Cpu { engine.threads } else { 1 };
     let mut steps = BTreeMap::new();
     for method in &suite.methods {

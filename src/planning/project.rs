@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::engine::Engine;
+use crate::engine::devices::Devices;
 use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
 use crate::engine::remote::ReadThrough;
@@ -36,7 +37,7 @@ pub struct Options {
     /// https:// or a folder
     #[arg(long, global = true, value_name = "URL", env = "SEESAW_REMOTE", hide_env_values = true)]
     pub remote: Option<Place>,
-    /// The device to compute on: auto, cpu, cuda or cuda:N
+    /// The devices to compute on: auto, cpu, cuda (all GPUs), or a list such as cuda:0,cuda:2
     #[arg(long, global = true, default_value = "auto")]
     pub device: String,
     /// Number of cores to use; does not change results [default: all]
@@ -237,7 +238,7 @@ impl Project {
     /// # Errors
     /// If a manifest cannot be read, or the store cannot be opened.
     pub fn unavailable(&self) -> anyhow::Result<Vec<(String, String)>> {
-        let engine = self.engine(tch::Device::Cpu, Interrupt::default())?;
+        let engine = self.engine(Devices::CPU, Interrupt::default())?;
         let (graph, _) = plan::fetches(&self.load_manifests(&engine.interrupt)?);
         Ok(engine.unavailable(&graph))
     }
@@ -246,7 +247,7 @@ impl Project {
     ///
     /// # Errors
     /// If the store cannot be opened, or the address of the remote store is wrong.
-    pub fn engine(&self, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Engine> {
+    pub fn engine(&self, devices: Devices, interrupt: Interrupt) -> anyhow::Result<Engine> {
         let store = Store::open(&self.store_path())?;
         let downloads = FetchPlaces {
             mirror: self.options.mirror.clone(),
@@ -255,9 +256,9 @@ impl Project {
         let threads = self.options.threads.map_or_else(available_cores, usize::from);
         let remote = self.options.named_remote();
         remote.map_or(Ok(()), Place::check)?;
-        let (environment, remote) = (Environment::here(device), remote.cloned().map(ReadThrough::new));
+        let (environment, remote) = (Environment::here(&devices), remote.cloned().map(ReadThrough::new));
         let reuse = self.options.reuse;
-        Ok(Engine { store, device, environment, threads, downloads, remote, reuse, interrupt })
+        Ok(Engine { store, devices, environment, threads, downloads, remote, reuse, interrupt })
     }
 }
 
@@ -269,61 +270,82 @@ pub fn available_cores() -> usize {
 /// Whether libtorch was built with CUDA.
 pub const BUILT_WITH_CUDA: bool = matches!(env!("SEESAW_LIBTORCH_CUDA").as_bytes(), b"yes");
 
-/// The device of an option, if it can be known without loading libtorch.
+/// The devices of an option, if they can be known without loading libtorch.
 ///
 /// # Errors
-/// A usage error if the word is unknown, or asks for CUDA in a build without it.
-pub fn device_without_libtorch(word: &str) -> anyhow::Result<Option<tch::Device>> {
-    match word {
-        "cpu" => Ok(Some(tch::Device::Cpu)),
-        "auto" => Ok((!BUILT_WITH_CUDA).then_some(tch::Device::Cpu)),
-        word if gpu(word).is_none() => {
-            let message = format!("unknown device `{word}`");
-            let known = ["auto", "cpu", "cuda", "cuda:N"];
-            match word.starts_with("gpu") {
-                // It is nearer to `cpu` by its letters alone.
-                true => Err(errors::usage(message, format!("did you mean `cuda`? Known: {}", known.join(", ")))),
-                false => Err(errors::unknown(message, word, known)),
-            }
-        }
-        _ if BUILT_WITH_CUDA => Ok(None),
-        _ => Err(errors::usage(
-            format!("the device `{word}` is unavailable: this libtorch was built without CUDA"),
+/// A usage error if a word is unknown, or asks for CUDA in a build without it.
+pub fn devices_without_libtorch(words: &str) -> anyhow::Result<Option<Devices>> {
+    match words {
+        "cpu" => Ok(Some(Devices::CPU)),
+        "auto" => Ok((!BUILT_WITH_CUDA).then_some(Devices::CPU)),
+        "cuda" => Ok(None),
+        words => gpus(words).map(|_| None),
+    }
+    .and_then(|known| match known {
+        None if !BUILT_WITH_CUDA => Err(errors::usage(
+            format!("the device `{words}` is unavailable: this libtorch was built without CUDA"),
             "run `TORCH=cuda make` to build with CUDA, or use `--device cpu`",
         )),
-    }
+        known => Ok(known),
+    })
 }
 
-/// The device of an option.
+/// The devices of an option.
 ///
 /// # Errors
-/// A usage error if the word is unknown, or there is no such GPU.
-pub fn device(word: &str) -> anyhow::Result<tch::Device> {
-    if let Some(device) = device_without_libtorch(word)? {
-        return Ok(device);
+/// A usage error if a word is unknown, or there is no such GPU.
+pub fn devices(words: &str) -> anyhow::Result<Devices> {
+    if let Some(devices) = devices_without_libtorch(words)? {
+        return Ok(devices);
     }
-    let wanted = match gpu(word) {
-        Some(index) => index,
-        None if tch::Cuda::is_available() => 0,
-        None => return Ok(tch::Device::Cpu),
-    };
-    let there = tch::Cuda::device_count();
-    if tch::Cuda::is_available() && (wanted as i64) < there {
-        return Ok(tch::Device::Cuda(wanted));
-    }
-    let (cause, remedy) = match there {
-        0 => ("libtorch finds no GPU", "check that `nvidia-smi` lists one, or use `--device cpu`"),
-        _ => ("there is no GPU with this index", "`seesaw doctor` lists the devices"),
-    };
-    Err(errors::usage(format!("the device `{word}` is unavailable: {cause}"), remedy))
+    let there = if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 };
+    chosen(words, usize::try_from(there).unwrap_or_default())
 }
 
-/// The index of the GPU that a word names.
-fn gpu(word: &str) -> Option<usize> {
-    match word {
-        "cuda" => Some(0),
-        word => word.strip_prefix("cuda:")?.parse().ok(),
+/// The devices of an option, where CUDA shows so many GPUs.
+fn chosen(words: &str, there: usize) -> anyhow::Result<Devices> {
+    let wanted = match words {
+        "auto" => return Ok(Devices::gpus(0..there).unwrap_or(Devices::CPU)),
+        "cuda" => (0..there).collect(),
+        words => gpus(words)?,
+    };
+    let unavailable = |message: String, remedy| Err(errors::usage(message, remedy));
+    match wanted.iter().copied().find(|index| *index >= there) {
+        Some(index) if there > 0 => {
+            unavailable(format!("the device `cuda:{index}` is unavailable: there is no GPU with this index"), DOCTOR)
+        }
+        None if let Some(devices) = Devices::gpus(wanted) => Ok(devices),
+        _ => unavailable(format!("the device `{words}` is unavailable: libtorch finds no GPU"), NVIDIA_SMI),
     }
+}
+
+const DOCTOR: &str = "`seesaw doctor` lists the devices";
+const NVIDIA_SMI: &str = "check that `nvidia-smi` lists one, or use `--device cpu`";
+
+/// The indices of the GPUs that a list such as `cuda:0,cuda:2` names.
+fn gpus(words: &str) -> anyhow::Result<Vec<usize>> {
+    let mut indices = Vec::new();
+    for word in words.split(',') {
+        match word.strip_prefix("cuda:").and_then(|index| index.parse().ok()) {
+            Some(index) if indices.contains(&index) => {
+                return Err(errors::usage(
+                    format!("the device `{word}` is listed twice"),
+                    "list each device once, as in `cuda:0,cuda:2`",
+                ));
+            }
+            Some(index) => indices.push(index),
+            None => {
+                let message = format!("unknown device `{word}`");
+                let known = ["auto", "cpu", "cuda", "cuda:N", "cuda:N,cuda:M"];
+                return match word.starts_with("gpu") {
+                    // It is nearer to `cpu` by its letters alone.
+                    true => Err(errors::usage(message, format!("did you mean `cuda`? Known: {}", known.join(", ")))),
+                    false => Err(errors::unknown(message, word, known)),
+                };
+            }
+        }
+    }
+    Ok(indices)
 }
 
 #[cfg(test)]
@@ -332,16 +354,39 @@ mod tests {
 
     #[test]
     fn devices_are_parsed() {
-        assert_eq!(device("cpu").unwrap(), tch::Device::Cpu);
-        assert_eq!((gpu("cuda"), gpu("cuda:3"), gpu("cuda:x"), gpu("auto")), (Some(0), Some(3), None, None));
-        for word in ["gpu", "cuda:", "cuda:-1", ""] {
-            let error = device(word).unwrap_err();
+        assert_eq!(devices("cpu").unwrap(), Devices::CPU);
+        for words in ["gpu", "cuda:", "cuda:-1", "", "cuda:0,", "cuda,cpu", "cuda:x", "cuda:1,cpu"] {
+            let error = devices(words).unwrap_err();
             assert_eq!(errors::class_of(&error), errors::Class::Usage);
             assert!(error.to_string().contains("unknown device"), "{error}");
         }
         if !BUILT_WITH_CUDA {
-            let error = device("cuda").unwrap_err();
+            let error = devices("cuda").unwrap_err();
             assert!(error.to_string().contains("built without CUDA"), "{error}");
+        }
+    }
+
+    #[test]
+    fn gpus_are_chosen() {
+        let gpus = |indices: &[usize]| Devices::gpus(indices.iter().copied()).unwrap();
+        for (words, there, expected) in [
+            ("auto", 0, Devices::CPU),
+            ("auto", 2, gpus(&[0, 1])),
+            ("cuda", 3, gpus(&[0, 1, 2])),
+            ("cuda:1", 2, gpus(&[1])),
+            ("cuda:2,cuda:0", 3, gpus(&[2, 0])),
+        ] {
+            assert_eq!(chosen(words, there).unwrap(), expected, "{words} of {there}");
+        }
+        for (words, there, expected) in [
+            ("cuda", 0, "`cuda` is unavailable: libtorch finds no GPU"),
+            ("cuda:1", 0, "`cuda:1` is unavailable: libtorch finds no GPU"),
+            ("cuda:0,cuda:2", 2, "`cuda:2` is unavailable: there is no GPU with this index"),
+            ("cuda:1,cuda:1", 2, "`cuda:1` is listed twice"),
+        ] {
+            let error = chosen(words, there).unwrap_err();
+            assert_eq!(errors::class_of(&error), errors::Class::Usage);
+            assert!(error.to_string().contains(expected), "{words} of {there}: {error}");
         }
     }
 }

@@ -34,6 +34,7 @@ pub mod storage;
 pub mod trace;
 
 use crate::engine::Engine;
+use crate::engine::devices::Devices;
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::interrupt::Interrupt;
@@ -55,10 +56,10 @@ impl Run {
     ///
     /// # Errors
     /// If there is no project, the suite cannot be planned, or the store cannot be opened.
-    pub fn open(options: &Options, suite: &str, device: tch::Device, interrupt: Interrupt) -> anyhow::Result<Self> {
+    pub fn open(options: &Options, suite: &str, devices: Devices, interrupt: Interrupt) -> anyhow::Result<Self> {
         let project = Project::find(options)?;
         let planned = project.planned(suite, &interrupt)?;
-        let engine = project.engine(device, interrupt)?;
+        let engine = project.engine(devices, interrupt)?;
         Ok(Run { project, planned, engine })
     }
 }

@@ -17,7 +17,6 @@ use crate::manifests::{Manifest, lock};
 use crate::planning::project::{BUILT_WITH_CUDA, Planned, Project};
 use crate::report;
 use crate::steps::{Kind, Step, fetch};
-use crate::store::Processor;
 
 /// Reports that are written before these files, and what they are made from in `out/SUITE/`.
 const COMPANIONS: [&str; 5] = ["claims.json", "claims.md", "report.html", "report.tex", recheck::FILE];
@@ -103,11 +102,11 @@ fn checkout(root: &Path) -> Checkout {
 pub fn machine(finished: &Finished) -> Machine {
     let engine = &finished.run.engine;
     let environment = &engine.environment;
-    let Processor { vector_instructions, gpus } = processor::here(engine.device);
+    let gpus = engine.devices.iter().flat_map(|device| processor::here(device).gpus).collect();
     Machine {
         system: std::env::consts::OS.to_owned(),
         architecture: environment.architecture.clone(),
-        vector_instructions,
+        vector_instructions: processor::vector_instructions(),
         device: environment.device.clone(),
         libtorch: environment.libtorch.clone(),
         libtorch_cuda: BUILT_WITH_CUDA,

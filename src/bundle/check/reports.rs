@@ -1,6 +1,7 @@
 //! Claims, page, provenance and crate: made again from the bundle's records, and compared byte by byte.
 
 use crate::engine::Engine;
+use crate::engine::devices::Devices;
 use crate::engine::graph::NodeId;
 use crate::engine::key::Environment;
 use crate::engine::reuse::Reuse;
@@ -106,7 +107,7 @@ fn engine(bundle: &Bundle, provenance: &Provenance, interrupt: &Interrupt) -> En
     };
     Engine {
         store: bundle.store.clone(),
-        device: tch::Device::Cpu,
+        devices: Devices::CPU,
         environment,
         threads: machine.threads,
         downloads: FetchPlaces::new(bundle.store.partial(), bundle.store.quarantine(), Vec::new()),

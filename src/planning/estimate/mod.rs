@@ -91,7 +91,9 @@ impl Engine {
         states: &[State],
         machine: &Calibration,
     ) -> (Vec<(f64, u64)>, bool) {
-        let mut prediction = Prediction { machine, threads: self.threads, datasets: BTreeMap::new() };
+        let gpus = if self.devices.are_gpus() { self.devices.workers(self.threads) } else { 1 };
+        let mut prediction =
+            Prediction { machine, workers: self.devices.workers(self.threads), gpus, datasets: BTreeMap::new() };
         let mut from_manifests = false;
         for dataset in &suite.datasets {
             let (sizes, prepared) = self.sizes(dataset, suite, manifests, graph, states);
@@ -108,9 +110,13 @@ impl Engine {
             if let State::Done(_, action) | State::Refused(_, action, _) = state {
                 let (predicted, took) = experience.entry(step.kind()).or_default();
                 *predicted += seconds;
-                // Steps on one core share the machine, and predictions are in seconds of the whole machine.
-                let share = if matches!(step.kind(), Kind::Train | Kind::Evaluate) { self.threads as f64 } else { 1.0 };
-                *took += action.seconds / share;
+                // Steps on one core or one GPU share the machine, and predictions are in seconds of the whole machine.
+                let share = match step.kind() {
+                    Kind::Train | Kind::Evaluate => prediction.workers,
+                    Kind::Encode => gpus,
+                    _ => 1,
+                };
+                *took += action.seconds / share as f64;
             }
         }
         for (step, (seconds, _)) in steps().zip(&mut predictions) {
@@ -172,7 +178,10 @@ fn from_counts(counts: &BTreeMap<String, u64>) -> Sizes {
 /// What the prediction of a step depends on.
 struct Prediction<'a> {
     machine: &'a Calibration,
-    threads: usize,
+    /// The number of trainings or evaluations at the same time.
+    workers: usize,
+    /// The number of encodings at the same time.
+    gpus: usize,
     /// By the dataset's name, and by the name of its samples.
     datasets: BTreeMap<&'a str, (&'a DatasetPlan, Sizes)>,
 }
@@ -212,7 +221,7 @@ impl Prediction<'_> {
                 };
                 // A forward pass takes about a third of a baseline's training step.
                 let steps = test * levels / f64::from(STEP.3) / 3.0 + STEPS_BEFORE;
-                Some((steps * self.fastest_step() / self.threads as f64, (test * levels * 4.0) as u64))
+                Some((steps * self.fastest_step() / self.workers as f64, (test * levels * 4.0) as u64))
             }
             _ => None,
         }
@@ -235,7 +244,7 @@ impl Prediction<'_> {
             Encoder::Image(options) => (work::of_picture(&options.name, options.size), 1.0),
             Encoder::Text(options) => (work::of_token(&options.name), work::tokens(dataset)),
         };
-        let rate = if work.convolution { self.machine.convolution } else { self.machine.product };
+        let rate = self.gpus as f64 * if work.convolution { self.machine.convolution } else { self.machine.product };
         let decoding = match encode.encoder {
             Encoder::Image(_) => items * work::of_decoding(dataset) / self.machine.decoded,
             Encoder::Text(_) => 0.0,
@@ -257,7 +266,7 @@ impl Prediction<'_> {
         let step = self.machine.steps.get(&train.name).copied().unwrap_or_default();
         let weights = inputs * f64::from(config.embedding) * FLOAT;
         let seconds = steps * step * share + STEPS_BEFORE * self.fastest_step();
-        Some((seconds / self.threads as f64, (weights + steps * SCALARS * FLOAT) as u64))
+        Some((seconds / self.workers as f64, (weights + steps * SCALARS * FLOAT) as u64))
     }
 }
 
