@@ -122,9 +122,7 @@ pub(super) type Values = Vec<(u64, Vec<f64>)>;
 /// The mean of values over their seeds.
 pub(super) fn estimate(values: &Values) -> Option<Estimate> {
     match values.first() {
-        Some((_, first)) if first.len() > 1 => {
-            two_levels(&values.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>())
-        }
+        Some((_, first)) if first.len() > 1 => two_levels(&values.iter().map(|(_, value)| value).collect::<Vec<_>>()),
         _ => over_seeds(&values.iter().map(|(_, value)| value[0]).collect::<Vec<_>>()),
     }
 }
@@ -138,23 +136,15 @@ pub(super) fn differences(one: &Values, other: &Values) -> Values {
     one.iter().filter_map(pair).collect()
 }
 
-/// What is compared: a dataset, a side on it, and the side's values.
-pub(super) type Known<'a> = (&'a str, Side<'a>, Values);
+/// Compares two sides on a dataset; `None` if they have no seed in common.
+pub(super) fn compare(dataset: &str, [one, other]: [(Side<'_>, &Values); 2]) -> Option<Comparison> {
+    let difference = estimate(&differences(one.1, other.1))?;
+    Some(Comparison::of(dataset, [one.0, other.0], &difference))
+}
 
 impl Comparisons {
-    /// Compares any two methods on a dataset in the same quantity, and a method's full score with its impaired ones. Those
-    /// on one dataset stand together.
-    pub(super) fn of(known: &[Known<'_>]) -> Self {
-        let mut pairs = Vec::new();
-        for (at, (dataset, one, minuend)) in known.iter().enumerate() {
-            for (_, other, subtrahend) in known[at + 1..].iter().take_while(|(there, ..)| there == dataset) {
-                let impaired = one.0 == other.0 && one.1 == Quantity::Full && other.1.can_be_negative_transfer();
-                if one.1 == other.1 || impaired {
-                    let difference = estimate(&differences(minuend, subtrahend));
-                    pairs.extend(difference.map(|difference| Comparison::of(dataset, [*one, *other], &difference)));
-                }
-            }
-        }
+    /// Those of any two methods on a dataset in the same quantity, and of a method's full score with its impaired ones.
+    pub(super) fn of(pairs: Vec<Comparison>) -> Self {
         let mut comparisons = Comparisons { family: None, pairs };
         comparisons.correct();
         comparisons

@@ -1,10 +1,11 @@
 //! Scores of resampled test samples, as resampling steps write them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, ensure};
-use safetensors::tensor::TensorView;
+use safetensors::tensor::View;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::terms::Modality;
@@ -50,20 +51,39 @@ pub type Replicates = BTreeMap<(String, String, u64), CellReplicates>;
 /// # Errors
 /// If levels differ in their number of scores.
 pub fn write(seeds: &BTreeMap<u64, CellReplicates>) -> anyhow::Result<Vec<u8>> {
-    let mut vectors: Vec<(String, usize, Vec<u8>)> = Vec::new();
-    for (seed, levels) in seeds {
-        for (level, scores) in levels {
-            let bytes = scores.iter().flat_map(|score| score.to_le_bytes()).collect();
-            vectors.push((format!("{seed} {level}"), scores.len(), bytes));
-        }
-    }
-    let even = vectors.iter().all(|(_, length, _)| *length == vectors[0].1);
+    let vector = |seed: &u64, (level, scores): (&String, _)| (format!("{seed} {level}"), Vector::of(scores));
+    let vectors: Vec<(String, Vector<'_>)> =
+        seeds.iter().flat_map(|(seed, levels)| levels.iter().map(move |level| vector(seed, level))).collect();
+    let even = vectors.iter().all(|(_, vector)| vector.shape == vectors[0].1.shape);
     ensure!(even, "levels differ in their resamples");
-    let views: Vec<(&str, TensorView<'_>)> = vectors
-        .iter()
-        .map(|(name, length, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F64, vec![*length], bytes)?)))
-        .collect::<anyhow::Result<_>>()?;
-    safetensors::serialize(views, None).context("the resampled scores cannot be written")
+    safetensors::serialize(vectors, None).context("the resampled scores cannot be written")
+}
+
+/// Scores as a tensor, whose bytes are made one vector at a time.
+struct Vector<'a> {
+    scores: &'a [f64],
+    shape: [usize; 1],
+}
+
+impl<'a> Vector<'a> {
+    fn of(scores: &'a Vec<f64>) -> Self {
+        Vector { scores, shape: [scores.len()] }
+    }
+}
+
+impl View for Vector<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F64
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.scores.iter().flat_map(|score| score.to_le_bytes()).collect()
+    }
+    fn data_len(&self) -> usize {
+        size_of_val(self.scores)
+    }
 }
 
 /// Reads what [`write()`] wrote: seed → level → scores.
@@ -95,6 +115,8 @@ pub fn read(bytes: &[u8]) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::tensor::TensorView;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::SuiteKind;
-use super::comparison::{self, Comparisons, Known, Values};
+use super::comparison::{self, Comparison, Comparisons, Values, compare};
 pub use super::quantity::{Quantity, QuantityDescription};
 use super::replicates::{Level, Replicates};
 use super::summary::TraceSummary;
@@ -172,6 +172,17 @@ impl Number {
         self.seeds.iter().filter_map(|seed| Some((seed.seed, vec![seed.value.number()?]))).collect()
     }
 
+    /// Adds the uncertainty of the mean.
+    fn add(&mut self, estimate: &Estimate) {
+        // A percentage lies between 0 and 100, however wide few seeds make the interval.
+        let bounded = |interval: Interval| match self.quantity.is_percentage() {
+            true => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
+            false => interval,
+        };
+        self.interval = estimate.interval.map(bounded);
+        (self.error, self.df, self.sample_error) = (estimate.error, estimate.df, estimate.sample_error);
+    }
+
     /// The mean with its uncertainty; `None` if no seed gave a number.
     pub fn estimate(&self) -> Option<Estimate> {
         let Number { mean, std, interval, error, df, sample_error, n, .. } = self;
@@ -279,14 +290,13 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Result
 /// do not match the scores.
 pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replicates) -> anyhow::Result<Results> {
     check(&suite, cells)?;
-    let (mut numbers, mut known): (_, Vec<Known<'_>>) = (Vec::new(), Vec::new());
+    let outcomes: BTreeMap<(&str, &str, u64), &Outcome> =
+        cells.iter().map(|cell| ((&*cell.dataset, &*cell.method, cell.seed), &cell.outcome)).collect();
+    let (mut numbers, mut pairs) = (Vec::new(), Vec::new());
     for dataset in &suite.datasets {
+        let first = numbers.len();
         for method in suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
-            let of = |seed: &u64| {
-                let is_it =
-                    |cell: &&Cell| (&cell.dataset, &cell.method, &cell.seed) == (&dataset.name, &method.name, seed);
-                (*seed, cells.iter().find(is_it).map(|cell| &cell.outcome))
-            };
+            let of = |seed: &u64| (*seed, outcomes.get(&(&*dataset.name, &*method.name, *seed)).copied());
             let mine: Vec<(u64, Option<&Outcome>)> = suite.seeds.iter().map(of).collect();
             // Any trace of a method shows whether it has KL gradients that can conflict.
             let has_conflicts = || {
@@ -308,24 +318,11 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
                     let full = *full.get_or_insert(number.mean);
                     number.negative_transfer = quantity.can_be_negative_transfer()
                         && number.mean.zip(full).is_some_and(|(impaired, full)| is_negative_transfer(impaired, full));
-                    let values = values(&number, &suite.ratios, replicates)?;
-                    if let Some(estimate) = comparison::estimate(&values) {
-                        // A percentage lies between 0 and 100, however wide few seeds make the interval.
-                        let bounded = |interval: Interval| match quantity.is_percentage() {
-                            true => Interval { low: interval.low.max(0.0), high: interval.high.min(100.0), ..interval },
-                            false => interval,
-                        };
-                        number.interval = estimate.interval.map(bounded);
-                        (number.error, number.df, number.sample_error) =
-                            (estimate.error, estimate.df, estimate.sample_error);
-                    }
-                    if ratio.is_none_or(|ratio| ratio == 1.0) {
-                        known.push((&dataset.name, (&method.name, quantity), values));
-                    }
                     numbers.push(number);
                 }
             }
         }
+        pairs.extend(compared(&mut numbers[first..], &suite.ratios, replicates)?);
     }
     let record = |cell: &Cell| match &cell.outcome {
         Outcome::Scored(scores) => Some(CellRecord {
@@ -341,11 +338,53 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         schema: SCHEMA,
         estimator: "mean ± sample standard deviation over seeds; Avg and ΔGap are formed per seed".into(),
         quantities: Quantity::ALL.map(QuantityDescription::from).to_vec(),
-        comparisons: Comparisons::of(&known),
+        comparisons: Comparisons::of(pairs),
         numbers,
         cells: cells.iter().filter_map(record).collect(),
         suite,
     })
+}
+
+/// Adds what their resamples say to the numbers of a dataset, and compares them. The resamples of one quantity and of the full
+/// scores are held at a time, since those of a large suite take gigabytes.
+fn compared(numbers: &mut [Number], ratios: &[f64], replicates: &Replicates) -> anyhow::Result<Vec<Comparison>> {
+    let of = |number: &Number| (number.quantity, number.ratio);
+    let mut alike: Vec<(Quantity, Option<f64>)> = Vec::new();
+    for number in numbers.iter() {
+        if !alike.contains(&of(number)) {
+            alike.push(of(number));
+        }
+    }
+    // The full scores come first.
+    let mut full: Vec<(usize, Values)> = Vec::new();
+    let mut pairs: Vec<([usize; 2], Comparison)> = Vec::new();
+    for (quantity, ratio) in alike {
+        let mut known: Vec<(usize, Values)> = Vec::new();
+        for (at, number) in numbers.iter_mut().enumerate().filter(|(_, number)| of(number) == (quantity, ratio)) {
+            let values = values(number, ratios, replicates)?;
+            if let Some(estimate) = comparison::estimate(&values) {
+                number.add(&estimate);
+            }
+            known.push((at, values));
+        }
+        if ratio.is_some_and(|ratio| ratio != 1.0) {
+            continue;
+        }
+        let side = |at: usize| (&*numbers[at].method, numbers[at].quantity);
+        let impaired = |_: &&(usize, Values)| quantity.can_be_negative_transfer();
+        for (i, other) in known.iter().enumerate() {
+            let of_full = full.iter().filter(impaired).filter(|(at, _)| side(*at).0 == side(other.0).0);
+            for one in of_full.chain(&known[..i]) {
+                let sides = [one, other].map(|(at, values)| (side(*at), values));
+                pairs.extend(compare(&numbers[one.0].dataset, sides).map(|found| ([one.0, other.0], found)));
+            }
+        }
+        if quantity == Quantity::Full {
+            full = known;
+        }
+    }
+    pairs.sort_by_key(|(at, _)| *at);
+    Ok(pairs.into_iter().map(|(_, comparison)| comparison).collect())
 }
 
 /// The values of a number, with its resamples if every one of its seeds has them.

@@ -88,17 +88,24 @@ impl Resample {
         let truth = Truth::new(about.metric(), about.classes.len(), labels)?
             .grouped(samples.iter().map(|sample| self.unit.of(sample)));
         let levels = Level::all(&self.ratios);
-        let mut tallies: Vec<Tally> = Vec::new();
-        for &seed in seeds {
-            job.interrupt.check()?;
-            tallies.extend(tallies_of(job, &truth, about.task, &levels, seed)?);
-        }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build().context("cannot start threads")?;
-        let mut scores = pool.install(|| truth.scores(&tallies, self.resamples, &job.interrupt))?.into_iter();
-        let mut cell = || levels.iter().map(ToString::to_string).zip(&mut scores).collect();
-        Ok(seeds.iter().map(|&seed| (seed, cell())).collect())
+        let mut cells = BTreeMap::new();
+        for seeds in seeds.chunks(AT_ONCE) {
+            let mut tallies: Vec<Tally> = Vec::new();
+            for &seed in seeds {
+                job.interrupt.check()?;
+                tallies.extend(tallies_of(job, &truth, about.task, &levels, seed)?);
+            }
+            let mut scores = pool.install(|| truth.scores(&tallies, self.resamples, &job.interrupt))?.into_iter();
+            let mut cell = || levels.iter().map(ToString::to_string).zip(&mut scores).collect();
+            cells.extend(seeds.iter().map(|&seed| (seed, cell())));
+        }
+        Ok(cells)
     }
 }
+
+/// The number of trainings whose predictions are held at a time. The resamples are drawn again for the next ones.
+const AT_ONCE: usize = 64;
 
 /// The predictions of a training at each level, in this order.
 fn tallies_of(job: &Job, truth: &Truth, task: TaskKind, levels: &[Level], seed: u64) -> anyhow::Result<Vec<Tally>> {

@@ -83,8 +83,8 @@ fn around(mean: f64, error: f64, df: f64, how: How) -> Interval {
 ///
 /// # Panics
 /// If seeds have different numbers of values, or none.
-pub fn two_levels(values: &[Vec<f64>]) -> Option<Estimate> {
-    let as_it_is: Vec<f64> = values.iter().map(|seed| seed[0]).collect();
+pub fn two_levels<V: AsRef<[f64]>>(values: &[V]) -> Option<Estimate> {
+    let as_it_is: Vec<f64> = values.iter().map(|seed| seed.as_ref()[0]).collect();
     let plain = over_seeds(&as_it_is)?;
     let (n, Some(std)) = (plain.n, plain.std) else { return Some(plain) };
     let Some(shared) = covariance(values) else { return Some(plain) };
@@ -101,12 +101,13 @@ pub fn two_levels(values: &[Vec<f64>]) -> Option<Estimate> {
 
 /// The mean covariance of two seeds' resampled values: (n · Var(mean over seeds) − mean over seeds of Var)/(n − 1). None for
 /// fewer than two seeds or resamples.
-fn covariance(values: &[Vec<f64>]) -> Option<f64> {
+fn covariance<V: AsRef<[f64]>>(values: &[V]) -> Option<f64> {
     let n = values.len() as f64;
     let variance = |values: &[f64]| sample_std(values).map(|std| std.powi(2));
-    let each: Vec<f64> = values.iter().map(|seed| variance(&seed[1..])).collect::<Option<_>>()?;
-    let together: Vec<f64> =
-        (1..values[0].len()).map(|resample| values.iter().map(|seed| seed[resample]).sum::<f64>() / n).collect();
+    let each: Vec<f64> = values.iter().map(|seed| variance(&seed.as_ref()[1..])).collect::<Option<_>>()?;
+    let together: Vec<f64> = (1..values[0].as_ref().len())
+        .map(|resample| values.iter().map(|seed| seed.as_ref()[resample]).sum::<f64>() / n)
+        .collect();
     let covariance = (n * variance(&together)? - mean(&each)?) / (n - 1.0);
     covariance.is_finite().then_some(covariance)
 }
