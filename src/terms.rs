@@ -94,14 +94,22 @@ impl Selection {
     }
 
     /// In words, for captions.
-    pub fn description(self) -> &'static str {
-        match self {
+    pub fn description(self) -> String {
+        let epoch = match self {
             Selection::Last => "last epoch",
             Selection::BestValidation => "best epoch on the validation split",
-            Selection::BestTest => {
-                "best epoch on the test split (usual in published code; optimistic, never for claims)"
-            }
-            Selection::BestTestImpaired => "best epoch on the impaired test split (optimistic, never for claims)",
+            Selection::BestTest => "best epoch on the test split",
+            Selection::BestTestImpaired => "best epoch on the impaired test split",
+        };
+        self.label().map_or_else(|| epoch.to_owned(), |label| format!("{epoch} ({label})"))
+    }
+
+    /// What stands beside every number of a selection by the test split.
+    pub fn label(self) -> Option<&'static str> {
+        match self {
+            Selection::Last | Selection::BestValidation => None,
+            Selection::BestTest => Some("usual in published code; optimistic, never for claims"),
+            Selection::BestTestImpaired => Some("optimistic, never for claims"),
         }
     }
 

@@ -24,6 +24,9 @@ pub struct Choice {
     /// Why there is no score.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cause: Option<String>,
+    /// What it is not good for: of a selection that looked at the test split.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label: Option<String>,
     /// Whether tables show it.
     pub shown: bool,
 }
@@ -91,6 +94,7 @@ fn sweeps(results: &Results) -> anyhow::Result<Vec<Choice>> {
             split: Split::Val,
             score: candidate.validation,
             cause: candidate.cause.clone(),
+            label: None,
             shown: candidate.options == chosen,
         };
         choices.extend(candidates.iter().map(choice));
@@ -124,7 +128,8 @@ fn selections(results: &Results) -> Vec<Choice> {
             for (at, selection) in dataset.selections.iter().enumerate() {
                 let number = results.selected(*selection, dataset, (method, Quantity::Full));
                 let settings = vec![format!("selection = \"{}\"", selection.name())];
-                choices.push(tested(Kind::Selection, (&dataset.name, method), settings, number, at == 0));
+                let choice = tested(Kind::Selection, (&dataset.name, method), settings, number, at == 0);
+                choices.push(Choice { label: selection.label().map(str::to_owned), ..choice });
             }
         }
     }
@@ -149,6 +154,7 @@ fn tested(
         split: Split::Test,
         score,
         cause: causes.take(usize::from(score.is_none())).next(),
+        label: None,
         shown,
     }
 }
@@ -226,5 +232,7 @@ mod tests {
         assert!(last < best);
         let row = |name: &str, score, shown| (format!("selection = \"{name}\""), score, Split::Test, shown);
         assert_eq!(rows(&choices)[..2], [row("last", last, true), row("best-test", best, false)]);
+        let label = Some("usual in published code; optimistic, never for claims");
+        assert_eq!([&choices[0], &choices[1]].map(|one| one.label.as_deref()), [None, label]);
     }
 }

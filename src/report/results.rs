@@ -410,7 +410,7 @@ pub fn collect_other(
     let mut numbers = collect(part, cells)?.numbers;
     // What the training did does not depend on the epoch that is kept of it.
     numbers.retain(|number| number.quantity != Quantity::Conflict && number.ratio.is_none_or(|ratio| ratio == 1.0));
-    Ok(OtherSelection { selection, description: selection.description().to_owned(), numbers, cells: selected })
+    Ok(OtherSelection { selection, description: selection.description(), numbers, cells: selected })
 }
 
 impl DatasetDescription {

@@ -81,7 +81,7 @@ fn distinct(words: impl Iterator<Item = String>, between: &str) -> String {
 /// How the evaluated epoch is selected on these datasets.
 pub(super) fn selection(suite: &Suite, datasets: &[String]) -> String {
     let shown = suite.datasets.iter().filter(|dataset| datasets.contains(&dataset.name));
-    distinct(shown.map(|dataset| dataset.training.selection.description().to_owned()), "; ")
+    distinct(shown.map(|dataset| dataset.training.selection.description()), "; ")
 }
 
 /// The optimiser on these datasets, and those of methods that have their own.

@@ -48,7 +48,7 @@ fn row(results: &Results, choice: &Choice) -> Value {
     let method = suite.methods.iter().find(|method| method.name == choice.method);
     let dataset = suite.datasets.iter().find(|dataset| dataset.name == choice.dataset);
     let outcome = match (choice.kind, choice.shown) {
-        (_, false) => choice.cause.clone().unwrap_or_default(),
+        (_, false) => choice.cause.iter().chain(&choice.label).next().cloned().unwrap_or_default(),
         (Kind::Sweep, true) => "chosen".to_owned(),
         (_, true) => "shown".to_owned(),
     };
@@ -88,7 +88,10 @@ mod tests {
             })
         };
         assert_eq!(rows[0], row("last", Some("51.50"), "shown", true));
-        assert_eq!(rows[1], row("best-test", Some("53.50"), "", false));
+        assert_eq!(
+            rows[1],
+            row("best-test", Some("53.50"), "usual in published code; optimistic, never for claims", false)
+        );
         assert_eq!(rows[5]["outcome"], "failed: loss_T is NaN at step 7_000 (epoch 2)");
     }
 }

@@ -10,25 +10,12 @@ use crate::report::table::cell;
 use crate::report::words;
 use crate::terms::Selection;
 
-/// The quantities of the summary, and what its columns are called.
-const SUMMED_UP: [(Quantity, &str); 5] = [
-    (Quantity::Full, "Full"),
-    (Quantity::MissingAvg, "Missing Avg"),
-    (Quantity::MissingGap, "Missing ΔGap"),
-    (Quantity::NoisyAvg, "Noisy Avg"),
-    (Quantity::NoisyGap, "Noisy ΔGap"),
-];
+/// The quantities of the summary.
+const SUMMED_UP: [Quantity; 5] =
+    [Quantity::Full, Quantity::MissingAvg, Quantity::MissingGap, Quantity::NoisyAvg, Quantity::NoisyGap];
 
-/// A column's title, and how it sorts.
-type Column = (&'static str, &'static str);
-
-fn columns(columns: impl Iterator<Item = Column>) -> Vec<[&'static str; 2]> {
-    columns.map(|(title, kind)| [title, kind]).collect()
-}
-
-/// Of each dataset on which selections are compared: `title`, `selections` (`name`, what it is, and whether the test split
-/// decides), `shift_columns` and `shifts` (a row per selection), `columns` and `blocks` (a method:
-/// `title`, `rows`).
+/// Of each dataset on which selections are compared: `title`, `selections` (`name`, and what it `means`), `shift_columns` and
+/// `shifts` (a row per quantity), `columns` and `blocks` (a method: `title`, `rows`).
 pub fn of(results: &Results, reference: Option<&Reference>) -> Vec<Value> {
     protocol::of(results, reference).iter().map(dataset).collect()
 }
@@ -36,31 +23,31 @@ pub fn of(results: &Results, reference: Option<&Reference>) -> Vec<Value> {
 fn dataset(protocol: &Protocol) -> Value {
     let Protocol { title, selections, rows } = protocol;
     let beside_paper = rows.iter().any(|row| row.printed.is_some());
-    let selected = selections.iter().map(|selection| (selection.name(), "high"));
-    let shifted = [("Selection", "text")].into_iter().chain(SUMMED_UP.map(|(_, title)| (title, "high")));
-    let numbered = [("Number", "text")].into_iter().chain(selected).chain([("Moved by", "high")]);
-    let paper = |columns: &[Column]| columns.iter().copied().filter(|_| beside_paper).collect::<Vec<_>>();
+    // Titles, and how columns sort.
+    let selected: Vec<[&str; 2]> = selections.iter().map(|selection| [selection.name(), "high"]).collect();
+    let paper = [["Paper", "high"], ["Nearest", "text"]];
+    let paper = if beside_paper { &paper[..] } else { &[] };
     let block = |rows: &[Row]| {
         let cells = rows.iter().map(|one| row(one, beside_paper));
         context! { title => rows[0].method.clone(), rows => cells.collect::<Vec<_>>() }
     };
-    let selection = |selection: &Selection| {
-        context! { name => selection.name(), means => selection.description(), uses_test => selection.uses_test() }
-    };
+    let selection = |selection: &Selection| context! { name => selection.name(), means => selection.description() };
     context! {
         title,
         selections => selections.iter().map(selection).collect::<Vec<_>>(),
-        shift_columns => columns(shifted.chain(paper(&[("Nearest to the paper", "high")]))),
-        columns => columns(numbered.chain(paper(&[("Paper", "high"), ("Nearest", "text")]))),
-        shifts => (0..selections.len()).map(|at| shifts(protocol, at)).collect::<Vec<_>>(),
+        shift_columns => [&[["Number", "text"]], &selected[..]].concat(),
+        shifts => shifts(protocol),
+        columns => [&[["Number", "text"]], &selected[..], &[["Moved by", "high"]], paper].concat(),
         blocks => rows.chunk_by(|one, next| one.method == next.method).map(block).collect::<Vec<_>>(),
     }
 }
 
-/// A selection's name, and how far it moves the quantities of the summary.
-fn shifts(protocol: &Protocol, at: usize) -> Vec<String> {
-    let selection = protocol.selections[at];
-    let shift = |(quantity, _)| match protocol.shift(at, quantity) {
+/// How far each selection moves the quantities of the summary, and to how many of the paper's numbers it lies nearest.
+fn shifts(protocol: &Protocol) -> Vec<Vec<String>> {
+    let row = |title: &str, cell: &dyn Fn(usize) -> String| {
+        [words::capitalized(title)].into_iter().chain((0..protocol.selections.len()).map(cell)).collect()
+    };
+    let shift = |quantity, at| match protocol.shift(at, quantity) {
         Some(_) if at == 0 => "as shown".to_owned(),
         Some(shift) => {
             let [mean, low, high] = shift.map(words::signed);
@@ -68,8 +55,15 @@ fn shifts(protocol: &Protocol, at: usize) -> Vec<String> {
         }
         None => "—".to_owned(),
     };
-    let nearest = protocol.nearest(selection).map(|(n, of)| format!("{n} of {of}"));
-    [selection.name().to_owned()].into_iter().chain(SUMMED_UP.map(shift)).chain(nearest).collect()
+    let nearest = |at: usize| {
+        protocol.nearest(protocol.selections[at]).map_or_else(String::new, |(n, of)| format!("{n} of {of}"))
+    };
+    let mut rows: Vec<Vec<String>> =
+        SUMMED_UP.iter().map(|quantity| row(quantity.title(), &|at| shift(*quantity, at))).collect();
+    if protocol.nearest(protocol.selections[0]).is_some() {
+        rows.push(row("nearest to the paper's number", &nearest));
+    }
+    rows
 }
 
 /// A number with each selection.
@@ -117,20 +111,11 @@ mod tests {
         );
         assert_eq!(dataset["blocks"][2]["title"], "Broken");
         assert_eq!(dataset["blocks"][2]["rows"][0], json!(["Full score", "—", "—", "—"]));
-        assert_eq!(
-            dataset["shifts"],
-            json!([
-                ["last", "as shown", "as shown", "as shown", "as shown", "as shown"],
-                [
-                    "best-test",
-                    "+2.00 (+2.00 to +2.00)",
-                    "+2.00 (+2.00 to +2.00)",
-                    "0.00 (0.00 to 0.00)",
-                    "+2.00 (+2.00 to +2.00)",
-                    "0.00 (0.00 to 0.00)"
-                ],
-            ])
-        );
+        let moved = "+2.00 (+2.00 to +2.00)";
+        let shifts = dataset["shifts"].as_array().unwrap();
+        assert_eq!(shifts.len(), 5, "the paper has no numbers of this suite");
+        assert_eq!(shifts[0], json!(["Full score", "as shown", moved]));
+        assert_eq!(shifts[2], json!(["ΔGap with a modality missing", "as shown", "0.00 (0.00 to 0.00)"]));
         let label = dataset["selections"][1]["means"].as_str().unwrap();
         assert!(label.contains("usual in published code; optimistic, never for claims"), "{label}");
     }
