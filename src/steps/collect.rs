@@ -103,12 +103,13 @@ impl Collect {
 
     /// The cells of another selection, and the epochs that it kept.
     fn other(&self, job: &Job, selection: Selection) -> anyhow::Result<OtherSelection> {
+        let suite = SuiteDescription { ratios: vec![1.0], ..self.suite.clone() };
         let (mut cells, mut selected) = (Vec::new(), Vec::new());
-        for dataset in self.suite.datasets.iter().filter(|dataset| dataset.has_other(selection)) {
+        for dataset in suite.datasets.iter().filter(|dataset| dataset.has_other(selection)) {
             for (method, seed) in
-                dataset.methods.iter().flat_map(|method| self.suite.seeds.iter().map(move |&seed| (method, seed)))
+                dataset.methods.iter().flat_map(|method| suite.seeds.iter().map(move |&seed| (method, seed)))
             {
-                let outcome = outcome(job, &self.suite, (&dataset.name, method, seed), Some(selection))?;
+                let outcome = outcome(job, &suite, (&dataset.name, method, seed), Some(selection))?;
                 if let Outcome::Scored(scores) = &outcome {
                     let summary: Summary = job.read_json(&role("summary", &dataset.name, method, seed))?;
                     let is_it = |other: &&train::Selected| other.selection == selection;
@@ -125,7 +126,7 @@ impl Collect {
                 cells.push(Cell { dataset: dataset.name.clone(), method: method.clone(), seed, outcome });
             }
         }
-        collect_other(&self.suite, selection, &cells, selected)
+        collect_other(&suite, selection, &cells, selected)
     }
 }
 

@@ -263,7 +263,8 @@ impl Builder<'_> {
                     seed,
                     selection,
                     condition: *condition,
-                    ratios: self.suite.missing.ratios.clone(),
+                    // The last ratio is all that tables show of a missing modality.
+                    ratios: if selection.is_some() { vec![1.0] } else { self.suite.missing.ratios.clone() },
                     config: config.clone(),
                     heads: method.candidates[0].needs_heads(),
                 };
