@@ -38,6 +38,7 @@ fn small(number: usize) -> Choose {
         candidates: Vec::new(),
         seeds: Vec::new(),
         seed: number as u64,
+        others: Vec::new(),
     }
 }
 

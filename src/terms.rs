@@ -1,4 +1,4 @@
-//! Terms of the field: modalities, splits, kinds of tasks, metrics; and the form of a name.
+//! Terms of the field: modalities, splits, kinds of tasks, metrics, selections of the epoch; and the form of a name.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,66 @@ impl Split {
     }
 }
 
+/// Which epoch's weights are evaluated. One that looks at the test split gets no verdicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Selection {
+    /// Those of the last epoch.
+    #[default]
+    Last,
+    /// Those of the epoch with the best metric on the validation split; the earliest of several.
+    BestValidation,
+    /// Those of the epoch with the best full score on the test split; the earliest of several.
+    BestTest,
+    /// Those of the epoch with the best mean over the test split's four impaired versions: without the image and without the
+    /// text in all samples, and with each of them noisy; the earliest of several.
+    BestTestImpaired,
+}
+
+impl Selection {
+    pub const ALL: [Selection; 4] =
+        [Selection::Last, Selection::BestValidation, Selection::BestTest, Selection::BestTestImpaired];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Selection::Last => "last",
+            Selection::BestValidation => "best-validation",
+            Selection::BestTest => "best-test",
+            Selection::BestTestImpaired => "best-test-impaired",
+        }
+    }
+
+    /// In words, for captions.
+    pub fn description(self) -> String {
+        let epoch = match self {
+            Selection::Last => "last epoch",
+            Selection::BestValidation => "best epoch on the validation split",
+            Selection::BestTest => "best epoch on the test split",
+            Selection::BestTestImpaired => "best epoch on the impaired test split",
+        };
+        self.label().map_or_else(|| epoch.to_owned(), |label| format!("{epoch} ({label})"))
+    }
+
+    /// What stands beside every number of a selection by the test split.
+    pub fn label(self) -> Option<&'static str> {
+        match self {
+            Selection::Last | Selection::BestValidation => None,
+            Selection::BestTest => Some("usual in published code; optimistic, never for claims"),
+            Selection::BestTestImpaired => Some("optimistic, never for claims"),
+        }
+    }
+
+    /// Whether the test split decides.
+    pub fn uses_test(self) -> bool {
+        matches!(self, Selection::BestTest | Selection::BestTestImpaired)
+    }
+
+    /// The name of what belongs to this selection where it is not the suite's own, such as `weights.best-test`.
+    pub fn named(self, what: &str) -> String {
+        format!("{what}.{}", self.name())
+    }
+}
+
 /// The two modalities. The paper writes v for the image and l for the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -113,6 +173,14 @@ pub fn check_name(name: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The name in keys, roles and files is the one in suites.
+    #[test]
+    fn a_selection_has_one_name() {
+        for selection in Selection::ALL {
+            assert_eq!(serde_json::to_value(selection).unwrap(), selection.name());
+        }
+    }
 
     #[test]
     fn names_stay_in_their_folder_and_on_their_line() {

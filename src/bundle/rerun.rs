@@ -28,7 +28,7 @@ use crate::random::Stream;
 use crate::report::trace;
 use crate::steps::evaluate::Scores;
 use crate::steps::train::Summary;
-use crate::steps::{self, Execute, Kind};
+use crate::steps::{self, Content, Execute, Kind};
 use crate::store::{Action, Output, Processor, Store};
 
 /// Of features, relative.
@@ -219,7 +219,7 @@ impl Rerun<'_> {
         let not_compared = |why: &str| Ok(Verdict::NotCompared { why: why.to_owned() });
         let measure: Option<(Measure, f64)> = match (kind, name) {
             (Kind::Encode, "features") => Some((relative_distance, FEATURES)),
-            (Kind::Train | Kind::Choose, "weights") => Some((relative_distance, WEIGHTS)),
+            _ if kind.content(name) == Content::Weights => Some((relative_distance, WEIGHTS)),
             (Kind::Train | Kind::Choose, "trace") => Some((loss_distance, LOSS)),
             (Kind::Train | Kind::Choose, "summary") => Some((validation_distance, POINTS)),
             (Kind::Evaluate, "scores") => Some((score_distance, POINTS)),

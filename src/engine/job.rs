@@ -92,7 +92,7 @@ impl Engine {
     fn compute(&self, order: &Order<'_>) -> anyhow::Result<Ending> {
         let key = order.ingredients.key();
         let _lock = self.store.lock(key, &self.interrupt, || {
-            order.progress.note(&format!("waiting for another run to compute `{}`", order.step.label()));
+            order.progress.note("waiting for another run, or another step of this one, to compute the same");
         })?;
         if let Some(action) = self.reusable(order.step.kind(), key)
             && action.outputs.values().all(|output| self.store.looks_whole(output))

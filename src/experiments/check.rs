@@ -6,7 +6,8 @@ use anyhow::Context;
 
 use super::file::{self, Output, SuiteFile};
 use super::suite::{DatasetPlan, MethodPlan, OutputPlan};
-use crate::methods::{self, MethodOptions};
+use crate::methods::{self, MethodOptions, Named};
+use crate::report::results::Reading;
 use crate::report::target;
 use crate::settings::from_table;
 use crate::training::config::TrainConfig;
@@ -113,9 +114,19 @@ pub(super) fn method_plan(file: &SuiteFile, method: &file::Method) -> anyhow::Re
         name: name.clone(),
         title: method.title.clone().unwrap_or_else(|| known.title.to_owned()),
         citation: known.citation,
+        reading: reading(known, method),
         candidates,
         trainings: trainings.collect::<anyhow::Result<_>>()?,
     })
+}
+
+/// What an entry reads differently than its method does by default; none for a method under its own name.
+fn reading(known: &Named, entry: &file::Method) -> Option<Reading> {
+    entry.method.as_ref().filter(|method| **method != entry.name)?;
+    let named = |(name, value): (&String, &toml::Value)| format!("{name} = {value}");
+    let fixed = known.fixed.iter().map(|(name, value)| format!("{name} = {value}"));
+    let settings = fixed.chain(entry.options.iter().map(named)).chain(entry.training.iter().map(named)).collect();
+    Some(Reading { method: known.method.to_owned(), settings })
 }
 
 /// The most candidates of a sweep: each is a training per dataset and seed.

@@ -121,6 +121,7 @@ impl Suite {
             arguments: String::new(),
         };
         suite.check_size()?;
+        suite.check_selections()?;
         Ok(suite)
     }
 }

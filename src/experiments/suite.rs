@@ -11,6 +11,7 @@ use crate::impairments::noisy::NoisyOptions;
 use crate::methods::MethodOptions;
 use crate::report::SuiteKind;
 use crate::report::reference::Reference;
+use crate::report::results::Reading;
 use crate::report::target::Target;
 use crate::training::config::TrainConfig;
 
@@ -70,6 +71,8 @@ pub struct MethodPlan {
     pub title: String,
     /// Its publication.
     pub citation: &'static str,
+    /// What it reads differently, if it is a method under another name.
+    pub reading: Option<Reading>,
     /// Its options. With a sweep there are several, of which the validation split chooses.
     pub candidates: Vec<MethodOptions>,
     /// The settings of its trainings, one for each dataset of the suite.
@@ -131,6 +134,36 @@ impl Suite {
             cells <= MOST_CELLS,
             "`seeds`, `datasets` and `methods` make {cells} trainings, more than the {MOST_CELLS} of one suite"
         );
+        Ok(())
+    }
+
+    /// Whether the test split selects an epoch that tables show.
+    pub fn is_selected_by_test(&self) -> bool {
+        let trained = |dataset: &DatasetPlan, method: &MethodPlan| dataset.methods.contains(&method.name);
+        self.methods.iter().any(|method| {
+            let mut on = self.datasets.iter().zip(&method.trainings);
+            on.any(|(dataset, training)| trained(dataset, method) && training.selection.uses_test())
+        })
+    }
+
+    /// Checks that the methods of a dataset compare the same selections.
+    ///
+    /// # Errors
+    /// If one does not; the message names it.
+    pub fn check_selections(&self) -> anyhow::Result<()> {
+        for (at, dataset) in self.datasets.iter().enumerate() {
+            for method in self.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
+                let (own, shared) = (&method.trainings[at], &dataset.training);
+                let compared = own.other_selections.len() + shared.other_selections.len() > 0;
+                anyhow::ensure!(
+                    !compared || own.selections().eq(shared.selections()),
+                    "training of `{}` on `{}`: a dataset with `other-selections` should have one `selection` and \
+                     `other-selections` for all of its methods; set them there, or for the suite",
+                    method.name,
+                    dataset.name
+                );
+            }
+        }
         Ok(())
     }
 

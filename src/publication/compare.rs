@@ -27,6 +27,7 @@ pub fn compare(finished: &Finished, margin: Margin) -> anyhow::Result<Comparison
     let nothing = || {
         let what = match suite.kind {
             SuiteKind::Trial => "a trial gets no verdicts",
+            _ if suite.is_selected_by_test() => "the test split selects its epochs, so it gets no verdicts",
             _ => "the paper has no numbers for its datasets",
         };
         errors::usage(

@@ -46,6 +46,7 @@ fn gather(finished: &Finished, environment: Vec<Fact>) -> anyhow::Result<Report>
     let reference = experiments.join(reference::FILE).is_file().then(|| Reference::load(&experiments)).transpose()?;
     let printed = finished.run.planned.suite.reference.as_ref();
     Ok(Report {
+        reference: printed.cloned(),
         agreements: printed.and_then(|printed| Agreements::of(&results, printed, Margin::default())),
         tables,
         figures,

@@ -39,7 +39,7 @@ type Maker = fn(&Finished) -> anyhow::Result<Files>;
 const MAKERS: [Maker; 3] = [claims::files, page::files, provenance::files];
 
 /// The version of the reports. Raise it when the same run would give other files.
-const RECIPE: u64 = 6;
+const RECIPE: u64 = 7;
 
 /// The output that lists the steps which failed or were unavailable: label → cause.
 const ABSENT: &str = "absent";

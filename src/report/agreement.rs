@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::SuiteKind;
+use super::choices::Choice;
 use super::quantity::Quantity;
 use super::reference::Reference;
 use super::results::Results;
@@ -28,11 +29,13 @@ pub struct Agreements {
     pub numbers: Vec<Compared>,
 }
 
-/// What `results.json` holds: the results and, of a reproduction, the paper's numbers beside them.
+/// What `results.json` holds: the results, what was tried for them and, of a reproduction, the paper's numbers beside them.
 #[derive(Serialize)]
-pub struct WithPaper<'a> {
+pub struct Published<'a> {
     #[serde(flatten)]
     pub results: &'a Results,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<Agreements>,
 }
@@ -59,10 +62,12 @@ pub struct Compared {
 }
 
 impl Agreements {
-    /// Compares the numbers of all tables; none for a trial, and for a benchmark that is not the paper's.
+    /// Compares the numbers of all tables; none for a benchmark that is not the paper's, a trial, and a suite whose epochs the
+    /// test split selects.
     pub fn of(results: &Results, reference: &Reference, margin: Margin) -> Option<Agreements> {
         let tables = || reference.tables().flat_map(|(name, table)| table.cells().map(move |cell| (name, cell)));
-        (results.suite.kind == SuiteKind::Paper).then(|| {
+        let is_judged = results.suite.kind == SuiteKind::Paper && !results.suite.selected_by_test;
+        is_judged.then(|| {
             let numbers = tables().map(|(name, cell)| {
                 let ours = results.number(cell.dataset, cell.method, cell.quantity, None);
                 let ours = ours.and_then(|number| number.estimate());
@@ -286,5 +291,8 @@ mod tests {
         for kind in [SuiteKind::Smoke, SuiteKind::Trial] {
             assert!(Agreements::of(&realistic(kind, 3), &committed(), Margin::default()).is_none());
         }
+        let mut results = realistic(SuiteKind::Paper, 3);
+        results.suite.selected_by_test = true;
+        assert!(Agreements::of(&results, &committed(), Margin::default()).is_none());
     }
 }

@@ -3,10 +3,12 @@
 //! [`results`] collects scores, and the [`summary`] of each training's `trace`, into [`results::Results`]: the
 //! content of `results.json`, and all that tables and figures see. [`table`] lays out tables, [`render`] writes them
 //! with templates, and [`figure`] draws figures; [`target`] lists them. [`mod@reference`] holds the paper's own numbers,
-//! which [`audit`] checks and [`agreement`] compares with ours. [`html`] makes the page with all of it.
+//! which [`audit`] checks and [`agreement`] compares with ours. [`protocol`] says how much the selection of the epoch moves
+//! each number, and [`choices`] lists all that was tried. [`html`] makes the page with all of it.
 
 pub mod agreement;
 pub mod audit;
+pub mod choices;
 pub mod claims;
 pub mod comparison;
 pub mod diff;
@@ -15,6 +17,7 @@ pub mod figure;
 pub mod html;
 pub mod latex;
 pub mod open_questions;
+pub mod protocol;
 pub mod quantity;
 pub mod reference;
 pub mod render;
@@ -32,7 +35,7 @@ pub mod words;
 use serde::{Deserialize, Serialize};
 
 /// The version of how results are collected, laid out and drawn. It is part of the keys of collecting and rendering.
-pub const RECIPE: u64 = 11;
+pub const RECIPE: u64 = 12;
 
 /// The templates that `report.html` and `report.tex` are made of.
 pub const TEMPLATES: [&str; 4] = {

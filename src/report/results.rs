@@ -13,7 +13,7 @@ use super::summary::TraceSummary;
 use crate::evaluation::robustness::is_negative_transfer;
 use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
 use crate::evaluation::statistics::{mean, sample_std};
-use crate::terms::Modality;
+use crate::terms::{Modality, Selection};
 
 /// Describes a suite, for captions and for readers of `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct SuiteDescription {
     pub seeds: Vec<u64>,
     /// Which epoch's weights are evaluated.
     pub selection: String,
+    /// Whether the test split selected it: then claims get no verdicts.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub selected_by_test: bool,
     pub optimizer: String,
     /// What a missing modality is.
     pub missing: String,
@@ -37,6 +40,10 @@ pub struct SuiteDescription {
     pub ratios: Vec<f64>,
     pub datasets: Vec<DatasetDescription>,
     pub methods: Vec<MethodDescription>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +66,9 @@ pub struct DatasetDescription {
     pub setting: String,
     /// The names of the methods that are trained on it.
     pub methods: Vec<String>,
+    /// The selections of the epoch that are compared, the one that tables show first; empty if there is only that one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub selections: Vec<Selection>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +80,18 @@ pub struct MethodDescription {
     /// Whether it is the method that the paper proposes. Figures draw it as the strongest.
     #[serde(default)]
     pub proposed: bool,
+    /// What it reads differently, if it is a method under another name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reading: Option<Reading>,
+}
+
+/// A reading of what the paper leaves open: a method with other settings, trained under a name of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The name of the method that it is a reading of.
+    pub method: String,
+    /// Its settings, as a suite writes them.
+    pub settings: Vec<String>,
 }
 
 /// One training and its scores.
@@ -262,6 +284,33 @@ pub struct Results {
     pub comparisons: Comparisons,
     /// How each cell was trained.
     pub cells: Vec<CellRecord>,
+    /// The numbers of other selections of the epoch. No claim, comparison or mark uses them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub other_selections: Vec<OtherSelection>,
+}
+
+/// The numbers of another selection of the epoch, from the same trainings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OtherSelection {
+    pub selection: Selection,
+    /// The same in words.
+    pub description: String,
+    /// Intervals are over seeds alone; missing ratios are 1.
+    pub numbers: Vec<Number>,
+    pub cells: Vec<SelectedCell>,
+}
+
+/// The epoch that another selection kept of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SelectedCell {
+    pub dataset: String,
+    pub method: String,
+    pub seed: u64,
+    /// Counted from 1.
+    pub epoch: u32,
+    /// The score in percent by which it was selected; none for the last epoch.
+    pub score: Option<f64>,
+    pub provenance: Provenance,
 }
 
 /// How a cell was trained, and where its scores came from.
@@ -341,6 +390,7 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         comparisons: Comparisons::of(pairs),
         numbers,
         cells: cells.iter().filter_map(record).collect(),
+        other_selections: Vec::new(),
         suite,
     })
 }
@@ -385,6 +435,31 @@ fn compared(numbers: &mut [Number], ratios: &[f64], replicates: &Replicates) -> 
     }
     pairs.sort_by_key(|(at, _)| *at);
     Ok(pairs.into_iter().map(|(_, comparison)| comparison).collect())
+}
+
+/// Collects the cells of another selection on the datasets that have it.
+///
+/// # Errors
+/// See [`collect_with`].
+pub fn collect_other(
+    suite: &SuiteDescription,
+    selection: Selection,
+    cells: &[Cell],
+    selected: Vec<SelectedCell>,
+) -> anyhow::Result<OtherSelection> {
+    let mut part = suite.clone();
+    part.datasets.retain(|dataset| dataset.has_other(selection));
+    let mut numbers = collect(part, cells)?.numbers;
+    // What the training did does not depend on the epoch that is kept of it.
+    numbers.retain(|number| number.quantity != Quantity::Conflict && number.ratio.is_none_or(|ratio| ratio == 1.0));
+    Ok(OtherSelection { selection, description: selection.description(), numbers, cells: selected })
+}
+
+impl DatasetDescription {
+    /// Whether this selection is compared with the one that tables show.
+    pub fn has_other(&self, selection: Selection) -> bool {
+        self.selections.iter().skip(1).any(|other| *other == selection)
+    }
 }
 
 /// The values of a number, with its resamples if every one of its seeds has them.
@@ -484,6 +559,13 @@ impl SuiteDescription {
         }
     }
 
+    /// The same suite without what only the list of choices and the comparison of selections show: for tables and figures.
+    pub fn without_choices(mut self) -> Self {
+        self.datasets.iter_mut().for_each(|dataset| dataset.selections.clear());
+        self.methods.iter_mut().for_each(|method| method.reading = None);
+        self
+    }
+
     /// Restricts the suite to these datasets and methods, in this order.
     ///
     /// # Errors
@@ -522,12 +604,32 @@ impl Results {
         results.comparisons.correct();
         results.numbers.retain(|number| datasets.contains(&number.dataset) && methods.contains(&number.method));
         results.cells.retain(|cell| datasets.contains(&cell.dataset) && methods.contains(&cell.method));
+        results.suite = results.suite.without_choices();
+        results.other_selections.clear();
         Ok(results)
     }
 
     /// The record of a cell; `None` if it has no scores.
     pub fn cell(&self, dataset: &str, method: &str, seed: u64) -> Option<&CellRecord> {
         self.cells.iter().find(|cell| cell.dataset == dataset && cell.method == method && cell.seed == seed)
+    }
+
+    /// The number of a method on a dataset with one of the selections that are compared there; quantities of missing
+    /// modalities are at ratio 1.
+    pub fn selected(
+        &self,
+        selection: Selection,
+        dataset: &DatasetDescription,
+        of: (&str, Quantity),
+    ) -> Option<&Number> {
+        let (method, quantity) = of;
+        if dataset.selections.first() == Some(&selection) {
+            return self.number(&dataset.name, method, quantity, None);
+        }
+        let other = self.other_selections.iter().find(|other| other.selection == selection)?;
+        let is_it =
+            |number: &&Number| number.dataset == dataset.name && number.method == method && number.quantity == quantity;
+        other.numbers.iter().find(is_it)
     }
 
     /// The number of a method on a dataset; quantities of missing modalities are at ratio 1 by default.

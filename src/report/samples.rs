@@ -4,12 +4,19 @@ use super::SuiteKind;
 use super::replicates::Level;
 use super::results::{
     Cell, CellScores, DatasetDescription, MethodDescription, Outcome, Provenance, Results, SuiteDescription, collect,
+    collect_other,
 };
 use super::summary::{BINS, Cosine, CosineSummary, TraceSummary};
-use crate::terms::Modality;
+use crate::terms::{Modality, Selection};
 
 fn method(name: &str, title: &str) -> MethodDescription {
-    MethodDescription { name: name.into(), title: title.into(), source: "here".into(), proposed: title == "BalGrad" }
+    MethodDescription {
+        name: name.into(),
+        title: title.into(),
+        source: "here".into(),
+        proposed: title == "BalGrad",
+        reading: None,
+    }
 }
 
 pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
@@ -24,6 +31,7 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
         chance_alone: Vec::new(),
         setting: "Lite0 + MiniLM, joined by concatenation".into(),
         methods: ["baseline", "balgrad", "broken"].map(str::to_owned).to_vec(),
+        selections: Vec::new(),
     };
     SuiteDescription {
         kind,
@@ -32,6 +40,7 @@ pub fn description(kind: SuiteKind, seeds: &[u64]) -> SuiteDescription {
         title: "An example".into(),
         seeds: seeds.to_vec(),
         selection: "last epoch".into(),
+        selected_by_test: false,
         optimizer: "Adam, learning rate 0.001".into(),
         missing: "missing modalities are the feature vector 0".into(),
         noisy: "noisy images have noise, noisy texts lack characters".into(),
@@ -109,6 +118,21 @@ impl Results {
 /// The results of [`cells`].
 pub fn difficult(kind: SuiteKind) -> Results {
     collect(description(kind, &[1, 2]), &cells()).unwrap()
+}
+
+/// The results of [`cells`], of whose first dataset another selection is known: two points above the suite's in every score.
+pub fn compared(kind: SuiteKind) -> Results {
+    let (mut suite, mut cells) = (description(kind, &[1, 2]), cells());
+    suite.datasets[0].selections = vec![Selection::Last, Selection::BestTest];
+    let mut results = collect(suite, &cells).unwrap();
+    cells.retain(|cell| cell.dataset == results.suite.datasets[0].name);
+    for cell in &mut cells {
+        if let Outcome::Scored(scores) = &mut cell.outcome {
+            scores.levels.iter_mut().for_each(|(_, score)| *score += 2.0);
+        }
+    }
+    results.other_selections = vec![collect_other(&results.suite, Selection::BestTest, &cells, Vec::new()).unwrap()];
+    results
 }
 
 /// Cells with everything that can happen: values, a true zero, a NaN in all seeds and in one, a failed seed, a method

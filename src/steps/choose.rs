@@ -9,6 +9,7 @@ use super::train::Summary;
 use crate::errors;
 use crate::methods::MethodOptions;
 use crate::store::Ingredients;
+use crate::terms::Selection;
 
 /// Chooses the candidate with the highest mean validation score over all seeds, the first one in case of a tie, and
 /// passes on its training with one of the seeds. A candidate without results for some seed is never chosen.
@@ -16,11 +17,11 @@ use crate::store::Ingredients;
 /// | input | content |
 /// |---|---|
 /// | `summary I SEED` | the [`Summary`] of candidate I, for each candidate and seed |
-/// | `weights I`, `trace I` | candidate I's training with this seed |
+/// | `weights I`, `weights.SELECTION I`, `trace I` | candidate I's training with this seed |
 ///
 /// | output | content |
 /// |---|---|
-/// | `weights`, `trace`, `summary` | those of the chosen candidate with this seed |
+/// | `weights`, `weights.SELECTION`, `trace`, `summary` | those of the chosen candidate with this seed |
 /// | `choice` | a [`Choice`] |
 #[derive(Clone, Debug)]
 pub struct Choose {
@@ -31,6 +32,8 @@ pub struct Choose {
     pub candidates: Vec<MethodOptions>,
     pub seeds: Vec<u64>,
     pub seed: u64,
+    /// The other selections, whose weights it passes on. They do not choose.
+    pub others: Vec<Selection>,
 }
 
 /// The result of a sweep.
@@ -63,16 +66,25 @@ pub fn role(output: &str, candidate: usize) -> String {
     format!("{output} {candidate}")
 }
 
+/// The outputs of the chosen training that are copied.
+pub fn passed_on(others: &[Selection]) -> Vec<String> {
+    let others = others.iter().map(|selection| selection.named("weights"));
+    ["weights", "trace"].map(str::to_owned).into_iter().chain(others).collect()
+}
+
 impl Describe for Choose {
     fn label(&self) -> String {
         format!("choose {} {} seed {}", self.dataset, self.name, self.seed)
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        let Choose { dataset: _, name: _, candidates, seeds, seed } = self;
+        let Choose { dataset: _, name: _, candidates, seeds, seed, others } = self;
         list.options("candidates", candidates);
         list.options("seeds", seeds);
         list.natural("seed", *seed);
+        if !others.is_empty() {
+            list.options("other selections", others);
+        }
     }
 
     fn tolerates_absent_inputs(&self) -> bool {
@@ -114,11 +126,11 @@ impl Choose {
             )
         })?;
         let mut outputs = Outputs::new();
-        for output in ["weights", "trace"] {
-            let path = job.folder.join(output);
-            let source = &job.input(&role(output, chosen))?.path;
+        for output in passed_on(&self.others) {
+            let path = job.folder.join(&output);
+            let source = &job.input(&role(&output, chosen))?.path;
             std::fs::copy(source, &path).with_context(|| format!("cannot copy {}", source.display()))?;
-            outputs.insert(output.to_owned(), path);
+            outputs.insert(output, path);
         }
         let summary: Summary = job.read_json(&summary_role(chosen, self.seed))?;
         let choice = Choice {

@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::Context;
+
 use super::Kind;
 use super::absence::{Absence, Origin, Status};
 use super::condition::Condition;
 use super::evaluate::Scores;
 use super::job::{InputFile, Job, Outputs};
 use super::kind::Describe;
-use super::train::Summary;
+use super::train::{self, Summary};
 use crate::report;
-use crate::report::agreement::{Agreements, Margin, WithPaper};
+use crate::report::agreement::{Agreements, Margin, Published};
+use crate::report::choices;
 use crate::report::reference::Reference;
 use crate::report::replicates::{self, CellReplicates, Level, Replicates};
-use crate::report::results::{Cell, CellScores, Outcome, Provenance, Quantity, SuiteDescription, collect_with};
+use crate::report::results::{
+    Cell, CellScores, OtherSelection, Outcome, Provenance, Quantity, SelectedCell, SuiteDescription, collect_other,
+    collect_with,
+};
 use crate::report::summary::TraceSummary;
 use crate::store::Ingredients;
+use crate::terms::Selection;
 
 /// Collects a suite. Output `results`: a JSON file of [`report::results::Results`].
 #[derive(Clone, Debug)]
@@ -37,7 +44,7 @@ pub fn replicates_role(dataset: &str, method: &str) -> String {
 }
 
 /// The role of a cell's scores under a condition (by its name), or of its training's `weights`, `trace`, `summary` or
-/// `choice`.
+/// `choice`. Those of another selection are called by [`Selection::named`].
 pub fn role(what: &str, dataset: &str, method: &str, seed: u64) -> String {
     format!("{what} {dataset} {method} {seed}")
 }
@@ -73,19 +80,53 @@ impl Collect {
                     replicates.insert((dataset.name.clone(), method.name.clone(), seed), scores);
                 }
                 for &seed in &self.suite.seeds {
-                    let outcome = outcome(job, &self.suite, &dataset.name, &method.name, seed)?;
+                    let outcome = outcome(job, &self.suite, (&dataset.name, &method.name, seed), None)?;
                     cells.push(Cell { dataset: dataset.name.clone(), method: method.name.clone(), seed, outcome });
                 }
             }
         }
         let mut results = collect_with(self.suite.clone(), &cells, &replicates)?;
+        for selection in Selection::ALL {
+            if self.suite.datasets.iter().any(|dataset| dataset.has_other(selection)) {
+                results.other_selections.push(self.other(job, selection)?);
+            }
+        }
         if let Some(quantities) = &self.quantities {
             results.comparisons.restrict(quantities);
         }
         let paper = self.paper.as_ref().and_then(|paper| Agreements::of(&results, paper, Margin::default()));
-        let mut text = serde_json::to_vec_pretty(&WithPaper { results: &results, paper })?;
+        let mut text =
+            serde_json::to_vec_pretty(&Published { results: &results, choices: choices::of(&results)?, paper })?;
         text.push(b'\n');
         Ok(Outputs::from([job.write("results", &text)?]))
+    }
+
+    /// The cells of another selection, and the epochs that it kept.
+    fn other(&self, job: &Job, selection: Selection) -> anyhow::Result<OtherSelection> {
+        let suite = SuiteDescription { ratios: vec![1.0], ..self.suite.clone() };
+        let (mut cells, mut selected) = (Vec::new(), Vec::new());
+        for dataset in suite.datasets.iter().filter(|dataset| dataset.has_other(selection)) {
+            for (method, seed) in
+                dataset.methods.iter().flat_map(|method| suite.seeds.iter().map(move |&seed| (method, seed)))
+            {
+                let outcome = outcome(job, &suite, (&dataset.name, method, seed), Some(selection))?;
+                if let Outcome::Scored(scores) = &outcome {
+                    let summary: Summary = job.read_json(&role("summary", &dataset.name, method, seed))?;
+                    let is_it = |other: &&train::Selected| other.selection == selection;
+                    let kept = summary.others.iter().find(is_it).context("a training kept no such epoch")?;
+                    selected.push(SelectedCell {
+                        dataset: dataset.name.clone(),
+                        method: method.clone(),
+                        seed,
+                        epoch: kept.epoch,
+                        score: kept.score,
+                        provenance: scores.provenance.clone(),
+                    });
+                }
+                cells.push(Cell { dataset: dataset.name.clone(), method: method.clone(), seed, outcome });
+            }
+        }
+        collect_other(&suite, selection, &cells, selected)
     }
 }
 
@@ -94,8 +135,18 @@ fn resampled(job: &Job, role: &str) -> anyhow::Result<BTreeMap<u64, CellReplicat
     if job.inputs.contains_key(role) { job.parse(role, replicates::read) } else { Ok(BTreeMap::new()) }
 }
 
-fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, seed: u64) -> anyhow::Result<Outcome> {
-    let roles = Condition::ALL.map(|condition| role(condition.name(), dataset, method, seed));
+/// The scores of a cell, with the suite's selection of the epoch or another one.
+fn outcome(
+    job: &Job,
+    suite: &SuiteDescription,
+    (dataset, method, seed): (&str, &str, u64),
+    other: Option<Selection>,
+) -> anyhow::Result<Outcome> {
+    let of_selection = |what: &str| {
+        let what = other.map_or_else(|| what.to_owned(), |other| other.named(what));
+        role(&what, dataset, method, seed)
+    };
+    let roles = Condition::ALL.map(|condition| of_selection(condition.name()));
     if let Some(absence) = roles.iter().find_map(|role| job.absent.get(role)) {
         return Ok(failed_or_not_run(absence));
     }
@@ -118,20 +169,25 @@ fn outcome(job: &Job, suite: &SuiteDescription, dataset: &str, method: &str, see
     for (condition, role) in Condition::ALL.map(Condition::name).into_iter().zip(&roles) {
         came_from(role, format!("evaluate {condition}"), format!("scores {condition}"));
     }
-    came_from(&replicates_role(dataset, method), "resample".into(), "replicates".into());
-    for output in ["weights", "trace"] {
-        came_from(&role(output, dataset, method, seed), "train".into(), output.into());
+    let weights = of_selection("weights");
+    came_from(&weights, "train".into(), "weights".into());
+    let levels = Level::all(&suite.ratios).into_iter().map(|level| (level, score(level).unwrap_or(f64::NAN))).collect();
+    if other.is_none() {
+        came_from(&replicates_role(dataset, method), "resample".into(), "replicates".into());
+        came_from(&role("trace", dataset, method, seed), "train".into(), "trace".into());
     }
     // Not those behind replicates, which are of all seeds.
-    let weights = role("weights", dataset, method, seed);
     let behind = roles.iter().chain([&weights]).filter_map(|role| job.inputs.get(role));
     provenance.computed_by = behind.flat_map(|input| &input.processors).map(ToString::to_string).collect();
+    if other.is_some() {
+        return Ok(Outcome::Scored(CellScores { levels, trace: None, provenance }));
+    }
     let choice = role("choice", dataset, method, seed);
     if job.inputs.contains_key(&choice) {
         provenance.choice = Some(Box::new(job.read_json(&choice)?));
     }
     Ok(Outcome::Scored(CellScores {
-        levels: Level::all(&suite.ratios).into_iter().map(|level| (level, score(level).unwrap_or(f64::NAN))).collect(),
+        levels,
         trace: trace(job, ["trace", "summary"].map(|output| role(output, dataset, method, seed)))?,
         provenance,
     }))
@@ -203,8 +259,15 @@ mod tests {
         let level = |modality, ratio, score| Level { modality, ratio, impaired: 0, score };
         let impaired = |ratio| vec![level(Some(Image), ratio, 20.0), level(Some(Text), ratio, 30.0)];
         let scores = |levels| serde_json::to_vec(&Scores { metric: String::new(), samples: 4, levels }).unwrap();
-        let summary =
-            Summary { selected_epoch: 2, epochs: 2, validation: vec![1.0, 2.0], metric: String::new(), parameters: 1 };
+        let others = Vec::new();
+        let summary = Summary {
+            selected_epoch: 2,
+            epochs: 2,
+            validation: vec![1.0, 2.0],
+            metric: String::new(),
+            parameters: 1,
+            others,
+        };
         let mut files = vec![
             ("full", scores(vec![level(None, None, 40.0)])),
             ("missing", scores(impaired(Some(1.0)))),

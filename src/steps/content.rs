@@ -36,7 +36,7 @@ impl Kind {
             (Kind::Impair, "ranks" | "rate") => Content::Numbers,
             (Kind::Impair, _) => Content::Foreign,
             (Kind::Encode, _) => Content::Features,
-            (Kind::Train | Kind::Choose, "weights") => Content::Weights,
+            (Kind::Train | Kind::Choose, output) if output.split('.').next() == Some("weights") => Content::Weights,
             (Kind::Train | Kind::Choose | Kind::Evaluate | Kind::Resample | Kind::Collect, _) => Content::Numbers,
             (Kind::Render, _) => Content::Rendered,
         }

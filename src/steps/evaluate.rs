@@ -4,17 +4,16 @@ use serde::{Deserialize, Serialize};
 use tch::Kind as TensorKind;
 
 use super::condition::Condition;
-use super::encode::read_features;
 use super::job::{Job, Outputs};
 use super::kind::Describe;
-use super::train::{feature_set, task};
+use super::train::{blank, feature_set, noisy, task};
 use crate::evaluation::metrics;
 use crate::impairments::missing;
 use crate::model::Model;
 use crate::report::replicates::Level as Named;
 use crate::store::Ingredients;
 use crate::tensors;
-use crate::terms::{Modality, Split};
+use crate::terms::{Modality, Selection, Split};
 use crate::training::config::TrainConfig;
 use crate::training::fit::{self, FeatureSet};
 use crate::training::impaired;
@@ -39,6 +38,8 @@ pub struct Evaluate {
     pub dataset: String,
     pub name: String,
     pub seed: u64,
+    /// The selection of the weights, if it is another one than the suite's.
+    pub selection: Option<Selection>,
     pub condition: Condition,
     /// The missing ratios of [`Condition::Missing`].
     pub ratios: Vec<f64>,
@@ -79,13 +80,14 @@ impl Scores {
 
 impl Describe for Evaluate {
     fn label(&self) -> String {
-        format!("evaluate {} {} seed {} {}", self.dataset, self.name, self.seed, self.condition.name())
+        let selection = self.selection.map_or_else(String::new, |selection| format!(" {}", selection.name()));
+        format!("evaluate {} {} seed {} {}{selection}", self.dataset, self.name, self.seed, self.condition.name())
     }
 
     fn ingredients(&self, list: &mut Ingredients) {
-        // Weights are in the key by content, so what led to them is not: the method, the seed, and the settings that
-        // predictions do not depend on.
-        let Evaluate { dataset: _, name: _, seed: _, condition, ratios, config, heads } = self;
+        // Weights are in the key by content, so what led to them is not: the method, the seed, the selection, and the
+        // settings that predictions do not depend on.
+        let Evaluate { dataset: _, name: _, seed: _, selection: _, condition, ratios, config, heads } = self;
         list.text("condition", condition.name());
         if *condition == Condition::Missing {
             list.options("ratios", ratios);
@@ -98,6 +100,7 @@ impl Describe for Evaluate {
             batch_size: _,
             optimizer: _,
             selection: _,
+            other_selections: _,
             diagnostics: _,
         } = config;
         list.natural("embedding", u64::from(*embedding));
@@ -145,11 +148,7 @@ impl Evaluate {
                     ranks.len()
                 );
                 for modality in Modality::ALL {
-                    let role = format!("blank {}", modality.name());
-                    let blank = match job.inputs.contains_key(&role) {
-                        true => Some(read_features(job, &role)?),
-                        false => None,
-                    };
+                    let blank = blank(job, modality)?;
                     for &ratio in &self.ratios {
                         let mask = missing::mask(&ranks, ratio)?;
                         let features = impaired::without(test, modality, &mask, blank.as_ref())?;
@@ -161,8 +160,7 @@ impl Evaluate {
             }
             Condition::Noisy => {
                 for modality in Modality::ALL {
-                    let noisy = read_features(job, &format!("noisy {}", modality.name()))?;
-                    let features = impaired::replaced(test, modality, noisy)?;
+                    let features = impaired::replaced(test, modality, noisy(job, modality)?)?;
                     let name = Named::Noisy(modality).to_string();
                     versions.push((name, Some(modality), None, test.len() as usize, features));
                 }

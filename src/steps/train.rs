@@ -10,18 +10,28 @@ use super::prepare::About;
 use crate::datasets::Sample;
 use crate::evaluation::metrics;
 use crate::methods::MethodOptions;
+use crate::model::Parameters;
 use crate::model::task::Task;
 use crate::store::Ingredients;
 use crate::tensors;
-use crate::terms::{Modality, Split};
+use crate::terms::{Modality, Selection, Split};
 use crate::training::config::TrainConfig;
-use crate::training::fit::{self, Cell, FeatureSet};
+use crate::training::fit::{self, Cell, FeatureSet, Kept, TestSplit};
+use crate::training::impaired;
 
 /// Trains a method on a dataset's features.
+///
+/// | input | content |
+/// |---|---|
+/// | `about` | of the dataset |
+/// | `train samples`, `train image`, `train text`; the same for `val` | the splits and their features |
+/// | `test samples`, `test image`, `test text` | only if a selection looks at the test split |
+/// | `noisy image`, `noisy text`, and `blank image`, `blank text` | only for [`Selection::BestTestImpaired`], as those of [`super::evaluate::Evaluate`] |
 ///
 /// | output | content |
 /// |---|---|
 /// | `weights` | safetensors: the trainable parameters of the selected epoch |
+/// | `weights.SELECTION` | the same of another selection, for each |
 /// | `trace` | safetensors: a float32 `[steps]` tensor for each quantity traced |
 /// | `summary` | [`Summary`] |
 #[derive(Clone, Debug)]
@@ -48,6 +58,19 @@ pub struct Summary {
     pub metric: String,
     /// The number of trainable scalars.
     pub parameters: u64,
+    /// The epochs of other selections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Selected>,
+}
+
+/// The epoch of another selection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Selected {
+    pub selection: Selection,
+    /// Counted from 1.
+    pub epoch: u32,
+    /// The score in percent by which it was selected; none for the last epoch.
+    pub score: Option<f64>,
 }
 
 /// The role of a split's features or samples.
@@ -82,11 +105,14 @@ impl Train {
             metrics::score(task.metric, task.classes(), &task.predict(logits), labels)
         };
         let cell = Cell { task, config: &self.config, name: &self.name, method, seed: self.seed, score };
-        let trained = fit::train(&cell, &train, &val, &job.interrupt, job.progress.as_ref())?;
+        let test = self.test_split(job, &task)?;
+        let trained = fit::train(&cell, &train, &val, test.as_ref(), &job.interrupt, job.progress.as_ref())?;
 
         let parameters = &trained.model.parameters;
-        let named: Vec<(String, &Tensor)> = parameters.iter().map(|(id, value)| (id.to_string(), value)).collect();
-        let weights = tensors::to_safetensors(named.iter().map(|(name, value)| (name.as_str(), *value)))?;
+        let mut outputs = Outputs::from([job.write("weights", &safetensors(parameters)?)?]);
+        for Kept { selection, parameters, .. } in &trained.others {
+            outputs.extend([job.write(&selection.named("weights"), &safetensors(parameters)?)?]);
+        }
         let columns: Vec<(&str, Tensor)> =
             trained.trace.steps.iter().map(|(name, values)| (*name, Tensor::from_slice(values))).collect();
         let trace = tensors::to_safetensors(columns.iter().map(|(name, column)| (*name, column)))?;
@@ -96,10 +122,50 @@ impl Train {
             validation: trained.trace.validation,
             metric: task.metric.name().to_owned(),
             parameters: parameters.values().map(|value| value.numel() as u64).sum(),
+            others: trained
+                .others
+                .iter()
+                .map(|&Kept { selection, epoch, score, .. }| Selected { selection, epoch, score })
+                .collect(),
         };
-        let summary = job.write_json("summary", &summary)?;
-        Ok(Outputs::from([job.write("weights", &weights)?, job.write("trace", &trace)?, summary]))
+        outputs.extend([job.write("trace", &trace)?, job.write_json("summary", &summary)?]);
+        Ok(outputs)
     }
+
+    /// The test split, if a selection looks at it.
+    fn test_split(&self, job: &Job, task: &Task) -> anyhow::Result<Option<TestSplit>> {
+        let asked: Vec<Selection> = self.config.selections().filter(|selection| selection.uses_test()).collect();
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        let full = feature_set(job, task, Split::Test)?;
+        let mut impaired = Vec::new();
+        if asked.contains(&Selection::BestTestImpaired) {
+            for modality in Modality::ALL {
+                let all = vec![true; full.len() as usize];
+                impaired.push(impaired::without(&full, modality, &all, blank(job, modality)?.as_ref())?);
+                impaired.push(impaired::replaced(&full, modality, noisy(job, modality)?)?);
+            }
+        }
+        Ok(Some(TestSplit { full, impaired }))
+    }
+}
+
+/// The file of weights.
+fn safetensors(parameters: &Parameters) -> anyhow::Result<Vec<u8>> {
+    let named: Vec<(String, &Tensor)> = parameters.iter().map(|(id, value)| (id.to_string(), value)).collect();
+    tensors::to_safetensors(named.iter().map(|(name, value)| (name.as_str(), *value)))
+}
+
+/// The features that stand for a missing modality, if they are not the vector 0.
+pub(super) fn blank(job: &Job, modality: Modality) -> anyhow::Result<Option<Tensor>> {
+    let role = format!("blank {}", modality.name());
+    job.inputs.contains_key(&role).then(|| read_features(job, &role)).transpose()
+}
+
+/// The features of a noisy modality of the test split.
+pub(super) fn noisy(job: &Job, modality: Modality) -> anyhow::Result<Tensor> {
+    read_features(job, &format!("noisy {}", modality.name()))
 }
 
 /// The dataset's task, for a model with these settings.

@@ -5,27 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::optimizer::OptimizerOptions;
 use crate::model::fusion::Fusion;
 use crate::model::task::BinaryHead;
-
-/// Which epoch's weights are evaluated. The test split never chooses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Selection {
-    /// Those of the last epoch.
-    #[default]
-    Last,
-    /// Those of the epoch with the best metric on the validation split; the earliest of several.
-    BestValidation,
-}
-
-impl Selection {
-    /// In words, for captions.
-    pub fn description(self) -> &'static str {
-        match self {
-            Selection::Last => "last epoch",
-            Selection::BestValidation => "best epoch on the validation split",
-        }
-    }
-}
+use crate::terms::Selection;
 
 /// How a cell is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +30,9 @@ pub struct TrainConfig {
     /// Which epoch is evaluated.
     #[serde(default)]
     pub selection: Selection,
+    /// Other epochs of the same training, evaluated beside it, to see how much the choice moves each number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_selections: Vec<Selection>,
     /// Whether the trace contains norms and cosines too ([`super::diagnostics`]).
     #[serde(default = "yes")]
     pub diagnostics: bool,
@@ -68,12 +51,26 @@ fn batch_size() -> u32 {
 }
 
 impl TrainConfig {
+    /// The selection and the other ones.
+    pub fn selections(&self) -> impl Iterator<Item = Selection> {
+        [self.selection].into_iter().chain(self.other_selections.iter().copied())
+    }
+
     /// # Errors
     /// If a setting is out of range; the message names it.
     pub fn check(&self) -> Result<(), String> {
         for (name, value) in [("embedding", self.embedding), ("epochs", self.epochs), ("batch-size", self.batch_size)] {
             if value == 0 {
                 return Err(format!("`{name}` should be at least 1, found 0"));
+            }
+        }
+        for (at, other) in self.other_selections.iter().enumerate() {
+            let name = other.name();
+            if *other == self.selection {
+                return Err(format!("`other-selections` should name others than the `selection`, found `{name}`"));
+            }
+            if self.other_selections[..at].contains(other) {
+                return Err(format!("`other-selections` lists `{name}` twice"));
             }
         }
         self.optimizer.check()

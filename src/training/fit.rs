@@ -3,7 +3,7 @@
 use anyhow::Context;
 use tch::{Device, Kind, Tensor};
 
-use super::config::{Selection, TrainConfig};
+use super::config::TrainConfig;
 use super::diagnostics;
 use super::optimizer::Optimizer;
 use crate::errors;
@@ -13,6 +13,7 @@ use crate::model::task::Task;
 use crate::model::{Activations, Batch, Model, Parameters, Shape};
 use crate::progress::{Progress, Unit};
 use crate::random::Stream;
+use crate::terms::Selection;
 
 /// One split's features and labels. Samples share pictures and texts, so features are stored once per distinct picture and
 /// text and gathered batch by batch.
@@ -71,6 +72,14 @@ pub struct Trace {
     pub validation: Vec<f64>,
 }
 
+/// The test split, for selections that look at it. The training itself never does.
+#[derive(Debug)]
+pub struct TestSplit {
+    pub full: FeatureSet,
+    /// The versions over whose scores [`Selection::BestTestImpaired`] takes the mean.
+    pub impaired: Vec<FeatureSet>,
+}
+
 /// A finished training.
 #[derive(Debug)]
 pub struct Trained {
@@ -79,6 +88,19 @@ pub struct Trained {
     pub trace: Trace,
     /// Counted from 1.
     pub selected_epoch: u32,
+    /// What the other selections keep, in their order.
+    pub others: Vec<Kept>,
+}
+
+/// What a selection keeps of a training.
+#[derive(Debug)]
+pub struct Kept {
+    pub selection: Selection,
+    /// Counted from 1.
+    pub epoch: u32,
+    /// The score in percent by which it was selected; none for the last epoch.
+    pub score: Option<f64>,
+    pub parameters: Parameters,
 }
 
 /// Everything that a training depends on.
@@ -90,21 +112,23 @@ pub struct Cell<'a> {
     pub name: &'a str,
     pub method: &'a dyn Options,
     pub seed: u64,
-    /// How validation predictions are scored.
+    /// How predictions are scored that select an epoch.
     pub score: Score,
 }
 
 /// The score in percent of logits [n, C] against labels as [`Task::labels`] returns them.
 pub type Score = fn(&Task, &Tensor, &Tensor) -> f64;
 
-/// Trains one cell in float32 on the features' device.
+/// Trains one cell in float32 on the features' device. Selections look at the test split after an epoch, and change nothing.
 ///
 /// # Errors
-/// If a scalar is not finite (the message names it, the step and the epoch), if a split is empty, or on an interrupt.
+/// If a scalar is not finite (the message names it, the step and the epoch), if a split is empty or one that a selection
+/// looks at is not given, or on an interrupt.
 pub fn train(
     cell: &Cell<'_>,
     train: &FeatureSet,
     val: &FeatureSet,
+    test: Option<&TestSplit>,
     interrupt: &Interrupt,
     progress: &dyn Progress,
 ) -> anyhow::Result<Trained> {
@@ -117,7 +141,7 @@ pub fn train(
     let mut model = Model::new(train.shape(*task, config, options.needs_heads()), *seed, Kind::Float, device);
     let mut optimizer = Optimizer::new(config.optimizer);
     let mut trace = Trace::default();
-    let mut best: Option<(f64, u32, Parameters)> = None;
+    let mut best: Vec<(Selection, Option<Kept>)> = config.selections().map(|selection| (selection, None)).collect();
     progress.begin(Some(u64::from(config.epochs)), Unit::Epochs);
     for epoch in 1..=config.epochs {
         method.begin_epoch(epoch);
@@ -139,19 +163,46 @@ pub fn train(
         let (metric, unimodal) = validation(&model, val, *score, method.wants_unimodal_scores())?;
         method.end_epoch(unimodal);
         trace.validation.push(metric);
-        if config.selection == Selection::BestValidation && best.as_ref().is_none_or(|(most, ..)| metric > *most) {
-            best = Some((metric, epoch, model.parameters.iter().map(|(id, value)| (*id, value.copy())).collect()));
+        for (selection, best) in &mut best {
+            let Some(score) = criterion(*selection, &model, metric, test, *score)? else { continue };
+            if best.as_ref().is_none_or(|best| Some(score) > best.score) {
+                *best = Some(Kept { selection: *selection, epoch, score: Some(score), parameters: copied(&model) });
+            }
         }
         progress.advance(1);
     }
-    let selected_epoch = match best {
-        None => config.epochs,
-        Some((_, epoch, parameters)) => {
-            model.parameters = parameters;
-            epoch
+    let last = |selection| Kept { selection, epoch: config.epochs, score: None, parameters: copied(&model) };
+    let mut kept = best.into_iter().map(|(selection, best)| best.unwrap_or_else(|| last(selection)));
+    let selected = kept.next().context("a training has a selection")?;
+    let others = kept.collect();
+    model.parameters = selected.parameters;
+    Ok(Trained { model, trace, selected_epoch: selected.epoch, others })
+}
+
+fn copied(model: &Model) -> Parameters {
+    model.parameters.iter().map(|(id, value)| (*id, value.copy())).collect()
+}
+
+/// The score in percent by which a selection judges an epoch; none if it does not.
+fn criterion(
+    selection: Selection,
+    model: &Model,
+    validation: f64,
+    test: Option<&TestSplit>,
+    score: Score,
+) -> anyhow::Result<Option<f64>> {
+    let test = || test.with_context(|| format!("`{}` needs the test split", selection.name()));
+    let of = |features: &FeatureSet| Ok(score(&model.shape.task, &logits(model, features)?, &features.y));
+    Ok(match selection {
+        Selection::Last => None,
+        Selection::BestValidation => Some(validation),
+        Selection::BestTest => Some(of(&test()?.full)?),
+        Selection::BestTestImpaired => {
+            let scores: Vec<f64> = test()?.impaired.iter().map(of).collect::<anyhow::Result<_>>()?;
+            anyhow::ensure!(!scores.is_empty(), "`{}` needs an impaired version", selection.name());
+            Some(scores.iter().sum::<f64>() / scores.len() as f64)
         }
-    };
-    Ok(Trained { model, trace, selected_epoch })
+    })
 }
 
 /// The order of the samples in an epoch, drawn on the CPU.
@@ -286,7 +337,10 @@ mod tests {
         tch::set_num_threads(1);
         let task = Task::new(TaskKind::Multiclass, 4, BinaryHead::TwoLogits);
         let cell = Cell { task, config, name: method.name(), method: method.options(), seed, score: accuracy };
-        train(&cell, &split(&task, 64, "train"), &split(&task, 24, "val"), &Interrupt::default(), &Silent)
+        let (full, swapped) = (split(&task, 32, "test"), split(&task, 32, "test, impaired"));
+        let test = TestSplit { full, impaired: vec![swapped, split(&task, 28, "test, impaired otherwise")] };
+        let test = config.selections().any(Selection::uses_test).then_some(&test);
+        train(&cell, &split(&task, 64, "train"), &split(&task, 24, "val"), test, &Interrupt::default(), &Silent)
     }
 
     fn bytes(model: &Model) -> Vec<Vec<u8>> {
@@ -383,5 +437,58 @@ mod tests {
         assert_eq!(selected.selected_epoch, expected);
         let shorter = trained(method(), &TrainConfig { epochs: expected, ..config(1e-2) }, 3).unwrap();
         assert_eq!(bytes(&shorter.model), bytes(&selected.model));
+    }
+
+    /// Several selections keep epochs of one training, which none of them changes: each has the weights of a training of its
+    /// own.
+    #[test]
+    fn selections_look_on() {
+        for method in ["baseline", "mslr", "balgrad"] {
+            let run = |selection, other_selections: &[Selection]| {
+                let config = TrainConfig { selection, other_selections: other_selections.to_vec(), ..config(2e-3) };
+                trained(MethodOptions::default_of(method).unwrap(), &config, 3).unwrap()
+            };
+            let [own, others @ ..] = Selection::ALL;
+            let (alone, watched) = (run(own, &[]), run(own, &others));
+            assert_eq!(bytes(&watched.model), bytes(&alone.model), "{method}");
+            assert_eq!(format!("{:?}", watched.trace), format!("{:?}", alone.trace), "{method}");
+            assert_eq!(watched.others.iter().map(|kept| kept.selection).collect::<Vec<_>>(), others);
+            for kept in watched.others {
+                let own = run(kept.selection, &[]);
+                assert_eq!(own.selected_epoch, kept.epoch, "{method}: {:?}", kept.selection);
+                assert_eq!(own.model.parameters, kept.parameters, "{method}: {:?}", kept.selection);
+            }
+            let reversed = run(Selection::BestTest, &[Selection::Last]);
+            assert_eq!(reversed.others[0].parameters, alone.model.parameters, "{method}");
+            assert_eq!((reversed.others[0].epoch, reversed.others[0].score), (8, None));
+        }
+    }
+
+    /// The epoch is the earliest with the best full score on the test split, or the best mean over its impaired versions.
+    #[test]
+    fn the_best_test_epoch_is_kept() {
+        let others = vec![Selection::BestTest, Selection::BestTestImpaired];
+        let run = |epochs| {
+            let config = TrainConfig { epochs, other_selections: others.clone(), ..config(2e-3) };
+            trained(MethodOptions::Baseline(Baseline::default()), &config, 3).unwrap()
+        };
+        let task = Task::new(TaskKind::Multiclass, 4, BinaryHead::TwoLogits);
+        let after: Vec<Trained> = (1..=8).map(run).collect();
+        let score = |trained: &Trained, n, purpose: &str| {
+            let features = split(&task, n, purpose);
+            accuracy(&task, &logits(&trained.model, &features).unwrap(), &features.y)
+        };
+        let full: Vec<f64> = after.iter().map(|trained| score(trained, 32, "test")).collect();
+        let impaired = |trained: &Trained| {
+            (score(trained, 32, "test, impaired") + score(trained, 28, "test, impaired otherwise")) / 2.0
+        };
+        let impaired: Vec<f64> = after.iter().map(impaired).collect();
+        for (kept, scores) in after[7].others.iter().zip([full, impaired]) {
+            let highest = scores.iter().copied().fold(f64::MIN, f64::max);
+            let earliest = scores.iter().position(|score| *score == highest).unwrap();
+            assert_eq!((kept.epoch as usize, kept.score), (earliest + 1, Some(highest)), "{scores:?}");
+            assert_eq!(kept.parameters, after[earliest].model.parameters);
+            assert_ne!(kept.epoch, 8, "another epoch than the last: {scores:?}");
+        }
     }
 }

@@ -95,7 +95,7 @@ fn the_example_trains_and_is_what_it_says() {
     };
     let cell = Cell { task, config: &config, name: "auxiliary", method: &method, seed: 1, score };
     let (training, validation) = (split(&task, 64, "train"), split(&task, 32, "val"));
-    let trained = train(&cell, &training, &validation, &Interrupt::default(), &Silent).unwrap();
+    let trained = train(&cell, &training, &validation, None, &Interrupt::default(), &Silent).unwrap();
     assert!(*trained.trace.validation.last().unwrap() > 80.0, "{:?}", trained.trace.validation);
 
     // With λ = 1 it is BalGrad without its KL gradients.

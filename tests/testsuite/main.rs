@@ -23,6 +23,7 @@ mod project;
 mod remote;
 mod runs;
 mod schema;
+mod selections;
 mod slurm;
 mod storage;
 mod suites;

@@ -87,6 +87,9 @@ fn both_refuse_the_same() {
         ("embedding = 32", "embedding = 0"),
         ("embedding = 32", "zzz = 32"),
         ("epochs = 2", "epochs = 2\nfusion = \"sum\""),
+        ("epochs = 2", "epochs = 2\nselection = \"best\""),
+        ("epochs = 2", "epochs = 2\nother-selections = [\"best\"]"),
+        ("epochs = 2", "epochs = 2\nother-selections = [\"best-test\", \"best-test\"]"),
         ("name = \"adam\"", "name = \"adamw\""),
         ("learning-rate = 1e-3", "learning-rate = 0.0"),
         ("learning-rate = 1e-3", "learning-rate = 1e-3, momentum = 0.9"),
@@ -136,6 +139,7 @@ fn both_take_the_same() {
         ),
         ("name = \"balgrad\"", "name = \"a\"\nmethod = \"balgrad-projection\"\noptions = { kl-scale = \"1/C\" }"),
         ("name = \"balgrad\"", "name = \"balgrad\"\nsweep = { kl-scale = [0.5, 2, \"1/C\"], project = [true, false] }"),
+        ("epochs = 2", "epochs = 2\nselection = \"best-test\"\nother-selections = [\"last\", \"best-test-impaired\"]"),
         ("name = \"balgrad\"", "name = \"agm\"\ntraining = { optimizer = { name = \"sgd\", learning-rate = 0.1 } }"),
         ("name = \"all-minilm-l6-v2\"", "name = \"bert-base-uncased\", pooling = \"pooler\", precision = \"bfloat16\""),
         ("target = \"table1\"", "target = \"table1\"\nmethods = [\"balgrad\"]\ndatasets = [\"emoji-subgroup\"]"),
@@ -180,6 +184,10 @@ fn fields_agree() {
         let error = serde_json::from_value::<TrainConfig>(json!({ field: "zzz" })).unwrap_err();
         assert_eq!(values(&definition("training")["properties"][known]), expected(&error.to_string()));
     }
+    let unknown = json!({ "other-selections": ["zzz"] });
+    let error = serde_json::from_value::<TrainConfig>(unknown).unwrap_err();
+    let others = &definition("training")["properties"]["other-selections"]["items"];
+    assert_eq!(values(others), expected(&error.to_string()));
     let image = known_in("name = \"efficientnet-lite0\"", "name = \"efficientnet-lite0\", zzz = 1");
     let text = known_in("name = \"all-minilm-l6-v2\"", "name = \"all-minilm-l6-v2\", zzz = 1");
     for (definition, known) in [(definition("image-encoder"), image), (definition("text-encoder"), text)] {

@@ -104,9 +104,11 @@ fn every_method_and_target_and_what_is_asked_of_them() {
     }
     // The page tells it, once.
     let page = std::fs::read_to_string(project.root.join("out/tiny/report.html")).unwrap();
-    let shown = "BalGrad on emoji-subgroup: chosen by the mean accuracy on the validation split over 2 seeds";
-    assert!(page.contains(&format!("<caption>{shown}</caption>")));
+    assert!(page.contains("Sweeps: the candidate with the best mean score on the validation split is evaluated"));
     assert_eq!(page.matches("<strong>chosen</strong>").count(), 1);
+    let candidates = results["choices"].as_array().unwrap();
+    assert!(candidates.iter().all(|one| one["kind"] == "sweep" && one["split"] == "val"), "{candidates:?}");
+    assert_eq!(candidates.iter().map(|one| one["shown"] == true).filter(|shown| *shown).count(), 1);
 
     // A training can be looked into; what it says is what the file holds.
     let (csv, safetensors) = (project.root.join("a.csv"), project.root.join("a.safetensors"));

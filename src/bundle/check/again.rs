@@ -15,7 +15,7 @@ use crate::engine::graph::NodeId;
 use crate::interrupt::Interrupt;
 use crate::planning::project::Planned;
 use crate::publication::record::{self, Provenance, Status};
-use crate::steps::{InputFile, Job, Kind, Step};
+use crate::steps::{Content, InputFile, Job, Kind, Step};
 
 /// Compares recorded keys with those of the plan, and recorded results with what collecting and rendering give again.
 pub(super) fn plan_and_results(
@@ -163,7 +163,8 @@ fn job(bundle: &Bundle, recorded: &Recorded<'_>, id: NodeId, folder: &Path, inte
         }
         let (key, producer) = recorded.action(source.node)?;
         let output = producer.outputs.get(&source.output)?;
-        if source.output != "weights" && bundle.object(output.sha256).is_none() {
+        let of_weights = recorded.graph.node(source.node).step.kind().content(&source.output) == Content::Weights;
+        if !of_weights && bundle.object(output.sha256).is_none() {
             return None;
         }
         let path = bundle.store.object_path(output.sha256);

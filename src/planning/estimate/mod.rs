@@ -19,7 +19,7 @@ use crate::steps::fetch::Fetch;
 use crate::steps::prepare::About;
 use crate::steps::train::Train;
 use crate::steps::{Kind, Step};
-use crate::terms::Split;
+use crate::terms::{Selection, Split};
 
 /// What the steps to run will take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -264,9 +264,21 @@ impl Prediction<'_> {
             * f64::from(config.batch_size)
             / f64::from(batch);
         let step = self.machine.steps.get(&train.name).copied().unwrap_or_default();
-        let weights = inputs * f64::from(config.embedding) * FLOAT;
-        let seconds = steps * step * share + STEPS_BEFORE * self.fastest_step();
+        let weights = inputs * f64::from(config.embedding) * FLOAT * config.selections().count() as f64;
+        // Selections by the test split look at it after each epoch, at about a third of a baseline's training step a batch.
+        let versions: f64 = config.selections().map(versions_looked_at).sum();
+        let looks = f64::from(config.epochs) * versions * sizes[Split::Test as usize] / f64::from(batch) / 3.0;
+        let seconds = steps * step * share + (looks + STEPS_BEFORE) * self.fastest_step();
         Some((seconds / self.workers as f64, (weights + steps * SCALARS * FLOAT) as u64))
+    }
+}
+
+/// The versions of the test split that a selection looks at after each epoch.
+fn versions_looked_at(selection: Selection) -> f64 {
+    match selection {
+        Selection::Last | Selection::BestValidation => 0.0,
+        Selection::BestTest => 1.0,
+        Selection::BestTestImpaired => 4.0,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::steps::impair::{Draw, Impair};
 use crate::steps::prepare::{self, archive_role};
 use crate::steps::resample::{self, Resample};
 use crate::steps::train::{self, Train};
-use crate::terms::{Modality, Split};
+use crate::terms::{Modality, Selection, Split};
 
 /// The inputs of a step: role and source.
 pub(super) type Inputs = Vec<(String, Source)>;
@@ -36,6 +36,19 @@ pub(super) struct MethodScores {
     pub(super) dataset: String,
     pub(super) method: String,
     pub(super) inputs: Inputs,
+    /// Those of other selections, which the results alone show.
+    pub(super) others: Inputs,
+}
+
+/// The steps that a cell adds, as inputs of others.
+#[derive(Default)]
+pub(super) struct CellOutputs {
+    /// Of [`Collect`].
+    pub(super) scores: Inputs,
+    /// Of [`Collect`], those of other selections.
+    pub(super) others: Inputs,
+    /// Of [`Resample`].
+    pub(super) predictions: Inputs,
 }
 
 /// The steps that prepare and encode a dataset.
@@ -51,7 +64,7 @@ pub(super) struct Features {
 }
 
 impl Builder<'_> {
-    /// Adds the collection of a part of the suite.
+    /// Adds the collection of a part of the suite. It has the other selections where the description does.
     pub(super) fn collect(
         &mut self,
         of: &str,
@@ -63,7 +76,10 @@ impl Builder<'_> {
         let is_of = |cell: &&MethodScores| {
             part.datasets.iter().any(|dataset| dataset.name == cell.dataset && dataset.methods.contains(&cell.method))
         };
-        let inputs: Vec<_> = scores.iter().filter(is_of).flat_map(|cell| cell.inputs.clone()).collect();
+        let compared = part.datasets.iter().any(|dataset| !dataset.selections.is_empty());
+        let others = |cell: &MethodScores| if compared { cell.others.clone() } else { Inputs::new() };
+        let inputs: Vec<_> =
+            scores.iter().filter(is_of).flat_map(|cell| [cell.inputs.clone(), others(cell)].concat()).collect();
         output(self.graph.add(Collect { of: of.to_owned(), suite: part, quantities, paper }, inputs), "results")
     }
 
@@ -166,9 +182,8 @@ impl Builder<'_> {
         Ok(self.graph.add(encode, inputs))
     }
 
-    /// Adds a training on a dataset, by its index in the suite, and its evaluations. Returns inputs of [`Collect`] and of
-    /// [`Resample`].
-    pub(super) fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> [Inputs; 2] {
+    /// Adds a training on a dataset, by its index in the suite, and its evaluations.
+    pub(super) fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> CellOutputs {
         let name = &self.suite.datasets[at].name;
         let part = |split: Split| {
             let of_split = features.encoded.iter().filter(move |(of, ..)| *of == split);
@@ -178,6 +193,19 @@ impl Builder<'_> {
         };
         let about = || ("about".to_owned(), output(features.prepared, "about"));
         let config = &method.trainings[at];
+        let feature = |kind: &str, (modality, node): &(Modality, NodeId)| {
+            (format!("{kind} {}", modality.name()), output(*node, "features"))
+        };
+        let blank: Inputs = features.blank.iter().map(|blank| feature("blank", blank)).collect();
+        let noisy: Inputs = features.noisy.iter().map(|noisy| feature("noisy", noisy)).collect();
+        // A training gets what its selections look at, and no more.
+        let mut looked_at = Inputs::new();
+        if config.selections().any(Selection::uses_test) {
+            looked_at.extend(part(Split::Test));
+        }
+        if config.selections().any(|selection| selection == Selection::BestTestImpaired) {
+            looked_at.extend([blank.clone(), noisy.clone()].concat());
+        }
         let mut train = |candidate: Option<usize>, seed: u64| {
             let options = &method.candidates[candidate.unwrap_or(0)];
             let step = Train {
@@ -188,7 +216,8 @@ impl Builder<'_> {
                 config: config.clone(),
                 seed,
             };
-            self.graph.add(step, part(Split::Train).chain(part(Split::Val)).chain([about()]))
+            let inputs = part(Split::Train).chain(part(Split::Val)).chain([about()]);
+            self.graph.add(step, inputs.chain(looked_at.clone()))
         };
         let trained = if method.candidates.len() == 1 {
             train(None, seed)
@@ -199,48 +228,57 @@ impl Builder<'_> {
                     let node = train(Some(candidate), other);
                     inputs.push((choose::summary_role(candidate, other), output(node, "summary")));
                     if other == seed {
-                        inputs.extend(
-                            ["weights", "trace"].map(|what| (choose::role(what, candidate), output(node, what))),
-                        );
+                        let passed_on = choose::passed_on(&config.other_selections).into_iter();
+                        inputs.extend(passed_on.map(|what| (choose::role(&what, candidate), output(node, what))));
                     }
                 }
             }
             let (candidates, seeds) = (method.candidates.clone(), self.suite.seeds.clone());
-            self.graph.add(Choose { dataset: name.clone(), name: method.name.clone(), candidates, seeds, seed }, inputs)
+            let others = config.other_selections.clone();
+            let choose = Choose { dataset: name.clone(), name: method.name.clone(), candidates, seeds, seed, others };
+            self.graph.add(choose, inputs)
         };
-        let weights = output(trained, "weights");
-        let heads = method.candidates[0].needs_heads();
-        let mut scores = vec![(collect::role("weights", name, &method.name, seed), weights.clone())];
+        let of_cell = |what: &str| collect::role(what, name, &method.name, seed);
+        let mut outputs = CellOutputs::default();
         let swept = (method.candidates.len() > 1).then_some("choice");
-        for what in ["trace", "summary"].into_iter().chain(swept) {
-            scores.push((collect::role(what, name, &method.name, seed), output(trained, what)));
+        for what in ["weights", "trace", "summary"].into_iter().chain(swept) {
+            outputs.scores.push((of_cell(what), output(trained, what)));
         }
-        let feature = |kind: &str, (modality, node): &(Modality, NodeId)| {
-            (format!("{kind} {}", modality.name()), output(*node, "features"))
-        };
         let ranks = ("ranks".to_owned(), output(features.ranks, "ranks"));
-        let missing = features.blank.iter().map(|blank| feature("blank", blank)).chain([ranks]).collect();
-        let noisy = features.noisy.iter().map(|noisy| feature("noisy", noisy)).collect();
-        let conditions: [(Condition, Inputs); 3] =
-            [(Condition::Full, Vec::new()), (Condition::Missing, missing), (Condition::Noisy, noisy)];
-        let mut predictions = Vec::new();
-        for (condition, more) in conditions {
-            let role = collect::role(condition.name(), name, &method.name, seed);
-            let predicted = resample::role(condition, seed);
-            let step = Evaluate {
-                dataset: name.clone(),
-                name: method.name.clone(),
-                seed,
-                condition,
-                ratios: self.suite.missing.ratios.clone(),
-                config: config.clone(),
-                heads,
-            };
-            let inputs = part(Split::Test).chain([about(), ("weights".to_owned(), weights.clone())]).chain(more);
-            let evaluated = self.graph.add(step, inputs);
-            scores.push((role, output(evaluated, "scores")));
-            predictions.push((predicted, output(evaluated, "predictions")));
+        let conditions = [
+            (Condition::Full, Inputs::new()),
+            (Condition::Missing, [blank, vec![ranks]].concat()),
+            (Condition::Noisy, noisy),
+        ];
+        for selection in [None].into_iter().chain(config.other_selections.iter().copied().map(Some)) {
+            let named = |what: &str| selection.map_or_else(|| what.to_owned(), |other| other.named(what));
+            let weights = output(trained, named("weights"));
+            if selection.is_some() {
+                outputs.others.push((of_cell(&named("weights")), weights.clone()));
+            }
+            for (condition, more) in &conditions {
+                let step = Evaluate {
+                    dataset: name.clone(),
+                    name: method.name.clone(),
+                    seed,
+                    selection,
+                    condition: *condition,
+                    // The last ratio is all that tables show of a missing modality.
+                    ratios: if selection.is_some() { vec![1.0] } else { self.suite.missing.ratios.clone() },
+                    config: config.clone(),
+                    heads: method.candidates[0].needs_heads(),
+                };
+                let inputs = part(Split::Test).chain([about(), ("weights".to_owned(), weights.clone())]);
+                let evaluated = self.graph.add(step, inputs.chain(more.clone()));
+                let scored = (of_cell(&named(condition.name())), output(evaluated, "scores"));
+                if selection.is_some() {
+                    outputs.others.push(scored);
+                    continue;
+                }
+                outputs.scores.push(scored);
+                outputs.predictions.push((resample::role(*condition, seed), output(evaluated, "predictions")));
+            }
         }
-        [scores, predictions]
+        outputs
     }
 }

@@ -20,6 +20,10 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
             chance_alone: dataset.reader.chance_alone.to_vec(),
             setting: setting(suite, dataset)?,
             methods: dataset.methods.clone(),
+            selections: match dataset.training.other_selections[..] {
+                [] => Vec::new(),
+                _ => dataset.training.selections().collect(),
+            },
         })
     };
     let method = |method: &MethodPlan| MethodDescription {
@@ -27,6 +31,7 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
         title: method.title.clone(),
         source: method.citation.to_owned(),
         proposed: method.candidates.iter().all(MethodOptions::is_proposed),
+        reading: method.reading.clone(),
     };
     Ok(SuiteDescription {
         kind: suite.kind,
@@ -35,6 +40,7 @@ pub(super) fn suite(suite: &Suite) -> anyhow::Result<SuiteDescription> {
         title: suite.title.clone(),
         seeds: suite.seeds.clone(),
         selection: selection(suite, &names),
+        selected_by_test: suite.is_selected_by_test(),
         optimizer: optimizer(suite, &names, &methods),
         missing: suite.missing.description(),
         noisy: suite.noisy.description(),
@@ -75,7 +81,7 @@ fn distinct(words: impl Iterator<Item = String>, between: &str) -> String {
 /// How the evaluated epoch is selected on these datasets.
 pub(super) fn selection(suite: &Suite, datasets: &[String]) -> String {
     let shown = suite.datasets.iter().filter(|dataset| datasets.contains(&dataset.name));
-    distinct(shown.map(|dataset| dataset.training.selection.description().to_owned()), "; ")
+    distinct(shown.map(|dataset| dataset.training.selection.description()), "; ")
 }
 
 /// The optimiser on these datasets, and those of methods that have their own.

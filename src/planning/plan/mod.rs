@@ -4,7 +4,7 @@ mod cells;
 mod data;
 mod describe;
 
-use self::cells::{Builder, Features, MethodScores};
+use self::cells::{Builder, CellOutputs, Features, MethodScores};
 pub use self::data::{fetches, preparation, prepare};
 use crate::engine::graph::{Graph, Publication, Source};
 use crate::errors;
@@ -29,16 +29,17 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> an
         let trained = &suite.datasets[at].methods;
         for method in suite.methods.iter().filter(|method| trained.contains(&method.name)) {
             let (dataset, name) = (suite.datasets[at].name.clone(), method.name.clone());
-            let mut predictions = Vec::new();
-            let mut inputs = Vec::new();
+            let mut cells = CellOutputs::default();
             for &seed in &suite.seeds {
-                let [of_scores, of_predictions] = builder.cell(at, features, method, seed);
-                inputs.extend(of_scores);
-                predictions.extend(of_predictions);
+                let cell = builder.cell(at, features, method, seed);
+                cells.scores.extend(cell.scores);
+                cells.others.extend(cell.others);
+                cells.predictions.extend(cell.predictions);
             }
+            let CellOutputs { scores: mut inputs, others, predictions } = cells;
             inputs
                 .push((collect::replicates_role(&dataset, &name), builder.resample(at, features, &name, predictions)));
-            scores.push(MethodScores { dataset, method: name, inputs });
+            scores.push(MethodScores { dataset, method: name, inputs, others });
         }
     }
     let everything = describe::suite(suite)?;
@@ -51,7 +52,8 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> an
             optimizer: describe::optimizer(suite, datasets, methods),
             selection: describe::selection(suite, datasets),
             ..everything.restricted(datasets, methods)?
-        };
+        }
+        .without_choices();
         // A table or figure depends on its own cells alone.
         let results = builder.collect(target.name, shown, render::quantities(target), None, &scores);
         let step = Render { target, templates: templates.clone(), digests };

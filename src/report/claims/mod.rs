@@ -2,7 +2,7 @@
 //!
 //! [`grammar`] is the file `experiments/claims.toml`; a claim is a conjunction of comparisons, which are measured in the
 //! results ([`measure`]) and looked up in what the paper prints ([`printed`]). The five verdicts are
-//! [`verdict::Verdict`]; a trial gets none.
+//! [`verdict::Verdict`]; a trial gets none, nor does a suite whose epochs the test split selects ([`verdict::NotJudged`]).
 
 pub mod grammar;
 pub mod measure;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use grammar::Claims;
-pub use verdict::Verdict;
+pub use verdict::{NotJudged, Verdict};
 
 use super::SuiteKind;
 use super::reference::Reference;
@@ -24,7 +24,7 @@ use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
 use crate::evaluation::statistics::paired::SeedsNeeded;
 use measure::Missing;
 
-/// The verdicts on all claims, or the claims of a trial without verdicts.
+/// The verdicts on all claims, or the claims of a suite that gets none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judgements {
     pub suite: String,
@@ -36,6 +36,9 @@ pub struct Judgements {
     pub standing: BTreeMap<String, String>,
     pub seeds: Vec<u64>,
     pub alpha: f64,
+    /// Why there are no verdicts, if there are none.
+    #[serde(skip)]
+    pub not_judged: Option<NotJudged>,
     /// Over what `p-corrected` is corrected; none where nothing is tested.
     pub family: Option<String>,
     pub smallest_effect: grammar::SmallestEffect,
@@ -43,7 +46,7 @@ pub struct Judgements {
 }
 
 impl Judgements {
-    /// How many claims have which verdict, without verdicts that none has; empty for a trial.
+    /// How many claims have which verdict, without verdicts that none has; empty if there are none.
     pub fn tally(&self) -> Vec<(Verdict, usize)> {
         let count = |verdict| (verdict, self.claims.iter().filter(|claim| claim.verdict == Some(verdict)).count());
         Verdict::ALL.map(count).into_iter().filter(|(_, n)| *n > 0).collect()
@@ -61,7 +64,7 @@ pub struct Judgement {
     pub shown: Vec<String>,
     /// What it measures, a sentence each.
     pub defined: Vec<String>,
-    /// None for a trial.
+    /// None where the suite is not judged.
     pub verdict: Option<Verdict>,
     /// Why, in a sentence.
     pub because: String,
@@ -82,9 +85,12 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// The verdict, or that there is none.
-    pub fn verdict_name(&self) -> &'static str {
-        self.verdict.map_or(verdict::NOT_JUDGED, Verdict::name)
+    /// The verdict, or why there is none.
+    pub fn verdict_name(&self) -> &str {
+        match self.verdict {
+            Some(verdict) => verdict.name(),
+            None => &self.because,
+        }
     }
 }
 
@@ -119,31 +125,32 @@ pub struct Check {
     pub(in crate::report) smallest_effect: f64,
 }
 
-/// Judges every claim. The numbers of a trial have no meaning, so its claims are neither measured nor judged.
+/// Judges every claim. The numbers of a suite that gets no verdicts mean nothing for them, so they are not measured either.
 ///
 /// # Errors
 /// A usage error if the suite is not the paper's and has no mapping.
 pub fn judge(claims: &Claims, results: &Results, reference: &Reference) -> anyhow::Result<Judgements> {
     let suite = &results.suite;
     let mapping = claims.mapping(&suite.suite, suite.kind)?;
-    let is_trial = suite.kind == SuiteKind::Trial;
-    let weighed = claims.claims.iter().map(|claim| match is_trial {
-        true => unjudged(claims, claim, results, reference),
-        false => weigh(claims, claim, results, mapping, reference),
+    let not_judged = NotJudged::of(suite);
+    let weighed = claims.claims.iter().map(|claim| match not_judged {
+        Some(why) => Judgement { because: why.name().to_owned(), ..unjudged(claims, claim, results, reference) },
+        None => weigh(claims, claim, results, mapping, reference),
     });
     let mut judged: Vec<Judgement> = weighed.collect();
-    let family = (!is_trial).then(|| verdict::decide(&mut judged));
+    let family = not_judged.is_none().then(|| verdict::decide(&mut judged));
     Ok(Judgements {
         suite: suite.suite.clone(),
         kind: suite.kind,
-        about: match (suite.kind, mapping) {
-            (SuiteKind::Trial, _) => verdict::NOT_JUDGED,
+        about: match (not_judged, mapping) {
+            (Some(why), _) => why.name(),
             (_, Some(_)) => "generality, not the paper's claims: the paper's method on other datasets",
             (_, None) => "the paper's claims",
         },
         standing: mapping.map(|mapping| mapping.datasets.clone()).unwrap_or_default(),
         seeds: suite.seeds.clone(),
         alpha: super::comparison::ALPHA,
+        not_judged,
         family,
         smallest_effect: claims.smallest_effect,
         claims: judged,
@@ -158,7 +165,6 @@ fn unjudged(claims: &Claims, claim: &grammar::Claim, results: &Results, referenc
         at: claim.at.clone(),
         shown: claim.shown.clone(),
         defined: claim.definitions(&claims.compared),
-        because: verdict::NOT_JUDGED.to_owned(),
         paper: printed::check(&claim.assertions(&claims.compared), reference, |one| {
             measure::in_words(results, &one.dataset, one)
         }),

@@ -224,24 +224,30 @@ fn only_suites_that_claims_are_about() {
     assert!(crate::errors::hint_of(&error).unwrap().contains("[suites.example]"));
 }
 
-/// A trial gets no verdicts, however clear its numbers are: its claims are listed as not judged, with nothing measured.
+/// A trial gets no verdicts, however clear its numbers are, nor does a suite whose epochs the test split selects: their claims
+/// are listed as not judged, with nothing measured.
 #[test]
-fn a_trial_is_not_judged() {
-    let of = |kind| {
+fn some_suites_are_not_judged() {
+    let of = |kind, selected_by_test| {
         let mut results = leads(&[-3.0, -3.2, -2.9, -3.1, -3.0]);
-        results.suite.kind = kind;
+        (results.suite.kind, results.suite.selected_by_test) = (kind, selected_by_test);
         judge(&one_claim(), &results, &committed()).unwrap()
     };
-    assert_eq!(of(SuiteKind::Smoke).tally(), [(Verdict::Contradicted, 1)]);
-    let trial = of(SuiteKind::Trial);
-    assert_eq!((trial.about, trial.tally(), &trial.family), ("trial: not judged", vec![], &None));
-    let claim = &trial.claims[0];
-    assert_eq!((claim.verdict, claim.p, claim.comparisons.len()), (None, None, 0));
-    let [json, markdown] = trial.files().unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
-    for shown in [json, markdown, trial.text(), trial.in_one_line()] {
-        assert!(shown.contains("trial: not judged"), "{shown}");
-        for verdict in Verdict::ALL {
-            assert!(!shown.contains(verdict.name()), "{}: {shown}", verdict.name());
+    assert_eq!(of(SuiteKind::Smoke, false).tally(), [(Verdict::Contradicted, 1)]);
+    for (suite, why) in [
+        (of(SuiteKind::Trial, false), "trial: not judged"),
+        (of(SuiteKind::Trial, true), "trial: not judged"),
+        (of(SuiteKind::Smoke, true), "selected by the test split: not judged"),
+    ] {
+        assert_eq!((suite.about, suite.tally(), &suite.family), (why, vec![], &None));
+        let claim = &suite.claims[0];
+        assert_eq!((claim.verdict, claim.p, claim.comparisons.len()), (None, None, 0));
+        let [json, markdown] = suite.files().unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
+        for shown in [json, markdown, suite.text(), suite.in_one_line()] {
+            assert!(shown.contains(why), "{shown}");
+            for verdict in Verdict::ALL {
+                assert!(!shown.contains(verdict.name()), "{}: {shown}", verdict.name());
+            }
         }
     }
 }

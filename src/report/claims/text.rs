@@ -1,7 +1,7 @@
 //! Verdicts in words: `claims.md`, the output of `seesaw claims`, and what the report shows.
 
 use super::printed::PrintedOutcome;
-use super::verdict::{NOT_JUDGED, probability, short};
+use super::verdict::{NotJudged, probability, short};
 use super::{Check, Judgement, Judgements, Verdict};
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::escape::markdown;
@@ -72,8 +72,8 @@ impl Judgements {
 
     /// The answer in a sentence: `The paper holds on 3 of 9 claims: 3 are reproduced, 6 are undecided.`
     pub fn answer(&self) -> String {
-        if self.family.is_none() {
-            return sentence(NOT_JUDGED);
+        if let Some(why) = self.not_judged {
+            return sentence(why.name());
         }
         let tally = self.tally();
         let of = |verdict| tally.iter().find(|(known, _)| *known == verdict).map_or(0, |(_, n)| *n);
@@ -99,20 +99,14 @@ impl Judgements {
 
     /// The tally: `1 reproduced, 5 undecided`, or that there are no verdicts.
     pub fn in_one_line(&self) -> String {
-        match self.family {
-            Some(_) => {
-                let parts = self.tally().into_iter().map(|(verdict, n)| format!("{n} {}", verdict.name()));
-                parts.collect::<Vec<_>>().join(", ")
-            }
-            None => NOT_JUDGED.to_owned(),
-        }
+        let parts = self.tally().into_iter().map(|(verdict, n)| format!("{n} {}", verdict.name()));
+        self.not_judged.map_or_else(|| parts.collect::<Vec<_>>().join(", "), |why| why.name().to_owned())
     }
 
     /// How the verdicts were reached, or why there are none.
     fn how(&self) -> String {
-        let Some(family) = &self.family else {
-            return "A run on part of the data, or on imitations of data and weights, says nothing about these claims."
-                .to_owned();
+        let (Some(family), None) = (&self.family, self.not_judged) else {
+            return self.not_judged.map_or("", NotJudged::explained).to_owned();
         };
         let standing: Vec<String> =
             self.standing.iter().map(|(papers, ours)| format!("{ours} stands for {papers}")).collect();

@@ -15,7 +15,9 @@ use serde::Serialize;
 use super::{Check, Judgement};
 use crate::evaluation::statistics::holm::holm;
 use crate::evaluation::statistics::paired::{LEAST_SEEDS, MOST_SEEDS, ROUNDING, SeedsNeeded, seeds_needed};
+use crate::report::SuiteKind;
 use crate::report::comparison::ALPHA;
+use crate::report::results::SuiteDescription;
 use crate::report::words::{sentence, several};
 
 /// What the results say of a claim.
@@ -36,8 +38,45 @@ pub enum Verdict {
     NotRun,
 }
 
-/// What stands in the place of a verdict where there is none: on the claims of a trial.
-pub const NOT_JUDGED: &str = "trial: not judged";
+/// Why the claims of a suite get no verdicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotJudged {
+    /// The suite is a trial.
+    Trial,
+    /// The test split selected the epoch.
+    SelectedByTest,
+}
+
+impl NotJudged {
+    /// None for a suite that is judged.
+    pub fn of(suite: &SuiteDescription) -> Option<Self> {
+        match suite.kind {
+            SuiteKind::Trial => Some(NotJudged::Trial),
+            _ => suite.selected_by_test.then_some(NotJudged::SelectedByTest),
+        }
+    }
+
+    /// What stands in the place of a verdict.
+    pub fn name(self) -> &'static str {
+        match self {
+            NotJudged::Trial => "trial: not judged",
+            NotJudged::SelectedByTest => "selected by the test split: not judged",
+        }
+    }
+
+    /// In a sentence.
+    pub fn explained(self) -> &'static str {
+        match self {
+            NotJudged::Trial => {
+                "A run on part of the data, or on imitations of data and weights, says nothing about these claims."
+            }
+            NotJudged::SelectedByTest => {
+                "An epoch that was picked by the test split scores too high on it, so its numbers say nothing about these \
+                 claims."
+            }
+        }
+    }
+}
 
 impl Verdict {
     /// In the order in which tallies list them.

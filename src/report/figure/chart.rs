@@ -393,6 +393,7 @@ mod tests {
     #[test]
     fn the_proposed_method_is_the_strongest() {
         let method = |at: usize, proposed| MethodDescription {
+            reading: None,
             name: at.to_string(),
             title: at.to_string(),
             source: String::new(),

@@ -2,13 +2,16 @@
 //!
 //! [`Report`] is what is known. `view` turns it into the words and numbers that `templates/report.html.j2` places,
 //! `grid` turns tables so that they can be sorted, `details` is what a number shows on request, `forest` is the plot at the
-//! head, and `sweeps` lists what sweeps chose.
+//! head, `selections` says how much the selection of the epoch moves numbers, and `choices` lists all that was tried.
 
+mod choices;
 mod details;
 mod forest;
 mod grid;
-mod sweeps;
+mod selections;
 mod view;
+
+use std::sync::Arc;
 
 use anyhow::ensure;
 use base64::Engine;
@@ -22,7 +25,7 @@ use super::agreement::Agreements;
 use super::claims::Judgements;
 use super::figure::{Caption, Spot};
 use super::open_questions::OpenQuestion;
-use super::reference::Paper;
+use super::reference::{Paper, Reference};
 use super::results::Results;
 use super::table::Table;
 use super::templates::{Language, Templates};
@@ -37,7 +40,9 @@ pub struct Report {
     pub figures: Vec<FigureEntry>,
     /// How the paper is cited, if the project has its numbers.
     pub paper: Option<Paper>,
-    /// The paper's numbers beside ours, in a reproduction.
+    /// The paper's numbers, in a reproduction.
+    pub reference: Option<Arc<Reference>>,
+    /// How they compare with ours.
     pub agreements: Option<Agreements>,
     /// The verdicts on the paper's claims, if there are claims about the suite.
     pub claims: Option<Judgements>,

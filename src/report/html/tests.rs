@@ -62,6 +62,7 @@ pub fn example(kind: SuiteKind) -> Report {
             files: ["svg", "pdf", "caption.tex"].map(|format| format!("figure4.{format}")).into(),
         }],
         paper: Some(committed().paper),
+        reference: None,
         agreements: None,
         claims: Some(Judgements {
             suite: "example".into(),
@@ -70,6 +71,7 @@ pub fn example(kind: SuiteKind) -> Report {
             standing: BTreeMap::new(),
             seeds: vec![1, 2],
             alpha: 0.05,
+            not_judged: None,
             family: Some("no correction".into()),
             smallest_effect: SmallestEffect { points: 0.5, cosine: 0.01 },
             claims: claims.map(|(id, verdict)| claim(id, verdict)).into(),
@@ -156,7 +158,7 @@ fn a_page_contains_everything() {
 fn every_section_with_numbers_is_marked() {
     for kind in [SuiteKind::Smoke, SuiteKind::Paper, SuiteKind::Trial] {
         let page = html(kind);
-        for id in ["about", "claims", "tables", "figures", "data", "training", "numbers"] {
+        for id in ["about", "claims", "tables", "figures", "data", "training", "selection", "choices", "numbers"] {
             let mark = format!("<p class=\"mark\">{}</p>", kind.mark());
             assert!(section(&page, id).contains(&mark), "{id} of {kind:?}");
         }
@@ -348,7 +350,7 @@ fn a_users_template_is_checked() {
     let error = refused("report.html.j2", &|text| text.replace("{{ title }}", "{{ titel }}"));
     assert!(error.contains("report.html.j2 line ") && error.contains("undefined"), "{error}");
     let error = refused("report.html.j2", &|text| text.replace("{{ mark_of(mark) }}", ""));
-    assert!(error.contains("at least 8 times, at the head and in each section with numbers"), "{error}");
+    assert!(error.contains("at least 10 times, at the head and in each section with numbers"), "{error}");
     let error = refused("report.js", &|text| text + "// </SCRIPT>");
     assert!(error.contains("contains `</script`"), "{error}");
     with_template("report.css", |text| text + "body { color: green }").unwrap();

@@ -10,24 +10,27 @@ use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::details::short;
-use super::{DatasetEntry, Fact, Failure, FigureEntry, Report, StepTime, TableEntry, forest, grid, sweeps};
+use super::{
+    DatasetEntry, Fact, Failure, FigureEntry, Report, StepTime, TableEntry, choices, forest, grid, selections,
+};
 use crate::report::SuiteKind;
 use crate::report::agreement::{Agreements, LEGEND, Tally};
-use crate::report::claims::verdict::NOT_JUDGED;
-use crate::report::claims::{Judgement, Judgements, Verdict, text};
+use crate::report::claims::{Judgement, Judgements, NotJudged, Verdict, text};
 use crate::report::quantity::Quantity;
 use crate::report::results::{CellRecord, DatasetDescription, Number, Results, Status};
 use crate::report::table::cell;
 use crate::report::words;
 
 /// The page's sections, and whether they show numbers of the suite.
-pub const SECTIONS: [(&str, &str, bool); 10] = [
+pub const SECTIONS: [(&str, &str, bool); 12] = [
     ("claims", "Claims", true),
     ("about", "About", true),
     ("tables", "Tables", true),
     ("figures", "Figures", true),
     ("data", "Data", true),
     ("training", "Training", true),
+    ("selection", "Selection of the epoch", true),
+    ("choices", "Choices tried", true),
     ("open", "Open questions", false),
     ("failures", "Not done", false),
     ("time", "Time and machine", false),
@@ -102,7 +105,9 @@ pub fn of(report: &Report) -> anyhow::Result<Value> {
         figures => report.figures.iter().map(|entry| figure(report, entry)).collect::<Vec<_>>(),
         datasets => report.datasets.iter().map(dataset).collect::<Vec<_>>(),
         methods => serde(report.methods.clone()),
-        sweeps => sweeps::of(results)?,
+        compared => selections::of(results, report.reference.as_deref()),
+        choices => choices::of(results)?,
+        selection => results.suite.selection.clone(),
         questions => serde(report.questions.clone()),
         environment => serde(report.environment.clone()),
         kinds => kinds(&report.steps),
@@ -241,7 +246,7 @@ fn claims(report: &Report, judged: &Judgements) -> Value {
         answer => judged.answer(),
         note => text::note(judged),
         counts => judged.tally().into_iter().map(count).collect::<Vec<_>>(),
-        not_judged => judged.family.is_none().then_some(NOT_JUDGED),
+        not_judged => judged.not_judged.map(NotJudged::name),
         columns => columns(text::COLUMNS.into_iter().zip(["text"; 2].into_iter().chain(repeat("high")))),
         claims => judged.claims.iter().map(claim).collect::<Vec<_>>(),
     }
