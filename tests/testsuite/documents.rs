@@ -298,3 +298,24 @@ fn open_questions_agree_with_schema_and_program() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Tables 1 to 3 in the documents are those of the recorded run, which others compare theirs with.
+#[test]
+fn the_documented_run_is_the_recorded_one() {
+    let recorded = read_json(&root().join("tests/recorded/smoke.json"));
+    let number = |number: &Value| {
+        let [mean, std] = ["mean", "std"].map(|of| number[of].as_f64().unwrap());
+        format!("{mean:.2} ± {std:.2}").replace('-', "−")
+    };
+    let recorded: Vec<String> = recorded["numbers"].as_array().unwrap().iter().map(number).collect();
+    let text = read(&root().join("docs/results.md"));
+    let (_, section) = text.split_once("\n## Smoke results\n").unwrap();
+    let (_, tables) = section.split_once("\nTable 1, ").unwrap();
+    let (tables, _) = tables.split_once("\nOn emoji-subgroup, four ").unwrap();
+    let plain = ["**", "<u>", "</u>", "†", " [1]"].iter().fold(tables.to_owned(), |text, mark| text.replace(mark, ""));
+    let shown: Vec<&str> = plain.split('|').map(str::trim).filter(|cell| cell.contains(" ± ")).collect();
+    // Five methods in nine rows, four in five, two in two, on three datasets each.
+    assert_eq!(shown.len(), 3 * (5 * 9 + 4 * 5 + 2 * 2));
+    let other: Vec<&&str> = shown.iter().filter(|cell| !recorded.iter().any(|known| known == **cell)).collect();
+    assert!(other.is_empty(), "docs/results.md shows what tests/recorded/smoke.json has not: {other:?}");
+}
