@@ -8,8 +8,13 @@ use crate::engine::variables::{IGNORED, OF_RESULTS, OF_THREADS, ignored};
 use crate::progress::{Word, tell};
 use crate::settings::variable;
 
-/// Without it, cuBLAS may sum in another order each time, and libtorch refuses to run deterministically.
-const CUBLAS_WORKSPACE: (&str, &str) = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8");
+/// Variables that have one value always.
+const FIXED: [(&str, &str); 2] = [
+    // Without it, cuBLAS may sum in another order each time, and libtorch refuses to run deterministically.
+    ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
+    // So that `cuda:1` is what `nvidia-smi` calls 1, and records name the GPU that computed. CUDA's own order is by speed.
+    ("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
+];
 
 /// Replaces this process with `program` and the same arguments, in the known state. Returns only if that fails.
 pub fn replace_with(program: &Path) -> std::io::Error {
@@ -27,12 +32,12 @@ pub fn replace_with(program: &Path) -> std::io::Error {
         }
     }
     command.env(IGNORED, ignored().join(","));
-    command.env(CUBLAS_WORKSPACE.0, CUBLAS_WORKSPACE.1);
+    command.envs(FIXED);
     command.exec()
 }
 
 /// Whether this process is in the state that [`replace_with`] brings about.
 pub fn is_known() -> bool {
     !OF_RESULTS.iter().chain(&OF_THREADS).any(|name| std::env::var_os(name).is_some())
-        && std::env::var(CUBLAS_WORKSPACE.0).is_ok_and(|value| value == CUBLAS_WORKSPACE.1)
+        && FIXED.iter().all(|(name, value)| std::env::var(name).is_ok_and(|found| found == *value))
 }

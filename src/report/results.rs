@@ -421,9 +421,9 @@ fn compared(numbers: &mut [Number], ratios: &[f64], replicates: &Replicates) -> 
             continue;
         }
         let side = |at: usize| (&*numbers[at].method, numbers[at].quantity);
-        let impaired = |_: &&(usize, Values)| quantity.can_be_negative_transfer();
         for (i, other) in known.iter().enumerate() {
-            let of_full = full.iter().filter(impaired).filter(|(at, _)| side(*at).0 == side(other.0).0);
+            let is_of_full = |at: usize| quantity.can_be_negative_transfer() && side(at).0 == side(other.0).0;
+            let of_full = full.iter().filter(|(at, _)| is_of_full(*at));
             for one in of_full.chain(&known[..i]) {
                 let sides = [one, other].map(|(at, values)| (side(*at), values));
                 pairs.extend(compare(&numbers[one.0].dataset, sides).map(|found| ([one.0, other.0], found)));

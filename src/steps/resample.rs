@@ -165,11 +165,15 @@ mod tests {
     }
 
     fn resampled(files: Files) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {
+        resampled_of(vec![1, 2], files)
+    }
+
+    fn resampled_of(seeds: Vec<u64>, files: Files) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {
         let folder = tempfile::tempdir().unwrap();
         let step = Resample {
             dataset: "d".into(),
             name: "m".into(),
-            seeds: vec![1, 2],
+            seeds,
             ratios: vec![1.0],
             unit: Unit::Sample,
             resamples: 50,
@@ -208,6 +212,23 @@ mod tests {
         assert!(scores[&1]["missing text 1"].iter().any(|score| *score != 50.0));
         let nothing = resampled(Vec::new()).unwrap();
         assert!(nothing.is_empty());
+    }
+
+    /// However many trainings there are, all are scored on the same resamples.
+    #[test]
+    fn trainings_beyond_those_held_at_a_time_are_scored_alike() {
+        let seeds: Vec<u64> = (1..=2 * AT_ONCE as u64 + 1).collect();
+        let mut files = dataset("binary", &[&[0], &[1], &[1], &[0]]);
+        for &seed in &seeds {
+            files.push((role(Full, seed), file(&[("full", &[0, 1, 1, 1])], &[4])));
+            let missing = [("missing image 1", &[0, 0, 1, 0][..]), ("missing text 1", &[1, 1, 1, 1])];
+            files.push((role(Missing, seed), file(&missing, &[4])));
+            let noisy = [("noisy image", &[1, 0, 0, 0][..]), ("noisy text", &[1, 0, 0, 1])];
+            files.push((role(Noisy, seed), file(&noisy, &[4])));
+        }
+        let scores = resampled_of(seeds.clone(), files).unwrap();
+        assert_eq!(scores.keys().copied().collect::<Vec<_>>(), seeds);
+        assert!(scores.values().all(|cell| *cell == scores[&1]));
     }
 
     #[test]
