@@ -4,14 +4,14 @@
 //! machine matters little. A step is what the training loop does: gather a batch, form the gradient, update the parameters;
 //! and, measured apart, compute the trace's diagnostics. The baseline's update is also measured as a chain of tensor
 //! operations, which is what the one-pass Adam of `src/training/adam.rs` replaces. If there is a Python with torch
-//! (`SEESAW_PYTHON`, else `python3`), the same run measures the plain step in PyTorch eager.
+//! (`SEESAW_PYTHON`, else `python3`), the same run measures the step in PyTorch eager.
 
 #![allow(clippy::print_stdout, reason = "benches print what they measure")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use seesaw::methods::{Method, MethodOptions, NAMES};
+use seesaw::methods::{Method, MethodOptions, NAMES, Noise, OgmGe};
 use seesaw::model::fusion::Fusion;
 use seesaw::model::task::{BinaryHead, Task};
 use seesaw::model::{Model, Shape};
@@ -44,7 +44,9 @@ fn main() {
         let shape = Shape { task, fusion, image_features: d_v, text_features: d_l, embedding: d, heads: false };
         let methods = NAMES.iter().filter(|named| named.fixed.is_empty());
         let methods = methods.filter_map(|named| MethodOptions::default_of(named.method));
-        let mut runs: Vec<Run> = methods.map(|options| Run::new(&options, shape)).collect();
+        let mut runs: Vec<Run> = methods.map(|options| Run::new(options.name(), &options, shape)).collect();
+        let quiet = MethodOptions::OgmGe(OgmGe { noise: Noise::Off, ..OgmGe::default() });
+        runs.push(Run::new("ogm-ge without noise", &quiet, shape));
         for _ in 0..ROUNDS {
             runs.iter_mut().for_each(|run| run.round(&features));
         }
@@ -52,7 +54,7 @@ fn main() {
         for run in &runs {
             let [gather, gradient, update, trace] = run.best.map(|seconds| 1e6 * seconds);
             println!(
-                "  {:<10} {:>6.0} steps/s, {:>4.2} times the baseline's time; µs a step: {:.0} = {gather:.0} gather + \
+                "  {:<20} {:>6.0} steps/s, {:>4.2} times the baseline's time; µs a step: {:.0} = {gather:.0} gather + \
                  {gradient:.0} gradient + {update:.0} update; trace {trace:.0} more ({:.1} %)",
                 run.name,
                 1.0 / whole(run),
@@ -102,7 +104,7 @@ fn adam_by_tensors(run: &mut Run, features: &FeatureSet) -> f64 {
     best
 }
 
-/// The same step by PyTorch eager, if there is a Python with torch.
+/// The same step by PyTorch eager, plain and fused (see the script), if there is a Python with torch.
 fn eager(sizes: &[i64], ours: impl Fn(&str) -> Option<f64>) {
     let python = std::env::var("SEESAW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/eager.py");
@@ -115,9 +117,12 @@ fn eager(sizes: &[i64], ours: impl Fn(&str) -> Option<f64>) {
         );
     };
     for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let Some((name, rate)) = line.split_once(' ') else { continue };
+        let [name, variant, rate] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
         if let (Ok(theirs), Some(ours)) = (rate.parse::<f64>(), ours(name)) {
-            println!("  {name:<10} PyTorch eager {theirs:>6.0} steps/s; ours is {:.2} times as fast", ours / theirs);
+            println!(
+                "  {name:<10} PyTorch eager, {variant}: {theirs:>6.0} steps/s; ours is {:.2} times as fast",
+                ours / theirs
+            );
         }
     }
 }
@@ -181,12 +186,12 @@ struct Run {
 }
 
 impl Run {
-    fn new(options: &MethodOptions, shape: Shape) -> Self {
+    fn new(name: &'static str, options: &MethodOptions, shape: Shape) -> Self {
         let method = options.build(0);
         let model = Model::new(Shape { heads: options.needs_heads(), ..shape }, 0, Kind::Float, Device::Cpu);
         let adam =
             OptimizerOptions::Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
-        Run { name: options.name(), method, optimizer: Optimizer::new(adam), model, best: [f64::MAX; 4] }
+        Run { name, method, optimizer: Optimizer::new(adam), model, best: [f64::MAX; 4] }
     }
 
     fn round(&mut self, features: &FeatureSet) {

@@ -21,13 +21,13 @@
 //! - in Bernoulli tasks s_m is the mean over samples and labels (our choice).
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::{Method, Options, Step, probes, within};
 use crate::errors::non_negative;
-use crate::model::fusion::shares;
+use crate::model::fusion::Alone;
 use crate::model::gradient::{inner, through_relu};
-use crate::model::{Activations, Batch, FusedGradient, Gradients, Layer, Model, ParameterId};
+use crate::model::{Activations, Batch, Gradients, Layer, Model};
 use crate::terms::Modality;
 
 /// Where a modality is blanked for the other's response.
@@ -122,14 +122,12 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// F(z_v, z_l⁰) and F(z_v⁰, z_l).
-    fn alone(&self, model: &Model, a: &Activations) -> [Activations; 2] {
-        let blank = |modality, z: &Tensor| match self.options.zero_at {
-            ZeroAt::Features => model.blank_embedding(modality).expand_as(z),
-            ZeroAt::Embedding => z.zeros_like(),
-        };
-        let (no_v, no_l) = (blank(Modality::Image, &a.z_v), blank(Modality::Text, &a.z_l));
-        [model.fuse(a.z_v.shallow_clone(), no_l), model.fuse(no_v, a.z_l.shallow_clone())]
+    /// z_v⁰ and z_l⁰, [1, d].
+    fn blanks(&self, model: &Model) -> [Tensor; 2] {
+        Modality::ALL.map(|modality| match self.options.zero_at {
+            ZeroAt::Features => model.blank_embedding(modality),
+            ZeroAt::Embedding => model.blank_embedding(modality).zeros_like(),
+        })
     }
 
     /// ŝ_m ← ŝ_m (t−1)/t + s_m/t.
@@ -150,7 +148,7 @@ impl Adaptive {
         model: &Model,
         batch: &Batch,
         a: &Activations,
-        [a_v, a_l]: &[Activations; 2],
+        alone: &Alone,
         d_o_t: &Tensor,
         [κ_v, κ_l]: [&Tensor; 2],
     ) -> (Gradients, [Tensor; 2]) {
@@ -160,26 +158,20 @@ impl Adaptive {
             gradients.extend(model.embedding_gradient(batch, &g_t.theta.weighted(κ_v, κ_l)));
             return (gradients, g_t.d_z);
         }
-        let half_difference = (κ_v - κ_l) * 0.5;
-        let FusedGradient { d_z, mut theta, head: mut gradients } =
-            model.pull_back_fused(a, &(d_o_t * ((κ_v + κ_l) * 0.5)));
-        let of_v = model.pull_back_fused(a_v, &(d_o_t * &half_difference));
-        let of_l = model.pull_back_fused(a_l, &(d_o_t * -half_difference));
-        theta.v += &of_v.theta.v;
-        theta.l += &of_l.theta.l;
-        gradients.extend(model.embedding_gradient(batch, &theta));
-        for (id, gradient) in of_v.head.into_iter().chain(of_l.head) {
-            add(&mut gradients, id, &gradient);
-        }
+        let (half_sum, half_difference) = ((κ_v + κ_l) * 0.5, (κ_v - κ_l) * 0.5);
+        let d_alone = d_o_t * half_difference;
+        let d = [d_o_t * half_sum, d_alone.shallow_clone(), -d_alone];
+        let (g, d_blanks) = model.pull_back_alone(a, alone, d);
+        let mut gradients = g.head;
+        gradients.extend(model.embedding_gradient(batch, &g.theta));
         if self.options.zero_at == ZeroAt::Features {
-            for (modality, d_z) in [(Modality::Image, &of_l.d_z[0]), (Modality::Text, &of_v.d_z[1])] {
-                // z_m⁰ = relu(b_m) is one row for the whole batch.
-                let row = d_z.sum_dim_intlist([0].as_slice(), true, None);
-                let d_bias = through_relu(&model.blank_embedding(modality), &row).squeeze_dim(0);
-                add(&mut gradients, Layer::Embedding(modality).bias(), &d_bias);
+            // z_m⁰ = relu(b_m)
+            for (modality, d_blank) in Modality::ALL.into_iter().zip(&d_blanks) {
+                let d_bias = through_relu(&model.blank_embedding(modality), d_blank).squeeze_dim(0);
+                gradients.entry(Layer::Embedding(modality).bias()).and_modify(|gradient| *gradient += d_bias);
             }
         }
-        (gradients, d_z)
+        (gradients, g.d_z)
     }
 }
 
@@ -187,12 +179,11 @@ impl Method for Adaptive {
     fn step(&mut self, model: &Model, batch: &Batch) -> Step {
         let task = &model.shape.task;
         let a = model.forward(batch);
-        let alone = self.alone(model, &a);
+        let alone = model.alone(&a, self.blanks(model));
         let (loss_t, d_o_t) = task.loss(&a.fused.logits, &batch.y);
 
         let score = |u: Tensor| -task.probability_of_truth(&u, &batch.y).clamp_min(self.options.floor).log().mean(None);
-        let [a_v, a_l] = &alone;
-        let [s_v, s_l] = shares(&a.fused.logits, &a_v.fused.logits, &a_l.fused.logits).map(score);
+        let [s_v, s_l] = alone.responses(&a.fused).map(score);
         let ahead = |s: &Tensor, s_other: &Tensor| (s_other - s).exp();
         let (r_v, r_l) = (ahead(&s_v, &s_l), ahead(&s_l, &s_v));
         let (τ_v, τ_l) = match &self.running {
@@ -234,11 +225,6 @@ impl Method for Adaptive {
     }
 }
 
-/// Adds to the gradient of a parameter.
-fn add(gradients: &mut Gradients, id: ParameterId, more: &Tensor) {
-    gradients.entry(id).and_modify(|gradient| *gradient += more);
-}
-
 /// Clips the norm of the whole gradient if an entry of f_T.weight's exceeds the limit. Returns the norm before, and whether
 /// it was clipped, as 0 or 1.
 fn clip(gradients: &mut Gradients, limit: f64) -> (Tensor, Tensor) {
@@ -246,7 +232,10 @@ fn clip(gradients: &mut Gradients, limit: f64) -> (Tensor, Tensor) {
     let norm = Tensor::stack(&squares, 0).sum(None).sqrt();
     let clipped = gradients[&Layer::Fused.weight()].abs().max().gt(limit);
     let factor = (limit / (&norm + 1e-6)).clamp_max(1.0).where_self(&clipped, &norm.ones_like());
-    gradients.values_mut().for_each(|g| drop(g.g_mul_(&factor)));
+    // A factor of 1 changes nothing, and on the CPU it takes no transfer to find that out.
+    if clipped.device() != Device::Cpu || clipped.int64_value(&[]) == 1 {
+        gradients.values_mut().for_each(|g| drop(g.g_mul_(&factor)));
+    }
     let clipped = clipped.to_kind(norm.kind());
     (norm, clipped)
 }

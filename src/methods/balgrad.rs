@@ -149,10 +149,8 @@ impl BalGrad {
     /// w_v and w_l, which sum to 1; numbers, no gradient flows through them.
     fn kl_weights(&self, loss_v: &Tensor, loss_l: &Tensor) -> (Tensor, Tensor) {
         let half = loss_v.full_like(0.5);
-        let ratio = |loss: &Tensor| {
-            let sum = loss_v + loss_l;
-            (loss / &sum).where_self(&sum.gt(0.0), &half)
-        };
+        let sum = loss_v + loss_l;
+        let ratio = |loss: &Tensor| (loss / &sum).where_self(&sum.gt(0.0), &half);
         match self.weights {
             KlWeights::LossRatio => (ratio(loss_v), ratio(loss_l)),
             KlWeights::InverseLoss => (ratio(loss_l), ratio(loss_v)),

@@ -22,6 +22,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Method, Options, Step, probes, within};
 use crate::errors::non_negative;
+use crate::model::gradient::Theta;
 use crate::model::task::Task;
 use crate::model::{Batch, Gradients, Layer, Model, ParameterId, Part};
 use crate::random::NormalLanes;
@@ -169,7 +170,10 @@ impl Modulation {
     }
 
     /// k_m · g + ε for the gradients of the embedding layers.
-    fn modulate(&mut self, gradients: Gradients, [k_v, k_l]: [&Tensor; 2]) -> Gradients {
+    fn modulated(&mut self, model: &Model, batch: &Batch, theta: &Theta, [k_v, k_l]: [&Tensor; 2]) -> Gradients {
+        if self.options.noise == Noise::Off && self.options.parameters == Modulated::All {
+            return model.embedding_gradient(batch, &theta.weighted(k_v, k_l));
+        }
         let modulated = |(id, mut g): (ParameterId, Tensor)| {
             if self.options.parameters == Modulated::Weights && id.part == Part::Bias {
                 return (id, g);
@@ -185,7 +189,7 @@ impl Modulation {
             };
             (id, g)
         };
-        gradients.into_iter().map(modulated).collect()
+        model.embedding_gradient(batch, theta).into_iter().map(modulated).collect()
     }
 }
 
@@ -220,8 +224,10 @@ impl Method for Modulation {
         });
 
         let mut gradients = g_t.head;
-        let embedding = model.embedding_gradient(batch, &g_t.theta);
-        gradients.extend(if active { self.modulate(embedding, [&k_v, &k_l]) } else { embedding });
+        gradients.extend(match active {
+            true => self.modulated(model, batch, &g_t.theta, [&k_v, &k_l]),
+            false => model.embedding_gradient(batch, &g_t.theta),
+        });
         let finite = |ratio: Tensor| ratio.nan_to_num(1.0, f64::from(f32::MAX), 0.0);
         let scalars = vec![
             ("loss_T", loss_t),

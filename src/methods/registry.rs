@@ -89,8 +89,8 @@ impl MethodOptions {
 methods! {
     Baseline(Baseline) = "baseline", recipe 1;
     Mslr(Mslr) = "mslr", recipe 1;
-    OgmGe(OgmGe) = "ogm-ge", recipe 1;
-    Agm(Agm) = "agm", recipe 1;
+    OgmGe(OgmGe) = "ogm-ge", recipe 2;
+    Agm(Agm) = "agm", recipe 2;
     BalGrad(BalGrad) = "balgrad", recipe 1;
 }
 

@@ -11,9 +11,12 @@
 //! projection (it would only compose with W); its tokens are z_v and z_l, Q = T W_qᵀ + b_q, K = T W_kᵀ,
 //! U = T W_uᵀ + b_u (`attn.v`).
 
+mod alone;
+
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+pub use self::alone::Alone;
 use super::gradient::through_relu;
 use super::parameters::{Gradients, Layer, Parameters};
 
@@ -57,8 +60,8 @@ enum Before {
     Concat,
     /// The input is z_v + z_l.
     Addition,
-    /// The input is the hidden activations of [z_v, z_l], [B, 2d].
-    ConcatMlp(Tensor),
+    /// The input is relu(`hidden`), [B, d], of `both` = [z_v, z_l], [B, 2d].
+    ConcatMlp { both: Tensor, hidden: Tensor },
     /// The input is r.
     Attention(Box<Attention>),
 }
@@ -98,7 +101,8 @@ impl Fusion {
             Fusion::Addition => (z_v + z_l, Before::Addition),
             Fusion::ConcatMlp => {
                 let both = both();
-                (Layer::FusedHidden.forward(parameters, &both).relu_(), Before::ConcatMlp(both))
+                let hidden = Layer::FusedHidden.forward(parameters, &both);
+                (hidden.relu(), Before::ConcatMlp { both, hidden })
             }
             Fusion::Attention => {
                 let (r, attention) = Attention::forward(parameters, z_v, z_l);
@@ -107,28 +111,57 @@ impl Fusion {
         };
         Fused { logits: Layer::Fused.forward(parameters, &input), input, before }
     }
+}
 
-    /// The mono-modal responses of embeddings [B, d] with the fused logits `f`: see [`super::Model::responses`].
-    pub(super) fn responses(self, parameters: &Parameters, z_v: &Tensor, z_l: &Tensor, f: &Tensor) -> [Tensor; 2] {
-        let linear = |w_v: &Tensor| {
-            let u_v = (&parameters[&Layer::Fused.bias()] * 0.5).addmm(z_v, &w_v.tr());
-            let u_l = f - &u_v;
-            [u_v, u_l]
-        };
-        let weight = &parameters[&Layer::Fused.weight()];
-        match self {
-            Fusion::Concat => linear(&weight.narrow(1, 0, z_v.size()[1])),
-            Fusion::Addition => linear(weight),
-            Fusion::Attention | Fusion::ConcatMlp => {
-                let f_v = self.forward(parameters, z_v, &z_l.zeros_like()).logits;
-                let f_l = self.forward(parameters, &z_v.zeros_like(), z_l).logits;
-                shares(f, &f_v, &f_l)
-            }
-        }
-    }
+/// The affine layer that takes [z_v, z_l].
+struct First<'a> {
+    layer: Layer,
+    /// W_v and W_l, the parts of its weight for z_v and z_l.
+    weights: [Tensor; 2],
+    /// z_v W_vᵀ + z_l W_lᵀ + b
+    output: &'a Tensor,
 }
 
 impl Fused {
+    /// The layer with which F begins; none of attention, which begins with several.
+    fn first(&self, parameters: &Parameters) -> Option<First<'_>> {
+        let weight = |layer: Layer| &parameters[&layer.weight()];
+        let halves = |layer| {
+            let d = weight(layer).size()[1] / 2;
+            [0, d].map(|start| weight(layer).narrow(1, start, d))
+        };
+        let (layer, weights, output) = match &self.before {
+            Before::Concat => (Layer::Fused, halves(Layer::Fused), &self.logits),
+            Before::Addition => (Layer::Fused, [(); 2].map(|()| weight(Layer::Fused).shallow_clone()), &self.logits),
+            Before::ConcatMlp { hidden, .. } => (Layer::FusedHidden, halves(Layer::FusedHidden), hidden),
+            Before::Attention(_) => return None,
+        };
+        Some(First { layer, weights, output })
+    }
+
+    /// The gradient on the first layer's weight from those on W_v and W_l.
+    fn joined(&self, [d_w_v, d_w_l]: [Tensor; 2]) -> Tensor {
+        match self.before {
+            Before::Addition => d_w_v + d_w_l,
+            Before::Concat | Before::ConcatMlp { .. } | Before::Attention(_) => Tensor::cat(&[d_w_v, d_w_l], 1),
+        }
+    }
+
+    /// The mono-modal responses to embeddings [B, d]: see [`super::Model::responses`].
+    pub(super) fn responses(&self, parameters: &Parameters, z: [&Tensor; 2]) -> [Tensor; 2] {
+        match self.first(parameters) {
+            Some(First { layer: Layer::Fused, weights: [w_v, _], output }) => {
+                let u_v = (&parameters[&Layer::Fused.bias()] * 0.5).addmm(z[0], &w_v.tr());
+                let u_l = output - &u_v;
+                [u_v, u_l]
+            }
+            _ => {
+                let blanks = z.map(|z| z.narrow(0, 0, 1).zeros_like());
+                Alone::new(parameters, z, self, blanks).responses(self)
+            }
+        }
+    }
+
     /// From G = ∂L/∂o_T: ∂L/∂z_v and ∂L/∂z_l, and the gradients on f_T's parameters.
     pub(super) fn pull_back(&self, parameters: &Parameters, d_logits: &Tensor) -> ([Tensor; 2], Gradients) {
         let d_input = d_logits.mm(&parameters[&Layer::Fused.weight()]);
@@ -140,7 +173,7 @@ impl Fused {
         let d_z = match &self.before {
             Before::Concat => halves(d_input),
             Before::Addition => [d_input.shallow_clone(), d_input],
-            Before::ConcatMlp(both) => {
+            Before::ConcatMlp { both, .. } => {
                 let d_hidden = through_relu(&self.input, &d_input);
                 gradients.extend(Layer::FusedHidden.gradient(both, &d_hidden));
                 halves(d_hidden.mm(&parameters[&Layer::FusedHidden.weight()]))
@@ -153,13 +186,6 @@ impl Fused {
         };
         (d_z, gradients)
     }
-}
-
-/// u_v and u_l from F, F_v and F_l: the Shapley value of each modality, plus half of F without either.
-pub fn shares(f: &Tensor, f_v: &Tensor, f_l: &Tensor) -> [Tensor; 2] {
-    let u_v = (f - f_l + f_v) * 0.5;
-    let u_l = (f - f_v + f_l) * 0.5;
-    [u_v, u_l]
 }
 
 impl Attention {

@@ -19,7 +19,7 @@ pub mod task;
 
 use tch::{Device, Kind, Tensor};
 
-use self::fusion::{Fused, Fusion};
+use self::fusion::{Alone, Fused, Fusion};
 use self::gradient::{Theta, through_relu};
 pub use self::parameters::{Gradients, Layer, ParameterId, Parameters, Part, Role};
 use self::task::Task;
@@ -159,7 +159,20 @@ impl Model {
     /// and F_l = F(0, z_l); [B, C] each. Where F is linear, u_m = z_m W_mᵀ + b/2: half of the classifier with half of its
     /// bias (Peng et al., CVPR 2022; GeWu-Lab/OGM-GE_CVPR2022, main.py).
     pub fn responses(&self, a: &Activations) -> [Tensor; 2] {
-        self.shape.fusion.responses(&self.parameters, &a.z_v, &a.z_l, &a.fused.logits)
+        a.fused.responses(&self.parameters, [&a.z_v, &a.z_l])
+    }
+
+    /// F_v and F_l with these blanks, [1, d], in place of z_v and z_l.
+    pub fn alone(&self, a: &Activations, blanks: [Tensor; 2]) -> Alone {
+        Alone::new(&self.parameters, [&a.z_v, &a.z_l], &a.fused, blanks)
+    }
+
+    /// From the gradients on F, F_v and F_l: the gradient on θ and on f_T's parameters through all three, that on the
+    /// embeddings through F, and those on the blanks, [1, d].
+    pub fn pull_back_alone(&self, a: &Activations, alone: &Alone, d: [Tensor; 3]) -> (FusedGradient, [Tensor; 2]) {
+        let g = alone.pull_back(&self.parameters, [&a.z_v, &a.z_l], &a.fused, d);
+        let theta = Theta::new(through_relu(&a.z_v, &g.d_z[0]), through_relu(&a.z_l, &g.d_z[1]));
+        (FusedGradient { d_z: g.d_z_of_f, theta, head: g.head }, g.d_blanks)
     }
 
     /// From ∂L/∂o_T: the gradients on the embeddings, on θ and on f_T's parameters.

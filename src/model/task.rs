@@ -98,12 +98,12 @@ impl Task {
                 let log_p = logits.log_softmax(-1, None);
                 let truth = labels.unsqueeze(1);
                 let loss = -log_p.gather(1, &truth, false).mean(None);
-                let minus_one = Tensor::full_like(&truth, -1.0).to_kind(logits.kind());
-                (loss, log_p.exp().scatter_add_(1, &truth, &minus_one) / batch)
+                let minus_one = Tensor::full(truth.size(), -1.0, (logits.kind(), logits.device()));
+                (loss, log_p.exp().scatter_add_(1, &truth, &minus_one).g_div_scalar_(batch))
             }
             Likelihood::Bernoulli => {
                 let loss = logits.binary_cross_entropy_with_logits::<Tensor>(labels, None, None, tch::Reduction::Mean);
-                (loss, (logits.sigmoid() - labels) / (batch * self.logits as f64))
+                (loss, (logits.sigmoid() - labels).g_div_scalar_(batch * self.logits as f64))
             }
         }
     }
