@@ -83,7 +83,7 @@ impl Submit<'_> {
     pub fn submit(&self, fetched: &Outcome) -> anyhow::Result<Submitted> {
         let Run { planned, engine, .. } = self.run;
         let mut submissions = Submissions::of(&planned.out)?;
-        let _lock = submissions.lock(&engine.interrupt)?;
+        let _lock = submissions.lock(engine.store.locks()?, &engine.interrupt)?;
         submissions = Submissions::of(&planned.out)?;
         let (mut in_queue, mut earlier) = (BTreeSet::new(), Vec::new());
         for (submission, stage, task) in submissions.queued()? {
