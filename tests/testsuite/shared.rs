@@ -1,20 +1,24 @@
 //! A store that several machines and people share, on filesystems that cannot do everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::project::{Project, told};
 use crate::runs::computed;
 
 /// The results of a run that nobody disturbed.
-fn undisturbed() -> BTreeMap<String, Vec<u8>> {
-    let project = Project::new();
-    project.succeed(&["run", "tiny"]);
-    project.results()
+fn undisturbed() -> &'static BTreeMap<String, Vec<u8>> {
+    static RESULTS: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
+    RESULTS.get_or_init(|| {
+        let project = Project::new();
+        project.succeed(&["run", "tiny"]);
+        project.results()
+    })
 }
 
 /// A run with lock files that are free after so many seconds, if it is the first one on the store.
@@ -60,9 +64,9 @@ fn two_runs_share_the_work_with_lock_files() {
     });
     assert!(first.status.success() && second.status.success(), "{} {}", told(&first), told(&second));
     let all: Vec<String> = [&first, &second].into_iter().flat_map(computed).collect();
-    let once: std::collections::BTreeSet<&String> = all.iter().collect();
+    let once: BTreeSet<&String> = all.iter().collect();
     assert!(all.len() >= 20 && once.len() == all.len(), "a step was computed twice: {all:?}");
-    assert!(project.results() == undisturbed(), "some result has other bytes");
+    assert!(project.results() == *undisturbed(), "some result has other bytes");
     let left = std::fs::read_dir(project.root.join(".seesaw/locks")).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(left.collect::<Vec<_>>(), ["kind"], "all lock files were removed");
     // All others use what the store uses, and who asks for another kind is told.
@@ -78,25 +82,28 @@ fn two_runs_share_the_work_with_lock_files() {
 #[test]
 fn lock_files_of_a_killed_run_expire() {
     let project = Project::new();
-    let mut killed = with_leases(&project, "3").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut killed = with_leases(&project, "4").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let store = project.root.join(".seesaw");
     let holds = |folder: &str, is: &dyn Fn(&str) -> bool| {
         let entries = std::fs::read_dir(store.join(folder)).into_iter().flatten();
         entries.filter_map(Result::ok).any(|entry| is(&entry.file_name().to_string_lossy()))
     };
     let is_working = || holds("locks", &|name| name.len() == 64) && holds("tmp", &|name| name.starts_with("work-"));
+    // SAFETY: a system call; the process is a child that nobody has waited for.
+    let signal = |signal| assert_eq!(unsafe { libc::kill(killed.id().cast_signed(), signal) }, 0);
     let began = Instant::now();
     while !is_working() {
-        assert!(began.elapsed() < Duration::from_secs(60) && killed.try_wait().unwrap().is_none());
-        std::thread::sleep(Duration::from_millis(1));
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not begin");
+        signal(libc::SIGCONT);
+        std::thread::sleep(Duration::from_millis(2));
+        signal(libc::SIGSTOP);
     }
     killed.kill().unwrap();
     killed.wait().unwrap();
-    assert!(is_working(), "it left its locks");
-    let next = with_leases(&project, "3").output().unwrap();
+    let next = with_leases(&project, "4").output().unwrap();
     assert!(next.status.success(), "{}", told(&next));
     assert!(told(&next).contains("waiting for another run"), "{}", told(&next));
-    assert!(project.results() == undisturbed(), "some result has other bytes");
+    assert!(project.results() == *undisturbed(), "some result has other bytes");
     project.succeed(&["prune"]);
     assert!(!holds("locks", &|name| name != "kind") && !holds("tmp", &|_| true), "it is swept");
 }
@@ -114,7 +121,7 @@ fn a_filesystem_without_flock_and_fsync() {
     };
     let warned = |words: &str| words.matches("uses lock files that are renewed").count();
     assert_eq!(warned(&run(libc::EOPNOTSUPP)), 1);
-    assert!(project.results() == undisturbed(), "some result has other bytes");
+    assert!(project.results() == *undisturbed(), "some result has other bytes");
     assert_eq!(warned(&run(libc::ENOLCK)), 0);
 }
 
