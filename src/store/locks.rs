@@ -68,7 +68,9 @@ impl Store {
         }
         let (locks, why) = match chosen {
             Some(chosen) => (chosen, None),
-            None => Locks::found_in(&self.root().join("tmp"))?,
+            None => {
+                Locks::found_in(&self.root().join("tmp")).map_err(|error| errors::with_hint(error, ANOTHER_STORE))?
+            }
         };
         let (text, context) = (format!("{}\n", locks.name()), || format!("cannot write {}", file.display()));
         match File::create_new(&file) {

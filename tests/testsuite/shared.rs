@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -78,26 +78,37 @@ fn two_runs_share_the_work_with_lock_files() {
     assert!(told(&other).contains("did you mean `flock`?"), "{}", told(&other));
 }
 
+/// A run that is stopped while it holds a lock and works, with locks that are free after four seconds.
+fn stopped(project: &Project) -> Child {
+    let said = std::fs::File::create(project.root.join("said")).unwrap();
+    let mut child = with_leases(project, "4").stdout(Stdio::null()).stderr(said).spawn().unwrap();
+    let began = Instant::now();
+    while !(holds(project, "locks", |name| name.len() == 64) && holds(project, "tmp", |name| name.starts_with("work-")))
+    {
+        assert!(began.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(), "it does not begin");
+        signal(&child, libc::SIGCONT);
+        std::thread::sleep(Duration::from_millis(2));
+        signal(&child, libc::SIGSTOP);
+    }
+    child
+}
+
+fn signal(child: &Child, signal: libc::c_int) {
+    // SAFETY: a system call; the process is a child that nobody has waited for.
+    assert_eq!(unsafe { libc::kill(child.id().cast_signed(), signal) }, 0);
+}
+
+/// Whether there is such a name in a folder of the store.
+fn holds(project: &Project, folder: &str, is: impl Fn(&str) -> bool) -> bool {
+    let entries = std::fs::read_dir(project.root.join(".seesaw").join(folder)).into_iter().flatten();
+    entries.filter_map(Result::ok).any(|entry| is(&entry.file_name().to_string_lossy()))
+}
+
 /// The locks of a killed run are free after a while, and what it was about to do is done and swept.
 #[test]
 fn lock_files_of_a_killed_run_expire() {
     let project = Project::new();
-    let mut killed = with_leases(&project, "4").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let store = project.root.join(".seesaw");
-    let holds = |folder: &str, is: &dyn Fn(&str) -> bool| {
-        let entries = std::fs::read_dir(store.join(folder)).into_iter().flatten();
-        entries.filter_map(Result::ok).any(|entry| is(&entry.file_name().to_string_lossy()))
-    };
-    let is_working = || holds("locks", &|name| name.len() == 64) && holds("tmp", &|name| name.starts_with("work-"));
-    // SAFETY: a system call; the process is a child that nobody has waited for.
-    let signal = |signal| assert_eq!(unsafe { libc::kill(killed.id().cast_signed(), signal) }, 0);
-    let began = Instant::now();
-    while !is_working() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it does not begin");
-        signal(libc::SIGCONT);
-        std::thread::sleep(Duration::from_millis(2));
-        signal(libc::SIGSTOP);
-    }
+    let mut killed = stopped(&project);
     killed.kill().unwrap();
     killed.wait().unwrap();
     let next = with_leases(&project, "4").output().unwrap();
@@ -105,7 +116,25 @@ fn lock_files_of_a_killed_run_expire() {
     assert!(told(&next).contains("waiting for another run"), "{}", told(&next));
     assert!(project.results() == *undisturbed(), "some result has other bytes");
     project.succeed(&["prune"]);
-    assert!(!holds("locks", &|name| name != "kind") && !holds("tmp", &|_| true), "it is swept");
+    assert!(!holds(&project, "locks", |name| name != "kind") && !holds(&project, "tmp", |_| true), "it is swept");
+}
+
+/// A run that was stopped for longer than its locks live finds out that another took them, and spoils nothing.
+#[test]
+fn a_run_finds_out_that_it_lost_a_lock() {
+    let project = Project::new();
+    let mut slept = stopped(&project);
+    let next = with_leases(&project, "4").output().unwrap();
+    assert!(next.status.success(), "{}", told(&next));
+    signal(&slept, libc::SIGCONT);
+    let ended = slept.wait().unwrap();
+    let said = std::fs::read_to_string(project.root.join("said")).unwrap();
+    // It may have been about to record what it had, which is the same.
+    let is_told = ended.code() == Some(1) && said.contains("another process took it");
+    assert!(is_told || ended.success(), "{ended}: {said}");
+    project.succeed(&["store", "verify"]);
+    assert!(project.succeed(&["run", "tiny"]).starts_with("nothing to do"));
+    assert!(project.results() == *undisturbed(), "some result has other bytes");
 }
 
 /// Where the filesystem has no `flock` and syncs nothing, a run says so once and ends the same.
