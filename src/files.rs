@@ -1,15 +1,13 @@
-//! Files that are written whole or not at all, and locks that are files.
+//! Files that are written whole or not at all.
 
-use std::fs::{File, Metadata, TryLockError};
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
-use crate::errors::{self, ANOTHER_STORE};
-use crate::interrupt::Interrupt;
+use crate::errors;
 
 /// The beginning of the names of temporary files.
 pub const HALF: &str = ".half-";
@@ -139,51 +137,5 @@ pub fn make_read_only(file: &Path) {
         let mut permissions = data.permissions();
         permissions.set_readonly(true);
         let _ = std::fs::set_permissions(file, permissions);
-    }
-}
-
-/// The error if a lock cannot be taken, other than because somebody holds it.
-pub fn cannot_lock(error: io::Error, path: &Path) -> anyhow::Error {
-    let hint = format!("the filesystem may not support locks (`flock`): {ANOTHER_STORE}");
-    errors::with_hint(anyhow::Error::new(error).context(format!("cannot lock {}", path.display())), hint)
-}
-
-/// Opens a file, creates it if it does not exist, and locks it. If another process holds the lock, calls `waiting` once
-/// and waits. The kernel releases the lock when the file is closed, however the process ends.
-///
-/// # Errors
-/// If the file cannot be opened or locked, or on an interrupt while waiting.
-pub fn lock(path: &Path, interrupt: &Interrupt, waiting: impl FnOnce()) -> anyhow::Result<File> {
-    let context = || format!("cannot lock {}", path.display());
-    let (began, mut waiting) = (Instant::now(), Some(waiting));
-    let mut pause = Duration::from_millis(5);
-    loop {
-        let options = File::options().create(true).truncate(false).read(true).write(true).open(path);
-        let file = options.with_context(context)?;
-        match file.try_lock() {
-            Ok(()) if is_still_at(&file, path) => return Ok(file),
-            // The holder moved or removed the file after we opened it: try again with the new one.
-            Ok(()) => continue,
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(cannot_lock(error, path)),
-        }
-        if began.elapsed() > Duration::from_millis(50)
-            && let Some(waiting) = waiting.take()
-        {
-            waiting();
-        }
-        interrupt.check()?;
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(200));
-    }
-}
-
-#[cfg(unix)]
-fn is_still_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |data: std::fs::Metadata| (data.dev(), data.ino());
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(named)) => identity(open) == identity(named),
-        _ => false,
     }
 }

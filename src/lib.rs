@@ -35,7 +35,7 @@
 //! | [`store`] | objects by SHA-256, actions by key, locks, remote stores | |
 //!
 //! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`files`], [`interrupt`],
-//! [`network`], [`progress`], [`random`], [`settings`] and [`tensors`]. Only tests use `testing`, which may know every room.
+//! [`locks`], [`network`], [`progress`], [`random`], [`settings`] and [`tensors`]. Only tests use `testing`, which may know every room.
 
 pub mod archives;
 pub mod bundle;
@@ -50,6 +50,7 @@ pub mod experiments;
 pub mod files;
 pub mod impairments;
 pub mod interrupt;
+pub mod locks;
 pub mod manifests;
 pub mod methods;
 pub mod model;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::context::{Answer, Global, Program, show};
 use crate::errors::{self, Class};
+use crate::locks::Locks;
 use crate::planning::project::Project;
 use crate::publication::machine::{Build, Libtorch, Machine, Place, Tool};
 
@@ -104,10 +105,10 @@ fn judge(findings: &mut Findings) {
                 "change its permissions, or name another folder with --store or SEESAW_STORE",
             ));
         }
-        if store.locks == Some(false) {
-            missing.push(problem(
-                format!("the filesystem of the store's folder {} has no locks", store.path.display()),
-                "name a folder on another filesystem with --store or SEESAW_STORE",
+        if let (Some(Locks::Flock), Some(why)) = (store.locks, &store.no_flock) {
+            advice.push(problem(
+                format!("the store {} uses `flock`, but {why}", store.path.display()),
+                "use it on one machine alone, or change its locks: docs/cluster.md says how",
             ));
         }
         if let Some(free) = store.free_bytes.filter(|free| *free < MIN_SPACE) {
@@ -161,6 +162,13 @@ fn text(findings: &Findings) -> String {
         let state = if store.exists { "" } else { " (does not exist yet)" };
         let free = store.free_bytes.map_or("unknown space".into(), gigabytes);
         lines.push(("store", format!("{}{state}, {free} free", store.path.display())));
+        let locks = match (store.locks, &store.no_flock) {
+            (Some(Locks::Lease), Some(why)) => format!("lock files that are renewed: {why}"),
+            (Some(Locks::Lease), None) => "lock files that are renewed".into(),
+            (Some(Locks::Flock), _) => "`flock`".into(),
+            (None, _) => "unknown: nothing can be written there".into(),
+        };
+        lines.push(("locks", locks));
     }
     for tool in tools {
         lines.push((tool.name, tool.found.clone().unwrap_or_else(|| "not found".into())));
@@ -231,7 +239,8 @@ mod tests {
                 path: "/project/.seesaw".into(),
                 exists: false,
                 writable: true,
-                locks: Some(true),
+                locks: Some(Locks::Flock),
+                no_flock: None,
                 free_bytes: Some(50_000_000_000),
             }),
             tools: vec![tool("pip", Some("23.2 (`pip3`)"), true), tool("pdflatex", None, false)],
@@ -254,6 +263,7 @@ mod tests {
         processor     x86_64, vector instructions: avx2, fma
         memory        8.0 GB, 6.5 GB available
         store         /project/.seesaw (does not exist yet), 50.0 GB free
+        locks         `flock`
         pip           23.2 (`pip3`)
         pdflatex      not found
 

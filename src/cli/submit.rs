@@ -46,10 +46,17 @@ pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> 
         queue::queued()?;
     }
     run.engine.threads = usize::from(profile.cpus);
+    if profile.gpus == 0 {
+        // What the tasks compute on is measured, whatever else this machine has.
+        (run.engine.devices, run.engine.environment.device) = (Devices::CPU, profile.device().to_owned());
+    }
     let measure = program.tensors.map(|tensors| tensors.calibrate);
-    let Some(machine) = measured(&run.engine, &run.planned.suite, measure, global.quiet)? else {
+    let Some(mut machine) = measured(&run.engine, &run.planned.suite, measure, global.quiet)? else {
         return Ok(Answer::NeedsTensors);
     };
+    if profile.gpus > 0 && !run.engine.devices.are_gpus() {
+        machine = machine.as_of_gpus(&run.engine);
+    }
     let fetched = match args.dry_run {
         true => None,
         false => Some(run.fetch(execute_without_tensors, global.style())?),

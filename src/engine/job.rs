@@ -91,7 +91,7 @@ impl Engine {
 
     fn compute(&self, order: &Order<'_>) -> anyhow::Result<Ending> {
         let key = order.ingredients.key();
-        let _lock = self.store.lock(key, &self.interrupt, || {
+        let lock = self.store.lock(key, &self.interrupt, || {
             order.progress.note("waiting for another run, or another step of this one, to compute the same");
         })?;
         if let Some(action) = self.reusable(order.step.kind(), key)
@@ -101,12 +101,14 @@ impl Engine {
         }
         self.interrupt.check()?;
         let workspace = self.store.workspace()?;
-        let job = self.job(order, workspace.path().to_owned());
+        let job = self.job(order, workspace.path().to_owned())?;
         let began = Instant::now();
         let files = match std::panic::catch_unwind(AssertUnwindSafe(|| (order.execute)(order.step, &job))) {
-            Ok(files) => files?,
+            // Another process may have swept the folder of one that was stopped for long.
+            Ok(files) => files.or_else(|error| lock.check().and(Err(error)))?,
             Err(panic) => return Ok(Ending::Absent(panicked(order.step, panic.as_ref()))),
         };
+        lock.check()?;
         let mut outputs = BTreeMap::new();
         for (name, file) in files {
             outputs.insert(name, self.store.put_file(&file)?);
@@ -126,14 +128,16 @@ impl Engine {
         Ok(Ending::Done { action: Box::new(action), computed: true })
     }
 
-    fn job(&self, order: &Order<'_>, folder: std::path::PathBuf) -> Job {
+    fn job(&self, order: &Order<'_>, folder: std::path::PathBuf) -> anyhow::Result<Job> {
         let file = |(output, key, _, processors): &(Output, Digest, Producer, BTreeSet<Processor>)| InputFile {
             path: self.store.object_path(output.sha256),
             sha256: output.sha256.to_string(),
             key: key.to_string(),
             processors: processors.clone(),
         };
-        Job {
+        let mut downloads = self.downloads.clone();
+        downloads.locks = self.store.locks()?;
+        Ok(Job {
             inputs: order.inputs.iter().map(|(role, input)| (role.clone(), file(input))).collect(),
             absent: order.absent.clone(),
             folder,
@@ -141,8 +145,8 @@ impl Engine {
             progress: order.progress.clone(),
             threads: self.threads,
             device: order.device,
-            downloads: self.downloads.clone(),
-        }
+            downloads,
+        })
     }
 }
 

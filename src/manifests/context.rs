@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::kaggle::Kaggle;
 use crate::interrupt::Interrupt;
+use crate::locks::Locks;
 use crate::network::Address;
 use crate::progress::Progress;
 use crate::settings::variable;
@@ -33,6 +34,8 @@ pub struct FetchContext {
     pub progress: Arc<dyn Progress>,
     /// The folder of incomplete downloads, named by the hashes of the complete ones.
     pub partial: PathBuf,
+    /// The locks of those that share it.
+    pub locks: Locks,
     /// The folder of files with a wrong hash.
     pub quarantine: PathBuf,
     /// Folders where a person may have put files.
@@ -83,6 +86,7 @@ impl FetchContext {
             interrupt,
             progress,
             partial: places.partial,
+            locks: places.locks,
             quarantine: places.quarantine,
             manual: places.manual,
             network: places.network,
@@ -100,6 +104,8 @@ impl FetchContext {
 #[derive(Clone, Debug)]
 pub struct FetchPlaces {
     pub partial: PathBuf,
+    /// The locks of those that share `partial`.
+    pub locks: Locks,
     pub quarantine: PathBuf,
     /// Folders where a person may have put files.
     pub manual: Vec<PathBuf>,
@@ -112,7 +118,7 @@ pub struct FetchPlaces {
 impl FetchPlaces {
     /// For a run that knows nothing about the network yet.
     pub fn new(partial: PathBuf, quarantine: PathBuf, manual: Vec<PathBuf>) -> Self {
-        FetchPlaces { partial, quarantine, manual, network: Network::default(), mirror: None }
+        FetchPlaces { partial, locks: Locks::default(), quarantine, manual, network: Network::default(), mirror: None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! An incomplete download: a locked file, and the hash of its bytes so far. It outlives the process, so that the next one
+//! An incomplete download: a file with a lock beside it, and the hash of its bytes so far. It outlives the process, so that the next one
 //! can resume it. If the hash of the whole is unknown, a note beside it records the address and the version.
 
 use std::fs::File;
@@ -15,11 +15,13 @@ use super::expected::{is_right, reject};
 use super::request::Version;
 use crate::digest::Digest;
 use crate::files;
+use crate::locks::Lock;
 use crate::progress::Unit;
 
-/// The open and locked file.
+/// The open file and its lock.
 pub(super) struct Partial {
     path: PathBuf,
+    lock: Lock,
     file: File,
     hash: Sha256,
     length: u64,
@@ -50,8 +52,10 @@ impl Partial {
             ));
         // Writing without the lock could change a download that another process has just finished and moved.
         let waiting = || context.progress.note("waiting for another run that downloads the same file");
-        let file = files::lock(&path, &context.interrupt, waiting)?;
-        let mut partial = Partial { path, file, hash: Sha256::new(), length: 0, inherited: false, origin: None };
+        let lock = context.locks.take(&path.with_extension("lock"), &context.interrupt, waiting)?;
+        let opened = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = opened.with_context(|| format!("cannot write {}", path.display()))?;
+        let mut partial = Partial { path, lock, file, hash: Sha256::new(), length: 0, inherited: false, origin: None };
         partial.origin = std::fs::read(partial.note()).ok().and_then(|note| serde_json::from_slice(&note).ok());
         let there = partial.file.metadata().with_context(|| partial.place("read"))?.len();
         let unknown = archive.expected().is_none() && partial.origin.as_ref().is_none_or(|origin| origin.url != url);
@@ -158,6 +162,7 @@ impl Partial {
     /// If that fails.
     pub fn finish(self, to: &Path) -> anyhow::Result<()> {
         files::sync(&self.file).with_context(|| self.place("write"))?;
+        self.lock.check()?;
         if self.origin.is_some() {
             let _ = std::fs::remove_file(self.note());
         }

@@ -65,6 +65,12 @@ impl Calibration {
         Calibration { of, product: 65.0, convolution: 75.0, decoded: 340.0, kept: 150.0, steps }
     }
 
+    /// The speed of a machine with GPUs that nobody measured: each is taken to be as fast as all cores of this one.
+    pub fn as_of_gpus(self, engine: &Engine) -> Calibration {
+        let all = |(method, seconds)| (method, seconds / engine.threads as f64);
+        Calibration { steps: self.steps.into_iter().map(all).collect(), ..self }
+    }
+
     /// The calibration in the store, if it is of this machine and has all methods of the suite.
     pub fn load(engine: &Engine, suite: &Suite) -> Option<Calibration> {
         let known: Calibration = serde_json::from_slice(&std::fs::read(Self::file(engine)).ok()?).ok()?;

@@ -8,7 +8,9 @@ use std::process::Command;
 use serde::Serialize;
 
 use crate::engine::processor::{answer, vector_instructions};
+use crate::locks::Locks;
 use crate::settings::variable;
+use crate::store::Store;
 
 /// The program, and the project's checkout.
 #[derive(Debug, Serialize)]
@@ -107,8 +109,10 @@ pub struct Place {
     pub exists: bool,
     /// Whether this process can write in it, or create it.
     pub writable: bool,
-    /// Whether its filesystem supports locks; `None` if nothing can be written there.
-    pub locks: Option<bool>,
+    /// The locks that a store there uses, or would use; `None` if nothing can be written there.
+    pub locks: Option<Locks>,
+    /// Why they are not, or cannot be, `flock`.
+    pub no_flock: Option<String>,
     /// Free space on its disk, for this user.
     pub free_bytes: Option<u64>,
 }
@@ -118,13 +122,21 @@ impl Place {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let nearest = absolute.ancestors().find(|folder| folder.exists()).map(Path::to_owned);
         let exists = nearest.as_ref() == Some(&absolute);
-        // A file without a name, which is gone when it is closed.
-        let file = nearest.as_ref().and_then(|folder| tempfile::tempfile_in(folder).ok());
-        let locks = file.map(|file| file.try_lock().is_ok());
+        let known = Store::known_locks(&absolute).ok().flatten();
+        let found = nearest.as_ref().and_then(|folder| Locks::found_in(folder).ok());
+        let locks = known.or_else(|| Locks::chosen().ok()?).or(found.as_ref().map(|(locks, _)| *locks));
+        let no_flock = found.and_then(|(_, why)| why);
         let c_path = nearest.and_then(|folder| CString::new(folder.as_os_str().as_bytes()).ok());
         // SAFETY: the path is a C string that lives through the call.
         let writable = c_path.as_ref().is_some_and(|path| unsafe { libc::access(path.as_ptr(), libc::W_OK) } == 0);
-        Place { path: absolute, exists, writable, locks, free_bytes: c_path.and_then(|path| free_space(&path)) }
+        Place {
+            path: absolute,
+            exists,
+            writable,
+            locks,
+            no_flock,
+            free_bytes: c_path.and_then(|path| free_space(&path)),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Action, Damage, Output, Store};
 use crate::digest::Digest;
 use crate::errors;
 use crate::interrupt::Interrupt;
+use crate::locks::Lock;
 
 /// All records and objects of a store.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +49,7 @@ impl Census {
 #[derive(Debug)]
 pub struct Alone<'a> {
     store: &'a Store,
-    _door: File,
+    door: Lock,
 }
 
 /// What was removed from a store.
@@ -113,15 +114,13 @@ impl Store {
     /// # Errors
     /// If a step is being computed.
     pub fn alone(&self) -> anyhow::Result<Alone<'_>> {
-        self.prepare()?;
-        let door = self.unlocked_door()?;
-        if door.try_lock().is_err() || self.is_computing()? {
-            return Err(errors::failed(
+        match self.locks()?.try_to_close(&self.door_path())? {
+            Some(door) if !self.is_computing()? => Ok(Alone { store: self, door }),
+            _ => Err(errors::failed(
                 format!("the store {} is in use: steps are being computed", self.root().display()),
                 "wait for the run to end, or stop it, and try again",
-            ));
+            )),
         }
-        Ok(Alone { store: self, _door: door })
     }
 
     /// The files in the shards of a folder whose names are digests with this ending. Others are not the store's.
@@ -155,11 +154,13 @@ impl Alone<'_> {
         // A removal that is stopped leaves objects without a record, for the next one, and no record without objects.
         for key in actions {
             interrupt.check()?;
+            self.door.check()?;
             self.store.forget(*key)?;
             removed.actions += 1;
         }
         for object in objects {
             interrupt.check()?;
+            self.door.check()?;
             let path = self.store.object_path(*object);
             let size = std::fs::metadata(&path).map_or(0, |data| data.len());
             match std::fs::remove_file(&path) {

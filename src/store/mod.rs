@@ -8,6 +8,7 @@
 //!   actions/3f/3f9a….json  one per finished step: its key, its ingredients, the digests of its outputs
 //!   latest/3f/3f9a…        the last key of the step with this label (for `explain` only)
 //!   locks/3f9a…            held while the step with this key is computed
+//!   locks/kind             which kind of locks all processes use: `flock` or `lease`
 //!   partial/               incomplete downloads, to be resumed
 //!   quarantine/            damaged objects and wrong downloads, which are never used
 //!   tmp/                   work in progress; leftovers of killed runs are swept
@@ -43,20 +44,20 @@ pub use actions::{Action, Output, Processor};
 pub use census::{Alone, Census, Object, Removed};
 pub use damaged::DamagedOutput;
 pub use ingredients::{Difference, Ingredient, Ingredients, Value};
-pub use locks::KeyLock;
 pub use objects::Damage;
 pub use remote::{Fault, Place, Remote, for_each};
 pub use workspace::Workspace;
 
 use crate::errors::{self, ANOTHER_STORE};
 use crate::files;
+use crate::locks::Locks;
 
 /// A store in a folder. Cheap to clone, and safe to share between threads and processes.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
     /// Set once the folders exist and were swept.
-    ready: Arc<OnceLock<()>>,
+    ready: Arc<OnceLock<Locks>>,
 }
 
 /// The file that marks a folder as a store.
@@ -107,8 +108,16 @@ impl Store {
     /// # Errors
     /// If the folders cannot be created or written to.
     pub fn prepare(&self) -> anyhow::Result<()> {
-        if self.ready.get().is_some() {
-            return Ok(());
+        self.locks().map(drop)
+    }
+
+    /// As [`Store::prepare`]; the kind of locks that all processes use on this store.
+    ///
+    /// # Errors
+    /// As [`Store::prepare`], or if another kind was chosen for this process.
+    pub fn locks(&self) -> anyhow::Result<Locks> {
+        if let Some(locks) = self.ready.get() {
+            return Ok(*locks);
         }
         let unusable = |error: anyhow::Error| errors::with_hint(error, ANOTHER_STORE);
         files::create_folder(&self.root).map_err(unusable)?;
@@ -122,9 +131,9 @@ impl Store {
         for folder in ["objects", "actions", "latest", "locks", "partial", "quarantine", "tmp"] {
             files::create_folder(&self.root.join(folder)).map_err(unusable)?;
         }
-        self.sweep()?;
-        let _ = self.ready.set(());
-        Ok(())
+        let locks = self.agree_on_locks()?;
+        self.sweep(locks)?;
+        Ok(*self.ready.get_or_init(|| locks))
     }
 
     /// Whether anything was ever written to the store.

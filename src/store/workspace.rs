@@ -1,21 +1,21 @@
 //! Folders for work in progress.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::Store;
-use crate::errors::{self, ANOTHER_STORE};
 use crate::files;
+use crate::interrupt::Interrupt;
+use crate::locks::{Lock, Locks};
 
 /// A temporary folder on the filesystem of the store, removed when dropped. A lock in it tells sweeps that its owner is
 /// alive.
 #[derive(Debug)]
 pub struct Workspace {
     folder: tempfile::TempDir,
-    _alive: File,
+    _alive: Lock,
 }
 
 const ALIVE: &str = ".alive";
@@ -39,28 +39,21 @@ impl Store {
         // Keeps sweeps out until the new folder has its lock.
         let _door = self.door()?;
         let folder = tempfile::Builder::new().prefix(FOLDER).tempdir_in(self.tmp()).with_context(context)?;
-        let alive = File::create(folder.path().join(ALIVE)).with_context(context)?;
-        alive.lock().with_context(context)?;
-        Ok(Workspace { folder, _alive: alive })
+        let alive = self.locks()?.take(&folder.path().join(ALIVE), &Interrupt::default(), || {});
+        Ok(Workspace { folder, _alive: alive.with_context(context)? })
     }
 
     fn tmp(&self) -> PathBuf {
         self.root().join("tmp")
     }
 
-    /// Prepares the store and holds its door open: no sweep takes place until the file is dropped.
-    fn door(&self) -> anyhow::Result<File> {
-        self.prepare()?;
-        let door = self.unlocked_door()?;
-        door.lock_shared().map_err(|error| files::cannot_lock(error, &self.tmp()))?;
-        Ok(door)
+    /// Prepares the store and holds its door open: no sweep takes place until the lock is dropped.
+    fn door(&self) -> anyhow::Result<Lock> {
+        self.locks()?.hold_open(&self.door_path())
     }
 
-    pub(super) fn unlocked_door(&self) -> anyhow::Result<File> {
-        let path = self.root().join("locks/tmp");
-        let opened = File::options().create(true).truncate(false).write(true).open(&path);
-        let opened = opened.with_context(|| format!("cannot write {}", path.display()));
-        opened.map_err(|error| errors::with_hint(error, ANOTHER_STORE))
+    pub(super) fn door_path(&self) -> PathBuf {
+        self.root().join("locks/tmp")
     }
 
     /// Writes a file so that a crash leaves either the old one or the new one, by way of `tmp/`.
@@ -69,8 +62,12 @@ impl Store {
     /// If the file cannot be written.
     pub fn write_file(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         // Keeps sweeps from the temporary file.
-        let _door = self.door()?;
-        files::write_atomically(path, &self.tmp(), bytes)
+        match self.door() {
+            Ok(_door) => files::write_atomically(path, &self.tmp(), bytes),
+            // Who may only read the store of others has results of their own elsewhere.
+            Err(_) if !path.starts_with(self.root()) => files::write_atomically(path, files::folder_of(path), bytes),
+            Err(error) => Err(error),
+        }
     }
 
     /// As [`Store::write_file`], for what no result depends on: it does not wait for the disk, and may be lost if the machine
@@ -92,19 +89,21 @@ impl Store {
     /// # Errors
     /// If the folder cannot be listed.
     pub(super) fn is_computing(&self) -> anyhow::Result<bool> {
-        let tmp = self.tmp();
+        let (tmp, locks) = (self.tmp(), self.locks()?);
         let entries = std::fs::read_dir(&tmp).with_context(|| format!("cannot list {}", tmp.display()))?;
         let mut names = entries.filter_map(Result::ok);
-        Ok(names.any(|entry| entry.file_name().to_string_lossy().starts_with(FOLDER) && !abandoned(&entry.path())))
+        Ok(names.any(|entry| {
+            entry.file_name().to_string_lossy().starts_with(FOLDER) && locks.is_taken(&entry.path().join(ALIVE))
+        }))
     }
 
     /// Removes what killed runs left in `tmp/`: folders whose lock nobody holds, and files, which exist only while somebody
     /// holds the door. Touches no other names, and follows no links. Does nothing if somebody holds the door; the next run
     /// sweeps.
-    pub(super) fn sweep(&self) -> anyhow::Result<()> {
+    pub(super) fn sweep(&self, locks: Locks) -> anyhow::Result<()> {
         let tmp = self.tmp();
-        let door = self.unlocked_door()?;
-        if door.try_lock().is_err() || !std::fs::symlink_metadata(&tmp).is_ok_and(|data| data.is_dir()) {
+        let door = locks.try_to_close(&self.door_path())?;
+        if door.is_none() || !std::fs::symlink_metadata(&tmp).is_ok_and(|data| data.is_dir()) {
             return Ok(());
         }
         let entries = std::fs::read_dir(&tmp).with_context(|| format!("cannot list {}", tmp.display()))?;
@@ -113,22 +112,14 @@ impl Store {
             let (name, Ok(kind)) = (name.to_string_lossy(), entry.file_type()) else { continue };
             // A later sweep tries again.
             let _ = match (kind.is_dir(), kind.is_file()) {
-                (true, _) if name.starts_with(FOLDER) && abandoned(&path) => std::fs::remove_dir_all(&path),
+                (true, _) if name.starts_with(FOLDER) && !locks.is_taken(&path.join(ALIVE)) => {
+                    std::fs::remove_dir_all(&path)
+                }
                 (_, true) if name.starts_with(files::HALF) => std::fs::remove_file(&path),
                 _ => Ok(()),
             };
         }
         Ok(())
-    }
-}
-
-/// Whether the owner of a workspace has ended.
-fn abandoned(folder: &Path) -> bool {
-    let alive = folder.join(ALIVE);
-    match File::open(&alive) {
-        Ok(file) => file.try_lock().is_ok(),
-        // Its owner ended before it created the file.
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 
@@ -139,20 +130,29 @@ mod tests {
     /// Leftovers of killed runs go; work of living ones, names of others and what links lead to stay.
     #[test]
     fn a_sweep_removes_abandoned_work_alone() {
+        [Locks::Flock, Locks::Lease].into_iter().for_each(sweeps);
+    }
+
+    fn sweeps(locks: Locks) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::with_locks(folder.path(), locks);
         let living = store.workspace().unwrap();
         let tmp = folder.path().join("tmp");
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("thesis.tex"), "x").unwrap();
         std::fs::create_dir(tmp.join("work-dead")).unwrap();
-        std::fs::write(tmp.join("work-dead").join(ALIVE), "").unwrap();
+        let alive = std::fs::File::create(tmp.join("work-dead").join(ALIVE)).unwrap();
+        alive.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         std::fs::write(tmp.join("work-dead/half"), "half").unwrap();
         std::fs::write(tmp.join(format!("{}record", files::HALF)), "half").unwrap();
         std::fs::create_dir(tmp.join("thesis")).unwrap();
         std::fs::write(tmp.join("notes"), "x").unwrap();
         std::os::unix::fs::symlink(outside.path(), tmp.join("work-link")).unwrap();
-        store.sweep().unwrap();
+        let door = store.door().unwrap();
+        store.sweep(locks).unwrap();
+        assert!(tmp.join("work-dead").exists(), "somebody holds the door open");
+        drop(door);
+        store.sweep(locks).unwrap();
         let mut left: Vec<_> = std::fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         let mut expected = ["notes", "thesis", "work-link"].map(std::ffi::OsString::from).to_vec();
@@ -174,7 +174,7 @@ mod tests {
         std::fs::create_dir(outside.path().join("work-thesis")).unwrap();
         std::fs::remove_dir(folder.path().join("tmp")).unwrap();
         std::os::unix::fs::symlink(outside.path(), folder.path().join("tmp")).unwrap();
-        store.sweep().unwrap();
+        store.sweep(Locks::Flock).unwrap();
         assert!(outside.path().join("work-thesis").exists());
     }
 }

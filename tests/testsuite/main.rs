@@ -24,6 +24,7 @@ mod remote;
 mod runs;
 mod schema;
 mod selections;
+mod shared;
 mod slurm;
 mod storage;
 mod suites;

@@ -280,28 +280,29 @@ fn a_failed_cell_is_told_and_the_others_go_on() {
     assert!(output.status.success());
 }
 
+/// The steps that a run with `-v` computed.
+pub fn computed(output: &std::process::Output) -> Vec<String> {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // A step that was computed has its time behind two spaces; a line about what is going on has not.
+    let step = |line: &str| Some(line.strip_prefix('[')?.split_once("] ")?.1.rsplit_once("  ")?.0.to_owned());
+    said.lines().filter_map(step).collect()
+}
+
 /// Two runs over one store at the same time: each step is computed once between them, and both end well.
 #[test]
 fn two_runs_share_the_work() {
     let project = Project::new();
-    let lines = |output: &std::process::Output| {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        // A step that was computed has its time behind two spaces; a line about what is going on has not.
-        said.lines()
-            .filter_map(|line| Some(line.strip_prefix('[')?.split_once("] ")?.1.rsplit_once("  ")?.0.to_owned()))
-            .collect::<Vec<_>>()
-    };
     let (first, second) = std::thread::scope(|scope| {
         let other = scope.spawn(|| project.run(&["run", "tiny", "-v"]));
         (project.run(&["run", "tiny", "-v"]), other.join().unwrap())
     });
     assert!(first.status.success() && second.status.success(), "{} {}", told(&first), told(&second));
-    let mut computed: Vec<String> = lines(&first).into_iter().chain(lines(&second)).collect();
-    let all = computed.len();
-    assert!(all >= 20, "{computed:?}");
-    computed.sort();
-    computed.dedup();
-    assert_eq!(computed.len(), all, "a step was computed twice");
+    let mut steps: Vec<String> = computed(&first).into_iter().chain(computed(&second)).collect();
+    let all = steps.len();
+    assert!(all >= 20, "{steps:?}");
+    steps.sort();
+    steps.dedup();
+    assert_eq!(steps.len(), all, "a step was computed twice");
     assert!(project.succeed(&["run", "tiny"]).starts_with("nothing to do"));
 }
 

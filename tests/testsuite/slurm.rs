@@ -256,6 +256,24 @@ fn without_slurm_a_submission_is_refused() {
     assert!(told(&wrong).contains("unknown field `partitoin`"), "{}", told(&wrong));
 }
 
+/// A task that asks for several GPUs gets a training for each of them, and all of them together take less time.
+#[test]
+fn a_task_has_work_for_all_its_gpus() {
+    let project = Project::new();
+    project.write_suite(&SUITE.replace("epochs = 2", "epochs = 20000"));
+    let trainings = |gpus: usize| {
+        let profile = format!("gpus = {gpus}\ntask-minutes = 1\nminutes = 100000\n");
+        std::fs::write(project.root.join("cluster.toml"), profile).unwrap();
+        let shown = project.succeed(&["submit", "tiny", "--dry-run"]);
+        shown.lines().find(|line| line.starts_with("train ")).unwrap().to_owned()
+    };
+    let time = |gpus| trainings(gpus).split(", ").find(|part| part.ends_with(" in all")).unwrap().to_owned();
+    assert_ne!(time(1), time(4));
+    for (gpus, tasks) in [(1, "4 tasks"), (2, "2 tasks"), (4, "1 task,")] {
+        assert!(trainings(gpus).contains(tasks), "{gpus} GPUs: {}", trainings(gpus));
+    }
+}
+
 /// A node that sees another store computes nothing.
 #[test]
 fn a_store_that_is_not_shared_is_explained() {

@@ -55,13 +55,19 @@ pub struct Packing {
     /// And at most this long, unless it is one chain of steps.
     pub most: f64,
     pub tasks: usize,
+    /// How many steps a task computes at the same time: one on each of its GPUs, or of its cores. It has as many chains of
+    /// steps, if there are enough and they do not take too long: one chain alone keeps one of them busy.
+    pub at_once: usize,
 }
 
 /// The steps of a task, and the estimate of its time in seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Task {
     pub steps: Vec<NodeId>,
+    /// With all its devices busy.
     pub seconds: f64,
+    /// How many groups of steps need nothing of each other.
+    pub chains: usize,
 }
 
 /// What a step costs beside its own work, in seconds.
@@ -74,7 +80,7 @@ pub fn tasks(graph: &Graph, steps: &[NodeId], stage: Stage, seconds: &[f64], pac
     let units = units(graph, steps);
     let units = units.into_iter().map(|steps| {
         let seconds = steps.iter().map(|id| seconds[id.0] + OVERHEAD).sum();
-        Task { steps, seconds }
+        Task { steps, seconds, chains: 1 }
     });
     if stage == Stage::Finish {
         return units.reduce(joined).into_iter().collect();
@@ -87,7 +93,9 @@ pub fn tasks(graph: &Graph, steps: &[NodeId], stage: Stage, seconds: &[f64], pac
     let mut tasks: Vec<Task> = Vec::new();
     for unit in units {
         match tasks.last_mut() {
-            Some(last) if last.seconds < enough && last.seconds + unit.seconds <= most => {
+            Some(last)
+                if (last.seconds < enough || last.chains < packing.at_once) && last.seconds + unit.seconds <= most =>
+            {
                 *last = joined(std::mem::take(last), unit);
             }
             _ => tasks.push(unit),
@@ -115,7 +123,7 @@ pub fn tasks(graph: &Graph, steps: &[NodeId], stage: Stage, seconds: &[f64], pac
 
 fn joined(mut first: Task, second: Task) -> Task {
     first.steps.extend(second.steps);
-    Task { seconds: first.seconds + second.seconds, ..first }
+    Task { seconds: first.seconds + second.seconds, chains: first.chains + second.chains, ..first }
 }
 
 /// The steps in groups that need nothing of each other.
@@ -174,7 +182,7 @@ mod tests {
     #[test]
     fn steps_that_need_each_other_stay_together() {
         let graph = graph(6, 3);
-        let packing = Packing { least: 15.0, most: 100.0, tasks: 10 };
+        let packing = Packing { least: 15.0, most: 100.0, tasks: 10, at_once: 1 };
         let found: Vec<Vec<usize>> =
             packed(&graph, &[10.0; 6], packing).iter().map(|task| task.steps.iter().map(|id| id.0).collect()).collect();
         assert_eq!(found, [[0, 3], [1, 4], [2, 5]]);
@@ -190,11 +198,24 @@ mod tests {
         );
     }
 
+    /// A task has a chain for each of its GPUs, though fewer would fill its time, unless they take too long together.
+    #[test]
+    fn every_gpu_of_a_task_has_work() {
+        let (graph, seconds) = (graph(16, 8), [10.0; 16]);
+        let chains = |at_once, most| {
+            let packing = Packing { least: 15.0, most, tasks: 10, at_once };
+            packed(&graph, &seconds, packing).iter().map(|task| task.chains).collect::<Vec<_>>()
+        };
+        assert_eq!(chains(1, 100.0), [1; 8]);
+        assert_eq!(chains(4, 100.0), [4; 2]);
+        assert_eq!(chains(4, 50.0), [2; 4]);
+    }
+
     /// The last job is one task, however long.
     #[test]
     fn the_end_is_one_task() {
         let graph = graph(9, 9);
-        let packing = Packing { least: 1.0, most: 2.0, tasks: 4 };
+        let packing = Packing { least: 1.0, most: 2.0, tasks: 4, at_once: 1 };
         let all: Vec<NodeId> = graph.ids().collect();
         assert_eq!(tasks(&graph, &all, Stage::Finish, &[10.0; 9], packing).len(), 1);
         assert!(tasks(&graph, &[], Stage::Finish, &[10.0; 9], packing).is_empty());
@@ -212,9 +233,10 @@ mod tests {
             least in 1.0..100.0f64,
             more in 0.0..100.0f64,
             most_tasks in 1..12usize,
+            at_once in 1..9usize,
         ) {
             let graph = graph(seconds.len(), chains);
-            let packing = Packing { least, most: least + more, tasks: most_tasks };
+            let packing = Packing { least, most: least + more, tasks: most_tasks, at_once };
             let tasks = packed(&graph, &seconds, packing);
             let mut steps: Vec<usize> = tasks.iter().flat_map(|task| task.steps.iter().map(|id| id.0)).collect();
             steps.sort_unstable();

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::devices::Devices;
 use crate::{errors, settings};
 
 /// The resources of each task. The defaults work on a plain Slurm.
@@ -102,6 +103,11 @@ impl Profile {
     /// How long before its limit a task is told to stop, in seconds.
     pub fn notice(&self) -> u32 {
         (60 * self.minutes / 3).min(90)
+    }
+
+    /// The devices of a task.
+    pub fn devices(&self) -> Devices {
+        Devices::gpus(0..usize::from(self.gpus)).unwrap_or(Devices::CPU)
     }
 
     /// The word for the device of the tasks.

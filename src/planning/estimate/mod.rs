@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::datasets::Pictures;
 use crate::engine::Engine;
+use crate::engine::devices::Devices;
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::survey::State;
 use crate::experiments::{DatasetPlan, Suite};
@@ -57,7 +58,7 @@ impl Engine {
         machine: &Calibration,
         is_to_do: &dyn Fn(NodeId) -> bool,
     ) -> Estimate {
-        let (predictions, from_manifests) = self.predictions(suite, manifests, graph, states, machine);
+        let (predictions, from_manifests) = self.predictions(suite, manifests, graph, states, machine, &self.devices);
         let mut estimate = Estimate { from_manifests, ..Estimate::default() };
         for (id, (seconds, bytes)) in graph.ids().zip(predictions) {
             if !is_to_do(id) {
@@ -79,7 +80,8 @@ impl Engine {
     }
 
     /// Estimates every step of a plan, done or not: its seconds with all cores busy and the bytes of its results. The
-    /// prediction for a kind of step is scaled by how long its steps that are done took.
+    /// prediction for a kind of step is scaled by how long its steps that are done took. The devices are those that will
+    /// compute, which may be of other machines.
     ///
     /// # Returns
     /// The estimates in the order of the graph, and whether the size of a dataset comes from its manifest.
@@ -90,10 +92,11 @@ impl Engine {
         graph: &Graph,
         states: &[State],
         machine: &Calibration,
+        devices: &Devices,
     ) -> (Vec<(f64, u64)>, bool) {
-        let gpus = if self.devices.are_gpus() { self.devices.workers(self.threads) } else { 1 };
-        let mut prediction =
-            Prediction { machine, workers: self.devices.workers(self.threads), gpus, datasets: BTreeMap::new() };
+        let workers = devices.workers(self.threads);
+        let gpus = if devices.are_gpus() { workers } else { 1 };
+        let mut prediction = Prediction { machine, workers, gpus, datasets: BTreeMap::new() };
         let mut from_manifests = false;
         for dataset in &suite.datasets {
             let (sizes, prepared) = self.sizes(dataset, suite, manifests, graph, states);

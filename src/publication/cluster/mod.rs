@@ -18,7 +18,6 @@ mod submit;
 mod task;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -34,6 +33,7 @@ use crate::engine::slurm::queue::{self, Queued};
 use crate::errors;
 use crate::files;
 use crate::interrupt::Interrupt;
+use crate::locks::{Lock, Locks};
 use crate::steps::Absence;
 
 /// The file of a submission.
@@ -95,10 +95,10 @@ impl Submissions {
         Ok(Submissions { folder, all })
     }
 
-    /// Keeps other submissions of this suite out until the file is dropped.
-    fn lock(&self, interrupt: &Interrupt) -> anyhow::Result<File> {
+    /// Keeps other submissions of this suite out until the lock is dropped.
+    fn lock(&self, locks: Locks, interrupt: &Interrupt) -> anyhow::Result<Lock> {
         files::create_folder(&self.folder)?;
-        files::lock(&self.folder.join("lock"), interrupt, || {
+        locks.take(&self.folder.join("lock"), interrupt, || {
             crate::progress::say("waiting for another submission of this suite");
         })
     }

@@ -23,7 +23,7 @@ use crate::steps::{Absence, Status};
 pub struct Submit<'a> {
     pub run: &'a Run,
     pub profile: &'a Profile,
-    /// The speed of this machine.
+    /// The speed of this machine, or of one GPU of the tasks.
     pub machine: &'a Calibration,
     /// The program that the tasks run.
     pub program: PathBuf,
@@ -83,7 +83,7 @@ impl Submit<'_> {
     pub fn submit(&self, fetched: &Outcome) -> anyhow::Result<Submitted> {
         let Run { planned, engine, .. } = self.run;
         let mut submissions = Submissions::of(&planned.out)?;
-        let _lock = submissions.lock(&engine.interrupt)?;
+        let _lock = submissions.lock(engine.store.locks()?, &engine.interrupt)?;
         submissions = Submissions::of(&planned.out)?;
         let (mut in_queue, mut earlier) = (BTreeSet::new(), Vec::new());
         for (submission, stage, task) in submissions.queued()? {
@@ -138,13 +138,22 @@ impl Submit<'_> {
         // What was collected without them is done.
         let (states, _) = engine.survey_without(graph, &absences);
         let Pending { steps, absent } = self.pending(&states, fetched);
-        let (predictions, _) = engine.predictions(&planned.suite, &planned.manifests, graph, &states, self.machine);
+        let devices = self.profile.devices();
+        let (predictions, _) =
+            engine.predictions(&planned.suite, &planned.manifests, graph, &states, self.machine, &devices);
         let seconds: Vec<f64> = predictions.into_iter().map(|(seconds, _)| seconds).collect();
         let packing = Packing {
             least: 60.0 * f64::from(self.profile.task_minutes),
             // Machines differ.
             most: 0.8 * self.profile.limit(),
             tasks: self.profile.tasks as usize,
+            at_once: 1,
+        };
+        let packing = |stage| {
+            let workers = devices.workers(usize::from(self.profile.cpus));
+            // On the CPU, an encoding takes all cores.
+            let share_devices = stage == Stage::Train || (stage == Stage::Encode && devices.are_gpus());
+            Packing { at_once: if share_devices { workers } else { 1 }, ..packing }
         };
         let stage_of = |id: &NodeId| Stage::of(graph.node(*id).step.kind());
         let mut jobs = Vec::new();
@@ -152,7 +161,7 @@ impl Submit<'_> {
             let of_stage = steps.iter().copied().filter(|id| stage_of(id) == Some(stage));
             if stage != Stage::Finish {
                 let open: Vec<NodeId> = of_stage.filter(|id| !in_queue.contains(id)).collect();
-                let tasks = tasks(graph, &open, stage, &seconds, packing);
+                let tasks = tasks(graph, &open, stage, &seconds, packing(stage));
                 jobs.extend((!tasks.is_empty()).then_some((stage, tasks)));
                 continue;
             }
@@ -160,7 +169,7 @@ impl Submit<'_> {
             let is_queued = earlier.iter().any(|(stage, _)| *stage == Stage::Finish);
             let has_work = !all.is_empty() || !self.is_finished(submissions)?;
             if !jobs.is_empty() || (has_work && !is_queued) {
-                let mut tasks = tasks(graph, &all, stage, &seconds, packing);
+                let mut tasks = tasks(graph, &all, stage, &seconds, packing(stage));
                 // It publishes even if no step is pending.
                 tasks.truncate(1);
                 jobs.push((stage, if tasks.is_empty() { vec![Task::default()] } else { tasks }));
