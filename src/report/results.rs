@@ -551,6 +551,24 @@ impl SuiteDescription {
         format!("seesaw {verb} {}{}", self.suite, self.arguments)
     }
 
+    pub fn dataset(&self, name: &str) -> Option<&DatasetDescription> {
+        self.datasets.iter().find(|dataset| dataset.name == name)
+    }
+
+    pub fn method(&self, name: &str) -> Option<&MethodDescription> {
+        self.methods.iter().find(|method| method.name == name)
+    }
+
+    /// The title of the method with a name; the name if the suite has no such method.
+    pub fn method_title<'a>(&'a self, name: &'a str) -> &'a str {
+        self.method(name).map_or(name, |method| &method.title)
+    }
+
+    /// The title of the dataset with a name, as [`Self::title_of`]; the name if the suite has no such dataset.
+    pub fn dataset_title(&self, name: &str) -> String {
+        self.dataset(name).map_or_else(|| name.to_owned(), |dataset| self.title_of(dataset))
+    }
+
     /// The title of a dataset, with its name if another dataset of the suite has the same title.
     pub fn title_of(&self, dataset: &DatasetDescription) -> String {
         match self.datasets.iter().filter(|other| other.title == dataset.title).count() {
@@ -571,13 +589,11 @@ impl SuiteDescription {
     /// # Errors
     /// If the suite has no such dataset or method.
     pub fn restricted(&self, datasets: &[String], methods: &[String]) -> anyhow::Result<SuiteDescription> {
-        let method = |name: &String| {
-            let found = self.methods.iter().find(|method| method.name == *name);
-            found.cloned().with_context(|| format!("the results hold no method `{name}`"))
-        };
+        let method =
+            |name: &String| self.method(name).cloned().with_context(|| format!("the results hold no method `{name}`"));
         let dataset = |name: &String| {
-            let found = self.datasets.iter().find(|dataset| dataset.name == *name);
-            let mut dataset = found.cloned().with_context(|| format!("the results hold no dataset `{name}`"))?;
+            let mut dataset =
+                self.dataset(name).cloned().with_context(|| format!("the results hold no dataset `{name}`"))?;
             dataset.methods.retain(|trained| methods.contains(trained));
             anyhow::Ok(dataset)
         };

@@ -45,16 +45,14 @@ fn title(kind: Kind) -> &'static str {
 
 fn row(results: &Results, choice: &Choice) -> Value {
     let suite = &results.suite;
-    let method = suite.methods.iter().find(|method| method.name == choice.method);
-    let dataset = suite.datasets.iter().find(|dataset| dataset.name == choice.dataset);
     let outcome = match (choice.kind, choice.shown) {
         (_, false) => choice.cause.iter().chain(&choice.label).next().cloned().unwrap_or_default(),
         (Kind::Sweep, true) => "chosen".to_owned(),
         (_, true) => "shown".to_owned(),
     };
     context! {
-        method => method.map_or(&choice.method, |method| &method.title),
-        dataset => dataset.map_or_else(|| choice.dataset.clone(), |dataset| suite.title_of(dataset)),
+        method => suite.method_title(&choice.method),
+        dataset => suite.dataset_title(&choice.dataset),
         settings => choice.settings.clone(),
         score => choice.score.map(cell::shown),
         split => match choice.split {

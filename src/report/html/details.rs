@@ -14,8 +14,8 @@ use crate::report::words;
 pub fn of(results: &Results, cell: &TableCell) -> Option<Value> {
     let suite = &results.suite;
     let number = results.number(&cell.dataset, &cell.method, cell.quantity, None).filter(|number| number.n > 0)?;
-    let dataset = suite.datasets.iter().find(|known| known.name == cell.dataset)?;
-    let method = suite.methods.iter().find(|known| known.name == cell.method)?;
+    let dataset = suite.dataset(&cell.dataset)?;
+    let method = suite.method(&cell.method)?;
     let mut steps = vec!["train", step(cell.quantity)];
     steps.dedup();
     let seed = |SeedValue { seed, value }: &SeedValue| {

@@ -206,7 +206,7 @@ pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
 
 /// What a reader has to know of the rank of a gap where one modality alone is at chance by construction.
 fn caveat(cell: &TableCell, suite: &SuiteDescription) -> Option<String> {
-    let dataset = suite.datasets.iter().find(|dataset| dataset.name == cell.dataset)?;
+    let dataset = suite.dataset(&cell.dataset)?;
     let alone = dataset.chance_alone.first().filter(|_| cell.quantity == Quantity::MissingGap)?;
     Some(format!(
         "on {} the {} alone is at chance by construction: ΔGap is how far the other modality alone is above it, and a small \
