@@ -159,7 +159,7 @@ pub struct Provenance {
 
 /// One number of the suite: a quantity of a method on a dataset, over the seeds. Avg and ΔGap are formed per seed and
 /// then averaged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Number {
     pub dataset: String,
     pub method: String,
@@ -535,13 +535,9 @@ fn number(
         ratio,
         mean: mean(&values),
         std: sample_std(&values),
-        interval: None,
-        error: None,
-        df: None,
-        sample_error: None,
         n: values.len(),
-        negative_transfer: false,
         seeds,
+        ..Number::default()
     }
 }
 
@@ -639,22 +635,25 @@ impl Results {
         of: (&str, Quantity),
     ) -> Option<&Number> {
         let (method, quantity) = of;
-        if dataset.selections.first() == Some(&selection) {
-            return self.number(&dataset.name, method, quantity, None);
-        }
-        let other = self.other_selections.iter().find(|other| other.selection == selection)?;
-        let is_it =
-            |number: &&Number| number.dataset == dataset.name && number.method == method && number.quantity == quantity;
-        other.numbers.iter().find(is_it)
+        let numbers = match dataset.selections.first() == Some(&selection) {
+            true => &self.numbers,
+            false => &self.other_selections.iter().find(|other| other.selection == selection)?.numbers,
+        };
+        find(numbers, (&dataset.name, method, quantity), None)
     }
 
     /// The number of a method on a dataset; quantities of missing modalities are at ratio 1 by default.
     pub fn number(&self, dataset: &str, method: &str, quantity: Quantity, ratio: Option<f64>) -> Option<&Number> {
-        let ratio = if quantity.is_missing() { Some(ratio.unwrap_or(1.0)) } else { None };
-        self.numbers.iter().find(|number| {
-            number.dataset == dataset && number.method == method && number.quantity == quantity && number.ratio == ratio
-        })
+        find(&self.numbers, (dataset, method, quantity), ratio)
     }
+}
+
+fn find<'a>(numbers: &'a [Number], of: (&str, &str, Quantity), ratio: Option<f64>) -> Option<&'a Number> {
+    let ratio = of.2.is_missing().then(|| ratio.unwrap_or(1.0));
+    let is_it = |number: &&Number| {
+        (number.dataset.as_str(), number.method.as_str(), number.quantity) == of && number.ratio == ratio
+    };
+    numbers.iter().find(is_it)
 }
 
 #[cfg(test)]
