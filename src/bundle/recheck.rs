@@ -8,10 +8,9 @@ use anyhow::Context;
 use super::rerun::{self, Compared, Repetition, Rerun, There, Verdict};
 use super::verify::Cells;
 use crate::engine::Engine;
-use crate::engine::display::{Display, Style};
+use crate::engine::display::Style;
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::key::Environment;
-use crate::engine::processor;
 use crate::engine::reuse::Reuse;
 use crate::engine::survey::State;
 use crate::errors;
@@ -64,19 +63,14 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
         reuse: Reuse::Any,
         interrupt: ours.interrupt.clone(),
     };
-    let display = Display::new(graph, &graph.needed_for(&wanted), style);
-    let processor = processor::here(cells.devices.first());
-    let again =
-        Rerun { there, graph, engine: &engine, processor: &processor, observer: &display, execute: cells.execute };
-    let repetition = again.run(&chosen);
-    display.finish();
-    let repetition = repetition?;
+    let again = Rerun::new(there, graph, &engine, cells.execute);
+    let repetition = again.run(&chosen, style)?;
     let cell = |id: &NodeId| {
         let recorded = again.there.actions.get(id)?.outputs.get("weights")?;
         let outcome = outcome(graph, *id, &repetition.compared);
         Some(Cell { step: graph.node(*id).step.label(), weights: recorded.sha256, outcome })
     };
-    let noted = noted(chosen.iter().filter_map(cell).collect(), processor.clone());
+    let noted = noted(chosen.iter().filter_map(cell).collect(), again.processor.clone());
     noted.write(&ours.store, &run.planned.out)?;
     Ok(repetition)
 }
