@@ -42,9 +42,9 @@ impl Partial {
     /// # Errors
     /// If the file cannot be written; on an interrupt.
     pub fn open(archive: &Archive, url: &str, context: &FetchContext) -> anyhow::Result<Self> {
-        files::create_folder(&context.partial)?;
+        files::create_folder(&context.places.partial)?;
         let path =
-            context.partial.join(archive.expected().map_or_else(
+            context.places.partial.join(archive.expected().map_or_else(
                 || format!("open-{}", Digest::of(archive.name.as_bytes())),
                 |expected| expected.to_string(),
             ));
