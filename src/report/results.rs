@@ -602,25 +602,6 @@ impl SuiteDescription {
 }
 
 impl Results {
-    /// Restricts the results to these datasets and methods, in this order.
-    ///
-    /// # Errors
-    /// If the results hold no such dataset or method.
-    pub fn restricted(&self, datasets: &[String], methods: &[String]) -> anyhow::Result<Results> {
-        let mut results = self.clone();
-        results.suite = self.suite.restricted(datasets, methods)?;
-        let shown = |pair: &comparison::Comparison| {
-            datasets.contains(&pair.dataset) && methods.contains(&pair.method) && methods.contains(&pair.other)
-        };
-        results.comparisons.pairs.retain(shown);
-        results.comparisons.correct();
-        results.numbers.retain(|number| datasets.contains(&number.dataset) && methods.contains(&number.method));
-        results.cells.retain(|cell| datasets.contains(&cell.dataset) && methods.contains(&cell.method));
-        results.suite = results.suite.without_choices();
-        results.other_selections.clear();
-        Ok(results)
-    }
-
     /// The record of a cell; `None` if it has no scores.
     pub fn cell(&self, dataset: &str, method: &str, seed: u64) -> Option<&CellRecord> {
         self.cells.iter().find(|cell| cell.dataset == dataset && cell.method == method && cell.seed == seed)

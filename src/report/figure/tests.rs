@@ -32,7 +32,7 @@ fn inside(svg: &str) -> String {
 }
 
 fn of(results: &Results, methods: &[&str]) -> Results {
-    results.of_methods(&methods.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    results.of_methods(methods).unwrap()
 }
 
 /// Every figure with sample results of its methods.
