@@ -1,7 +1,6 @@
 //! Trains some finished cells of a suite again, compares them with the store, and notes what came of it for the report.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
 
 use anyhow::Context;
 
@@ -17,8 +16,9 @@ use crate::errors;
 use crate::planning::project::Planned;
 use crate::publication::Run;
 use crate::publication::recheck::{Cell, Outcome, Recheck, SCHEMA};
+use crate::publication::record;
 use crate::steps::Kind;
-use crate::store::{Output, Processor, Store};
+use crate::store::{Output, Store};
 
 /// Trains and evaluates cells of a run again, from the features that the store has, in a temporary store beside it, and writes
 /// `recheck.json`.
@@ -70,7 +70,8 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
         let outcome = outcome(graph, *id, &repetition.compared);
         Some(Cell { step: graph.node(*id).step.label(), weights: recorded.sha256, outcome })
     };
-    let noted = noted(chosen.iter().filter_map(cell).collect(), again.processor.clone());
+    let (computed_by, cells) = (again.processor.clone(), chosen.iter().filter_map(cell).collect());
+    let noted = Recheck { schema: SCHEMA, finished: record::now(), computed_by, cells };
     noted.write(&ours.store, &run.planned.out)?;
     Ok(repetition)
 }
@@ -78,12 +79,6 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
 /// Whether a step is computed again, and not taken from the store.
 fn is_repeated(graph: &Graph, id: NodeId) -> bool {
     matches!(graph.node(id).step.kind(), Kind::Train | Kind::Choose | Kind::Evaluate)
-}
-
-fn noted(cells: Vec<Cell>, computed_by: Processor) -> Recheck {
-    #[expect(clippy::disallowed_methods, reason = "says when, and enters no result")]
-    let finished = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    Recheck { schema: SCHEMA, finished, computed_by, cells }
 }
 
 /// What came of a cell: its trainings, its choice and its evaluations.

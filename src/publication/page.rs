@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::record::{self, Machine, Program};
-use super::{Files, Finished, claims, outputs, provenance, recheck};
+use super::{Files, Finished, claims, outputs, recheck};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::report::agreement::{Agreements, Margin};
@@ -18,19 +18,11 @@ use crate::steps::{Absence, Kind, Status, Step};
 use crate::store::{Action, Processor, Value};
 use crate::terms::{Split, TaskKind};
 
-/// `report.html` and `report.tex`.
+/// `report.html` and `report.tex`, made by this program on this machine.
 ///
 /// # Errors
 /// If results cannot be read, or a template is malformed.
-pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    files_made_by(finished, &provenance::program(finished), &provenance::machine(finished))
-}
-
-/// As [`files`], made by this program on this machine.
-///
-/// # Errors
-/// As [`files`].
-pub fn files_made_by(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
+pub fn files(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
     let report = gather(finished, environment(program, machine))?;
     let templates = finished.run.project.templates();
     Ok(vec![
