@@ -2,6 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
+/// An enum whose variants have one name each, in files, in keys and for people: `name` gives it, and serde reads and writes it.
+macro_rules! named {
+    ($(#[$of_all:meta])* pub enum $Enum:ident { $($(#[$of_one:meta])* $Variant:ident = $name:literal,)* }) => {
+        $(#[$of_all])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        pub enum $Enum { $($(#[$of_one])* #[serde(rename = $name)] $Variant,)* }
+
+        impl $Enum {
+            /// In the order of their declaration.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$Variant),*];
+
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$Variant => $name,)* }
+            }
+        }
+    };
+}
+pub(crate) use named;
+
 /// What is predicted. It decides the loss and the usual metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,56 +62,33 @@ impl Metric {
     }
 }
 
-/// The parts of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Split {
-    Train,
-    Val,
-    Test,
-}
-
-impl Split {
-    pub const ALL: [Split; 3] = [Split::Train, Split::Val, Split::Test];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Split::Train => "train",
-            Split::Val => "val",
-            Split::Test => "test",
-        }
+named! {
+    /// The parts of a dataset.
+    pub enum Split {
+        Train = "train",
+        Val = "val",
+        Test = "test",
     }
 }
 
-/// Which epoch's weights are evaluated. One that looks at the test split gets no verdicts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Selection {
-    /// Those of the last epoch.
-    #[default]
-    Last,
-    /// Those of the epoch with the best metric on the validation split; the earliest of several.
-    BestValidation,
-    /// Those of the epoch with the best full score on the test split; the earliest of several.
-    BestTest,
-    /// Those of the epoch with the best mean over the test split's four impaired versions: without the image and without the
-    /// text in all samples, and with each of them noisy; the earliest of several.
-    BestTestImpaired,
+named! {
+    /// Which epoch's weights are evaluated. One that looks at the test split gets no verdicts.
+    #[derive(Default)]
+    pub enum Selection {
+        /// Those of the last epoch.
+        #[default]
+        Last = "last",
+        /// Those of the epoch with the best metric on the validation split; the earliest of several.
+        BestValidation = "best-validation",
+        /// Those of the epoch with the best full score on the test split; the earliest of several.
+        BestTest = "best-test",
+        /// Those of the epoch with the best mean over the test split's four impaired versions: without the image and without the
+        /// text in all samples, and with each of them noisy; the earliest of several.
+        BestTestImpaired = "best-test-impaired",
+    }
 }
 
 impl Selection {
-    pub const ALL: [Selection; 4] =
-        [Selection::Last, Selection::BestValidation, Selection::BestTest, Selection::BestTestImpaired];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Selection::Last => "last",
-            Selection::BestValidation => "best-validation",
-            Selection::BestTest => "best-test",
-            Selection::BestTestImpaired => "best-test-impaired",
-        }
-    }
-
     /// In words, for captions.
     pub fn description(self) -> String {
         let epoch = match self {
@@ -124,24 +120,16 @@ impl Selection {
     }
 }
 
-/// The two modalities. The paper writes v for the image and l for the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Modality {
-    Image,
-    Text,
+named! {
+    /// The two modalities. The paper writes v for the image and l for the text.
+    #[derive(Hash)]
+    pub enum Modality {
+        Image = "image",
+        Text = "text",
+    }
 }
 
 impl Modality {
-    pub const ALL: [Modality; 2] = [Modality::Image, Modality::Text];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Modality::Image => "image",
-            Modality::Text => "text",
-        }
-    }
-
     /// The paper's letter for the modality: v for the image, l for the text.
     pub const fn letter(self) -> char {
         match self {
@@ -173,14 +161,6 @@ pub fn check_name(name: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The name in keys, roles and files is the one in suites.
-    #[test]
-    fn a_selection_has_one_name() {
-        for selection in Selection::ALL {
-            assert_eq!(serde_json::to_value(selection).unwrap(), selection.name());
-        }
-    }
 
     #[test]
     fn names_stay_in_their_folder_and_on_their_line() {

@@ -454,9 +454,7 @@ fn unknown_methods_of_packing_are_named() {
 fn pack(members: &[(&str, &[u8])]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pack.zip");
-    let mut writer = PackWriter::create(&path).unwrap();
-    members.iter().for_each(|(name, content)| writer.append(name, content).unwrap());
-    writer.finish().unwrap();
+    crate::testing::zip(&path, members);
     std::fs::read(path).unwrap()
 }
 

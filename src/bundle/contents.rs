@@ -5,26 +5,18 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::steps::{Content, Kind};
+use crate::terms::named;
 
-/// Optional contents of a bundle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Extra {
-    /// Samples and classes of test splits, to compute scores again; mind the datasets' licences
-    Labels,
-    /// Weights of all trainings, to compare them as numbers and not only by hash
-    Weights,
-    /// Features of all samples; large, and can be computed again
-    Features,
-}
-
-impl Extra {
-    pub fn name(self) -> &'static str {
-        match self {
-            Extra::Labels => "labels",
-            Extra::Weights => "weights",
-            Extra::Features => "features",
-        }
+named! {
+    /// Optional contents of a bundle.
+    #[derive(clap::ValueEnum)]
+    pub enum Extra {
+        /// Samples and classes of test splits, to compute scores again; mind the datasets' licences
+        Labels = "labels",
+        /// Weights of all trainings, to compare them as numbers and not only by hash
+        Weights = "weights",
+        /// Features of all samples; large, and can be computed again
+        Features = "features",
     }
 }
 

@@ -1,25 +1,24 @@
 //! Trains some finished cells of a suite again, compares them with the store, and notes what came of it for the report.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
 
 use anyhow::Context;
 
 use super::rerun::{self, Compared, Repetition, Rerun, There, Verdict};
 use super::verify::Cells;
 use crate::engine::Engine;
-use crate::engine::display::{Display, Style};
+use crate::engine::display::Style;
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::key::Environment;
-use crate::engine::processor;
 use crate::engine::reuse::Reuse;
 use crate::engine::survey::State;
 use crate::errors;
 use crate::planning::project::Planned;
 use crate::publication::Run;
 use crate::publication::recheck::{Cell, Outcome, Recheck, SCHEMA};
+use crate::publication::record;
 use crate::steps::Kind;
-use crate::store::{Output, Processor, Store};
+use crate::store::{Output, Store};
 
 /// Trains and evaluates cells of a run again, from the features that the store has, in a temporary store beside it, and writes
 /// `recheck.json`.
@@ -64,19 +63,15 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
         reuse: Reuse::Any,
         interrupt: ours.interrupt.clone(),
     };
-    let display = Display::new(graph, &graph.needed_for(&wanted), style);
-    let processor = processor::here(cells.devices.first());
-    let again =
-        Rerun { there, graph, engine: &engine, processor: &processor, observer: &display, execute: cells.execute };
-    let repetition = again.run(&chosen);
-    display.finish();
-    let repetition = repetition?;
+    let again = Rerun::new(there, graph, &engine, cells.execute);
+    let repetition = again.run(&chosen, style)?;
     let cell = |id: &NodeId| {
         let recorded = again.there.actions.get(id)?.outputs.get("weights")?;
         let outcome = outcome(graph, *id, &repetition.compared);
         Some(Cell { step: graph.node(*id).step.label(), weights: recorded.sha256, outcome })
     };
-    let noted = noted(chosen.iter().filter_map(cell).collect(), processor.clone());
+    let (computed_by, cells) = (again.processor.clone(), chosen.iter().filter_map(cell).collect());
+    let noted = Recheck { schema: SCHEMA, finished: record::now(), computed_by, cells };
     noted.write(&ours.store, &run.planned.out)?;
     Ok(repetition)
 }
@@ -84,12 +79,6 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
 /// Whether a step is computed again, and not taken from the store.
 fn is_repeated(graph: &Graph, id: NodeId) -> bool {
     matches!(graph.node(id).step.kind(), Kind::Train | Kind::Choose | Kind::Evaluate)
-}
-
-fn noted(cells: Vec<Cell>, computed_by: Processor) -> Recheck {
-    #[expect(clippy::disallowed_methods, reason = "says when, and enters no result")]
-    let finished = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    Recheck { schema: SCHEMA, finished, computed_by, cells }
 }
 
 /// What came of a cell: its trainings, its choice and its evaluations.

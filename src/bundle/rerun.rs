@@ -20,9 +20,11 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 
 use crate::engine::Engine;
+use crate::engine::display::{Display, Style};
 use crate::engine::graph::{Graph, NodeId};
 use crate::engine::key::Environment;
-use crate::engine::run::{NodeOutcome, Observer};
+use crate::engine::processor;
+use crate::engine::run::NodeOutcome;
 use crate::errors;
 use crate::random::Stream;
 use crate::report::trace;
@@ -127,20 +129,25 @@ pub struct Rerun<'a> {
     /// With a store that has none of the steps to repeat.
     pub engine: &'a Engine,
     /// What computes steps on tensors here.
-    pub processor: &'a Processor,
-    pub observer: &'a dyn Observer,
+    pub processor: Processor,
     pub execute: Execute,
 }
 
-impl Rerun<'_> {
+impl<'a> Rerun<'a> {
+    pub fn new(there: There<'a>, graph: &'a Graph, engine: &'a Engine, execute: Execute) -> Self {
+        Rerun { there, graph, engine, processor: processor::here(engine.devices.first()), execute }
+    }
+
     /// Trains and evaluates cells.
     ///
     /// # Errors
     /// If data is unavailable, or on interruption.
-    pub fn run(&self, cells: &[NodeId]) -> anyhow::Result<Repetition> {
+    pub fn run(&self, cells: &[NodeId], style: Style) -> anyhow::Result<Repetition> {
         let label = |id: NodeId| self.graph.node(id).step.label();
         let wanted = wanted(self.graph, cells);
-        let outcome = self.engine.run(self.graph, &wanted, &[], self.observer, self.execute);
+        let display = Display::new(self.graph, &self.graph.needed_for(&wanted), style);
+        let outcome = self.engine.run(self.graph, &wanted, &[], &display, self.execute);
+        display.finish();
         if outcome.interrupted {
             return Err(errors::interrupted());
         }

@@ -11,10 +11,9 @@ use super::rerun::{self, Repetition, Rerun, There};
 use super::unpack::{self, Bundle};
 use crate::engine::Engine;
 use crate::engine::devices::Devices;
-use crate::engine::display::{Display, Style};
+use crate::engine::display::Style;
 use crate::engine::graph::Graph;
 use crate::engine::key::{self, Environment};
-use crate::engine::processor;
 use crate::engine::reuse::Reuse;
 use crate::errors;
 use crate::interrupt::Interrupt;
@@ -103,18 +102,7 @@ impl Verification<'_> {
             ));
         }
         self.adopt_archives(&graph, &engine)?;
-        let display = Display::new(&graph, &graph.needed_for(&rerun::wanted(&graph, &chosen)), self.style);
-        let rerun = Rerun {
-            there,
-            graph: &graph,
-            engine: &engine,
-            processor: &processor::here(cells.devices.first()),
-            observer: &display,
-            execute: cells.execute,
-        };
-        let repetition = rerun.run(&chosen);
-        display.finish();
-        repetition
+        Rerun::new(there, &graph, &engine, cells.execute).run(&chosen, self.style)
     }
 
     /// The project of the current folder, if there is one.

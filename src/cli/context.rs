@@ -110,11 +110,7 @@ impl Consent {
 }
 
 fn described(cost: &Cost) -> String {
-    let counted = |n: usize, what: &str| match n {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        n => Some(format!("{} {what}s", HumanCount(n as u64))),
-    };
+    let counted = |n: usize, what: &str| (n > 0).then(|| counted(n, what));
     let Estimate { results, downloads_at_most, .. } = &cost.estimate;
     let at_most = if downloads_at_most.is_empty() { "" } else { "at most " };
     let download = cost.download();
@@ -135,14 +131,9 @@ pub fn size(bytes: u64) -> String {
     HumanBytes(bytes).to_string()
 }
 
-/// A number of results for people.
-pub fn results(results: usize) -> String {
-    format!("{} {}", HumanCount(results as u64), if results == 1 { "result" } else { "results" })
-}
-
-/// A number of files for people.
-pub fn files(files: usize) -> String {
-    format!("{} {}", HumanCount(files as u64), if files == 1 { "file" } else { "files" })
+/// A number of things for people: `1 result`, `2,000 results`.
+pub fn counted(n: usize, one: &str) -> String {
+    format!("{} {one}{}", HumanCount(n as u64), if n == 1 { "" } else { "s" })
 }
 
 /// A bar on a terminal.

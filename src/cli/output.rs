@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::context::{Answer, Consent, Global, OfSuite, Program, exit_code, print, print_json, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::engine::graph::Publication;
+use crate::engine::run::Outcome;
 use crate::errors;
 use crate::publication::Run;
 use crate::publication::single::{Format, Of as Whose, Single};
@@ -75,11 +76,14 @@ fn run(
 ) -> anyhow::Result<Answer> {
     let run = Run::open(&global.options, suite, devices, stop_on_signals()?)?;
     let single = Single::find(&run, &name)?;
-    if let Shown::Table(format, Whose::Paper) = shown {
+    let print_table = |outcome: Option<&Outcome>, format: Option<Format>, whose: Whose| {
         print(&match width(format) {
-            Some(width) => single.columns(None, Whose::Paper, width)?,
-            None => single.paper(format.unwrap_or(Format::Md))?,
-        })?;
+            Some(width) => single.columns(outcome, whose, width)?,
+            None => single.table(outcome, format.unwrap_or(Format::Md), whose)?,
+        })
+    };
+    if let Shown::Table(format, Whose::Paper) = shown {
+        print_table(None, format, Whose::Paper)?;
         return Ok(Answer::Done(ExitCode::SUCCESS));
     }
     let chosen = |publication: &Publication| single.owns(publication);
@@ -95,10 +99,7 @@ fn run(
         return Err(errors::interrupted());
     }
     match shown {
-        Shown::Table(format, whose) => print(&match width(format) {
-            Some(width) => single.columns(Some(&outcome), whose, width)?,
-            None => single.table(&outcome, format.unwrap_or(Format::Md), whose)?,
-        })?,
+        Shown::Table(format, whose) => print_table(Some(&outcome), format, whose)?,
         Shown::Paths { json: true } => print_json(&single.paths())?,
         Shown::Paths { json: false } => {
             let line = |path: &PathBuf| format!("{}\n", path.display());

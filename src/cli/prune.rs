@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use indicatif::{HumanCount, HumanDuration};
 
-use super::context::{Global, results, show, size, stop_on_signals};
+use super::context::{Global, counted, show, size, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::errors;
 use crate::planning::project::Project;
@@ -74,12 +74,17 @@ fn text(pruned: &Pruned, args: &Args, all: bool) -> String {
         text += &format!("and {} more results (-v lists them)\n", HumanCount((found.len() - shown) as u64));
     }
     let verb = if *dry_run { "would remove" } else { "removed" };
-    text += &format!("{verb} {} and {} files: {}\n", results(removed.actions), removed.objects, size(removed.size));
+    text += &format!(
+        "{verb} {} and {} files: {}\n",
+        counted(removed.actions, "result"),
+        removed.objects,
+        size(removed.size)
+    );
     if kept.results > 0 {
         let days = args.keep_days;
         text += &format!(
             "kept {} ({}) that no suite needs, computed in the last {days} days; --keep-days changes that\n",
-            results(kept.results),
+            counted(kept.results, "result"),
             size(kept.size)
         );
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use indicatif::HumanCount;
 
-use super::context::{Global, Meter, files, results, size, stop_on_signals};
+use super::context::{Global, Meter, counted, size, stop_on_signals};
 use super::transfer::Args;
 use crate::engine::devices::Devices;
 use crate::publication::Run;
@@ -19,15 +19,15 @@ pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<Exi
 fn text(PulledSuite { suite, remote, steps, pulled }: &PulledSuite) -> String {
     let mut text = format!(
         "{suite}: took over {} and {} ({}) from {remote}; {} were here\n",
-        results(pulled.pulled),
-        files(pulled.files),
+        counted(pulled.pulled, "result"),
+        counted(pulled.files, "file"),
         size(pulled.size),
         HumanCount(pulled.present as u64)
     );
     if pulled.left_out.files > 0 {
         text += &format!(
             "left out {} of others ({}): a step that needs them gets them again\n",
-            files(pulled.left_out.files),
+            counted(pulled.left_out.files, "file"),
             size(pulled.left_out.size)
         );
     }

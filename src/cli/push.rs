@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use indicatif::HumanCount;
 
-use super::context::{Global, Meter, files, results, size, stop_on_signals};
+use super::context::{Global, Meter, counted, size, stop_on_signals};
 use super::transfer::Args;
 use crate::engine::devices::Devices;
 use crate::progress::say;
@@ -28,15 +28,15 @@ pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<Exi
 fn text(PushedSuite { suite, remote, pushed }: &PushedSuite) -> String {
     let mut text = format!(
         "{suite}: sent {} and {} ({}) to {remote}; {} files were there\n",
-        results(pushed.records),
-        files(pushed.files),
+        counted(pushed.records, "result"),
+        counted(pushed.files, "file"),
         size(pushed.size),
         HumanCount(pushed.present as u64)
     );
     if pushed.left_out.files > 0 {
         text += &format!(
             "left out {} of others ({}): archives, pictures, texts, labels; --with-data sends those that are here\n",
-            files(pushed.left_out.files),
+            counted(pushed.left_out.files, "file"),
             size(pushed.left_out.size)
         );
     }

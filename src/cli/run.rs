@@ -65,7 +65,8 @@ pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> 
     };
     // Without anything new, the answer has to be quick.
     let is_new = !outcome.interrupted && !written.is_empty();
-    let claims = if is_new { claims::tally(&run.finished(&outcome))? } else { None };
+    let claims = if is_new { claims::judge_if_any(&run.finished(&outcome))? } else { None };
+    let claims = claims.map(|judged| judged.in_one_line());
     let summary = Summary::new(&run.planned, &outcome, began, written, claims);
     if args.json {
         print_json(&summary)?;

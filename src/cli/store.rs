@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use indicatif::HumanCount;
 
-use super::context::{Global, Meter, results, show, size, stop_on_signals};
+use super::context::{Global, Meter, counted, show, size, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::errors::Class;
 use crate::planning::project::Project;
@@ -48,7 +48,7 @@ fn text(found: &Storage) -> String {
     let line = |Share { name, results, size: bytes }: &Share| {
         format!("  {name:<24} {:>9} {:>12}\n", HumanCount(*results as u64).to_string(), size(*bytes))
     };
-    let mut text = format!("store: {}\n{}, {}\n", store.display(), results(all.results), size(all.size));
+    let mut text = format!("store: {}\n{}, {}\n", store.display(), counted(all.results, "result"), size(all.size));
     text += "by kind of step\n";
     text += &kinds.iter().map(line).collect::<String>();
     text += "by suite or run in out/ (what several need counts for each)\n";

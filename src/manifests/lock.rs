@@ -97,18 +97,12 @@ pub fn record(folder: &Path, manifest: &str, found: &BTreeMap<String, Locked>) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::model;
     use super::*;
 
     fn open(name: &str) -> Manifest {
-        let text = serde_json::json!({
-            "schema": 1, "name": name, "kind": "model", "title": "t", "licence": { "id": "other", "note": "n" },
-            "citation": "c",
-            "archives": [{
-                "name": "open.bin", "at-most": 10,
-                "sources": [{ "type": "https", "urls": ["https://example.org/open.bin"] }]
-            }]
-        });
-        Manifest::parse(name, text.to_string().as_bytes()).unwrap()
+        let https = serde_json::json!({ "type": "https", "urls": ["https://example.org/open.bin"] });
+        Manifest::parse(name, model(name, "open.bin", &https).to_string().as_bytes()).unwrap()
     }
 
     #[test]

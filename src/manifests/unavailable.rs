@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::kaggle::Kaggle;
-use super::{Archive, Source, manual};
+use super::{Archive, Source};
 
 /// What a person has to do before an archive can be fetched. None if some source may have it already; whether a server has
 /// it and accepts the key is not checked.
@@ -18,15 +18,8 @@ fn unavailable_for(archive: &Archive, manual_folders: &[PathBuf], kaggle: &Kaggl
             Source::Kaggle { dataset, .. } if !kaggle.has_key() => {
                 format!("create a key for Kaggle, which has it as {dataset} (see data-manifests/README.md)")
             }
-            Source::Manual { accept, url, file, folder } => {
-                // Something that cannot be used is there as well: the step that fetches it says why.
-                if !matches!(manual::look(manual_folders, [Some(file.as_str()), folder.as_deref()]), Ok(None)) {
-                    return None;
-                }
-                let or_folder =
-                    folder.as_ref().map_or_else(String::new, |folder| format!(", or the unpacked folder {folder},"));
-                format!("{accept} at {url}, then put the file {file}{or_folder} into downloads/")
-            }
+            // Something that cannot be used is there as well: the step that fetches it says why.
+            Source::Manual(manual) if matches!(manual.look(manual_folders), Ok(None)) => manual.request(),
             _ => return None,
         });
     }

@@ -57,6 +57,12 @@ fn reason(bytes: &[u8]) -> &'static str {
     decode(bytes, Decoding::PILLOW).unwrap_err().reason()
 }
 
+/// The largest and the mean difference.
+pub(super) fn differences(one: &[u8], other: &[u8]) -> (u8, f64) {
+    let off: Vec<u8> = one.iter().zip(other).map(|(a, b)| a.abs_diff(*b)).collect();
+    (off.iter().copied().max().unwrap(), off.iter().copied().map(f64::from).sum::<f64>() / off.len() as f64)
+}
+
 /// Pillow's bytes, for every kind of file that is found on the web. The lossless ones have to be equal; lossy ones are
 /// decoded by other programs, which round elsewhere and interpolate colours otherwise: the largest and the mean
 /// difference in levels of 255 are those that were measured, rounded up.
@@ -66,9 +72,7 @@ fn pictures_agree_with_pillow() {
         let ours = decode(&file(name), Decoding::PILLOW).unwrap_or_else(|fault| panic!("{name}: {fault}"));
         let theirs: Vec<u8> = tensor.view(-1).try_into().unwrap();
         assert_eq!([ours.height as i64, ours.width as i64, 3], *tensor.size(), "{name}");
-        let off: Vec<u8> = ours.bytes.iter().zip(&theirs).map(|(a, b)| a.abs_diff(*b)).collect();
-        let largest = off.iter().copied().max().unwrap();
-        let mean = off.iter().copied().map(f64::from).sum::<f64>() / off.len() as f64;
+        let (largest, mean) = differences(&ours.bytes, &theirs);
         println!("{name}: largest {largest}, mean {mean:.3}");
         let (most, most_mean) = match name.as_str() {
             "stored_rgb.jpg" | "cmyk.jpg" | "cmyk_unmarked.jpg" | "lossy.webp" | "lossy_alpha.webp" => (2, 0.5),

@@ -95,9 +95,7 @@ fn compare(variant: &Variant, members: &BTreeMap<String, Vec<u8>>) -> (Found, St
             (Found::Different, format!("{} × {}, not {width} × {height}", ours.width, ours.height))
         }
         (Ok(ours), Some((.., digest))) => {
-            let off: Vec<u8> = ours.bytes.iter().zip(&members[digest]).map(|(a, b)| a.abs_diff(*b)).collect();
-            let largest = off.iter().copied().max().unwrap();
-            let mean = off.iter().copied().map(f64::from).sum::<f64>() / off.len() as f64;
+            let (largest, mean) = tests::differences(&ours.bytes, &members[digest]);
             let (most, most_mean) = tolerance(&variant.name);
             let found = if largest > most || mean > most_mean { Found::Different } else { Found::Same };
             (found, format!("largest difference {largest}, mean {mean:.3}"))

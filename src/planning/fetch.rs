@@ -16,36 +16,23 @@ use crate::manifests::{self, Manifest};
 use crate::steps::fetch::{ARCHIVE, label};
 use crate::steps::{Status, execute_without_tensors};
 use crate::store::{Damage, Output};
+use crate::terms::named;
 
-/// Where an archive stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Downloaded now.
-    Fetched,
-    /// In the store before, and equal to its hash.
-    Present,
-    /// As [`State::Present`], when nothing is downloaded.
-    Verified,
-    /// Not in the store, and not asked for.
-    Missing,
-    Damaged,
-    Failed,
-    /// Only a person can get it.
-    Unavailable,
-}
-
-impl State {
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Fetched => "fetched",
-            State::Present => "present",
-            State::Verified => "verified",
-            State::Missing => "missing",
-            State::Damaged => "damaged",
-            State::Failed => "failed",
-            State::Unavailable => "unavailable",
-        }
+named! {
+    /// Where an archive stands.
+    pub enum State {
+        /// Downloaded now.
+        Fetched = "fetched",
+        /// In the store before, and equal to its hash.
+        Present = "present",
+        /// As [`State::Present`], when nothing is downloaded.
+        Verified = "verified",
+        /// Not in the store, and not asked for.
+        Missing = "missing",
+        Damaged = "damaged",
+        Failed = "failed",
+        /// Only a person can get it.
+        Unavailable = "unavailable",
     }
 }
 

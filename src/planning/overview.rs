@@ -107,11 +107,11 @@ impl Overview {
         measure: Option<Measure>,
         quiet: bool,
     ) -> anyhow::Result<bool> {
-        let Planned { suite, manifests, graph, .. } = planned;
-        let Some(machine) = measured(engine, suite, measure, quiet)? else { return Ok(false) };
-        self.estimate = Some(engine.estimate(suite, manifests, graph, states, &machine, &|id| {
-            matches!(states[id.0], State::Ready(..) | State::Waiting(_))
-        }));
+        let Some(machine) = measured(engine, &planned.suite, measure, quiet)? else { return Ok(false) };
+        self.estimate =
+            Some(engine.estimate(planned, states, &machine, &|id| {
+                matches!(states[id.0], State::Ready(..) | State::Waiting(_))
+            }));
         Ok(true)
     }
 }

@@ -60,15 +60,6 @@ pub fn judge_if_any(finished: &Finished) -> anyhow::Result<Option<Judgements>> {
     apply.then(|| judge(finished)).transpose()
 }
 
-/// How many claims have which verdict, in one line: `1 reproduced, 5 undecided`; that a trial is not judged. `None` if no
-/// claims apply.
-///
-/// # Errors
-/// As [`judge`].
-pub fn tally(finished: &Finished) -> anyhow::Result<Option<String>> {
-    Ok(judge_if_any(finished)?.map(|judged| judged.in_one_line()))
-}
-
 /// `claims.md` and `claims.json`; no files if no claims apply.
 ///
 /// # Errors

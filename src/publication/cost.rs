@@ -68,9 +68,7 @@ impl Run {
             let is_open = matches!(states[id.0], State::Ready(..) | State::Waiting(_));
             is_open && !blocked[id.0] && needed.binary_search(&id).is_ok()
         };
-        let estimate = |machine: &Calibration| {
-            self.engine.estimate(suite, &self.planned.manifests, graph, &states, machine, &is_to_do)
-        };
+        let estimate = |machine: &Calibration| self.engine.estimate(&self.planned, &states, machine, &is_to_do);
         let usual = || Calibration::usual(&self.engine, suite);
         let guess = estimate(&Calibration::load(&self.engine, suite).unwrap_or_else(usual));
         let estimate = match guess.total_seconds() > SHORT {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::record::{self, Machine, Program};
-use super::{Files, Finished, claims, outputs, provenance, recheck};
+use super::{Files, Finished, claims, outputs, recheck};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::report::agreement::{Agreements, Margin};
@@ -12,25 +12,17 @@ use crate::report::latex;
 use crate::report::open_questions::open_questions;
 use crate::report::reference::{self, Reference};
 use crate::report::results::Results;
-use crate::report::words;
+use crate::report::{value_of, words};
 use crate::steps::prepare::{About, Prepare};
 use crate::steps::{Absence, Kind, Status, Step};
 use crate::store::{Action, Processor, Value};
 use crate::terms::{Split, TaskKind};
 
-/// `report.html` and `report.tex`.
+/// `report.html` and `report.tex`, made by this program on this machine.
 ///
 /// # Errors
 /// If results cannot be read, or a template is malformed.
-pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    files_made_by(finished, &provenance::program(finished), &provenance::machine(finished))
-}
-
-/// As [`files`], made by this program on this machine.
-///
-/// # Errors
-/// As [`files`].
-pub fn files_made_by(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
+pub fn files(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
     let report = gather(finished, environment(program, machine))?;
     let templates = finished.run.project.templates();
     Ok(vec![
@@ -72,11 +64,9 @@ fn datasets(finished: &Finished, results: &Results) -> anyhow::Result<Vec<Datase
     });
     let entry = |(id, step): (NodeId, &Prepare)| {
         let used = finished.run.planned.suite.datasets.iter().filter(|dataset| dataset.samples == step.name);
-        let title_of =
-            |name: &String| results.suite.datasets.iter().find(|known| known.name == *name).map(|d| &d.title);
         let mut titles: Vec<&str> = Vec::new();
         for dataset in used {
-            let title = title_of(&dataset.name).unwrap_or(&dataset.name).as_str();
+            let title = results.suite.dataset(&dataset.name).map_or(dataset.name.as_str(), |known| &known.title);
             if !titles.contains(&title) {
                 titles.push(title);
             }
@@ -205,15 +195,11 @@ fn incomplete(finished: &Finished) -> Option<String> {
 /// The causes of all missing results: steps of one kind that ended in the same way together, with the steps that did not run
 /// because of them.
 pub fn failures(finished: &Finished) -> Vec<Failure> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut groups: Vec<(Option<(Kind, Status)>, Group<'_>)> = Vec::new();
     for (id, node) in finished.steps() {
         let Some(NodeOutcome::Absent(absence)) = finished.nodes.get(id.0) else { continue };
         let of = absence.origin.as_ref().map(|origin| (origin.kind, origin.status));
-        let at = groups.iter().position(|group| group.of == of).unwrap_or_else(|| {
-            groups.push(Group { of, firsts: Vec::new(), steps: Vec::new() });
-            groups.len() - 1
-        });
-        let group = &mut groups[at];
+        let group = value_of(&mut groups, of);
         if !group.firsts.iter().any(|first| first.origin == absence.origin && first.cause == absence.cause) {
             group.firsts.push(absence);
         }
@@ -221,26 +207,26 @@ pub fn failures(finished: &Finished) -> Vec<Failure> {
             group.steps.push(node.step.label());
         }
     }
-    groups.into_iter().map(Group::described).collect()
+    groups.into_iter().map(|(of, group)| group.described(of)).collect()
 }
 
 /// Steps of one kind that ended in the same way.
+#[derive(Default)]
 struct Group<'a> {
-    /// None: no step is to blame.
-    of: Option<(Kind, Status)>,
     /// An absence of each of them.
     firsts: Vec<&'a Absence>,
     steps: Vec<String>,
 }
 
 impl Group<'_> {
-    fn described(self) -> Failure {
+    /// The kind and the end are none if no step is to blame.
+    fn described(self, of: Option<(Kind, Status)>) -> Failure {
         let first = self.firsts[0];
-        let how = match self.of {
+        let how = match of {
             Some((_, Status::Unavailable)) => "unavailable",
             _ => "failed",
         };
-        let what = match (self.of, &first.origin, self.firsts.len()) {
+        let what = match (of, &first.origin, self.firsts.len()) {
             (Some(_), Some(origin), 1) if how == "failed" => format!("{} failed", origin.step),
             (Some(_), Some(origin), 1) => format!("{} is unavailable", origin.step),
             (Some((Kind::Fetch, _)), _, n) => format!("{n} downloads {how}"),

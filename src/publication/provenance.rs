@@ -21,19 +21,11 @@ use crate::steps::{Kind, Step, fetch};
 /// Reports that are written before these files, and what they are made from in `out/SUITE/`.
 const COMPANIONS: [&str; 5] = ["claims.json", "claims.md", "report.html", "report.tex", recheck::FILE];
 
-/// Both files, by name.
+/// Both files, by name, made by this program on this machine.
 ///
 /// # Errors
 /// If a file of the project cannot be read.
-pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    files_made_by(finished, &program(finished), &machine(finished))
-}
-
-/// As [`files`], made by this program on this machine.
-///
-/// # Errors
-/// As [`files`].
-pub fn files_made_by(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
+pub fn files(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
     let Finished { run: Run { project, planned, .. }, nodes } = finished;
     let Planned { suite, manifests, graph, .. } = planned;
     let used: Vec<&Manifest> = used(manifests, graph).collect();

@@ -19,6 +19,7 @@
 //! no user, no host and no path of a machine; why a step failed, which may name a path, is in `results.json`.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -299,6 +300,12 @@ pub fn incomplete(steps: impl Iterator<Item = (Kind, bool)>) -> Option<String> {
         (false, true) => Some(format!("{} of {} steps not done", total(&absent), total(&all))),
         (false, false) => Some(known.join(", ")),
     }
+}
+
+/// Now, in seconds since 1970 (UTC), for records of when something was made.
+#[expect(clippy::disallowed_methods, reason = "says when, and enters no result")]
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// Formats seconds since 1970 (UTC) as in RFC 3339: `2025-04-29T08:15:00Z`.

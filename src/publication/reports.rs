@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use serde::Serialize;
 
 use super::publish::{self, Copy};
-use super::record::{Machine, Program};
+use super::record::{self, Machine, Program};
 use super::{Files, Finished, Run, claims, page, provenance, recheck};
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
@@ -32,11 +32,11 @@ pub struct Made {
     pub missing: Vec<Failure>,
 }
 
-/// Makes some of the reports.
-type Maker = fn(&Finished) -> anyhow::Result<Files>;
+/// Makes some of the reports, as made by a program on a machine.
+type Maker = fn(&Finished, &Program, &Machine) -> anyhow::Result<Files>;
 
 /// Later makers see the files of earlier ones in `out/SUITE/`.
-const MAKERS: [Maker; 3] = [claims::files, page::files, provenance::files];
+const MAKERS: [Maker; 3] = [|finished, _, _| claims::files(finished), page::files, provenance::files];
 
 /// The version of the reports. Raise it when the same run would give other files.
 const RECIPE: u64 = 7;
@@ -83,8 +83,9 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
     let Run { planned: Planned { out, .. }, engine, .. } = finished.run;
     let (store, began) = (&engine.store, Instant::now());
     let (mut outputs, mut paths) = (BTreeMap::new(), Vec::new());
+    let (program, machine) = (provenance::program(finished), provenance::machine(finished));
     for make in makers {
-        for (name, bytes) in make(finished)? {
+        for (name, bytes) in make(finished, &program, &machine)? {
             let path = out.join(&name);
             store.write_file(&path, &bytes)?;
             outputs.insert(name, store.put_bytes(&bytes)?);
@@ -97,8 +98,7 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
         ingredients: ingredients(finished),
         outputs,
         seconds: began.elapsed().as_secs_f64(),
-        #[expect(clippy::disallowed_methods, reason = "the record of a run, which enters no result")]
-        finished: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+        finished: record::now(),
         computed_by: None,
     })?;
     Ok(paths)
@@ -110,10 +110,8 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
 /// # Errors
 /// If one cannot be made.
 pub fn made_by(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
-    let mut files = claims::files(finished)?;
-    files.extend(page::files_made_by(finished, program, machine)?);
-    files.extend(provenance::files_made_by(finished, program, machine)?);
-    Ok(files)
+    let made: Vec<Files> = MAKERS.iter().map(|make| make(finished, program, machine)).collect::<anyhow::Result<_>>()?;
+    Ok(made.concat())
 }
 
 /// The outcome of each step, as far as it is known without running any: done, absent as in the last run, unavailable,
@@ -257,12 +255,12 @@ mod tests {
         }
     }
 
-    fn count_done(finished: &Finished) -> anyhow::Result<Files> {
+    fn count_done(finished: &Finished, _: &Program, _: &Machine) -> anyhow::Result<Files> {
         let done = finished.nodes.iter().filter(|node| node.action().is_some()).count();
         Ok(vec![("report.txt".to_owned(), format!("{done} done").into_bytes())])
     }
 
-    fn fail(_: &Finished) -> anyhow::Result<Files> {
+    fn fail(_: &Finished, _: &Program, _: &Machine) -> anyhow::Result<Files> {
         anyhow::bail!("this report is made again")
     }
 

@@ -63,39 +63,31 @@ impl<'a> Single<'a> {
         self.files().map(|file| self.run.planned.out.join(&file.file)).collect()
     }
 
-    /// The table with the paper's numbers alone, which needs no results.
+    /// The table after a run; the paper's numbers alone need none.
     ///
     /// # Errors
-    /// If the paper has no such table, or a template is malformed.
-    pub fn paper(&self, format: Format) -> anyhow::Result<String> {
-        self.beside(&self.no_results()?, format, Of::Paper)
-    }
-
-    /// The table after a run.
-    ///
-    /// # Errors
-    /// If it could not be made; if the paper has no numbers to stand beside it.
-    pub fn table(&self, outcome: &Outcome, format: Format, of: Of) -> anyhow::Result<String> {
-        match of {
-            Of::Ours if format == Format::Json => self.read(outcome, self.results()?),
-            Of::Ours => {
+    /// If it could not be made; if the paper has no such table or no numbers to stand beside it; if a template is malformed.
+    pub fn table(&self, outcome: Option<&Outcome>, format: Format, of: Of) -> anyhow::Result<String> {
+        match (of, outcome) {
+            (Of::Ours, Some(outcome)) if format == Format::Json => self.read(outcome, self.source()?),
+            (Of::Ours, Some(outcome)) => {
                 let made = self.files().find(|file| file.file.ends_with(ending(format)));
                 self.read(outcome, &made.context("a table has files")?.source)
             }
-            _ => self.beside(&serde_json::from_str(&self.read(outcome, self.results()?)?)?, format, of),
+            _ => {
+                let (results, templates) = (self.results(outcome)?, self.run.project.templates());
+                render::beside(self.target, &results, &templates, &self.reference()?, (of, ending(format)))
+            }
         }
     }
 
-    /// As [`Single::table`], for a terminal of so many columns. Without an outcome, as [`Single::paper`].
+    /// As [`Single::table`], for a terminal of so many columns.
     ///
     /// # Errors
-    /// As these.
+    /// As that.
     pub fn columns(&self, outcome: Option<&Outcome>, of: Of, width: usize) -> anyhow::Result<String> {
         let Kind::Table(which) = self.target.kind else { anyhow::bail!("{} is not a table", self.target.name) };
-        let results = match outcome {
-            Some(outcome) => serde_json::from_str(&self.read(outcome, self.results()?)?)?,
-            None => self.no_results()?,
-        };
+        let results = self.results(outcome)?;
         let ours = render::layout(which, self.target.name, &results);
         let table = match of {
             Of::Ours => ours,
@@ -108,19 +100,17 @@ impl<'a> Single<'a> {
         Reference::load(&self.run.project.experiments())
     }
 
-    fn beside(&self, results: &Results, format: Format, of: Of) -> anyhow::Result<String> {
-        let templates = self.run.project.templates();
-        render::beside(self.target, results, &templates, &self.reference()?, (of, ending(format)))
-    }
-
     /// Where the results behind the table come from.
-    fn results(&self) -> anyhow::Result<&'a Source> {
+    fn source(&self) -> anyhow::Result<&'a Source> {
         let made = self.files().next().context("a table has files")?;
         self.run.planned.graph.node(made.source.node).inputs.get("results").context("a table has results")
     }
 
-    /// Results without any number, for the table's layout.
-    fn no_results(&self) -> anyhow::Result<Results> {
+    /// The results of a run; without one, results without any number, for the table's layout.
+    fn results(&self, outcome: Option<&Outcome>) -> anyhow::Result<Results> {
+        if let Some(outcome) = outcome {
+            return Ok(serde_json::from_str(&self.read(outcome, self.source()?)?)?);
+        }
         let graph = &self.run.planned.graph;
         let collect = graph.find(&format!("collect {}", self.target.name)).context("a table is collected")?;
         let Step::Collect(collect) = &graph.node(collect).step else {

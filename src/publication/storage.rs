@@ -90,7 +90,7 @@ impl Storage {
 }
 
 /// The kind of step; none: the reports of a run.
-fn kind_of(action: &Action) -> Option<Kind> {
+pub fn kind_of(action: &Action) -> Option<Kind> {
     Kind::named(key::kind(&action.ingredients)?)
 }
 

@@ -99,17 +99,10 @@ impl Agreements {
 
     /// How many numbers agree, differ, cannot be told and are not run, in each table and in all of them.
     pub fn tally(&self) -> Vec<Tally> {
-        let mut tallies: Vec<Tally> = Vec::new();
-        for one in &self.numbers {
-            if tallies.last().is_none_or(|tally| tally.table != one.table) {
-                tallies.push(Tally::new(&one.table));
-            }
-            tallies.iter_mut().rev().take(1).for_each(|tally| tally.add(one.agreement));
-        }
+        let tables = self.numbers.chunk_by(|one, next| one.table == next.table);
+        let mut tallies: Vec<Tally> = tables.map(|numbers| Tally::of(&numbers[0].table, numbers)).collect();
         if tallies.len() > 1 {
-            let mut all = Tally::new(ALL);
-            self.numbers.iter().for_each(|one| all.add(one.agreement));
-            tallies.push(all);
+            tallies.push(Tally::of(ALL, &self.numbers));
         }
         tallies
     }
@@ -135,7 +128,7 @@ impl Agreements {
 const ALL: &str = "all tables";
 
 /// Numbers of a table by what their comparison says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Tally {
     pub table: String,
@@ -147,8 +140,10 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn new(table: &str) -> Tally {
-        Tally { table: table.to_owned(), numbers: 0, agrees: 0, differs: 0, cannot_tell: 0, not_run: 0 }
+    fn of<'a>(table: &str, numbers: impl IntoIterator<Item = &'a Compared>) -> Tally {
+        let mut tally = Tally { table: table.to_owned(), ..Tally::default() };
+        numbers.into_iter().for_each(|one| tally.add(one.agreement));
+        tally
     }
 
     fn add(&mut self, agreement: Agreement) {

@@ -104,14 +104,12 @@ fn sweeps(results: &Results) -> anyhow::Result<Vec<Choice>> {
 
 /// The readings of each method, and the method as it is by default.
 fn readings(results: &Results) -> Vec<Choice> {
-    let methods = &results.suite.methods;
-    let read = |name: &str| methods.iter().any(|other| other.reading.as_ref().is_some_and(|of| of.method == name));
-    let settings = |name: &str| {
-        let method = methods.iter().find(|method| method.name == name)?;
-        match &method.reading {
-            Some(reading) => Some(reading.settings.clone()),
-            None => read(name).then(Vec::new),
-        }
+    let suite = &results.suite;
+    let read =
+        |name: &str| suite.methods.iter().any(|other| other.reading.as_ref().is_some_and(|of| of.method == name));
+    let settings = |name: &str| match &suite.method(name)?.reading {
+        Some(reading) => Some(reading.settings.clone()),
+        None => read(name).then(Vec::new),
     };
     let choice = |(dataset, method)| {
         let number = results.number(dataset, method, Quantity::Full, None);

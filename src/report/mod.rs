@@ -34,6 +34,15 @@ pub mod words;
 
 use serde::{Deserialize, Serialize};
 
+/// The value of a key in a list in the order of first appearance; a new one if the key is new.
+pub fn value_of<K: PartialEq, V: Default>(list: &mut Vec<(K, V)>, key: K) -> &mut V {
+    let at = list.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+        list.push((key, V::default()));
+        list.len() - 1
+    });
+    &mut list[at].1
+}
+
 /// The version of how results are collected, laid out and drawn. It is part of the keys of collecting and rendering.
 pub const RECIPE: u64 = 12;
 

@@ -4,60 +4,29 @@ use serde::{Deserialize, Serialize};
 
 use super::replicates::Level;
 use crate::evaluation::robustness::{average, gap};
-use crate::terms::Modality;
+use crate::terms::{Modality, named};
 
-/// What is measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Quantity {
-    #[default]
-    Full,
-    MissingImage,
-    MissingText,
-    MissingAvg,
-    MissingGap,
-    NoisyImage,
-    NoisyText,
-    NoisyAvg,
-    NoisyGap,
-    MissingGapGrowth,
-    MissingGapTrend,
-    Conflict,
+named! {
+    /// What is measured.
+    #[derive(Default)]
+    pub enum Quantity {
+        #[default]
+        Full = "full",
+        MissingImage = "missing-image",
+        MissingText = "missing-text",
+        MissingAvg = "missing-avg",
+        MissingGap = "missing-gap",
+        NoisyImage = "noisy-image",
+        NoisyText = "noisy-text",
+        NoisyAvg = "noisy-avg",
+        NoisyGap = "noisy-gap",
+        MissingGapGrowth = "missing-gap-growth",
+        MissingGapTrend = "missing-gap-trend",
+        Conflict = "conflict",
+    }
 }
 
 impl Quantity {
-    pub const ALL: [Quantity; 12] = [
-        Quantity::Full,
-        Quantity::MissingImage,
-        Quantity::MissingText,
-        Quantity::MissingAvg,
-        Quantity::MissingGap,
-        Quantity::NoisyImage,
-        Quantity::NoisyText,
-        Quantity::NoisyAvg,
-        Quantity::NoisyGap,
-        Quantity::MissingGapGrowth,
-        Quantity::MissingGapTrend,
-        Quantity::Conflict,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Quantity::Full => "full",
-            Quantity::MissingImage => "missing-image",
-            Quantity::MissingText => "missing-text",
-            Quantity::MissingAvg => "missing-avg",
-            Quantity::MissingGap => "missing-gap",
-            Quantity::NoisyImage => "noisy-image",
-            Quantity::NoisyText => "noisy-text",
-            Quantity::NoisyAvg => "noisy-avg",
-            Quantity::NoisyGap => "noisy-gap",
-            Quantity::MissingGapGrowth => "missing-gap-growth",
-            Quantity::MissingGapTrend => "missing-gap-trend",
-            Quantity::Conflict => "conflict",
-        }
-    }
-
     /// As sentences call it.
     pub fn title(self) -> &'static str {
         match self {
@@ -246,14 +215,6 @@ mod tests {
             (&[3.0, 3.0, 3.0, 3.0, 3.0], false),
         ] {
             assert_eq!(grown(gaps).iter().all(|measured| *measured > 1e-12), grows, "{gaps:?}: {:?}", grown(gaps));
-        }
-    }
-
-    /// The names in CSV files are those in `results.json`.
-    #[test]
-    fn a_quantity_has_one_name() {
-        for quantity in Quantity::ALL {
-            assert_eq!(serde_json::to_value(quantity).unwrap(), quantity.name());
         }
     }
 }

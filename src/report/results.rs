@@ -159,7 +159,7 @@ pub struct Provenance {
 
 /// One number of the suite: a quantity of a method on a dataset, over the seeds. Avg and ΔGap are formed per seed and
 /// then averaged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Number {
     pub dataset: String,
     pub method: String,
@@ -535,13 +535,9 @@ fn number(
         ratio,
         mean: mean(&values),
         std: sample_std(&values),
-        interval: None,
-        error: None,
-        df: None,
-        sample_error: None,
         n: values.len(),
-        negative_transfer: false,
         seeds,
+        ..Number::default()
     }
 }
 
@@ -549,6 +545,24 @@ impl SuiteDescription {
     /// A command on this suite, such as `seesaw run paper --subset 24`.
     pub fn command(&self, verb: &str) -> String {
         format!("seesaw {verb} {}{}", self.suite, self.arguments)
+    }
+
+    pub fn dataset(&self, name: &str) -> Option<&DatasetDescription> {
+        self.datasets.iter().find(|dataset| dataset.name == name)
+    }
+
+    pub fn method(&self, name: &str) -> Option<&MethodDescription> {
+        self.methods.iter().find(|method| method.name == name)
+    }
+
+    /// The title of the method with a name; the name if the suite has no such method.
+    pub fn method_title<'a>(&'a self, name: &'a str) -> &'a str {
+        self.method(name).map_or(name, |method| &method.title)
+    }
+
+    /// The title of the dataset with a name, as [`Self::title_of`]; the name if the suite has no such dataset.
+    pub fn dataset_title(&self, name: &str) -> String {
+        self.dataset(name).map_or_else(|| name.to_owned(), |dataset| self.title_of(dataset))
     }
 
     /// The title of a dataset, with its name if another dataset of the suite has the same title.
@@ -571,13 +585,11 @@ impl SuiteDescription {
     /// # Errors
     /// If the suite has no such dataset or method.
     pub fn restricted(&self, datasets: &[String], methods: &[String]) -> anyhow::Result<SuiteDescription> {
-        let method = |name: &String| {
-            let found = self.methods.iter().find(|method| method.name == *name);
-            found.cloned().with_context(|| format!("the results hold no method `{name}`"))
-        };
+        let method =
+            |name: &String| self.method(name).cloned().with_context(|| format!("the results hold no method `{name}`"));
         let dataset = |name: &String| {
-            let found = self.datasets.iter().find(|dataset| dataset.name == *name);
-            let mut dataset = found.cloned().with_context(|| format!("the results hold no dataset `{name}`"))?;
+            let mut dataset =
+                self.dataset(name).cloned().with_context(|| format!("the results hold no dataset `{name}`"))?;
             dataset.methods.retain(|trained| methods.contains(trained));
             anyhow::Ok(dataset)
         };
@@ -590,25 +602,6 @@ impl SuiteDescription {
 }
 
 impl Results {
-    /// Restricts the results to these datasets and methods, in this order.
-    ///
-    /// # Errors
-    /// If the results hold no such dataset or method.
-    pub fn restricted(&self, datasets: &[String], methods: &[String]) -> anyhow::Result<Results> {
-        let mut results = self.clone();
-        results.suite = self.suite.restricted(datasets, methods)?;
-        let shown = |pair: &comparison::Comparison| {
-            datasets.contains(&pair.dataset) && methods.contains(&pair.method) && methods.contains(&pair.other)
-        };
-        results.comparisons.pairs.retain(shown);
-        results.comparisons.correct();
-        results.numbers.retain(|number| datasets.contains(&number.dataset) && methods.contains(&number.method));
-        results.cells.retain(|cell| datasets.contains(&cell.dataset) && methods.contains(&cell.method));
-        results.suite = results.suite.without_choices();
-        results.other_selections.clear();
-        Ok(results)
-    }
-
     /// The record of a cell; `None` if it has no scores.
     pub fn cell(&self, dataset: &str, method: &str, seed: u64) -> Option<&CellRecord> {
         self.cells.iter().find(|cell| cell.dataset == dataset && cell.method == method && cell.seed == seed)
@@ -623,22 +616,25 @@ impl Results {
         of: (&str, Quantity),
     ) -> Option<&Number> {
         let (method, quantity) = of;
-        if dataset.selections.first() == Some(&selection) {
-            return self.number(&dataset.name, method, quantity, None);
-        }
-        let other = self.other_selections.iter().find(|other| other.selection == selection)?;
-        let is_it =
-            |number: &&Number| number.dataset == dataset.name && number.method == method && number.quantity == quantity;
-        other.numbers.iter().find(is_it)
+        let numbers = match dataset.selections.first() == Some(&selection) {
+            true => &self.numbers,
+            false => &self.other_selections.iter().find(|other| other.selection == selection)?.numbers,
+        };
+        find(numbers, (&dataset.name, method, quantity), None)
     }
 
     /// The number of a method on a dataset; quantities of missing modalities are at ratio 1 by default.
     pub fn number(&self, dataset: &str, method: &str, quantity: Quantity, ratio: Option<f64>) -> Option<&Number> {
-        let ratio = if quantity.is_missing() { Some(ratio.unwrap_or(1.0)) } else { None };
-        self.numbers.iter().find(|number| {
-            number.dataset == dataset && number.method == method && number.quantity == quantity && number.ratio == ratio
-        })
+        find(&self.numbers, (dataset, method, quantity), ratio)
     }
+}
+
+fn find<'a>(numbers: &'a [Number], of: (&str, &str, Quantity), ratio: Option<f64>) -> Option<&'a Number> {
+    let ratio = of.2.is_missing().then(|| ratio.unwrap_or(1.0));
+    let is_it = |number: &&Number| {
+        (number.dataset.as_str(), number.method.as_str(), number.quantity) == of && number.ratio == ratio
+    };
+    numbers.iter().find(is_it)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Sample results for tests.
 
 use super::SuiteKind;
+use super::comparison::Comparison;
 use super::replicates::Level;
 use super::results::{
     Cell, CellScores, DatasetDescription, MethodDescription, Outcome, Provenance, Results, SuiteDescription, collect,
@@ -108,9 +109,26 @@ pub fn without(mut outcome: Outcome, level: Level) -> Outcome {
 }
 
 impl Results {
+    /// Restricts the results to these datasets and methods, in this order: what a table or figure of them would be made of.
+    pub fn restricted(&self, datasets: &[&str], methods: &[&str]) -> anyhow::Result<Results> {
+        let [datasets, methods] =
+            [datasets, methods].map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let mut results =
+            Results { suite: self.suite.restricted(&datasets, &methods)?.without_choices(), ..self.clone() };
+        let shown = |pair: &Comparison| {
+            datasets.contains(&pair.dataset) && methods.contains(&pair.method) && methods.contains(&pair.other)
+        };
+        results.comparisons.pairs.retain(shown);
+        results.comparisons.correct();
+        results.numbers.retain(|number| datasets.contains(&number.dataset) && methods.contains(&number.method));
+        results.cells.retain(|cell| datasets.contains(&cell.dataset) && methods.contains(&cell.method));
+        results.other_selections.clear();
+        Ok(results)
+    }
+
     /// Restricts the results to these methods, on all datasets.
-    pub fn of_methods(&self, methods: &[String]) -> anyhow::Result<Results> {
-        let datasets: Vec<String> = self.suite.datasets.iter().map(|dataset| dataset.name.clone()).collect();
+    pub fn of_methods(&self, methods: &[&str]) -> anyhow::Result<Results> {
+        let datasets: Vec<&str> = self.suite.datasets.iter().map(|dataset| dataset.name.as_str()).collect();
         self.restricted(&datasets, methods)
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::trace::Columns;
+use crate::terms::named;
 
 /// The losses whose means per epoch are kept: of the fused output, of the image alone, of the text alone.
 pub const LOSSES: [&str; 3] = ["loss_T", "loss_v", "loss_l"];
@@ -30,29 +31,17 @@ pub struct TraceSummary {
     pub losses: BTreeMap<String, Vec<f64>>,
 }
 
-/// Which gradients of image and text a cosine compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Cosine {
-    /// The updates of the embedding layers h_v and h_l, which have to be of one shape.
-    #[serde(rename = "cos_update_v_l")]
-    Update,
-    /// The task loss's gradients at the embeddings z_v and z_l.
-    #[serde(rename = "cos_embedding_v_l")]
-    Embedding,
+named! {
+    /// Which gradients of image and text a cosine compares, by the trace's column; the preferred one first.
+    pub enum Cosine {
+        /// The updates of the embedding layers h_v and h_l, which have to be of one shape.
+        Update = "cos_update_v_l",
+        /// The task loss's gradients at the embeddings z_v and z_l.
+        Embedding = "cos_embedding_v_l",
+    }
 }
 
 impl Cosine {
-    /// The preferred one first.
-    pub const ALL: [Cosine; 2] = [Cosine::Update, Cosine::Embedding];
-
-    /// The trace's column.
-    pub fn column(self) -> &'static str {
-        match self {
-            Cosine::Update => "cos_update_v_l",
-            Cosine::Embedding => "cos_embedding_v_l",
-        }
-    }
-
     /// Describes what it compares.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -74,13 +63,6 @@ pub struct CosineSummary {
     pub histogram: Vec<u64>,
 }
 
-impl CosineSummary {
-    /// Steps in which the cosine is defined.
-    pub fn defined(&self) -> u64 {
-        self.histogram.iter().sum()
-    }
-}
-
 impl TraceSummary {
     /// Summarises a trace whose epochs all have the same number of steps.
     ///
@@ -95,7 +77,7 @@ impl TraceSummary {
             "a trace of {epochs} epochs should have a multiple of {epochs} steps, found {steps}"
         );
         let conflict = columns.get("conflict").map(|steps| conflict(steps)).transpose()?;
-        let found = Cosine::ALL.into_iter().filter_map(|cosine| Some((cosine, columns.get(cosine.column())?)));
+        let found = Cosine::ALL.into_iter().filter_map(|cosine| Some((cosine, columns.get(cosine.name())?)));
         let mut cosines: Vec<CosineSummary> =
             found.map(|(column, steps)| cosine(column, steps)).collect::<anyhow::Result<_>>()?;
         // A column that is undefined in every step says less than the other.
@@ -125,7 +107,7 @@ fn conflict(steps: &[f32]) -> anyhow::Result<f64> {
 
 fn cosine(column: Cosine, steps: &[f32]) -> anyhow::Result<CosineSummary> {
     let is_cosine = |value: f32| value.is_nan() || value.abs() <= 1.0 + ROUNDING;
-    check(column.column(), "a cosine between -1 and 1", steps, is_cosine)?;
+    check(column.name(), "a cosine between -1 and 1", steps, is_cosine)?;
     let defined: Vec<f64> =
         steps.iter().filter(|value| !value.is_nan()).map(|value| f64::from(value.clamp(-1.0, 1.0))).collect();
     let mut histogram = vec![0; BINS];
@@ -187,14 +169,14 @@ mod tests {
             filled,
             [(0, 2), (4, 1), (5, 1), (99, 1), (100, 1), (104, 1), (105, 1), (194, 1), (195, 1), (199, 2)]
         );
-        assert_eq!((cosine.histogram.len(), cosine.defined(), cosine.undefined), (200, 12, 0));
+        assert_eq!((cosine.histogram.len(), cosine.histogram.iter().sum::<u64>(), cosine.undefined), (200, 12, 0));
     }
 
     /// Steps without a cosine are counted, but do not enter its mean as 0.
     #[test]
     fn undefined_is_not_zero() {
         let cosine = summary(&[("cos_update_v_l", &[f32::NAN, 0.5, f32::NAN, 0.25])], 1).cosine.unwrap();
-        assert_eq!((cosine.mean, cosine.undefined, cosine.defined()), (Some(0.375), 2, 2));
+        assert_eq!((cosine.mean, cosine.undefined, cosine.histogram.iter().sum::<u64>()), (Some(0.375), 2, 2));
     }
 
     #[test]
@@ -230,14 +212,6 @@ mod tests {
             ),
         ] {
             assert_eq!(TraceSummary::of(&columns(&[given]), epochs).unwrap_err().to_string(), expected);
-        }
-    }
-
-    /// A column's name in the results is its name in the trace.
-    #[test]
-    fn a_cosine_has_one_name() {
-        for cosine in Cosine::ALL {
-            assert_eq!(serde_json::to_value(cosine).unwrap(), cosine.column());
         }
     }
 }

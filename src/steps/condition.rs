@@ -1,30 +1,21 @@
 //! The conditions under which each training is evaluated.
 
 use crate::report::replicates::Level;
+use crate::terms::named;
 
-/// What is done to the test split: one evaluation per condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Condition {
-    /// Nothing.
-    Full,
-    /// One modality is missing, at each missing ratio of the suite.
-    Missing,
-    /// One modality is noisy.
-    Noisy,
+named! {
+    /// What is done to the test split: one evaluation per condition. The names are those in roles and keys.
+    pub enum Condition {
+        /// Nothing.
+        Full = "full",
+        /// One modality is missing, at each missing ratio of the suite.
+        Missing = "missing",
+        /// One modality is noisy.
+        Noisy = "noisy",
+    }
 }
 
 impl Condition {
-    pub const ALL: [Condition; 3] = [Condition::Full, Condition::Missing, Condition::Noisy];
-
-    /// The name in roles and keys.
-    pub fn name(self) -> &'static str {
-        match self {
-            Condition::Full => "full",
-            Condition::Missing => "missing",
-            Condition::Noisy => "noisy",
-        }
-    }
-
     /// The condition whose evaluation gives the predictions at a level.
     pub fn of(level: Level) -> Self {
         match level {

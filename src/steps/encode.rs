@@ -82,7 +82,7 @@ impl Describe for Encode {
 
 impl Encode {
     pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
-        let archives = archives(job)?;
+        let archives = archives(job);
         let run = encoders::Run {
             device: job.device,
             workers: job.threads,

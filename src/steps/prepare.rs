@@ -141,7 +141,7 @@ impl Prepare {
     }
 
     fn prepare(&self, job: &Job) -> anyhow::Result<Outputs> {
-        let archives = archives(job)?;
+        let archives = archives(job);
         let reading = Reading { archives: &archives, options: &self.options, interrupt: &job.interrupt };
         let mut dataset = self.reader.read(&reading)?;
         let subset = self.subset.map(|subset| subset as usize);
@@ -235,9 +235,9 @@ impl Prepare {
 }
 
 /// The archives among a job's inputs, by name.
-pub(super) fn archives(job: &Job) -> anyhow::Result<Archives> {
+pub(super) fn archives(job: &Job) -> Archives {
     let named = job.inputs.iter().filter_map(|(role, file)| Some((role.strip_prefix(ARCHIVE_ROLE)?, file)));
-    Ok(Archives(named.map(|(name, file)| (name.to_owned(), file.path.clone())).collect()))
+    Archives(named.map(|(name, file)| (name.to_owned(), file.path.clone())).collect())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use seesaw::errors::{Class, class_of};
 use seesaw::interrupt::Interrupt;
 use seesaw::manifests::context::{FetchContext, FetchPlaces, Patience};
 use seesaw::manifests::fetch::fetch_archive;
-use seesaw::manifests::{Archive, Source};
+use seesaw::manifests::{Archive, Manual, Source};
 use seesaw::progress::{Progress, Unit};
 
 use crate::http_server::{Answer, Server};
@@ -108,8 +108,8 @@ impl Place {
 
     /// Puts a file where a person would.
     pub fn give(&self, name: &str, content: &[u8]) {
-        std::fs::create_dir_all(&self.context.manual[0]).unwrap();
-        std::fs::write(self.context.manual[0].join(name), content).unwrap();
+        std::fs::create_dir_all(&self.context.places.manual[0]).unwrap();
+        std::fs::write(self.context.places.manual[0].join(name), content).unwrap();
     }
 
     pub fn quarantined(&self) -> usize {
@@ -228,8 +228,8 @@ fn a_file_that_changes_meanwhile_is_read_from_the_start() {
 fn wrong_leftovers_do_not_spoil_a_download() {
     let server = Server::start(body(), vec![]);
     let place = Place::new();
-    let partial = place.context.partial.join(Digest::of(&body()).to_string());
-    std::fs::create_dir_all(&place.context.partial).unwrap();
+    let partial = place.context.places.partial.join(Digest::of(&body()).to_string());
+    std::fs::create_dir_all(&place.context.places.partial).unwrap();
     std::fs::write(&partial, vec![7; 1000]).unwrap();
     place.from(vec![server.url("/file")]).unwrap();
     assert_eq!(*server.ranges.lock().unwrap(), ["bytes=1000-", ""]);
@@ -241,7 +241,7 @@ fn wrong_leftovers_do_not_spoil_a_download() {
     std::fs::write(&partial, body()).unwrap();
     place.from(vec![server.url("/file")]).unwrap();
     assert_eq!(server.ranges.lock().unwrap().len(), 3);
-    assert_eq!(std::fs::read_dir(&place.context.partial).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(&place.context.places.partial).unwrap().count(), 0);
 }
 
 /// Slow is not silent: only a pause as long as the limit counts as a cut.
@@ -319,9 +319,9 @@ fn downloads_of_one_file_at_once_do_not_mix() {
 fn a_failing_disk_ends_the_download() {
     let (first, second) = (Server::start(body(), vec![]), Server::start(body(), vec![]));
     let place = Place::new();
-    std::fs::write(&place.context.partial, "a file where a folder should be").unwrap();
+    std::fs::write(&place.context.places.partial, "a file where a folder should be").unwrap();
     let error = place.from(vec![first.url("/file"), second.url("/file")]).unwrap_err();
-    assert!(format!("{error:#}").contains(&place.context.partial.display().to_string()), "{error:#}");
+    assert!(format!("{error:#}").contains(&place.context.places.partial.display().to_string()), "{error:#}");
     assert!(seesaw::errors::hint_of(&error).unwrap().contains("the disk"));
     assert!(first.ranges.lock().unwrap().is_empty() && second.ranges.lock().unwrap().is_empty());
 }
@@ -330,20 +330,20 @@ fn a_failing_disk_ends_the_download() {
 #[test]
 fn sources_are_tried_in_order() {
     let server = Server::start(body(), vec![Answer::Status(404); 2]);
-    let manual = Source::Manual {
+    let manual = Source::Manual(Manual {
         accept: "Accept".into(),
         url: "https://example.org".into(),
         file: "given.zip".into(),
         folder: None,
-    };
+    });
     let sources = || vec![Source::Https { urls: vec![server.url("/file")] }, manual.clone()];
     let place = Place::new();
     let error = place.fetch(sources()).unwrap_err();
     let (told, hint) = (format!("{error:#}"), seesaw::errors::hint_of(&error).unwrap().to_owned());
     assert!(told.contains("404") && told.contains("given.zip is not in"), "{told}");
     assert!(hint.contains("check the address") && hint.contains("put the file given.zip"), "{hint}");
-    std::fs::create_dir_all(&place.context.manual[0]).unwrap();
-    std::fs::write(place.context.manual[0].join("given.zip"), body()).unwrap();
+    std::fs::create_dir_all(&place.context.places.manual[0]).unwrap();
+    std::fs::write(place.context.places.manual[0].join("given.zip"), body()).unwrap();
     place.fetch(sources()).unwrap();
 }
 
@@ -465,7 +465,7 @@ fn a_stop_keeps_what_arrived() {
     let server = Server::start(body(), vec![Answer::Slowly { pieces: 3, pause: Duration::from_secs(1) }]);
     let mut place = Place::new();
     place.context.patience.stall = Duration::from_secs(60);
-    let (interrupt, partial) = (place.context.interrupt.clone(), place.context.partial.clone());
+    let (interrupt, partial) = (place.context.interrupt.clone(), place.context.places.partial.clone());
     let partial = partial.join(Digest::of(&body()).to_string());
     std::thread::spawn(move || {
         while !std::fs::metadata(&partial).is_ok_and(|file| file.len() >= 100_000) {
@@ -484,12 +484,12 @@ fn a_stop_keeps_what_arrived() {
 fn a_file_put_there_by_hand_is_verified() {
     let place = Place::new();
     let manual = || {
-        vec![Source::Manual {
+        vec![Source::Manual(Manual {
             accept: "Accept the licence".into(),
             url: "https://example.org/licence".into(),
             file: "given.zip".into(),
             folder: None,
-        }]
+        })]
     };
     let error = place.fetch(manual()).unwrap_err();
     let hint = seesaw::errors::hint_of(&error).unwrap().to_owned();

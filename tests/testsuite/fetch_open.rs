@@ -9,7 +9,7 @@ use seesaw::interrupt::Interrupt;
 use seesaw::manifests::fetch::fetch_archive;
 use seesaw::manifests::kaggle::Kaggle;
 use seesaw::manifests::lock::Locked;
-use seesaw::manifests::{Archive, GitBlob, KnownFile, Source};
+use seesaw::manifests::{Archive, GitBlob, KnownFile, Manual, Source};
 use seesaw::progress::{Progress, Unit};
 
 use crate::fetch::{Place, body, open};
@@ -21,12 +21,12 @@ fn from(server: &Server) -> Archive {
 
 /// What a person puts there, packed or not.
 fn memes() -> Archive {
-    let source = Source::Manual {
+    let source = Source::Manual(Manual {
         accept: "Accept the licence".into(),
         url: "https://example.org".into(),
         file: "memes.zip".into(),
         folder: Some("memes".into()),
-    };
+    });
     open("memes.zip", vec![source])
 }
 
@@ -251,10 +251,10 @@ fn a_stop_costs_no_download() {
     place.context.progress = place.notes.clone();
     assert!(fetched(&place, &archive).unwrap() == body());
     assert_eq!(server.ranges.lock().unwrap().len(), 1);
-    assert!(std::fs::read_dir(&place.context.partial).unwrap().next().is_none(), "nothing is left behind");
+    assert!(std::fs::read_dir(&place.context.places.partial).unwrap().next().is_none(), "nothing is left behind");
 
     // What waits and is not what is asked for now is not taken.
-    std::fs::rename(place.destination(), place.context.partial.join("kept")).unwrap();
+    std::fs::rename(place.destination(), place.context.places.partial.join("kept")).unwrap();
     place.context.interrupt = Interrupt::default();
     place.context.progress = Arc::new(StoppingAt(place.context.interrupt.clone(), place.destination()));
     fetched(&place, &archive).unwrap_err();

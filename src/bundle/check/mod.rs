@@ -61,8 +61,7 @@ pub fn check(bundle: &Bundle, interrupt: &Interrupt) -> anyhow::Result<Vec<Check
 /// If it is missing, malformed, or of another layout.
 pub fn provenance(bundle: &Bundle) -> anyhow::Result<Provenance> {
     let name = format!("out/{}", record::FILE);
-    let path = bundle.member(&name).with_context(|| format!("`{name}` is missing or damaged"))?;
-    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = bundle.read(&name)?.with_context(|| format!("`{name}` is missing or damaged"))?;
     Provenance::parse(&bytes).with_context(|| format!("`{name}`"))
 }
 

@@ -7,10 +7,9 @@ use super::super::unpack::Bundle;
 use super::super::{MANIFEST, action_member, object_member};
 use super::finding::Check;
 use crate::digest::Digest;
-use crate::engine::key;
 use crate::publication::record::{self, Provenance, Status, Step};
 use crate::publication::ro_crate;
-use crate::steps::Kind;
+use crate::publication::storage::kind_of;
 use crate::store::{Action, Value};
 
 pub(super) type Actions = BTreeMap<Digest, Action>;
@@ -67,11 +66,6 @@ pub(super) fn objects<'a>(bundle: &Bundle, actions: &'a Actions) -> Check {
     }
     check.skip(left_out);
     check
-}
-
-/// The kind of step that a record is of.
-fn kind_of(action: &Action) -> Option<Kind> {
-    Kind::named(key::kind(&action.ingredients)?)
 }
 
 /// The provenance agrees with the records of the steps, and inputs are outputs of recorded steps.

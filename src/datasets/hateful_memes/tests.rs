@@ -27,18 +27,7 @@ fn phase_2_is_read_with_its_pictures_in_an_archive_of_their_own() {
     let members: Vec<(&str, &[u8])> =
         members.into_iter().chain([("__MACOSX/data/train.jsonl", b"x".as_slice())]).collect();
     let dataset = read(&members, "").unwrap();
-    assert_eq!(dataset.classes, ["not hateful", "hateful"]);
-    let train = &dataset.splits[&Split::Train];
-    assert_eq!(
-        train.samples.iter().map(|sample| (sample.id.as_str(), sample.labels[0])).collect::<Vec<_>>(),
-        [("1", 0), ("2", 1)]
-    );
-    assert_eq!(train.pictures[0].member, "data/img.tar.gz/img/00001.png");
-    assert_eq!(dataset.splits[&Split::Val].texts, ["four"]);
-    assert_eq!(dataset.splits[&Split::Test].texts, ["five"]);
-    let dropped = [("blank text", 1), ("no picture", 1), ("second sample of an id", 1)];
-    assert_eq!(dataset.dropped, dropped.map(|(reason, n)| (reason.to_owned(), n)).into());
-    assert_eq!((dataset.found["train"], dataset.found["test_seen"], dataset.found["dev_unseen"]), (4, 2, 1));
+    insta::assert_debug_snapshot!(dataset);
     let error = read(&members, "test = \"test_unseen\"").unwrap_err().to_string();
     assert!(error.contains("should hold test_unseen.jsonl; it holds the lists dev_seen, dev_unseen"), "{error}");
 }

@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::datasets::Pictures;
 use crate::engine::Engine;
 use crate::engine::devices::Devices;
-use crate::engine::graph::{Graph, NodeId};
+use crate::engine::graph::NodeId;
 use crate::engine::survey::State;
-use crate::experiments::{DatasetPlan, Suite};
-use crate::manifests::Manifest;
+use crate::experiments::DatasetPlan;
 use crate::planning::calibration::{Calibration, STEP};
+use crate::planning::project::Planned;
 use crate::steps::condition::Condition;
 use crate::steps::encode::{Encode, Encoder, Part};
 use crate::steps::fetch::Fetch;
@@ -51,14 +51,13 @@ impl Engine {
     /// Estimates the steps that are to be done.
     pub fn estimate(
         &self,
-        suite: &Suite,
-        manifests: &[Manifest],
-        graph: &Graph,
+        planned: &Planned,
         states: &[State],
         machine: &Calibration,
         is_to_do: &dyn Fn(NodeId) -> bool,
     ) -> Estimate {
-        let (predictions, from_manifests) = self.predictions(suite, manifests, graph, states, machine, &self.devices);
+        let graph = &planned.graph;
+        let (predictions, from_manifests) = self.predictions(planned, states, machine, &self.devices);
         let mut estimate = Estimate { from_manifests, ..Estimate::default() };
         for (id, (seconds, bytes)) in graph.ids().zip(predictions) {
             if !is_to_do(id) {
@@ -87,9 +86,7 @@ impl Engine {
     /// The estimates in the order of the graph, and whether the size of a dataset comes from its manifest.
     pub fn predictions(
         &self,
-        suite: &Suite,
-        manifests: &[Manifest],
-        graph: &Graph,
+        planned: &Planned,
         states: &[State],
         machine: &Calibration,
         devices: &Devices,
@@ -98,14 +95,14 @@ impl Engine {
         let gpus = if devices.are_gpus() { workers } else { 1 };
         let mut prediction = Prediction { machine, workers, gpus, datasets: BTreeMap::new() };
         let mut from_manifests = false;
-        for dataset in &suite.datasets {
-            let (sizes, prepared) = self.sizes(dataset, suite, manifests, graph, states);
+        for dataset in &planned.suite.datasets {
+            let (sizes, prepared) = self.sizes(dataset, planned, states);
             from_manifests |= !prepared;
             for name in [&dataset.samples, &dataset.name] {
                 prediction.datasets.entry(name).or_insert((dataset, sizes));
             }
         }
-        let steps = || graph.ids().map(|id| &graph.node(id).step);
+        let steps = || planned.graph.ids().map(|id| &planned.graph.node(id).step);
         let mut predictions: Vec<(f64, u64)> = steps().map(|step| prediction.step(step).unwrap_or_default()).collect();
         // Kind → (predicted, measured) seconds of the steps that are done.
         let mut experience: BTreeMap<Kind, (f64, f64)> = BTreeMap::new();
@@ -135,14 +132,8 @@ impl Engine {
     }
 
     /// The size of a dataset, and whether it comes from the prepared dataset.
-    fn sizes(
-        &self,
-        dataset: &DatasetPlan,
-        suite: &Suite,
-        manifests: &[Manifest],
-        graph: &Graph,
-        states: &[State],
-    ) -> (Sizes, bool) {
+    fn sizes(&self, dataset: &DatasetPlan, planned: &Planned, states: &[State]) -> (Sizes, bool) {
+        let Planned { suite, manifests, graph, .. } = planned;
         let prepared = graph.ids().find_map(|id| match (&graph.node(id).step, &states[id.0]) {
             (Step::Prepare(step), State::Done(_, action) | State::Refused(_, action, _)) => {
                 (step.name == dataset.samples).then(|| action.outputs.get("about")).flatten()

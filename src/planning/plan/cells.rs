@@ -31,24 +31,17 @@ pub(super) struct Builder<'a> {
     pub(super) manifests: &'a [Manifest],
 }
 
-/// The scores of a method on a dataset, as inputs of [`Collect`].
-pub(super) struct MethodScores {
+/// The cells of a method on a dataset, as inputs of other steps.
+#[derive(Default)]
+pub(super) struct MethodCells {
     pub(super) dataset: String,
     pub(super) method: String,
-    pub(super) inputs: Inputs,
-    /// Those of other selections, which the results alone show.
-    pub(super) others: Inputs,
-}
-
-/// The steps that a cell adds, as inputs of others.
-#[derive(Default)]
-pub(super) struct CellOutputs {
     /// Of [`Collect`].
     pub(super) scores: Inputs,
-    /// Of [`Collect`], those of other selections.
+    /// Of [`Collect`], those of other selections, which the results alone show.
     pub(super) others: Inputs,
     /// Of [`Resample`].
-    pub(super) predictions: Inputs,
+    predictions: Inputs,
 }
 
 /// The steps that prepare and encode a dataset.
@@ -71,23 +64,34 @@ impl Builder<'_> {
         part: SuiteDescription,
         quantities: Option<Vec<Quantity>>,
         paper: Option<Arc<Reference>>,
-        scores: &[MethodScores],
+        cells: &[MethodCells],
     ) -> Source {
-        let is_of = |cell: &&MethodScores| {
+        let is_of = |cell: &&MethodCells| {
             part.datasets.iter().any(|dataset| dataset.name == cell.dataset && dataset.methods.contains(&cell.method))
         };
         let compared = part.datasets.iter().any(|dataset| !dataset.selections.is_empty());
-        let others = |cell: &MethodScores| if compared { cell.others.clone() } else { Inputs::new() };
+        let others = |cell: &MethodCells| if compared { cell.others.clone() } else { Inputs::new() };
         let inputs: Vec<_> =
-            scores.iter().filter(is_of).flat_map(|cell| [cell.inputs.clone(), others(cell)].concat()).collect();
+            cells.iter().filter(is_of).flat_map(|cell| [cell.scores.clone(), others(cell)].concat()).collect();
         output(self.graph.add(Collect { of: of.to_owned(), suite: part, quantities, paper }, inputs), "results")
     }
 
-    /// Adds the resampling of a method's predictions on a dataset, by its index in the suite.
-    pub(super) fn resample(&mut self, at: usize, features: &Features, method: &str, predictions: Inputs) -> Source {
+    /// Adds the cells of a method on a dataset, by its index in the suite, and the resampling of their predictions.
+    pub(super) fn cells(&mut self, at: usize, features: &Features, method: &MethodPlan) -> MethodCells {
+        let (dataset, name) = (self.suite.datasets[at].name.clone(), method.name.clone());
+        let role = collect::replicates_role(&dataset, &name);
+        let mut cells = MethodCells { dataset, method: name, ..MethodCells::default() };
+        for &seed in &self.suite.seeds {
+            self.cell(at, features, method, seed, &mut cells);
+        }
+        cells.scores.push((role, self.resample(at, features, &cells)));
+        cells
+    }
+
+    fn resample(&mut self, at: usize, features: &Features, cells: &MethodCells) -> Source {
         let step = Resample {
-            dataset: self.suite.datasets[at].name.clone(),
-            name: method.to_owned(),
+            dataset: cells.dataset.clone(),
+            name: cells.method.clone(),
             seeds: self.suite.seeds.clone(),
             ratios: self.suite.missing.ratios.clone(),
             unit: self.suite.datasets[at].reader.unit,
@@ -95,7 +99,7 @@ impl Builder<'_> {
         };
         let labels = [("about", "about"), ("samples", "samples.test")];
         let labels = labels.map(|(role, name)| (role.to_owned(), output(features.prepared, name)));
-        output(self.graph.add(step, predictions.into_iter().chain(labels)), "replicates")
+        output(self.graph.add(step, cells.predictions.iter().cloned().chain(labels)), "replicates")
     }
 
     fn archives(&mut self, manifest: &str, names: &[&str]) -> anyhow::Result<Inputs> {
@@ -183,7 +187,7 @@ impl Builder<'_> {
     }
 
     /// Adds a training on a dataset, by its index in the suite, and its evaluations.
-    pub(super) fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64) -> CellOutputs {
+    fn cell(&mut self, at: usize, features: &Features, method: &MethodPlan, seed: u64, outputs: &mut MethodCells) {
         let name = &self.suite.datasets[at].name;
         let part = |split: Split| {
             let of_split = features.encoded.iter().filter(move |(of, ..)| *of == split);
@@ -239,7 +243,6 @@ impl Builder<'_> {
             self.graph.add(choose, inputs)
         };
         let of_cell = |what: &str| collect::role(what, name, &method.name, seed);
-        let mut outputs = CellOutputs::default();
         let swept = (method.candidates.len() > 1).then_some("choice");
         for what in ["weights", "trace", "summary"].into_iter().chain(swept) {
             outputs.scores.push((of_cell(what), output(trained, what)));
@@ -279,6 +282,5 @@ impl Builder<'_> {
                 outputs.predictions.push((resample::role(*condition, seed), output(evaluated, "predictions")));
             }
         }
-        outputs
     }
 }

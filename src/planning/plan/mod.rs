@@ -4,7 +4,7 @@ mod cells;
 mod data;
 mod describe;
 
-use self::cells::{Builder, CellOutputs, Features, MethodScores};
+use self::cells::{Builder, Features};
 pub use self::data::{fetches, preparation, prepare};
 use crate::engine::graph::{Graph, Publication, Source};
 use crate::errors;
@@ -13,7 +13,6 @@ use crate::manifests::Manifest;
 use crate::report::render;
 use crate::report::results::SuiteDescription;
 use crate::report::templates::Templates;
-use crate::steps::collect;
 use crate::steps::render::Render;
 
 /// Builds the graph of a suite.
@@ -22,28 +21,16 @@ use crate::steps::render::Render;
 /// If a manifest or template that the suite needs is not there or malformed.
 pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> anyhow::Result<Graph> {
     let mut builder = Builder { graph: Graph::default(), suite, manifests };
-    let mut scores = Vec::new();
+    let mut cells = Vec::new();
     let features: Vec<Features> =
         suite.datasets.iter().map(|dataset| builder.features(dataset)).collect::<anyhow::Result<_>>()?;
     for (at, features) in features.iter().enumerate() {
         let trained = &suite.datasets[at].methods;
-        for method in suite.methods.iter().filter(|method| trained.contains(&method.name)) {
-            let (dataset, name) = (suite.datasets[at].name.clone(), method.name.clone());
-            let mut cells = CellOutputs::default();
-            for &seed in &suite.seeds {
-                let cell = builder.cell(at, features, method, seed);
-                cells.scores.extend(cell.scores);
-                cells.others.extend(cell.others);
-                cells.predictions.extend(cell.predictions);
-            }
-            let CellOutputs { scores: mut inputs, others, predictions } = cells;
-            inputs
-                .push((collect::replicates_role(&dataset, &name), builder.resample(at, features, &name, predictions)));
-            scores.push(MethodScores { dataset, method: name, inputs, others });
-        }
+        let methods = suite.methods.iter().filter(|method| trained.contains(&method.name));
+        cells.extend(methods.map(|method| builder.cells(at, features, method)));
     }
     let everything = describe::suite(suite)?;
-    let results = builder.collect("results", everything.clone(), None, suite.reference.clone(), &scores);
+    let results = builder.collect("results", everything.clone(), None, suite.reference.clone(), &cells);
     builder.graph.publications.push(Publication { source: results, file: "results.json".into() });
     for OutputPlan { target, methods, datasets } in &suite.outputs {
         let digests = render::template_digests(target, templates)
@@ -55,7 +42,7 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> an
         }
         .without_choices();
         // A table or figure depends on its own cells alone.
-        let results = builder.collect(target.name, shown, render::quantities(target), None, &scores);
+        let results = builder.collect(target.name, shown, render::quantities(target), None, &cells);
         let step = Render { target, templates: templates.clone(), digests };
         let node = builder.graph.add(step, [("results".to_owned(), results)]);
         for format in render::formats(target) {

@@ -52,13 +52,6 @@ pub struct Submitted {
 /// The tasks of each job, in the order of the jobs.
 type Stages = Vec<(Stage, Vec<Task>)>;
 
-/// The pending steps of a plan.
-#[derive(Default)]
-struct Pending {
-    steps: Vec<NodeId>,
-    absent: usize,
-}
-
 impl Submit<'_> {
     /// Says what [`Submit::submit`] would do. Neither needs Slurm nor writes anything.
     ///
@@ -137,10 +130,9 @@ impl Submit<'_> {
         absences.extend(failed.map(|(id, absence)| (graph.node(id).step.label(), absence.clone())));
         // What was collected without them is done.
         let (states, _) = engine.survey_without(graph, &absences);
-        let Pending { steps, absent } = self.pending(&states, fetched);
+        let (steps, absent) = self.pending(&states, fetched);
         let devices = self.profile.devices();
-        let (predictions, _) =
-            engine.predictions(&planned.suite, &planned.manifests, graph, &states, self.machine, &devices);
+        let (predictions, _) = engine.predictions(planned, &states, self.machine, &devices);
         let seconds: Vec<f64> = predictions.into_iter().map(|(seconds, _)| seconds).collect();
         let packing = Packing {
             least: 60.0 * f64::from(self.profile.task_minutes),
@@ -183,12 +175,12 @@ impl Submit<'_> {
         Ok(self.run.if_finished().is_some() || !submissions.absences()?.is_empty())
     }
 
-    /// The needed steps that are not done and can be computed.
-    fn pending(&self, states: &[State], fetched: Option<&Outcome>) -> Pending {
+    /// The needed steps that are not done and can be computed, and the number of those that cannot.
+    fn pending(&self, states: &[State], fetched: Option<&Outcome>) -> (Vec<NodeId>, usize) {
         let graph = &self.run.planned.graph;
         let needed = graph.needed_for(&self.run.wanted(&|_| true));
         let lost: BTreeSet<NodeId> = self.run.engine.lost(graph, states).into_iter().collect();
-        let (mut pending, mut absent) = (Pending::default(), BTreeSet::new());
+        let (mut pending, mut absent) = (Vec::new(), BTreeSet::new());
         for id in needed {
             let node = graph.node(id);
             let is_blocked = || {
@@ -201,10 +193,10 @@ impl Submit<'_> {
                 State::Ready(..) if is_download && fetched.is_none() => {}
                 State::Refused(..) | State::Blocked(_) => drop(absent.insert(id)),
                 _ if is_download || is_blocked() => drop(absent.insert(id)),
-                _ => pending.steps.push(id),
+                _ => pending.push(id),
             }
         }
-        Pending { absent: absent.len(), ..pending }
+        (pending, absent.len())
     }
 
     fn new_folder(&self, submissions: &Submissions) -> anyhow::Result<PathBuf> {

@@ -120,6 +120,11 @@ impl fmt::Display for Side {
 }
 
 impl Assertion {
+    /// What it measures: one side, or two.
+    fn sides(&self) -> impl Iterator<Item = &Side> {
+        [Some(&self.greater), self.smaller.as_ref()].into_iter().flatten()
+    }
+
     /// In words: `full of balgrad > full of agm on food101`, with the dataset's name there.
     pub fn on(&self, dataset: &str) -> String {
         let sign = if self.or_equal { "≥" } else { ">" };
@@ -160,12 +165,11 @@ impl Claim {
     /// What the claim measures, a sentence each.
     pub fn definitions(&self, compared: &[String]) -> Vec<String> {
         let mut definitions: Vec<String> = Vec::new();
-        for Assertion { greater, smaller, .. } in self.assertions(compared) {
-            for side in [Some(greater), smaller].into_iter().flatten() {
-                let definition = side.measure.definition();
-                if !definitions.contains(&definition) {
-                    definitions.push(definition);
-                }
+        for definition in
+            self.assertions(compared).iter().flat_map(Assertion::sides).map(|side| side.measure.definition())
+        {
+            if !definitions.contains(&definition) {
+                definitions.push(definition);
             }
         }
         definitions
@@ -264,10 +268,8 @@ impl Claims {
         for claim in &self.claims {
             let place = format!("claim `{}`", claim.id);
             claim.datasets.iter().try_for_each(|name| check(&place, "dataset", name, datasets))?;
-            for Assertion { greater, smaller, .. } in claim.assertions(&self.compared) {
-                for side in [Some(greater), smaller].into_iter().flatten() {
-                    check(&place, "method", &side.method, methods)?;
-                }
+            for side in claim.assertions(&self.compared).iter().flat_map(Assertion::sides) {
+                check(&place, "method", &side.method, methods)?;
             }
         }
         Ok(())

@@ -86,21 +86,13 @@ pub fn check(
 /// A comparison as a part of a sentence, with the titles of methods and datasets.
 pub fn in_words(results: &Results, dataset: &str, Assertion { greater, smaller, or_equal, .. }: &Assertion) -> String {
     let suite = &results.suite;
-    let method = |name: &str| {
-        suite
-            .methods
-            .iter()
-            .find(|known| known.name == name)
-            .map_or_else(|| name.to_owned(), |found| found.title.clone())
-    };
-    let found = suite.datasets.iter().find(|known| known.name == dataset);
-    let dataset = found.map_or_else(|| dataset.to_owned(), |found| suite.title_of(found));
-    let (one, title) = (method(&greater.method), greater.measure.title());
+    let dataset = suite.dataset_title(dataset);
+    let (one, title) = (suite.method_title(&greater.method), greater.measure.title());
     let least = if *or_equal { "at least" } else { "above" };
     match smaller {
         None => format!("the {title} of {one} is {least} 0 on {dataset}"),
         Some(side) if side.measure == greater.measure => {
-            format!("{one} has a higher {title} than {} on {dataset}", method(&side.method))
+            format!("{one} has a higher {title} than {} on {dataset}", suite.method_title(&side.method))
         }
         Some(side) => format!("the {title} of {one} is {least} its {} on {dataset}", side.measure.title()),
     }
@@ -108,8 +100,7 @@ pub fn in_words(results: &Results, dataset: &str, Assertion { greater, smaller, 
 
 /// A side's value per seed, and which cosine it is where it is one.
 fn values(results: &Results, dataset: &str, side: &Side) -> Result<(Values, Option<Cosine>), Missing> {
-    let known = results.suite.datasets.iter().find(|known| known.name == dataset);
-    if !known.is_some_and(|known| known.methods.contains(&side.method)) {
+    if !results.suite.dataset(dataset).is_some_and(|known| known.methods.contains(&side.method)) {
         return Err(Missing::plain(format!("the suite does not train {} on {dataset}", side.method)));
     }
     let (found, column): (Values, _) = match side.measure {

@@ -17,9 +17,9 @@ use serde::Serialize;
 pub use grammar::Claims;
 pub use verdict::{NotJudged, Verdict};
 
-use super::SuiteKind;
 use super::reference::Reference;
 use super::results::Results;
+use super::{SuiteKind, value_of};
 use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
 use crate::evaluation::statistics::paired::SeedsNeeded;
 use measure::Missing;
@@ -204,15 +204,11 @@ fn weigh(
 /// Missing numbers by the first line of their cause: a single number by its name, several by their datasets.
 fn grouped(missing: &[Missing]) -> Vec<String> {
     let first_line = |missing: &Missing| missing.cause.lines().next().unwrap_or_default().to_owned();
-    let mut groups: Vec<(String, Vec<&Missing>)> = Vec::new();
+    let mut groups: Vec<((String, bool), Vec<&Missing>)> = Vec::new();
     for one in missing {
-        let cause = first_line(one);
-        match groups.iter_mut().find(|(known, group)| *known == cause && group[0].of.is_some() == one.of.is_some()) {
-            Some((_, group)) => group.push(one),
-            None => groups.push((cause, vec![one])),
-        }
+        value_of(&mut groups, (first_line(one), one.of.is_some())).push(one);
     }
-    let line = |(cause, mut group): (String, Vec<&Missing>)| {
+    let line = |((cause, _), mut group): (_, Vec<&Missing>)| {
         group.dedup();
         let mut datasets: Vec<&str> = group.iter().filter_map(|one| Some(one.of.as_ref()?.1.as_str())).collect();
         datasets.dedup();

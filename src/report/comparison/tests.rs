@@ -39,7 +39,7 @@ fn the_family_is_what_is_shown() {
     shown.restrict(&[Quantity::Full, Quantity::MissingGap]);
     assert!(shown.family.unwrap().contains("the 24 comparisons"));
     assert!(shown.pairs.iter().all(|one| one.quantity != Quantity::NoisyAvg));
-    let fewer = results.restricted(&["emoji-words".into()], &["mslr".into(), "balgrad".into()]).unwrap();
+    let fewer = results.restricted(&["emoji-words"], &["mslr", "balgrad"]).unwrap();
     assert_eq!((count(&fewer), fewer.comparisons.family.as_ref().unwrap().contains("the 11 ")), (11, true));
     let all = |results: &Results| {
         let one = ("balgrad", Quantity::Full);
@@ -47,7 +47,7 @@ fn the_family_is_what_is_shown() {
     };
     assert_eq!(all(&fewer).p, all(&results).p);
     assert!(all(&fewer).p_corrected <= all(&results).p_corrected);
-    let others = results.restricted(&["emoji-words".into()], &["mslr".into(), "agm".into()]).unwrap();
+    let others = results.restricted(&["emoji-words"], &["mslr", "agm"]).unwrap();
     assert_eq!((count(&others), others.comparisons.family), (0, None));
 }
 

@@ -95,7 +95,7 @@ pub(super) fn pool(
     let mut counts = vec![0u64; BINS];
     for (seed, cosine) in cosines {
         if cosine.column != column {
-            gaps.add(&of, seed, None, &format!("its trace holds another cosine than `{}`", column.column()));
+            gaps.add(&of, seed, None, &format!("its trace holds another cosine than `{}`", column.name()));
             continue;
         }
         counts.iter_mut().zip(&cosine.histogram).for_each(|(count, more)| *count = count.saturating_add(*more));

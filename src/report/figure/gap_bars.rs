@@ -5,6 +5,7 @@ use super::chart::{Chart, Entry, Panel, Pen, Row, Sample, bars};
 use super::gaps::{Gaps, place};
 use super::{spread, weights};
 use crate::report::results::{DatasetDescription, MethodDescription, Quantity, Results};
+use crate::report::value_of;
 
 /// The share of the highest bar below which a dataset's bars cannot be compared any more.
 const FLAT: f64 = 0.4;
@@ -40,18 +41,11 @@ pub fn chart(results: &Results) -> Chart {
 
 /// Groups datasets by their encoders and fusion, in the order of first appearance.
 fn settings(datasets: &[DatasetDescription]) -> Vec<Vec<&DatasetDescription>> {
-    let mut settings: Vec<Vec<&DatasetDescription>> = Vec::new();
+    let mut settings: Vec<(_, Vec<&DatasetDescription>)> = Vec::new();
     for dataset in datasets {
-        match settings.iter_mut().find(|known| is_like(known[0], dataset)) {
-            Some(known) => known.push(dataset),
-            None => settings.push(vec![dataset]),
-        }
+        value_of(&mut settings, (&dataset.encoders, &dataset.fusion)).push(dataset);
     }
-    settings
-}
-
-fn is_like(one: &DatasetDescription, other: &DatasetDescription) -> bool {
-    (&one.encoders, &one.fusion) == (&other.encoders, &other.fusion)
+    settings.into_iter().map(|(_, datasets)| datasets).collect()
 }
 
 /// One panel with a common axis; or one per dataset, each with its own, if the bars of a dataset would be lower than

@@ -1,16 +1,16 @@
 //! Collects what is missing from a figure, by cause.
 
 use crate::report::results::{DatasetDescription, MethodDescription, Number, SeedValue, SuiteDescription};
+use crate::report::value_of;
 
 pub struct Gaps<'a> {
     suite: &'a SuiteDescription,
-    causes: Vec<(String, Vec<Place>)>,
+    /// Cause → `BalGrad on words` → what is missing there.
+    causes: Vec<(String, Vec<(String, Missing)>)>,
 }
 
-/// Where a cause left something out.
-struct Place {
-    /// `BalGrad on words`.
-    of: String,
+#[derive(Default)]
+struct Missing {
     seeds: Vec<u64>,
     /// Empty if the figure is not about missing ratios.
     ratios: Vec<f64>,
@@ -28,16 +28,8 @@ impl<'a> Gaps<'a> {
 
     /// Notes that one seed is missing at a place, and at which ratio if the figure has several.
     pub fn add(&mut self, of: &str, seed: u64, ratio: Option<f64>, cause: &str) {
-        let at = self.causes.iter().position(|(known, _)| known == cause).unwrap_or_else(|| {
-            self.causes.push((cause.to_owned(), Vec::new()));
-            self.causes.len() - 1
-        });
-        let places = &mut self.causes[at].1;
-        let at = places.iter().position(|place| place.of == of).unwrap_or_else(|| {
-            places.push(Place { of: of.to_owned(), seeds: Vec::new(), ratios: Vec::new() });
-            places.len() - 1
-        });
-        let Place { of: _, seeds, ratios } = &mut places[at];
+        let places = value_of(&mut self.causes, cause.to_owned());
+        let Missing { seeds, ratios } = value_of(places, of.to_owned());
         if !seeds.contains(&seed) {
             seeds.push(seed);
         }
@@ -64,14 +56,14 @@ impl<'a> Gaps<'a> {
 
     /// A line per cause.
     pub fn lines(&self) -> Vec<String> {
-        let line = |(cause, places): &(String, Vec<Place>)| {
+        let line = |(cause, places): &(String, Vec<_>)| {
             let places: Vec<String> = places.iter().map(|place| self.place(place)).collect();
             format!("Left out: {}: {cause}", places.join("; "))
         };
         self.causes.iter().map(line).collect()
     }
 
-    fn place(&self, Place { of, seeds, ratios }: &Place) -> String {
+    fn place(&self, (of, Missing { seeds, ratios }): &(String, Missing)) -> String {
         let mut text = of.clone();
         if seeds.len() < self.suite.seeds.len() {
             text += if seeds.len() == 1 { ", seed " } else { ", seeds " };

@@ -125,8 +125,6 @@ fn round(place: f64) -> f64 {
 }
 
 fn row(results: &Results, check: &Check, scale: &Scale, y: f64) -> Row {
-    let suite = &results.suite;
-    let dataset = suite.datasets.iter().find(|known| known.name == check.dataset);
     let place = |value: f64| scale.place(value / check.smallest_effect);
     let mut title = format!("{}: {}", words::capitalized(&check.words), words::signed(check.excess));
     if let Some(interval) = check.interval {
@@ -137,7 +135,7 @@ fn row(results: &Results, check: &Check, scale: &Scale, y: f64) -> Row {
     }
     Row {
         y,
-        dataset: dataset.map_or_else(|| check.dataset.clone(), |dataset| suite.title_of(dataset)),
+        dataset: results.suite.dataset_title(&check.dataset),
         at: place(check.excess),
         low: check.interval.map(|interval| place(interval.low)),
         high: check.interval.map(|interval| place(interval.high)),

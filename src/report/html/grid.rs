@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn rows_are_methods_and_columns_quantities() {
         let difficult = difficult(SuiteKind::Smoke);
-        let pair = ablation(SuiteKind::Smoke).of_methods(&["balgrad-reweighting".into(), "balgrad".into()]).unwrap();
+        let pair = ablation(SuiteKind::Smoke).of_methods(&["balgrad-reweighting", "balgrad"]).unwrap();
         let impaired = |name: &str| ["Image", "Text", "Avg", "ΔGap"].map(|title| format!("{name} {title}")).to_vec();
         let quantities = [vec!["Full".to_owned()], impaired("Missing"), impaired("Noisy")].concat();
         let higher = [true, true, true, true, false, true, true, true, false];

@@ -13,13 +13,12 @@ use super::details::short;
 use super::{
     DatasetEntry, Fact, Failure, FigureEntry, Report, StepTime, TableEntry, choices, forest, grid, selections,
 };
-use crate::report::SuiteKind;
 use crate::report::agreement::{Agreements, LEGEND, Tally};
 use crate::report::claims::{Judgement, Judgements, NotJudged, Verdict, text};
 use crate::report::quantity::Quantity;
 use crate::report::results::{CellRecord, DatasetDescription, Number, Results, Status};
 use crate::report::table::cell;
-use crate::report::words;
+use crate::report::{SuiteKind, value_of, words};
 
 /// The page's sections, and whether they show numbers of the suite.
 pub const SECTIONS: [(&str, &str, bool); 12] = [
@@ -68,10 +67,7 @@ fn failure(failure: &Failure) -> Value {
     let Failure { what, cause, hint, each, steps } = failure;
     let mut kinds: Vec<(&str, u64)> = Vec::new();
     for kind in steps.iter().filter_map(|step| step.split(' ').next()) {
-        match kinds.iter_mut().find(|(known, _)| *known == kind) {
-            Some((_, n)) => *n += 1,
-            None => kinds.push((kind, 1)),
-        }
+        *value_of(&mut kinds, kind) += 1;
     }
     let kinds: Vec<String> = kinds.into_iter().map(|(kind, n)| format!("{} {kind}", words::count(n))).collect();
     context! {
@@ -315,18 +311,14 @@ fn computed(steps: &[StepTime]) -> Vec<&StepTime> {
 
 /// The kinds of steps, in the order of their first step: all of them, and the time of those that were computed.
 fn kinds(steps: &[StepTime]) -> Vec<Value> {
-    let mut kinds: Vec<(&str, usize, f64)> = Vec::new();
+    let mut kinds: Vec<(&str, (usize, f64))> = Vec::new();
     for step in steps {
-        match kinds.iter_mut().find(|(kind, ..)| *kind == step.kind) {
-            Some((_, n, _)) => *n += 1,
-            None => kinds.push((step.kind, 1, 0.0)),
-        }
+        value_of(&mut kinds, step.kind).0 += 1;
     }
     for step in computed(steps) {
-        let of = kinds.iter_mut().find(|(kind, ..)| *kind == step.kind);
-        of.into_iter().for_each(|(.., seconds)| *seconds += step.seconds);
+        value_of(&mut kinds, step.kind).1 += step.seconds;
     }
-    let row = |(name, steps, seconds)| context! { name, steps, seconds, shown => words::duration(seconds) };
+    let row = |(name, (steps, seconds))| context! { name, steps, seconds, shown => words::duration(seconds) };
     kinds.into_iter().map(row).collect()
 }
 
@@ -351,7 +343,7 @@ fn every(results: &Results, dataset: &DatasetDescription) -> Value {
     };
     let row = |number: &Number| {
         context! {
-            method => suite.methods.iter().find(|m| m.name == number.method).map_or(&number.method, |m| &m.title),
+            method => suite.method_title(&number.method),
             quantity => number.quantity.name(),
             ratio => number.ratio.map(|ratio| ratio.to_string()).unwrap_or_default(),
             mean => number.mean.map_or_else(|| cell::status(number).1.to_owned(), cell::shown),

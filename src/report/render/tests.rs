@@ -11,8 +11,7 @@ fn folders() -> Templates {
 
 /// A target of these results, of some methods, in one format.
 fn of_methods(target: &str, results: &Results, methods: &[&str], format: &str) -> String {
-    let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
-    in_format(target, &results.of_methods(&names).unwrap(), format)
+    in_format(target, &results.of_methods(methods).unwrap(), format)
 }
 
 fn in_format(target: &str, results: &Results, format: &str) -> String {
@@ -49,7 +48,7 @@ fn tables_in_all_formats() {
 fn too_many_methods_are_refused() {
     let error = render(target::find("table3").unwrap(), &ablation(SuiteKind::Smoke), &folders()).unwrap_err();
     assert!(error.to_string().contains("`table3` shows exactly 2 methods"), "{error}");
-    let error = ablation(SuiteKind::Smoke).of_methods(&["agm".into()]).unwrap_err();
+    let error = ablation(SuiteKind::Smoke).of_methods(&["agm"]).unwrap_err();
     assert_eq!(error.to_string(), "the results hold no method `agm`");
 }
 
@@ -85,7 +84,7 @@ fn compile(fragment: &str) -> Option<String> {
 #[test]
 fn the_latex_table_compiles() {
     let ablated = ablation(SuiteKind::Smoke);
-    let pair = ablated.of_methods(&["balgrad-reweighting".into(), "balgrad".into()]).unwrap();
+    let pair = ablated.of_methods(&["balgrad-reweighting", "balgrad"]).unwrap();
     for (target, results) in [
         ("table1", difficult(SuiteKind::Smoke)),
         ("table1", realistic(SuiteKind::Smoke, 2)),

@@ -28,7 +28,7 @@ fn conflicts_exist_where_traces_have_them() {
 #[test]
 fn selecting_methods_changes_no_number() {
     let all = ablation(SuiteKind::Smoke);
-    let some = all.of_methods(&["balgrad".into(), "baseline".into()]).unwrap();
+    let some = all.of_methods(&["balgrad", "baseline"]).unwrap();
     let names: Vec<&str> = some.suite.methods.iter().map(|method| method.name.as_str()).collect();
     assert_eq!(names, ["balgrad", "baseline"]);
     assert!(some.numbers.iter().all(|number| all.numbers.contains(number)));

@@ -2,6 +2,7 @@
 
 use super::TableCell;
 use crate::report::results::{Number, Quantity, Results, Status};
+use crate::report::value_of;
 
 /// The cell of a method on a dataset, ranked among all methods of the results. A footnote says why a number is missing.
 pub fn of(results: &Results, dataset: &str, method: &str, quantity: Quantity, notes: &mut Vec<String>) -> TableCell {
@@ -126,10 +127,7 @@ fn causes(number: &Number) -> Vec<String> {
     let mut causes: Vec<(String, Vec<u64>)> = Vec::new();
     for seed in &number.seeds {
         let Some(cause) = seed.value.cause() else { continue };
-        match causes.iter_mut().find(|(known, _)| *known == cause) {
-            Some((_, seeds)) => seeds.push(seed.seed),
-            None => causes.push((cause, vec![seed.seed])),
-        }
+        value_of(&mut causes, cause).push(seed.seed);
     }
     let line = |(cause, seeds): (String, Vec<u64>)| match seeds.len() == total {
         true => cause,

@@ -100,21 +100,16 @@ mod tests {
             title: title.into(),
             metric: "accuracy".into(),
             columns: vec!["Baseline".into(), "BalGrad".into()],
-            first: 0,
-            last: 0,
+            ..Group::default()
         };
         let row = |labels: [&str; 2], cells: Vec<TableCell>| Row {
             labels: labels.map(str::to_owned).to_vec(),
-            rule: false,
             cells,
+            ..Row::default()
         };
         let failed = TableCell { notes: vec![1], ..cell("—", "") };
         Table {
-            caption: "A caption.".into(),
-            details: Vec::new(),
             mark: "smoke run".into(),
-            command: String::new(),
-            label: String::new(),
             labels: 2,
             groups: vec![group("one"), group("two")],
             rows: vec![
@@ -122,6 +117,7 @@ mod tests {
                 row(["Missing", "Image"], vec![best.clone(), cell("8.00", "0.10"), best.clone(), cell("9.99", "1.00")]),
             ],
             footnotes: vec!["It failed.".into()],
+            ..Table::default()
         }
     }
 

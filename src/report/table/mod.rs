@@ -19,7 +19,7 @@ use super::results::{CellRecord, DatasetDescription, MethodDescription, Quantity
 use super::target;
 
 /// A table, ready for a template.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Table {
     /// What it shows, which kind of results these are, and its marks: at most three lines of a page.
     pub caption: String,
@@ -38,7 +38,7 @@ pub struct Table {
 }
 
 /// A dataset's columns.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Group {
     pub title: String,
     pub metric: String,
@@ -49,7 +49,7 @@ pub struct Group {
     pub last: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Row {
     /// Such as `Missing` and `Image`; the first one is empty except in the first row of its block.
     pub labels: Vec<String>,
@@ -206,7 +206,7 @@ pub fn layout(which: target::Table, name: &str, results: &Results) -> Table {
 
 /// What a reader has to know of the rank of a gap where one modality alone is at chance by construction.
 fn caveat(cell: &TableCell, suite: &SuiteDescription) -> Option<String> {
-    let dataset = suite.datasets.iter().find(|dataset| dataset.name == cell.dataset)?;
+    let dataset = suite.dataset(&cell.dataset)?;
     let alone = dataset.chance_alone.first().filter(|_| cell.quantity == Quantity::MissingGap)?;
     Some(format!(
         "on {} the {} alone is at chance by construction: ΔGap is how far the other modality alone is above it, and a small \

@@ -75,13 +75,12 @@ fn zero_has_no_sign() {
 /// A method without KL gradients has no conflicts; a method whose trainings all failed says so.
 #[test]
 fn a_missing_conflict_has_a_cause() {
-    let methods = |names: [&str; 2]| names.map(str::to_owned);
-    let table = table3(&ablation(SuiteKind::Smoke).of_methods(&methods(["baseline", "balgrad"])).unwrap());
+    let table = table3(&ablation(SuiteKind::Smoke).of_methods(&["baseline", "balgrad"]).unwrap());
     let none = find(&table, "emoji-subgroup", "baseline", Quantity::Conflict);
     assert_eq!((none.text.as_str(), none.status, none.best), ("—", "none", false));
     assert_eq!(none.note, "this method has no KL gradient to conflict with");
     assert!(!find(&table, "emoji-subgroup", "balgrad", Quantity::Conflict).best, "there is nothing to compare it with");
-    let table = table3(&difficult(SuiteKind::Smoke).of_methods(&methods(["balgrad", "broken"])).unwrap());
+    let table = table3(&difficult(SuiteKind::Smoke).of_methods(&["balgrad", "broken"]).unwrap());
     let untraced = find(&table, "food_101 & more", "balgrad", Quantity::Conflict);
     assert_eq!((untraced.status, untraced.note.as_str()), ("not-run", "not run: its trainings have no trace"));
     let failed = find(&table, "food_101 & more", "broken", Quantity::Conflict);
@@ -94,7 +93,7 @@ fn a_missing_conflict_has_a_cause() {
 fn a_table_ranks_what_it_shows() {
     let results = ablation(SuiteKind::Smoke);
     assert!(find(&table2(&results), "emoji-subgroup", "balgrad", Quantity::Full).best);
-    let fewer = table2(&results.of_methods(&["balgrad-projection".into(), "baseline".into()]).unwrap());
+    let fewer = table2(&results.of_methods(&["balgrad-projection", "baseline"]).unwrap());
     assert!(find(&fewer, "emoji-subgroup", "balgrad-projection", Quantity::Full).best);
     assert!(find(&fewer, "emoji-subgroup", "baseline", Quantity::Full).second);
     assert_eq!(fewer.groups[0].columns, ["BalGrad w/o reweighting", "Baseline"]);
