@@ -157,19 +157,23 @@ impl Engine {
     pub fn state(&self, step: &Step, inputs: &Inputs) -> State {
         let ingredients = key::ingredients(step, inputs, &self.environment);
         let key = ingredients.key();
-        let Some(action) = self.store.action(key).map(Box::new) else {
-            let older = self.store.latest(&step.label());
-            let reason = older.map_or(Reason::New, |older| match ingredients.first_difference(&older.ingredients) {
-                None => Reason::Lost,
-                Some(_) if step.kind() == Kind::Fetch => {
-                    Reason::OtherArchive { from_mirror: self.downloads.mirror.is_some() }
-                }
-                Some(difference) => Reason::Changed(difference),
-            });
-            return State::Ready(Box::new(ingredients), reason);
+        let action = match self.store.action_of(key, ingredients) {
+            Ok(action) => Box::new(action),
+            Err(ingredients) => {
+                let older = self.store.latest(&step.label());
+                let reason =
+                    older.map_or(Reason::New, |older| match ingredients.first_difference(&older.ingredients) {
+                        None => Reason::Lost,
+                        Some(_) if step.kind() == Kind::Fetch => {
+                            Reason::OtherArchive { from_mirror: self.downloads.mirror.is_some() }
+                        }
+                        Some(difference) => Reason::Changed(difference),
+                    });
+                return State::Ready(Box::new(ingredients), reason);
+            }
         };
         if let Some(reason) = self.refusal(step.kind(), &action) {
-            return State::Ready(Box::new(ingredients), reason);
+            return State::Ready(Box::new(action.ingredients), reason);
         }
         match self.acceptance(step, &action) {
             Acceptance::Accepted => State::Done(key, action),
