@@ -307,7 +307,7 @@ fn tampering_is_told_by_name() {
 
     let action = first(&good, "store/actions/");
     let mut bad = good.clone();
-    replace(&mut bad, &action, "\"seconds\": ", "\"seconds\": 1");
+    replace(&mut bad, &action, "\"seconds\":", "\"seconds\":1");
     refused(&with_manifest(bad), &[&format!("`{action}` does not have the key")]);
     let mut bad = good.clone();
     bad.remove(&action);
