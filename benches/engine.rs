@@ -20,7 +20,7 @@ use seesaw::interrupt::Interrupt;
 use seesaw::progress::{Progress, Silent};
 use seesaw::steps::choose::Choose;
 use seesaw::steps::{Absence, FetchPlaces, Job, Outputs, Step};
-use seesaw::store::{Action, Store};
+use seesaw::store::{Brief, Store};
 use tempfile::TempDir;
 
 /// What a step may cost beside its own work, in milliseconds, however many there are.
@@ -48,7 +48,7 @@ impl Observer for Nobody {
     fn started(&self, _: NodeId, _: &str) -> Arc<dyn Progress> {
         Arc::new(Silent)
     }
-    fn computed(&self, _: NodeId, _: &Action) {}
+    fn computed(&self, _: NodeId, _: &Brief) {}
     fn kept(&self, _: NodeId) {}
     fn absent(&self, _: NodeId, label: &str, absence: &Absence) {
         panic!("{label}: {absence}");

@@ -1,10 +1,11 @@
 //! Files that are written whole or not at all.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::errors;
@@ -18,9 +19,21 @@ pub const HALF: &str = ".half-";
 /// # Errors
 /// If the file or its folder cannot be written.
 pub fn write_atomically(path: &Path, temporary: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    fill_atomically(path, temporary, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomically`], with what `fill` writes. It may be called twice.
+///
+/// # Errors
+/// If `fill` fails; if the file or its folder cannot be written.
+pub fn fill_atomically(
+    path: &Path,
+    temporary: &Path,
+    fill: impl Fn(&mut File) -> io::Result<()>,
+) -> anyhow::Result<()> {
     let by_way_of = |folder: &Path| {
         let mut file = temporary_in(folder)?;
-        file.write_all(bytes)?;
+        fill(file.as_file_mut())?;
         persist(file, path)
     };
     create_folder(folder_of(path))?;
@@ -32,6 +45,18 @@ pub fn write_atomically(path: &Path, temporary: &Path, bytes: &[u8]) -> anyhow::
         true => errors::failed(format!("cannot write {}: a folder is in its place", path.display()), "move it away"),
         false => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
     })
+}
+
+/// Writes a value as JSON for people, a part at a time: that of a large suite would fill the memory. Not atomic: for files
+/// that are moved to their place when they are whole.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let place = || format!("cannot write {}", path.display());
+    let mut file = BufWriter::new(File::create(path).with_context(place)?);
+    serde_json::to_writer_pretty(&mut file, value).with_context(place)?;
+    file.write_all(b"\n").and_then(|()| file.flush()).with_context(place)
 }
 
 /// Creates a folder and those above it, unless they exist.

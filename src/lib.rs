@@ -35,7 +35,7 @@
 //! | [`store`] | objects by SHA-256, actions by key, locks, remote stores | |
 //!
 //! The ground floor, known by all and knowing none above: [`terms`], [`digest`], [`errors`], [`files`], [`interrupt`],
-//! [`locks`], [`network`], [`progress`], [`random`], [`settings`] and [`tensors`]. Only tests use `testing`, which may know every room.
+//! [`locks`], [`map`], [`network`], [`progress`], [`random`], [`settings`] and [`tensors`]. Only tests use `testing`, which may know every room.
 
 pub mod archives;
 pub mod bundle;
@@ -52,6 +52,7 @@ pub mod impairments;
 pub mod interrupt;
 pub mod locks;
 pub mod manifests;
+pub mod map;
 pub mod methods;
 pub mod model;
 pub mod network;

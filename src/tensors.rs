@@ -11,6 +11,8 @@ use tch::{Device, Kind, Tensor};
 /// The longest header of a safetensors file that is read, in bytes: the format's own limit.
 const MOST_HEADER: u64 = 100_000_000;
 
+const DAMAGED: &str = "not a well-formed safetensors file";
+
 /// The bytes of a safetensors file. The same tensors give the same bytes, in any order.
 ///
 /// # Errors
@@ -52,32 +54,37 @@ pub fn from_safetensors(bytes: &[u8]) -> anyhow::Result<BTreeMap<String, Tensor>
 /// # Errors
 /// As [`from_safetensors`].
 pub fn read_safetensors(mut file: impl Read, length: u64) -> anyhow::Result<BTreeMap<String, Tensor>> {
-    let damaged = "not a well-formed safetensors file";
-    let mut size = [0; 8];
-    file.read_exact(&mut size).context(damaged)?;
-    let header = u64::from_le_bytes(size);
-    let data = length.checked_sub(8).and_then(|rest| rest.checked_sub(header)).filter(|_| header <= MOST_HEADER);
-    let data = data.context(damaged)?;
-    let mut text = vec![0; header as usize];
-    file.read_exact(&mut text).context(damaged)?;
-    let metadata: Metadata = serde_json::from_slice(&text).context(damaged)?;
-    anyhow::ensure!(
-        metadata.data_len() as u64 == data,
-        "{damaged}: {data} bytes of data, {} declared",
-        metadata.data_len()
-    );
+    let (_, metadata) = header(&mut file, length)?;
     // In the order of the file: the header's parts lie one after another, without gaps.
     let mut tensors = BTreeMap::new();
     let mut bytes = Vec::new();
     for name in metadata.offset_keys() {
-        let info = metadata.info(&name).context(damaged)?;
+        let info = metadata.info(&name).context(DAMAGED)?;
         bytes.resize(info.data_offsets.1 - info.data_offsets.0, 0);
-        file.read_exact(&mut bytes).context(damaged)?;
-        let view = TensorView::new(info.dtype, info.shape.clone(), &bytes).context(damaged)?;
+        file.read_exact(&mut bytes).context(DAMAGED)?;
+        let view = TensorView::new(info.dtype, info.shape.clone(), &bytes).context(DAMAGED)?;
         let tensor = tensor(&name, &view)?;
         tensors.insert(name, tensor);
     }
     Ok(tensors)
+}
+
+/// What a safetensors file of `length` bytes says of its tensors, and where their data starts, in bytes.
+///
+/// # Errors
+/// If the header is malformed or does not fit the file.
+pub fn header(mut file: impl Read, length: u64) -> anyhow::Result<(u64, Metadata)> {
+    let mut size = [0; 8];
+    file.read_exact(&mut size).context(DAMAGED)?;
+    let header = u64::from_le_bytes(size);
+    let data = length.checked_sub(8).and_then(|rest| rest.checked_sub(header)).filter(|_| header <= MOST_HEADER);
+    let data = data.context(DAMAGED)?;
+    let mut text = vec![0; header as usize];
+    file.read_exact(&mut text).context(DAMAGED)?;
+    let metadata: Metadata = serde_json::from_slice(&text).context(DAMAGED)?;
+    let declared = metadata.data_len();
+    anyhow::ensure!(declared as u64 == data, "{DAMAGED}: {data} bytes of data, {declared} declared");
+    Ok((8 + header, metadata))
 }
 
 fn tensor(name: &str, view: &TensorView<'_>) -> anyhow::Result<Tensor> {
@@ -99,6 +106,16 @@ fn tensor(name: &str, view: &TensorView<'_>) -> anyhow::Result<Tensor> {
         return Ok(Tensor::zeros(size.as_slice(), (kind, Device::Cpu)));
     }
     Ok(Tensor::from_data_size(view.data(), &size, kind))
+}
+
+/// Returns to the system what networks and their batches took. The allocator of glibc keeps it otherwise: hundreds of
+/// megabytes that no later step needs.
+pub fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 #[cfg(test)]

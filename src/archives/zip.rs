@@ -86,7 +86,25 @@ impl ZipReader {
     /// If there is no such member, or it is damaged, larger than any honest member, or compressed with a method that is
     /// not supported.
     pub fn read(&mut self, name: &str) -> anyhow::Result<Vec<u8>> {
-        let place = format!("`{name}` in {}", self.called);
+        let place = self.place(name);
+        self.stream(name, |member, size| {
+            // Do not trust a declared size with that much memory before the first bytes are there.
+            let mut content = Vec::with_capacity(size.min(64 << 20) as usize);
+            member.read_to_end(&mut content).map_err(|error| content::explained(error, &place))?;
+            Ok(content)
+        })
+    }
+
+    /// Reads a member of this size as it is unpacked.
+    ///
+    /// # Errors
+    /// As [`ZipReader::read`]; if `read` fails, or leaves bytes over.
+    pub fn stream<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut dyn Read, u64) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let place = self.place(name);
         let Ok(at) = self.names.binary_search_by(|known| known.as_str().cmp(name)) else {
             anyhow::bail!("there is no {place}");
         };
@@ -95,15 +113,19 @@ impl ZipReader {
         if size > MOST_BYTES {
             return Err(refused(place, format_args!("unpacks {packed} bytes to {size}, more than any honest member")));
         }
-        // Do not trust a declared size with that much memory before the first bytes are there.
-        let mut content = Vec::with_capacity(size.min(64 << 20) as usize);
         // One byte more than declared is enough to detect a wrong size.
-        let read = member.by_ref().take(size + 1).read_to_end(&mut content);
-        read.map_err(|error| content::explained(error, &place))?;
-        if content.len() as u64 != size {
+        let mut member = member.by_ref().take(size + 1);
+        let content = read(&mut member, size)?;
+        // At the end, the checksum is compared.
+        let rest = io::copy(&mut member, &mut io::sink()).map_err(|error| content::explained(error, &place))?;
+        if rest > 0 || member.limit() != 1 {
             return Err(refused(place, format_args!("does not have the {size} bytes that it declares")));
         }
         Ok(content)
+    }
+
+    fn place(&self, name: &str) -> String {
+        format!("`{name}` in {}", self.called)
     }
 
     /// Visits all regular members in the order of the directory.

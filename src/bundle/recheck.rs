@@ -28,7 +28,7 @@ use crate::store::{Output, Store};
 pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetition> {
     let (Planned { graph, suite, .. }, ours) = (&run.planned, &run.engine);
     let actions = ours.survey(graph).into_iter().zip(graph.ids()).filter_map(|(state, id)| match state {
-        State::Done(_, action) => Some((id, *action)),
+        State::Done(key, _) => Some((id, ours.store.action(key)?)),
         _ => None,
     });
     let has = |output: &Output| ours.store.looks_whole(output);

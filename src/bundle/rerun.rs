@@ -31,7 +31,7 @@ use crate::report::trace;
 use crate::steps::evaluate::Scores;
 use crate::steps::train::Summary;
 use crate::steps::{self, Content, Execute, Kind};
-use crate::store::{Action, Output, Processor, Store};
+use crate::store::{Action, Brief, Output, Processor, Store};
 
 /// Of features, relative.
 pub const FEATURES: f64 = 1e-3;
@@ -199,7 +199,7 @@ impl<'a> Rerun<'a> {
         }
     }
 
-    fn compare(&self, id: NodeId, there: &Action, here: &Action) -> Vec<Compared> {
+    fn compare(&self, id: NodeId, there: &Action, here: &Brief) -> Vec<Compared> {
         let step = &self.graph.node(id).step;
         let on = Environment::of(&there.ingredients);
         let exact = on.is_none_or(|on| on == self.engine.environment && self.same_vectors());

@@ -30,7 +30,7 @@ pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<Exi
     let wanted = args.step.join(" ");
     let by_key = || {
         let short = wanted.len() >= 6 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let has_key = |state: &State| state.ingredients().is_some_and(|all| all.key().to_string().starts_with(&wanted));
+        let has_key = |state: &State| state.key().is_some_and(|key| key.to_string().starts_with(&wanted));
         short.then(|| engine.survey(&graph).iter().position(has_key).map(NodeId)).flatten()
     };
     let found = graph.find(&wanted).or_else(by_key).or_else(|| graph.find(&with_seed(&wanted)?));

@@ -25,7 +25,7 @@ impl<Modality> Files<'_, Modality> {
         let name = self.published.file(0);
         let weights = match self.published.members {
             [] => Weights::open(self.archives.path(name)?),
-            _ => Weights::read(&self.read(0)?),
+            _ => self.archives.open(self.published.archives[0])?.stream(name, |file, size| Weights::stream(file, size)),
         };
         weights.and_then(|weights| build(weights.to_device(self.device))).with_context(|| name.to_owned())
     }

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::digest::Digest;
 use crate::errors;
 use crate::steps::{Absence, Step};
-use crate::store::{Action, Damage};
+use crate::store::{Brief, Damage};
 
 /// The outcome of [`crate::steps::Describe::accept`].
 pub(super) enum Acceptance {
@@ -19,7 +19,7 @@ pub(super) enum Acceptance {
 
 impl Engine {
     /// Asks a step whether it accepts a result that is recorded under its key.
-    pub(super) fn acceptance(&self, step: &Step, action: &Action) -> Acceptance {
+    pub(super) fn acceptance(&self, step: &Step, action: &Brief) -> Acceptance {
         let damaged = RefCell::new(None);
         let read = |name: &str| {
             let output = action.outputs.get(name);

@@ -11,7 +11,7 @@ use super::graph::{Graph, NodeId};
 use super::run::Observer;
 use crate::progress::{Progress, Unit, Word, message, plain, say, tell};
 use crate::steps::{Absence, Kind, Status};
-use crate::store::Action;
+use crate::store::Brief;
 
 /// How much to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Display {
     }
 
     /// Counts a step that ended, and shows it. `action` is its record if it was computed in this run.
-    fn end(&self, id: NodeId, action: Option<&Action>) {
+    fn end(&self, id: NodeId, action: Option<&Brief>) {
         let (label, bar) = locked(&self.labels).remove(&id).unwrap_or_default();
         bar.iter().for_each(ProgressBar::finish_and_clear);
         let kind = self.kinds[id.0];
@@ -159,7 +159,7 @@ impl Display {
 
 impl Tallies {
     /// Counts a step that ended. `action` is its record if it was computed in this run. Returns where its kind stands.
-    fn end(&self, kind: Kind, action: Option<&Action>) -> Tally {
+    fn end(&self, kind: Kind, action: Option<&Brief>) -> Tally {
         let mut kinds = locked(&self.kinds);
         let tally = kinds.entry(kind).or_default();
         tally.ended += 1;
@@ -291,7 +291,7 @@ impl Observer for Display {
         }
     }
 
-    fn computed(&self, id: NodeId, action: &Action) {
+    fn computed(&self, id: NodeId, action: &Brief) {
         self.end(id, Some(action));
     }
 

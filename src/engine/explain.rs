@@ -47,7 +47,7 @@ impl Engine {
             State::Done(_, action) | State::Refused(_, action, _) => action.computed_by.clone(),
             _ => None,
         };
-        Explanation { label, verdict, ingredients: state.ingredients().cloned(), computed_by }
+        Explanation { label, verdict, ingredients: self.ingredients(graph, id, &states), computed_by }
     }
 
     /// The steps that have to run first and could run now.

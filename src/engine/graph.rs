@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::map::Map;
+
 use crate::digest::Digest;
 use crate::steps::Step;
 use crate::store::Ingredients;
@@ -22,7 +24,7 @@ pub struct Source {
 pub struct Node {
     pub step: Step,
     /// Role → source.
-    pub inputs: BTreeMap<String, Source>,
+    pub inputs: Map<Source>,
 }
 
 /// A file under `out/` that is a copy of an output.
@@ -51,7 +53,7 @@ impl Graph {
     pub fn add(&mut self, step: impl Into<Step>, inputs: impl IntoIterator<Item = (String, Source)>) -> NodeId {
         let step = step.into();
         let label = step.label();
-        let inputs: BTreeMap<String, Source> = inputs.into_iter().collect();
+        let inputs: Map<Source> = inputs.into_iter().collect();
         let content = content(&step, &inputs);
         if let Some(&known) = self.by_content.get(&content) {
             let named = *self.by_label.entry(label.clone()).or_insert(known);
@@ -128,7 +130,7 @@ impl Graph {
 
 /// What a step computes, whatever its label: its kind, its parameters, and its inputs (role, node, output). A graph of tens of
 /// thousands of steps keeps the digest alone.
-fn content(step: &Step, inputs: &BTreeMap<String, Source>) -> Digest {
+fn content(step: &Step, inputs: &Map<Source>) -> Digest {
     let mut own = Ingredients::default();
     step.ingredients(&mut own);
     let mut text = format!("{} {}", step.kind().name(), own.key());

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use crate::map::Map;
 use anyhow::Context;
 
 use super::graph::NodeId;
@@ -12,8 +13,9 @@ use super::{Engine, processor};
 use crate::digest::Digest;
 use crate::errors::{self, Class};
 use crate::progress::Progress;
-use crate::steps::{Absence, Execute, InputFile, Job, Status, Step};
-use crate::store::{Action, Damage, Ingredients, Output, Processor};
+use crate::steps::{Absence, Cost, Execute, InputFile, Job, Status, Step};
+use crate::store::{Action, Brief, Damage, Ingredients, Output, Processor};
+use crate::tensors;
 
 /// A step that can start.
 pub(super) struct Order<'a> {
@@ -44,7 +46,8 @@ pub(super) struct Producer {
 /// How the step ended.
 pub(super) enum Ending {
     Done {
-        action: Box<Action>,
+        key: Digest,
+        action: Box<Brief>,
         /// Otherwise another run computed it while this one waited, or it comes from a remote store.
         computed: bool,
     },
@@ -61,10 +64,11 @@ pub(super) enum Ending {
 
 impl Engine {
     /// Computes a step, or finds what another run computed meanwhile.
-    pub(super) fn carry_out(&self, order: Order<'_>) -> Ending {
+    pub(super) fn carry_out(&self, mut order: Order<'_>) -> Ending {
         // First: a step whose result is there needs no inputs, and some of them may not be here.
-        match self.taken_over(&order) {
-            Ok(Some(action)) => return Ending::Done { action: Box::new(action), computed: false },
+        let key = order.ingredients.key();
+        match self.taken_over(&order, key) {
+            Ok(Some(action)) => return Ending::Done { key, action: Box::new(action), computed: false },
             Ok(None) => {}
             Err(error) => return ended(order.step, &error),
         }
@@ -73,10 +77,12 @@ impl Engine {
                 return Ending::Damaged { producer: *producer, object: output.sha256, damage };
             }
         }
-        match self.compute(&order) {
-            Ok(ending) => ending,
-            Err(error) => ended(order.step, &error),
+        let ending = self.compute(&mut order, key).unwrap_or_else(|error| ended(order.step, &error));
+        // It had the machine to itself, and took what it could use.
+        if order.step.cost() == Cost::AllCores {
+            tensors::give_memory_back();
         }
+        ending
     }
 
     fn verify_once(&self, output: &Output, verified: &Mutex<BTreeSet<Digest>>) -> Result<(), Damage> {
@@ -89,15 +95,14 @@ impl Engine {
         Ok(())
     }
 
-    fn compute(&self, order: &Order<'_>) -> anyhow::Result<Ending> {
-        let key = order.ingredients.key();
+    fn compute(&self, order: &mut Order<'_>, key: Digest) -> anyhow::Result<Ending> {
         let lock = self.store.lock(key, &self.interrupt, || {
             order.progress.note("waiting for another run, or another step of this one, to compute the same");
         })?;
         if let Some(action) = self.reusable(order.step.kind(), key)
             && action.outputs.values().all(|output| self.store.looks_whole(output))
         {
-            return Ok(Ending::Done { action: Box::new(action), computed: false });
+            return Ok(Ending::Done { key, action: Box::new(action), computed: false });
         }
         self.interrupt.check()?;
         let workspace = self.store.workspace()?;
@@ -109,7 +114,7 @@ impl Engine {
             Err(panic) => return Ok(Ending::Absent(panicked(order.step, panic.as_ref()))),
         };
         lock.check()?;
-        let mut outputs = BTreeMap::new();
+        let mut outputs: Map<Output> = Map::default();
         for (name, file) in files {
             outputs.insert(name, self.store.put_file(&file)?);
         }
@@ -117,7 +122,7 @@ impl Engine {
         order.verified.lock().unwrap_or_else(PoisonError::into_inner).extend(digests);
         let action = Action {
             label: order.step.label(),
-            ingredients: order.ingredients.clone(),
+            ingredients: std::mem::take(&mut order.ingredients),
             outputs,
             seconds: began.elapsed().as_secs_f64(),
             #[expect(clippy::disallowed_methods, reason = "the record of a run, which enters no result")]
@@ -125,21 +130,22 @@ impl Engine {
             computed_by: order.step.kind().uses_tensors().then(|| processor::here(order.device)),
         };
         self.store.record(&action).context("the step was computed, but cannot be recorded")?;
-        Ok(Ending::Done { action: Box::new(action), computed: true })
+        Ok(Ending::Done { key, action: Box::new(action.with(())), computed: true })
     }
 
-    fn job(&self, order: &Order<'_>, folder: std::path::PathBuf) -> anyhow::Result<Job> {
-        let file = |(output, key, _, processors): &(Output, Digest, Producer, BTreeSet<Processor>)| InputFile {
+    /// Takes the inputs out of the order: those of a large suite's results are many.
+    fn job(&self, order: &mut Order<'_>, folder: std::path::PathBuf) -> anyhow::Result<Job> {
+        let file = |(output, key, _, processors): (Output, Digest, Producer, BTreeSet<Processor>)| InputFile {
             path: self.store.object_path(output.sha256),
-            sha256: output.sha256.to_string(),
-            key: key.to_string(),
-            processors: processors.clone(),
+            sha256: output.sha256,
+            key,
+            processors,
         };
         let mut downloads = self.downloads.clone();
         downloads.locks = self.store.locks()?;
         Ok(Job {
-            inputs: order.inputs.iter().map(|(role, input)| (role.clone(), file(input))).collect(),
-            absent: order.absent.clone(),
+            inputs: std::mem::take(&mut order.inputs).into_iter().map(|(role, input)| (role, file(input))).collect(),
+            absent: std::mem::take(&mut order.absent),
             folder,
             interrupt: self.interrupt.clone(),
             progress: order.progress.clone(),

@@ -7,10 +7,10 @@ use crate::store::{Action, Processor};
 
 /// The kinds of processors behind each input of a step, by the step that made it, if there are several kinds; empty if one kind
 /// computed everything. Records that do not name theirs count for nothing. `known` gives the record of a step, if it has one.
-pub fn processors<'a>(
+pub fn processors<'a, I: 'a>(
     graph: &Graph,
     id: NodeId,
-    known: impl Fn(NodeId) -> Option<&'a Action>,
+    known: impl Fn(NodeId) -> Option<&'a Action<I>>,
 ) -> BTreeMap<NodeId, BTreeSet<Processor>> {
     let needed = graph.needed_for(&[id]);
     let of = |id: &NodeId| known(*id).and_then(|action| action.computed_by.as_ref());

@@ -18,7 +18,7 @@ use crate::errors::{self, Class};
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Silent, Unit};
 use crate::steps::Kind;
-use crate::store::{Action, Fault, Output, Place, Remote, for_each};
+use crate::store::{Action, Brief, Fault, Output, Place, Remote, for_each};
 
 /// A remote store that is asked before a step is computed. After its first failure it is not asked again.
 pub struct ReadThrough {
@@ -75,7 +75,7 @@ struct File<'a> {
 }
 
 /// The outputs of steps, each file once.
-fn files<'a>(actions: impl Iterator<Item = (Kind, &'a Action)>) -> Vec<File<'a>> {
+fn files<'a, I: 'a>(actions: impl Iterator<Item = (Kind, &'a Action<I>)>) -> Vec<File<'a>> {
     let mut files: BTreeMap<Digest, File<'a>> = BTreeMap::new();
     for (kind, action) in actions {
         for (name, output) in &action.outputs {
@@ -177,8 +177,7 @@ impl Engine {
         });
         ended?;
         licensed.into_iter().for_each(|file| sent.leave_out(file));
-        let is_whole =
-            |action: &Action| !action.outputs.values().any(|output| sent.faults.contains_key(&output.sha256));
+        let is_whole = |action: &Brief| !action.outputs.values().any(|output| sent.faults.contains_key(&output.sha256));
         let is_new = |key: Digest| !Remote::lists_record(&there, key);
         let records = done().filter(|(_, key, action)| is_new(*key) && is_whole(action)).map(|(_, key, _)| key);
         let records: Vec<Digest> = records.collect::<BTreeSet<Digest>>().into_iter().collect();
@@ -316,11 +315,10 @@ impl Engine {
     ///
     /// # Errors
     /// If the lock of the step cannot be taken; on an interrupt.
-    pub(super) fn taken_over(&self, order: &Order<'_>) -> anyhow::Result<Option<Action>> {
+    pub(super) fn taken_over(&self, order: &Order<'_>, key: Digest) -> anyhow::Result<Option<Brief>> {
         let Some(source) = self.remote.as_ref().filter(|source| !source.failed.load(Ordering::Relaxed)) else {
             return Ok(None);
         };
-        let key = order.ingredients.key();
         let _lock = self.store.lock(key, &self.interrupt, || {
             order.progress.note(&format!("waiting for another run to compute `{}`", order.step.label()));
         })?;
@@ -335,23 +333,26 @@ impl Engine {
         Ok(None)
     }
 
-    fn take_over(&self, source: &ReadThrough, order: &Order<'_>, key: Digest) -> anyhow::Result<Option<Action>> {
+    fn take_over(&self, source: &ReadThrough, order: &Order<'_>, key: Digest) -> anyhow::Result<Option<Brief>> {
         let remote = source.remote(&self.interrupt)?;
         let wrong = |address: String, fault: &Fault| {
             order.progress.note(&format!("warning: {address}: {fault}; computing `{}` instead", order.step.label()));
         };
         let kind = order.step.kind();
         let known = self.reusable(kind, key);
-        let action = match known.clone().map_or_else(|| remote.record(key), Ok) {
-            Ok(action) if self.refusal(kind, &action).is_some() => return Ok(None),
-            Ok(action) => action,
-            Err(Fault::Absent) => return Ok(None),
-            Err(Fault::Failed(error)) => return Err(error),
-            Err(fault) => {
+        let found = match known.is_none().then(|| remote.record(key)) {
+            None => None,
+            Some(Ok(action)) if self.refusal(kind, &action).is_some() => return Ok(None),
+            Some(Ok(action)) => Some(action),
+            Some(Err(Fault::Absent)) => return Ok(None),
+            Some(Err(Fault::Failed(error))) => return Err(error),
+            Some(Err(fault)) => {
                 wrong(remote.record_address(key), &fault);
                 return Ok(None);
             }
         };
+        let action = found.as_ref().map(|found| found.clone().with(())).or_else(|| known.clone());
+        let Some(action) = action else { return Ok(None) };
         // If the result is known, another step reads its files, whatever they are.
         let all = order.is_wanted || known.is_some();
         for (name, output) in &action.outputs {
@@ -370,8 +371,8 @@ impl Engine {
                 }
             }
         }
-        if known.is_none() {
-            self.store.record(&action)?;
+        if let Some(found) = &found {
+            self.store.record(found)?;
         }
         Ok(Some(action))
     }

@@ -4,7 +4,7 @@ use super::survey::Reason;
 use super::{Engine, processor};
 use crate::digest::Digest;
 use crate::steps::Kind;
-use crate::store::Action;
+use crate::store::{Action, Brief};
 
 /// Which results of steps on tensors are used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -18,13 +18,13 @@ pub enum Reuse {
 
 impl Engine {
     /// The record under the key of a step of this kind, if its result may be used.
-    pub(super) fn reusable(&self, kind: Kind, key: Digest) -> Option<Action> {
-        self.store.action(key).filter(|action| self.refusal(kind, action).is_none())
+    pub(super) fn reusable(&self, kind: Kind, key: Digest) -> Option<Brief> {
+        self.store.brief(key).filter(|action| self.refusal(kind, action).is_none())
     }
 
     /// Why the result of a step of this kind may not be used, if it is another processor's. A record that does not name what
     /// made it cannot show that it was one of this kind.
-    pub(super) fn refusal(&self, kind: Kind, action: &Action) -> Option<Reason> {
+    pub(super) fn refusal<I>(&self, kind: Kind, action: &Action<I>) -> Option<Reason> {
         if self.reuse == Reuse::Any || !kind.uses_tensors() {
             return None;
         }

@@ -15,14 +15,15 @@ use super::survey::blocked;
 use crate::digest::Digest;
 use crate::progress::Progress;
 use crate::steps::{Absence, Execute, Kind, Status};
-use crate::store::{Action, Damage, Ingredients};
+use crate::store::{Brief, Damage};
+use crate::tensors;
 
 /// Receives the events of a run.
 pub trait Observer: Sync {
     /// A step begins; it reports to the progress that this returns.
     fn started(&self, id: NodeId, label: &str) -> Arc<dyn Progress>;
     /// A step was computed in this run.
-    fn computed(&self, id: NodeId, action: &Action);
+    fn computed(&self, id: NodeId, action: &Brief);
     /// A step was done before, or by another run in the meantime.
     fn kept(&self, id: NodeId);
     /// A step failed, is unavailable, or was not run because of another.
@@ -53,7 +54,7 @@ pub struct Outcome {
 /// How a step ended.
 #[derive(Clone, Debug)]
 pub enum NodeOutcome {
-    Done(Digest, Box<Action>),
+    Done(Digest, Box<Brief>),
     Absent(Absence),
     /// Neither this step nor one that needs it was asked for.
     NotWanted,
@@ -69,14 +70,14 @@ impl Outcome {
     }
 
     /// The record of a step, if it is done.
-    pub fn action(&self, id: NodeId) -> Option<&Action> {
+    pub fn action(&self, id: NodeId) -> Option<&Brief> {
         self.nodes[id.0].action()
     }
 }
 
 impl NodeOutcome {
     /// The record of the step, if it is done.
-    pub fn action(&self) -> Option<&Action> {
+    pub fn action(&self) -> Option<&Brief> {
         match self {
             NodeOutcome::Done(_, action) => Some(action),
             NodeOutcome::Absent(_) | NodeOutcome::NotWanted => None,
@@ -87,6 +88,9 @@ impl NodeOutcome {
 /// How often the damaged results of a step are computed again before the step that reads them fails.
 const MOST_REPAIRS: usize = 2;
 
+/// After so many computed steps, the memory between what is still in use goes back to the system. It takes milliseconds.
+const STEPS_BETWEEN: usize = 1000;
+
 /// Why a step has no result that belongs to another part of the plan.
 const ELSEWHERE: &str = "the job that computes it has not finished it";
 
@@ -94,7 +98,7 @@ enum Progressing {
     /// An input is not known yet, or the step has to be looked up.
     Pending,
     /// All inputs are known, and there is no result.
-    Ready(Box<(Inputs, Ingredients)>),
+    Ready,
     Running,
     Ended(NodeOutcome),
 }
@@ -234,7 +238,7 @@ impl<'a> Run<'a> {
         let was = std::mem::replace(&mut self.nodes[id.0], state);
         match was {
             Progressing::Pending => drop(self.settled.remove(&id)),
-            Progressing::Ready(_) => drop(self.queue(id).remove(&entry)),
+            Progressing::Ready => drop(self.queue(id).remove(&entry)),
             Progressing::Running => self.running -= 1,
             Progressing::Ended(_) => {}
         }
@@ -243,7 +247,7 @@ impl<'a> Run<'a> {
         match &self.nodes[id.0] {
             Progressing::Pending if self.waits_for[id.0] == 0 => drop(self.settled.insert(id)),
             Progressing::Pending | Progressing::Ended(_) => {}
-            Progressing::Ready(_) => drop(self.queue(id).insert(entry)),
+            Progressing::Ready => drop(self.queue(id).insert(entry)),
             Progressing::Running => self.running += 1,
         }
         if had_ended == has_ended {
@@ -257,8 +261,8 @@ impl<'a> Run<'a> {
                 (Progressing::Pending, 0) => drop(self.settled.insert(user)),
                 (Progressing::Pending, _) => drop(self.settled.remove(&user)),
                 // What it would read is being computed again.
-                (Progressing::Ready(_), 1..) => self.set(user, Progressing::Pending),
-                (Progressing::Ready(_) | Progressing::Running | Progressing::Ended(_), _) => {}
+                (Progressing::Ready, 1..) => self.set(user, Progressing::Pending),
+                (Progressing::Ready | Progressing::Running | Progressing::Ended(_), _) => {}
             }
         }
     }
@@ -280,29 +284,34 @@ impl<'a> Run<'a> {
             while let Some(&(_, id)) = self.ready.get(&resource).and_then(BTreeSet::first)
                 && let Some(device) = self.room.take(id, &self.graph.node(id).step)
             {
-                orders.extend(self.start(id, device));
+                orders.push(self.start(id, device));
             }
         }
         orders
     }
 
-    /// The state of a pending step whose inputs are known or known to be absent.
-    fn looked_up(&mut self, id: NodeId) -> Progressing {
-        let (graph, nodes) = (self.graph, &self.nodes);
-        let inputs = self.engine.inputs_of(graph, id, |from| match &nodes[from.0] {
+    /// The inputs of a step that waits for nothing.
+    fn inputs(&self, id: NodeId) -> Inputs {
+        let inputs = self.engine.inputs_of(self.graph, id, |from| match &self.nodes[from.0] {
             Progressing::Ended(NodeOutcome::Done(_, action)) => Some(Ok(action)),
             Progressing::Ended(NodeOutcome::Absent(absence)) => Some(Err(absence)),
             _ => None,
         });
-        let inputs = inputs.expect("a settled step waits for nothing");
-        if let Some(absence) = blocked(graph, id, &inputs) {
+        inputs.expect("a settled step waits for nothing")
+    }
+
+    /// The state of a pending step whose inputs are known or known to be absent.
+    fn looked_up(&mut self, id: NodeId) -> Progressing {
+        let inputs = self.inputs(id);
+        if let Some(absence) = blocked(self.graph, id, &inputs) {
             return self.absent(id, absence);
         }
-        let ingredients = key::ingredients(&graph.node(id).step, &inputs, &self.engine.environment);
-        match self.engine.reusable(graph.node(id).step.kind(), ingredients.key()) {
-            Some(action) if !self.lost.contains(&id) => self.done(id, Box::new(action), false),
+        let step = &self.graph.node(id).step;
+        let key = key::ingredients(step, &inputs, &self.engine.environment).key();
+        match self.engine.reusable(step.kind(), key) {
+            Some(action) if !self.lost.contains(&id) => self.done(id, key, Box::new(action), false),
             _ => match self.part.filter(|part| !part.steps.contains(&id) && !self.lost.contains(&id)) {
-                None => Progressing::Ready(Box::new((inputs, ingredients))),
+                None => Progressing::Ready,
                 Some(part) => {
                     let absence = part.absences.get(&id).cloned();
                     self.absent(id, absence.unwrap_or_else(|| Absence::not_run(ELSEWHERE)))
@@ -312,14 +321,14 @@ impl<'a> Run<'a> {
     }
 
     /// Ends a step that has a result, unless the result is not accepted or is damaged.
-    fn done(&mut self, id: NodeId, action: Box<Action>, computed: bool) -> Progressing {
+    fn done(&mut self, id: NodeId, key: Digest, action: Box<Brief>, computed: bool) -> Progressing {
         match self.engine.acceptance(&self.graph.node(id).step, &action) {
             Acceptance::Accepted if computed => self.observer.computed(id, &action),
             Acceptance::Accepted => self.observer.kept(id),
             Acceptance::Refused(absence) => return self.absent(id, absence),
             Acceptance::Damaged(object, damage) => return self.repair(id, id, object, &damage),
         }
-        Progressing::Ended(NodeOutcome::Done(action.ingredients.key(), action))
+        Progressing::Ended(NodeOutcome::Done(key, action))
     }
 
     fn absent(&self, id: NodeId, absence: Absence) -> Progressing {
@@ -328,19 +337,17 @@ impl<'a> Run<'a> {
     }
 
     /// Takes a ready step, whose tensors will be on this device, out of its queue.
-    fn start(&mut self, id: NodeId, device: tch::Device) -> Option<(NodeId, Order<'a>)> {
+    fn start(&mut self, id: NodeId, device: tch::Device) -> (NodeId, Order<'a>) {
         let step = &self.graph.node(id).step;
         self.queue(id).remove(&(step.kind(), id));
-        let was = std::mem::replace(&mut self.nodes[id.0], Progressing::Running);
+        self.nodes[id.0] = Progressing::Running;
         self.running += 1;
-        match was {
-            Progressing::Ready(ready) => Some((id, self.order(id, ready.0, ready.1, device))),
-            _ => unreachable!("queues hold ready steps"),
-        }
+        (id, self.order(id, device))
     }
 
-    fn order(&self, id: NodeId, inputs: Inputs, ingredients: Ingredients, device: tch::Device) -> Order<'a> {
-        let node = self.graph.node(id);
+    fn order(&self, id: NodeId, device: tch::Device) -> Order<'a> {
+        let (node, inputs) = (self.graph.node(id), self.inputs(id));
+        let ingredients = key::ingredients(&node.step, &inputs, &self.engine.environment);
         let mut files = BTreeMap::new();
         let mut absent = BTreeMap::new();
         for (role, input) in inputs {
@@ -374,10 +381,13 @@ impl<'a> Run<'a> {
         for (id, ending) in first.into_iter().chain(receiver.try_iter()) {
             self.room.give_back(id, &self.graph.node(id).step);
             let state = match ending {
-                Ending::Done { action, computed } => {
+                Ending::Done { key, action, computed } => {
                     self.lost.remove(&id);
                     self.computed += usize::from(computed);
-                    self.done(id, action, computed)
+                    if computed && self.computed.is_multiple_of(STEPS_BETWEEN) {
+                        tensors::give_memory_back();
+                    }
+                    self.done(id, key, action, computed)
                 }
                 Ending::Absent(absence) => self.absent(id, absence),
                 Ending::Interrupted => {

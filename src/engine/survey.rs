@@ -11,17 +11,17 @@ use super::key::{self, Input, Inputs};
 use super::origin;
 use crate::digest::Digest;
 use crate::steps::{Absence, Kind, Status, Step};
-use crate::store::{Action, Difference, Ingredients, Processor};
+use crate::store::{Action, Brief, Difference, Ingredients, Processor};
 
 /// The state of a step before a run.
 #[derive(Clone, Debug)]
 pub enum State {
     /// Its result is recorded and accepted. Its files are verified when a step uses them.
-    Done(Digest, Box<Action>),
+    Done(Digest, Box<Brief>),
     /// Its result is recorded and not accepted; running it again would not change that.
-    Refused(Digest, Box<Action>, Absence),
+    Refused(Digest, Box<Brief>, Absence),
     /// All its inputs are known, and it has no result.
-    Ready(Box<Ingredients>, Reason),
+    Ready(Digest, Reason),
     /// These steps have to run first.
     Waiting(Vec<NodeId>),
     /// An input is absent, and the step does not tolerate that.
@@ -29,12 +29,19 @@ pub enum State {
 }
 
 impl State {
-    /// Everything in the step's key; none if an input is not known.
-    pub fn ingredients(&self) -> Option<&Ingredients> {
+    /// The step's key; none if an input is not known.
+    pub fn key(&self) -> Option<Digest> {
         match self {
-            State::Done(_, action) | State::Refused(_, action, _) => Some(&action.ingredients),
-            State::Ready(ingredients, _) => Some(ingredients),
+            State::Done(key, _) | State::Refused(key, ..) | State::Ready(key, _) => Some(*key),
             State::Waiting(_) | State::Blocked(_) => None,
+        }
+    }
+
+    /// Why the step is absent, whatever runs before it.
+    fn absence(&self) -> Option<&Absence> {
+        match self {
+            State::Refused(_, _, absence) | State::Blocked(absence) => Some(absence),
+            State::Done(..) | State::Ready(..) | State::Waiting(_) => None,
         }
     }
 }
@@ -110,16 +117,14 @@ impl Engine {
             let look = |&id: &NodeId| (id, self.look(graph, id, &states, &absences));
             let found: Vec<(NodeId, State)> = level.par_iter().map(look).collect();
             for (id, state) in found {
-                match &state {
-                    State::Refused(_, _, absence) | State::Blocked(absence) => {
-                        absences.insert(id, absence.clone());
-                    }
+                let without = || match state {
                     State::Ready(..) | State::Waiting(_) if !without.is_empty() => {
-                        if let Some(absence) = without.get(&graph.node(id).step.label()) {
-                            absences.insert(id, absence.clone());
-                        }
+                        without.get(&graph.node(id).step.label())
                     }
-                    _ => {}
+                    _ => None,
+                };
+                if let Some(absence) = state.absence().or_else(without) {
+                    absences.insert(id, absence.clone());
                 }
                 states[id.0] = Some(state);
             }
@@ -157,40 +162,44 @@ impl Engine {
     pub fn state(&self, step: &Step, inputs: &Inputs) -> State {
         let ingredients = key::ingredients(step, inputs, &self.environment);
         let key = ingredients.key();
-        let action = match self.store.action_of(key, ingredients) {
-            Ok(action) => Box::new(action),
-            Err(ingredients) => {
-                let older = self.store.latest(&step.label());
-                let reason =
-                    older.map_or(Reason::New, |older| match ingredients.first_difference(&older.ingredients) {
-                        None => Reason::Lost,
-                        Some(_) if step.kind() == Kind::Fetch => {
-                            Reason::OtherArchive { from_mirror: self.downloads.mirror.is_some() }
-                        }
-                        Some(difference) => Reason::Changed(difference),
-                    });
-                return State::Ready(Box::new(ingredients), reason);
-            }
+        let Some(action) = self.store.brief(key).map(Box::new) else {
+            let older = self.store.latest(&step.label());
+            let reason = older.map_or(Reason::New, |older| match ingredients.first_difference(&older.ingredients) {
+                None => Reason::Lost,
+                Some(_) if step.kind() == Kind::Fetch => {
+                    Reason::OtherArchive { from_mirror: self.downloads.mirror.is_some() }
+                }
+                Some(difference) => Reason::Changed(difference),
+            });
+            return State::Ready(key, reason);
         };
         if let Some(reason) = self.refusal(step.kind(), &action) {
-            return State::Ready(Box::new(action.ingredients), reason);
+            return State::Ready(key, reason);
         }
         match self.acceptance(step, &action) {
             Acceptance::Accepted => State::Done(key, action),
             Acceptance::Refused(absence) => State::Refused(key, action, absence),
-            Acceptance::Damaged(_, damage) => {
-                State::Ready(Box::new(action.ingredients), Reason::Damaged(damage.to_string()))
-            }
+            Acceptance::Damaged(_, damage) => State::Ready(key, Reason::Damaged(damage.to_string())),
         }
+    }
+
+    /// Everything in the key of a step, if all its inputs are known.
+    pub(super) fn ingredients(&self, graph: &Graph, id: NodeId, states: &[State]) -> Option<Ingredients> {
+        let inputs = self.inputs_of(graph, id, |from| match &states[from.0] {
+            State::Done(_, action) => Some(Ok(action)),
+            state => state.absence().map(Err),
+        });
+        let inputs = inputs.ok().filter(|inputs| blocked(graph, id, inputs).is_none())?;
+        Some(key::ingredients(&graph.node(id).step, &inputs, &self.environment))
     }
 
     /// The inputs of a step by content, or the steps that have to run before they are known. `known` tells the record or the
     /// absence of a step; none: it has to run first.
-    pub(super) fn inputs_of<'a>(
+    pub(super) fn inputs_of<'a, I: 'a>(
         &self,
         graph: &Graph,
         id: NodeId,
-        known: impl Fn(NodeId) -> Option<Result<&'a Action, &'a Absence>>,
+        known: impl Fn(NodeId) -> Option<Result<&'a Action<I>, &'a Absence>>,
     ) -> Result<Inputs, Vec<NodeId>> {
         let mut inputs: Inputs = BTreeMap::new();
         let mut waiting = Vec::new();

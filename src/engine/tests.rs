@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Silent};
 use crate::steps::fake::Fake;
 use crate::steps::{Absence, Cost, FetchPlaces, Kind, Status, execute};
-use crate::store::{Action, Store};
+use crate::store::{Brief, Store};
 
 #[derive(Default)]
 pub(super) struct Heard {
@@ -28,7 +28,7 @@ impl Observer for Heard {
     fn started(&self, _: NodeId, _: &str) -> Arc<dyn Progress> {
         Arc::new(Silent)
     }
-    fn computed(&self, _: NodeId, _: &Action) {}
+    fn computed(&self, _: NodeId, _: &Brief) {}
     fn kept(&self, _: NodeId) {}
     fn absent(&self, _: NodeId, _: &str, _: &Absence) {}
     fn stopped(&self, _: NodeId) {}
@@ -150,7 +150,8 @@ fn a_part_computes_its_own_steps() {
     assert_eq!((outcome.computed, text(&engine, &graph, &outcome, "table")), (2, "yxz".into()));
     // A damaged input is computed again, whoever it belongs to.
     replace(&engine, outcome.action(NodeId(0)).unwrap().outputs["text"].sha256, "X");
-    engine.store.forget(outcome.action(NodeId(2)).unwrap().ingredients.key()).unwrap();
+    let NodeOutcome::Done(key, _) = outcome.nodes[2] else { panic!("it was done") };
+    engine.store.forget(key).unwrap();
     let outcome = run_part();
     assert_eq!((a.runs(), text(&engine, &graph, &outcome, "table")), (2, "yxz".into()));
 }

@@ -19,6 +19,7 @@ use crate::model::{Model, Shape};
 use crate::pictures::{Decoding, decode};
 use crate::random::Stream;
 use crate::store::Store;
+use crate::tensors;
 use crate::terms::TaskKind;
 use crate::training::fit::FeatureSet;
 use crate::training::optimizer::Optimizer;
@@ -110,6 +111,7 @@ pub fn measure(engine: &Engine, suite: &Suite) -> anyhow::Result<Calibration> {
     let (store, _folder) = store_on_its_disk(engine)?;
     keep(&store)?;
     let kept = rate(engine.threads, || &store, |store| drop(black_box(keep(store))))?;
+    tensors::give_memory_back();
     Ok(Calibration {
         of: Calibration::subject(engine),
         product: product * 4.0 * 197.0 * 768.0 * 3072.0 * 1e-9,

@@ -10,7 +10,7 @@ use crate::manifests::lock::{self, Locked};
 use crate::manifests::{Archive, Manifest};
 use crate::progress::say;
 use crate::steps::fetch::{ARCHIVE, Fetch, label};
-use crate::store::{Action, Output};
+use crate::store::{Brief, Output};
 
 /// Whether the plan needs an archive without a checksum, in its manifest or a lock file.
 pub fn is_open(manifests: &[Manifest], graph: &Graph) -> bool {
@@ -43,7 +43,7 @@ impl Project {
                 let action = outcome.action(id)?;
                 Some((archive, id, action.clone(), *action.outputs.get(ARCHIVE)?))
             });
-            let fetched: Vec<(&Archive, NodeId, Action, Output)> = fetched.collect();
+            let fetched: Vec<(&Archive, NodeId, Brief, Output)> = fetched.collect();
             if fetched.is_empty() {
                 continue;
             }
@@ -52,9 +52,9 @@ impl Project {
             for (archive, id, action, output) in fetched {
                 let pinned = Fetch { archive: Archive { locked: Some(locked(&output)), ..archive.clone() } };
                 let ingredients = key::ingredients(&pinned.into(), &BTreeMap::new(), &engine.environment);
-                let action = Action { ingredients, ..action };
+                let action = action.with(ingredients);
                 // From here on, the step is the one that a plan with the lock file has.
-                outcome.nodes[id.0] = NodeOutcome::Done(engine.store.record(&action)?, Box::new(action));
+                outcome.nodes[id.0] = NodeOutcome::Done(engine.store.record(&action)?, Box::new(action.with(())));
             }
             let file = file.display();
             say(format_args!("recorded checksums of archives without a public one in {file}; commit this file"));

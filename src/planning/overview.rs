@@ -69,7 +69,7 @@ impl Overview {
         let graph = &planned.graph;
         let step = |(id, state): (_, &State)| {
             let planned = &graph.node(id).step;
-            let key = state.ingredients().map(|ingredients| ingredients.key().to_string());
+            let key = state.key().map(|key| key.to_string());
             let (state, reason) = match state {
                 State::Done(..) => (StepState::Done, None),
                 State::Ready(_, reason) => (StepState::WouldRun, Some(reason.to_string())),

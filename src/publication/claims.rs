@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Files, Finished, outputs};
+use super::drafts::Drafts;
+use super::{Finished, outputs};
 use crate::experiments::Suite;
 use crate::planning::project::Project;
 use crate::report::audit::{self, Audit};
@@ -64,10 +65,10 @@ pub fn judge_if_any(finished: &Finished) -> anyhow::Result<Option<Judgements>> {
 ///
 /// # Errors
 /// As [`judge`].
-pub fn files(finished: &Finished) -> anyhow::Result<Files> {
-    let Some(judged) = judge_if_any(finished)? else { return Ok(Files::new()) };
+pub fn write(finished: &Finished, drafts: &Drafts<'_>) -> anyhow::Result<Vec<&'static str>> {
+    let Some(judged) = judge_if_any(finished)? else { return Ok(Vec::new()) };
     let [json, markdown] = judged.files()?;
-    Ok(vec![("claims.md".to_owned(), markdown), ("claims.json".to_owned(), json)])
+    Ok(vec![drafts.write("claims.md", markdown)?, drafts.write("claims.json", json)?])
 }
 
 /// Checks the paper's own arithmetic.

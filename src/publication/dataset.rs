@@ -22,7 +22,7 @@ use crate::planning::project::Project;
 use crate::report::figure::sheet::{self, Tile};
 use crate::steps::prepare::{self, About, Prepare};
 use crate::steps::{Status, execute_without_tensors};
-use crate::store::Action;
+use crate::store::Brief;
 use crate::terms::Split;
 
 /// A dataset, for people and scripts.
@@ -121,7 +121,7 @@ fn find(project: &Project, dataset: &str, suite: Option<&str>) -> anyhow::Result
     Ok(plan::preparation(plan, subset))
 }
 
-fn read<T: DeserializeOwned>(engine: &Engine, action: &Action, name: &str) -> anyhow::Result<T> {
+fn read<T: DeserializeOwned>(engine: &Engine, action: &Brief, name: &str) -> anyhow::Result<T> {
     let bytes = engine.store.read_output(action, name)?;
     serde_json::from_slice(&bytes).with_context(|| format!("`{name}` of the prepared dataset"))
 }
@@ -144,7 +144,7 @@ fn archives(engine: &Engine, graph: &Graph, node: NodeId, outcome: &Outcome) -> 
 /// Counts classes, and takes samples for the sheet, evenly over all splits.
 fn look(
     engine: &Engine,
-    action: &Action,
+    action: &Brief,
     reader: &Reader,
     about: &About,
     archives: &Archives,

@@ -1,7 +1,7 @@
 //! Publication: what a run leaves in `out/SUITE/`, and the run itself from a suite to these files.
 //!
 //! [`cost`] tells what a run will take; [`run`] computes what is not done yet and brings `out/SUITE/` up to date. [`publish`] holds the one rule for which files
-//! are out of date. [`reports`] lists the files that explain the results: [`claims`], [`page`] (`report.html` and
+//! are out of date. [`reports`] lists the files that explain the results, as [`drafts`] at first: [`claims`], [`page`] (`report.html` and
 //! `report.tex`) and [`provenance`], whose layout is defined in [`record`] and exported for other tools by [`ro_crate`].
 //! [`outputs`] reads results, tables and figures back from the store. [`recheck`] is what came of training cells again.
 //!
@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod compare;
 pub mod cost;
 pub mod dataset;
+pub mod drafts;
 pub mod machine;
 pub mod outputs;
 pub mod page;
@@ -39,10 +40,7 @@ use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::interrupt::Interrupt;
 use crate::planning::project::{Options, Planned, Project};
-use crate::store::Action;
-
-/// File name and content.
-pub type Files = Vec<(String, Vec<u8>)>;
+use crate::store::Brief;
 
 /// A run of a suite: its project, its plan, and the engine to run it with.
 pub struct Run {
@@ -73,7 +71,7 @@ pub struct Finished<'a> {
 
 impl Finished<'_> {
     /// The record of a step, if it is done.
-    pub fn action(&self, id: NodeId) -> Option<&Action> {
+    pub fn action(&self, id: NodeId) -> Option<&Brief> {
         self.nodes.get(id.0)?.action()
     }
 

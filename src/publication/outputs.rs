@@ -18,26 +18,26 @@ use crate::report::table::{Of, beside};
 use crate::report::target::Kind as TargetKind;
 use crate::report::{SuiteKind, figure, render};
 use crate::steps::Step;
-use crate::store::{Action, Value};
+use crate::store::{Action, Brief, Value};
 
 /// An output of a step that holds JSON.
 ///
 /// # Errors
 /// If the output is missing, damaged or malformed.
-pub fn read_json<T: DeserializeOwned>(finished: &Finished, action: &Action, output: &str) -> anyhow::Result<T> {
+pub fn read_json<T: DeserializeOwned>(finished: &Finished, action: &Brief, output: &str) -> anyhow::Result<T> {
     let bytes = finished.run.engine.store.read_output(action, output)?;
     serde_json::from_slice(&bytes).with_context(|| format!("the output `{output}` of `{}`", action.label))
 }
 
-/// The record of a step: the one that is planned now, else the latest with its label.
-fn recorded(finished: &Finished, node: NodeId) -> Option<Action> {
+/// The record of a step: the one that is planned now, else the latest with its label if it is one that is looked for.
+fn recorded(finished: &Finished, node: NodeId, is_it: impl Fn(&Action) -> bool) -> Option<Brief> {
     let latest = || finished.run.engine.store.latest(&finished.run.planned.graph.node(node).step.label());
-    finished.action(node).cloned().or_else(latest)
+    finished.action(node).cloned().or_else(|| Some(latest().filter(is_it)?.with(())))
 }
 
 /// Collected results with their digest; `None` if this suite never collected them.
 fn collected(finished: &Finished, source: &Source) -> anyhow::Result<Option<(Results, Digest)>> {
-    let Some(action) = recorded(finished, source.node) else { return Ok(None) };
+    let Some(action) = recorded(finished, source.node, |_| true) else { return Ok(None) };
     let Some(output) = action.outputs.get(&source.output) else { return Ok(None) };
     let bytes = finished.run.engine.store.read_output(&action, &source.output)?;
     // Steps of other suites have the same label, and may have another layout.
@@ -85,7 +85,7 @@ pub fn targets(finished: &Finished) -> anyhow::Result<(Vec<TableEntry>, Vec<Figu
         let target = render.target;
         let source = node.inputs.get("results").with_context(|| format!("{} has no results", target.name))?;
         let Some((results, digest)) = collected(finished, source)? else { continue };
-        let Some(action) = recorded(finished, id).filter(|action| is_of(action, digest)) else { continue };
+        let Some(action) = recorded(finished, id, |action| is_of(action, digest)) else { continue };
         let publications = finished.run.planned.graph.publications.iter();
         let files = publications.filter(|publication| publication.source.node == id).map(|p| p.file.clone()).collect();
         let (name, meaning) = (target.name.to_owned(), target.meaning.to_owned());

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::drafts::Drafts;
 use super::record::{self, Machine, Program};
-use super::{Files, Finished, claims, outputs, recheck};
+use super::{Finished, claims, outputs, recheck};
 use crate::engine::graph::{Node, NodeId};
 use crate::engine::run::NodeOutcome;
 use crate::report::agreement::{Agreements, Margin};
@@ -15,20 +16,23 @@ use crate::report::results::Results;
 use crate::report::{value_of, words};
 use crate::steps::prepare::{About, Prepare};
 use crate::steps::{Absence, Kind, Status, Step};
-use crate::store::{Action, Processor, Value};
+use crate::store::{Ingredients, Processor, Value};
 use crate::terms::{Split, TaskKind};
 
 /// `report.html` and `report.tex`, made by this program on this machine.
 ///
 /// # Errors
 /// If results cannot be read, or a template is malformed.
-pub fn files(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
+pub fn write(
+    finished: &Finished,
+    program: &Program,
+    machine: &Machine,
+    drafts: &Drafts<'_>,
+) -> anyhow::Result<Vec<&'static str>> {
     let report = gather(finished, environment(program, machine))?;
     let templates = finished.run.project.templates();
-    Ok(vec![
-        ("report.html".to_owned(), html::page(&report, &templates)?.into_bytes()),
-        ("report.tex".to_owned(), latex::document(&report, &templates)?.into_bytes()),
-    ])
+    let page = drafts.write("report.html", html::page(&report, &templates)?)?;
+    Ok(vec![page, drafts.write("report.tex", latex::document(&report, &templates)?)?])
 }
 
 fn gather(finished: &Finished, environment: Vec<Fact>) -> anyhow::Result<Report> {
@@ -99,15 +103,15 @@ fn counts(about: About) -> html::Counts {
     }
 }
 
-/// The methods with the options of their trainings, as recorded in the keys.
+/// The methods with the options of their trainings, as in their keys.
 fn methods(finished: &Finished, results: &Results) -> Vec<MethodEntry> {
     let mut candidates: BTreeMap<&str, usize> = BTreeMap::new();
     let mut options: BTreeMap<&str, Vec<Fact>> = BTreeMap::new();
     for (id, node) in finished.steps() {
-        let (Step::Train(train), Some(action)) = (&node.step, finished.action(id)) else { continue };
+        let (Step::Train(train), Some(_)) = (&node.step, finished.action(id)) else { continue };
         let number = train.candidate.map_or(0, |candidate| candidate + 1);
         candidates.entry(&train.name).and_modify(|most| *most = number.max(*most)).or_insert(number);
-        options.entry(&train.name).or_insert_with(|| options_of(action));
+        options.entry(&train.name).or_insert_with(|| options_of(&node.step));
     }
     let entry = |method: &crate::report::results::MethodDescription| {
         let chosen = match candidates.get(method.name.as_str()) {
@@ -119,7 +123,9 @@ fn methods(finished: &Finished, results: &Results) -> Vec<MethodEntry> {
     results.suite.methods.iter().map(entry).collect()
 }
 
-fn options_of(action: &Action) -> Vec<Fact> {
+fn options_of(step: &Step) -> Vec<Fact> {
+    let mut ingredients = Ingredients::default();
+    step.ingredients(&mut ingredients);
     let of_method = |ingredient: &crate::store::Ingredient| {
         let name = ingredient.name.strip_prefix("method.").filter(|name| *name != "method")?;
         let value = match &ingredient.value {
@@ -128,7 +134,7 @@ fn options_of(action: &Action) -> Vec<Fact> {
         };
         Some(Fact::new(name, value))
     };
-    action.ingredients.0.iter().filter_map(of_method).collect()
+    ingredients.0.iter().filter_map(of_method).collect()
 }
 
 fn environment(program: &Program, machine: &Machine) -> Vec<Fact> {
@@ -175,7 +181,7 @@ fn steps(finished: &Finished) -> Vec<StepTime> {
         NodeOutcome::Done(key, action) => Some(StepTime {
             kind: node.step.kind().name(),
             label: node.step.label(),
-            key: key.to_string(),
+            key: *key,
             seconds: action.seconds,
             finished: record::rfc3339(action.finished),
         }),

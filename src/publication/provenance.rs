@@ -6,13 +6,15 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use super::drafts::Drafts;
 use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
-use super::{Files, Finished, Run, claims, machine, recheck, ro_crate, source_digest};
+use super::{Finished, Run, claims, machine, recheck, ro_crate, source_digest};
 use crate::digest::Digest;
 use crate::engine::graph::Graph;
 use crate::engine::processor::{self, answer};
 use crate::engine::variables;
 use crate::experiments::{DatasetPlan, Suite};
+use crate::files;
 use crate::manifests::{Manifest, lock};
 use crate::planning::project::{BUILT_WITH_CUDA, Planned, Project};
 use crate::report;
@@ -25,8 +27,13 @@ const COMPANIONS: [&str; 5] = ["claims.json", "claims.md", "report.html", "repor
 ///
 /// # Errors
 /// If a file of the project cannot be read.
-pub fn files(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
-    let Finished { run: Run { project, planned, .. }, nodes } = finished;
+pub fn write(
+    finished: &Finished,
+    program: &Program,
+    machine: &Machine,
+    drafts: &Drafts<'_>,
+) -> anyhow::Result<Vec<&'static str>> {
+    let Finished { run: Run { project, planned, engine }, nodes } = finished;
     let Planned { suite, manifests, graph, .. } = planned;
     let used: Vec<&Manifest> = used(manifests, graph).collect();
     let provenance = Provenance {
@@ -45,13 +52,15 @@ pub fn files(finished: &Finished, program: &Program, machine: &Machine) -> anyho
         sources: sources(project, suite, &used, graph)?,
         materials: used.iter().map(|manifest| material(manifest)).collect(),
         recipes: recipes(suite),
-        steps: record::steps(graph, nodes),
+        steps: record::steps(graph, nodes, &engine.environment),
         files: record::files(graph, nodes),
         reports: COMPANIONS.into_iter().filter_map(|name| companion(&planned.out, name)).collect(),
     };
-    let json = serde_json::to_string_pretty(&provenance)? + "\n";
-    let crate_json = serde_json::to_string_pretty(&ro_crate::ro_crate(&provenance, json.as_bytes()))? + "\n";
-    Ok([(record::FILE, json), (ro_crate::FILE, crate_json)].map(|(name, text)| (name.to_owned(), text.into())).into())
+    let path = drafts.path(record::FILE)?;
+    files::write_json(&path, &provenance)?;
+    let written = Digest::of_file(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let crate_json = serde_json::to_string_pretty(&ro_crate::ro_crate(&provenance, written))? + "\n";
+    Ok(vec![record::FILE, drafts.write(ro_crate::FILE, crate_json)?])
 }
 
 /// `None` if the file does not exist: not every suite has claims.

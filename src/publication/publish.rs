@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::engine::graph::Publication;
-use crate::store::{Action, Store};
+use crate::store::{Brief, Store};
 
 /// A file in a folder of `out/`, and the output that it is a copy of.
 #[derive(Clone, Copy, Debug)]
@@ -12,14 +12,14 @@ pub struct Copy<'a> {
     /// Its name in the folder.
     pub file: &'a str,
     /// The record of the step that gave the output.
-    pub action: &'a Action,
+    pub action: &'a Brief,
     /// The output's name.
     pub output: &'a str,
 }
 
 impl<'a> Copy<'a> {
     /// The copy that a plan asks for; `None` if the step is not done or gave no such output.
-    pub fn of(publication: &'a Publication, action: Option<&'a Action>) -> Option<Self> {
+    pub fn of(publication: &'a Publication, action: Option<&'a Brief>) -> Option<Self> {
         let (action, output) = (action?, publication.source.output.as_str());
         action.outputs.contains_key(output).then_some(Copy { file: &publication.file, action, output })
     }

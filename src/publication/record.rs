@@ -21,6 +21,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use crate::map::Map;
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ use crate::engine::key::Environment;
 use crate::engine::run::NodeOutcome;
 use crate::report::{SuiteKind, words};
 use crate::steps::{self, Kind};
-use crate::store::{Action, Output, Processor};
+use crate::store::{Brief, Output, Processor};
 
 /// The version of the layout of [`Provenance`].
 pub const SCHEMA: u32 = 1;
@@ -165,8 +166,8 @@ pub struct Step {
     /// SHA-256 of everything that the result depends on.
     pub key: Option<Digest>,
     /// By role; absent inputs are left out.
-    pub inputs: BTreeMap<String, Input>,
-    pub outputs: BTreeMap<String, Output>,
+    pub inputs: Map<Input>,
+    pub outputs: Map<Output>,
     /// When it was computed (RFC 3339, UTC), in this run or an earlier one.
     pub started: Option<String>,
     pub finished: Option<String>,
@@ -235,12 +236,12 @@ impl Provenance {
     }
 }
 
-/// The outcome of every step of a plan.
-pub fn steps(graph: &Graph, nodes: &[NodeOutcome]) -> Vec<Step> {
-    graph.ids().zip(nodes).map(|(id, outcome)| step(graph, id, outcome, nodes)).collect()
+/// The outcome of every step of a plan that ran in this environment.
+pub fn steps(graph: &Graph, nodes: &[NodeOutcome], environment: &Environment) -> Vec<Step> {
+    graph.ids().zip(nodes).map(|(id, outcome)| step(graph, id, outcome, nodes, environment)).collect()
 }
 
-fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome]) -> Step {
+fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome], environment: &Environment) -> Step {
     let node = graph.node(id);
     let mut step = Step {
         step: node.step.label(),
@@ -251,8 +252,8 @@ fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome])
             NodeOutcome::NotWanted => Status::Absent(steps::Status::NotRun),
         },
         key: None,
-        inputs: BTreeMap::new(),
-        outputs: BTreeMap::new(),
+        inputs: Map::default(),
+        outputs: Map::default(),
         started: None,
         finished: None,
         seconds: None,
@@ -271,7 +272,7 @@ fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome])
         step.started = Some(rfc3339(done.finished.saturating_sub(done.seconds.max(0.0).round() as u64)));
         step.finished = Some(rfc3339(done.finished));
         step.seconds = Some(done.seconds);
-        step.computed_on = Environment::of(&done.ingredients);
+        step.computed_on = node.step.kind().uses_tensors().then(|| environment.clone());
         step.computed_by.clone_from(&done.computed_by);
     }
     step
@@ -323,6 +324,6 @@ pub fn files(graph: &Graph, nodes: &[NodeOutcome]) -> Vec<File> {
     graph.publications.iter().filter_map(file).collect()
 }
 
-fn action<'a>(nodes: &'a [NodeOutcome], source: &Source) -> Option<&'a Action> {
+fn action<'a>(nodes: &'a [NodeOutcome], source: &Source) -> Option<&'a Brief> {
     nodes.get(source.node.0)?.action()
 }

@@ -10,18 +10,21 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::drafts::Drafts;
 use super::publish::{self, Copy};
 use super::record::{self, Machine, Program};
-use super::{Files, Finished, Run, claims, page, provenance, recheck};
+use super::{Finished, Run, claims, page, provenance, recheck};
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
 use crate::engine::run::NodeOutcome;
 use crate::engine::survey::State;
+use crate::map::Map;
 use crate::planning::project::Planned;
 use crate::report;
 use crate::report::html::Failure;
 use crate::steps::{Absence, Status, Step};
-use crate::store::{Action, DamagedOutput, Ingredients, Store, Value};
+use crate::store::{Action, Brief, DamagedOutput, Ingredients, Store, Value};
+use crate::tensors;
 
 /// The reports of a suite, for people and scripts.
 #[derive(Serialize)]
@@ -32,11 +35,11 @@ pub struct Made {
     pub missing: Vec<Failure>,
 }
 
-/// Makes some of the reports, as made by a program on a machine.
-type Maker = fn(&Finished, &Program, &Machine) -> anyhow::Result<Files>;
+/// Writes some of the reports, as made by a program on a machine. Returns their names.
+type Maker = fn(&Finished, &Program, &Machine, &Drafts<'_>) -> anyhow::Result<Vec<&'static str>>;
 
 /// Later makers see the files of earlier ones in `out/SUITE/`.
-const MAKERS: [Maker; 3] = [|finished, _, _| claims::files(finished), page::files, provenance::files];
+const MAKERS: [Maker; 3] = [|finished, _, _, drafts| claims::write(finished, drafts), page::write, provenance::write];
 
 /// The version of the reports. Raise it when the same run would give other files.
 const RECIPE: u64 = 7;
@@ -82,15 +85,17 @@ pub fn make_anew(finished: &Finished) -> anyhow::Result<Made> {
 fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>> {
     let Run { planned: Planned { out, .. }, engine, .. } = finished.run;
     let (store, began) = (&engine.store, Instant::now());
-    let (mut outputs, mut paths) = (BTreeMap::new(), Vec::new());
+    let (mut outputs, mut paths) = (Map::default(), Vec::new());
     let (program, machine) = (provenance::program(finished), provenance::machine(finished));
+    let drafts = Drafts::new(store);
     for make in makers {
-        for (name, bytes) in make(finished, &program, &machine)? {
-            let path = out.join(&name);
-            store.write_file(&path, &bytes)?;
-            outputs.insert(name, store.put_bytes(&bytes)?);
+        for name in make(finished, &program, &machine, &drafts)? {
+            let (made, path) = (drafts.path(name)?, out.join(name));
+            store.copy_file(&made, &path)?;
+            outputs.insert(name.to_owned(), store.put_file(&made)?);
             paths.push(path);
         }
+        tensors::give_memory_back();
     }
     outputs.insert(ABSENT.to_owned(), store.put_bytes(&serde_json::to_vec(&first_causes(finished))?)?);
     store.record(&Action {
@@ -104,14 +109,21 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
     Ok(paths)
 }
 
-/// All reports, as a given program on a given machine makes them; for a check of a run that was made elsewhere. Reports that
-/// describe others read them in the run's folder.
+/// Makes all reports, as a given program on a given machine makes them; for a check of a run that was made
+/// elsewhere. Reports that describe others read them in the run's folder.
+///
+/// # Returns
+/// Their names.
 ///
 /// # Errors
 /// If one cannot be made.
-pub fn made_by(finished: &Finished, program: &Program, machine: &Machine) -> anyhow::Result<Files> {
-    let made: Vec<Files> = MAKERS.iter().map(|make| make(finished, program, machine)).collect::<anyhow::Result<_>>()?;
-    Ok(made.concat())
+pub fn make_as(
+    finished: &Finished,
+    (program, machine): (&Program, &Machine),
+    drafts: &Drafts<'_>,
+) -> anyhow::Result<Vec<&'static str>> {
+    let made = MAKERS.iter().map(|make| make(finished, program, machine, drafts));
+    Ok(made.collect::<anyhow::Result<Vec<_>>>()?.concat())
 }
 
 /// The outcome of each step, as far as it is known without running any: done, absent as in the last run, unavailable,
@@ -154,13 +166,13 @@ pub(super) fn absent(store: &Store, planned: &Planned) -> BTreeMap<String, Absen
 }
 
 /// The record of the reports of this run, if the store still has their content.
-fn recorded(finished: &Finished) -> Option<Action> {
+fn recorded(finished: &Finished) -> Option<Brief> {
     let store = &finished.run.engine.store;
-    let action = store.action(ingredients(finished).key())?;
+    let action = store.brief(ingredients(finished).key())?;
     action.outputs.values().all(|output| store.looks_whole(output)).then_some(action)
 }
 
-fn copies(action: &Action) -> impl Iterator<Item = Copy<'_>> {
+fn copies(action: &Brief) -> impl Iterator<Item = Copy<'_>> {
     let names = action.outputs.keys().filter(|name| *name != ABSENT);
     names.map(move |name| Copy { file: name, action, output: name })
 }
@@ -255,12 +267,17 @@ mod tests {
         }
     }
 
-    fn count_done(finished: &Finished, _: &Program, _: &Machine) -> anyhow::Result<Files> {
+    fn count_done(
+        finished: &Finished,
+        _: &Program,
+        _: &Machine,
+        drafts: &Drafts<'_>,
+    ) -> anyhow::Result<Vec<&'static str>> {
         let done = finished.nodes.iter().filter(|node| node.action().is_some()).count();
-        Ok(vec![("report.txt".to_owned(), format!("{done} done").into_bytes())])
+        Ok(vec![drafts.write("report.txt", format!("{done} done"))?])
     }
 
-    fn fail(_: &Finished, _: &Program, _: &Machine) -> anyhow::Result<Files> {
+    fn fail(_: &Finished, _: &Program, _: &Machine, _: &Drafts<'_>) -> anyhow::Result<Vec<&'static str>> {
         anyhow::bail!("this report is made again")
     }
 
@@ -300,8 +317,8 @@ mod tests {
         write_by(&fixture.finished(), &[count_done]).unwrap();
         let action = Action {
             label: "fetch".to_owned(),
-            ingredients: Ingredients::default(),
-            outputs: BTreeMap::new(),
+            ingredients: (),
+            outputs: Map::default(),
             seconds: 1.0,
             finished: 1_750_000_000,
             computed_by: None,

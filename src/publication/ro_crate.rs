@@ -21,8 +21,8 @@ const LIBTORCH: &str = "#libtorch";
 const PROCESS_RUN: &str = "https://w3id.org/ro/wfrun/process/0.5";
 const TERMS: &str = "#terms";
 
-/// The crate of a run; `provenance_json` is the content of the `provenance.json` beside it.
-pub fn ro_crate(provenance: &Provenance, provenance_json: &[u8]) -> Value {
+/// The crate of a run, beside a `provenance.json` with this digest and size in bytes.
+pub fn ro_crate(provenance: &Provenance, (sha256, size): (Digest, u64)) -> Value {
     let descriptor = json!({
         "@id": FILE,
         "@type": "CreativeWork",
@@ -33,7 +33,7 @@ pub fn ro_crate(provenance: &Provenance, provenance_json: &[u8]) -> Value {
     let mut entities = vec![descriptor, root(provenance), profile, terms(provenance)];
     entities.extend(programs(provenance));
     entities.extend(provenance.materials.iter().map(material));
-    entities.push(file(record::FILE, provenance_json.len() as u64, Digest::of(provenance_json)));
+    entities.push(file(record::FILE, size, sha256));
     entities.extend(provenance.files.iter().map(|published| file(&published.file, published.size, published.sha256)));
     entities.extend(provenance.reports.iter().map(|report| file(&report.file, report.size, report.sha256)));
     for kind in kinds(provenance) {
@@ -184,8 +184,9 @@ fn published(provenance: &Provenance, kind: Kind) -> impl Iterator<Item = &recor
 fn action(provenance: &Provenance, kind: Kind) -> Value {
     let count = of_kind(provenance, kind).count();
     let seconds: f64 = of_kind(provenance, kind).filter_map(|step| step.seconds).sum();
-    let inputs = of_kind(provenance, kind).flat_map(|step| step.inputs.values());
-    let sources = inputs.filter_map(|input| provenance.step(&input.step));
+    let sources: BTreeSet<&str> =
+        of_kind(provenance, kind).flat_map(|step| step.inputs.values().map(|input| input.step.as_str())).collect();
+    let sources = provenance.steps.iter().filter(|step| sources.contains(step.step.as_str()));
     let mut objects: BTreeSet<String> = sources.map(|source| collection_id(&source.kind)).collect();
     if kind == Kind::Fetch {
         objects.extend(provenance.materials.iter().map(|material| format!("#material-{}", material.name)));

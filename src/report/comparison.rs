@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::quantity::Quantity;
-use crate::evaluation::statistics::bootstrap::{Estimate, Interval, over_seeds, two_levels};
+use crate::evaluation::statistics::bootstrap::{Estimate, Interval, over_seeds};
 use crate::evaluation::statistics::holm::holm;
 use crate::evaluation::statistics::paired::{effect_size, p_value};
 
@@ -92,7 +92,7 @@ impl Comparison {
         }
     }
 
-    fn of(dataset: &str, [one, other]: [Side<'_>; 2], difference: &Estimate) -> Comparison {
+    pub(super) fn of(dataset: &str, [one, other]: [Side<'_>; 2], difference: &Estimate) -> Comparison {
         Comparison {
             dataset: dataset.to_owned(),
             method: one.0.to_owned(),
@@ -116,30 +116,21 @@ impl Comparison {
 /// A method and a quantity.
 pub(super) type Side<'a> = (&'a str, Quantity);
 
-/// The values of a quantity: per seed, first as it is, then of each resample, if there are any.
-pub(super) type Values = Vec<(u64, Vec<f64>)>;
+/// The value of a quantity per seed.
+pub(super) type Values = Vec<(u64, f64)>;
 
 /// The mean of values over their seeds.
 pub(super) fn estimate(values: &Values) -> Option<Estimate> {
-    match values.first() {
-        Some((_, first)) if first.len() > 1 => two_levels(&values.iter().map(|(_, value)| value).collect::<Vec<_>>()),
-        _ => over_seeds(&values.iter().map(|(_, value)| value[0]).collect::<Vec<_>>()),
-    }
+    over_seeds(&values.iter().map(|(_, value)| *value).collect::<Vec<_>>())
 }
 
 /// The differences of values over the seeds that both have.
 pub(super) fn differences(one: &Values, other: &Values) -> Values {
-    let pair = |(seed, value): &(u64, Vec<f64>)| {
+    let pair = |(seed, value): &(u64, f64)| {
         let (_, subtracted) = other.iter().find(|(known, _)| known == seed)?;
-        Some((*seed, value.iter().zip(subtracted).map(|(a, b)| a - b).collect()))
+        Some((*seed, value - subtracted))
     };
     one.iter().filter_map(pair).collect()
-}
-
-/// Compares two sides on a dataset; `None` if they have no seed in common.
-pub(super) fn compare(dataset: &str, [one, other]: [(Side<'_>, &Values); 2]) -> Option<Comparison> {
-    let difference = estimate(&differences(one.1, other.1))?;
-    Some(Comparison::of(dataset, [one.0, other.0], &difference))
 }
 
 impl Comparisons {

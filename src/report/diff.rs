@@ -94,9 +94,9 @@ fn same_place<'a>(results: &'a Results, of: &Number) -> Option<&'a Number> {
 /// None if all seeds have the same value.
 fn difference(first: &Number, second: &Number) -> Option<Moved> {
     let (one, other) = (first.values(), second.values());
-    let seeds = |values: &[(u64, Vec<f64>)]| values.iter().map(|(seed, _)| *seed).collect::<Vec<_>>();
+    let seeds = |values: &[(u64, f64)]| values.iter().map(|(seed, _)| *seed).collect::<Vec<_>>();
     let is_paired = seeds(&one) == seeds(&other);
-    let pairs: Vec<f64> = one.iter().zip(&other).map(|((_, a), (_, b))| b[0] - a[0]).collect();
+    let pairs: Vec<f64> = one.iter().zip(&other).map(|((_, a), (_, b))| b - a).collect();
     if is_paired && pairs.iter().all(|difference| difference.abs() <= ROUNDING) {
         return None;
     }

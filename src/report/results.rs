@@ -1,17 +1,20 @@
 //! The results of a suite: every number with its seeds, its statistics, and where it came from.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::map::Map;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::SuiteKind;
-use super::comparison::{self, Comparison, Comparisons, Values, compare};
+use super::comparison::{Comparison, Comparisons, Values};
 pub use super::quantity::{Quantity, QuantityDescription};
-use super::replicates::{Level, Replicates};
+use super::replicates::{CellReplicates, Level, MethodReplicates, Replicates};
 use super::summary::TraceSummary;
+use crate::digest::Digest;
 use crate::evaluation::robustness::is_negative_transfer;
-use crate::evaluation::statistics::bootstrap::{Estimate, Interval};
+use crate::evaluation::statistics::bootstrap::{Estimate, Interval, Seeds};
 use crate::evaluation::statistics::{mean, sample_std};
 use crate::terms::{Modality, Selection};
 
@@ -145,9 +148,9 @@ impl CellScores {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Step → its key in the store.
-    pub keys: BTreeMap<String, String>,
+    pub keys: Map<Digest>,
     /// Input → SHA-256 of its content.
-    pub inputs: BTreeMap<String, String>,
+    pub inputs: Map<Digest>,
     /// For a method whose options were swept: the candidates with their scores on the validation split, and the chosen
     /// one, as the choosing step wrote it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -191,7 +194,7 @@ pub struct Number {
 impl Number {
     /// The values of the seeds that have one.
     pub(super) fn values(&self) -> Values {
-        self.seeds.iter().filter_map(|seed| Some((seed.seed, vec![seed.value.number()?]))).collect()
+        self.seeds.iter().filter_map(|seed| Some((seed.seed, seed.value.number()?))).collect()
     }
 
     /// Adds the uncertainty of the mean.
@@ -327,7 +330,7 @@ pub struct CellRecord {
 ///
 /// # Errors
 /// See [`collect_with`].
-pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Results> {
+pub fn collect<'a>(suite: SuiteDescription, cells: impl Into<Cow<'a, [Cell]>>) -> anyhow::Result<Results> {
     collect_with(suite, cells, &Replicates::default())
 }
 
@@ -337,8 +340,13 @@ pub fn collect(suite: SuiteDescription, cells: &[Cell]) -> anyhow::Result<Result
 /// # Errors
 /// If a cell is not part of the suite or given twice, since its scores would be dropped silently; if resampled scores
 /// do not match the scores.
-pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replicates) -> anyhow::Result<Results> {
-    check(&suite, cells)?;
+pub fn collect_with<'a>(
+    suite: SuiteDescription,
+    cells: impl Into<Cow<'a, [Cell]>>,
+    replicates: &Replicates,
+) -> anyhow::Result<Results> {
+    let cells = cells.into();
+    check(&suite, &cells)?;
     let outcomes: BTreeMap<(&str, &str, u64), &Outcome> =
         cells.iter().map(|cell| ((&*cell.dataset, &*cell.method, cell.seed), &cell.outcome)).collect();
     let (mut numbers, mut pairs) = (Vec::new(), Vec::new());
@@ -373,14 +381,10 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         }
         pairs.extend(compared(&mut numbers[first..], &suite.ratios, replicates)?);
     }
-    let record = |cell: &Cell| match &cell.outcome {
-        Outcome::Scored(scores) => Some(CellRecord {
-            dataset: cell.dataset.clone(),
-            method: cell.method.clone(),
-            seed: cell.seed,
-            trace: scores.trace.clone(),
-            provenance: scores.provenance.clone(),
-        }),
+    let record = |Cell { dataset, method, seed, outcome }: Cell| match outcome {
+        Outcome::Scored(CellScores { trace, provenance, .. }) => {
+            Some(CellRecord { dataset, method, seed, trace, provenance })
+        }
         _ => None,
     };
     Ok(Results {
@@ -389,52 +393,66 @@ pub fn collect_with(suite: SuiteDescription, cells: &[Cell], replicates: &Replic
         quantities: Quantity::ALL.map(QuantityDescription::from).to_vec(),
         comparisons: Comparisons::of(pairs),
         numbers,
-        cells: cells.iter().filter_map(record).collect(),
+        cells: cells.into_owned().into_iter().filter_map(record).collect(),
         other_selections: Vec::new(),
         suite,
     })
 }
 
-/// Adds what their resamples say to the numbers of a dataset, and compares them. The resamples of one quantity and of the full
-/// scores are held at a time, since those of a large suite take gigabytes.
+/// Adds the uncertainty of their means to the numbers of a dataset, and compares them: any two methods in a quantity, and a
+/// method's full score with its impaired ones, at missing ratio 1.
 fn compared(numbers: &mut [Number], ratios: &[f64], replicates: &Replicates) -> anyhow::Result<Vec<Comparison>> {
-    let of = |number: &Number| (number.quantity, number.ratio);
-    let mut alike: Vec<(Quantity, Option<f64>)> = Vec::new();
-    for number in numbers.iter() {
-        if !alike.contains(&of(number)) {
-            alike.push(of(number));
+    let is_compared = |one: &Number, other: &Number| {
+        let of_full = one.quantity == Quantity::Full && other.quantity.can_be_negative_transfer();
+        [one, other].iter().all(|number| number.ratio.is_none_or(|ratio| ratio == 1.0))
+            && if one.method == other.method { of_full } else { one.quantity == other.quantity }
+    };
+    let places = 0..numbers.len();
+    let mut pairs: Vec<([usize; 2], Seeds)> = places
+        .clone()
+        .flat_map(|one| (one + 1..places.end).map(move |other| [one, other]))
+        .filter(|[one, other]| is_compared(&numbers[*one], &numbers[*other]))
+        .map(|pair| (pair, Seeds::default()))
+        .collect();
+    let resampled: Vec<_> = numbers.iter().map(|number| resamples(number, ratios, replicates)).collect();
+    let mut alone = vec![Seeds::default(); numbers.len()];
+    for seed in 0..numbers.first().map_or(0, |number| number.seeds.len()) {
+        let mut known = BTreeMap::new();
+        let mut values: Vec<Option<Vec<f64>>> = Vec::new();
+        for (number, (resampled, sum)) in numbers.iter().zip(resampled.iter().zip(&mut alone)) {
+            let it = &number.seeds[seed];
+            let of_seed = match (it.value.number(), resampled) {
+                (None, _) => None,
+                (Some(value), None) => Some(vec![value]),
+                (Some(value), Some((levels, of_method))) => {
+                    if !known.contains_key(&number.method) {
+                        known.insert(&number.method, of_method.read(it.seed)?);
+                    }
+                    Some(of_resamples(number, (it.seed, value), levels, &known[&number.method], ratios)?)
+                }
+            };
+            if let Some(values) = &of_seed {
+                sum.add(values);
+            }
+            values.push(of_seed);
+        }
+        for ([one, other], sum) in &mut pairs {
+            if let (Some(one), Some(other)) = (&values[*one], &values[*other]) {
+                sum.add(&one.iter().zip(other).map(|(one, other)| one - other).collect::<Vec<f64>>());
+            }
         }
     }
-    // The full scores come first.
-    let mut full: Vec<(usize, Values)> = Vec::new();
-    let mut pairs: Vec<([usize; 2], Comparison)> = Vec::new();
-    for (quantity, ratio) in alike {
-        let mut known: Vec<(usize, Values)> = Vec::new();
-        for (at, number) in numbers.iter_mut().enumerate().filter(|(_, number)| of(number) == (quantity, ratio)) {
-            let values = values(number, ratios, replicates)?;
-            if let Some(estimate) = comparison::estimate(&values) {
-                number.add(&estimate);
-            }
-            known.push((at, values));
-        }
-        if ratio.is_some_and(|ratio| ratio != 1.0) {
-            continue;
-        }
-        let side = |at: usize| (&*numbers[at].method, numbers[at].quantity);
-        for (i, other) in known.iter().enumerate() {
-            let is_of_full = |at: usize| quantity.can_be_negative_transfer() && side(at).0 == side(other.0).0;
-            let of_full = full.iter().filter(|(at, _)| is_of_full(*at));
-            for one in of_full.chain(&known[..i]) {
-                let sides = [one, other].map(|(at, values)| (side(*at), values));
-                pairs.extend(compare(&numbers[one.0].dataset, sides).map(|found| ([one.0, other.0], found)));
-            }
-        }
-        if quantity == Quantity::Full {
-            full = known;
+    let compared = |([one, other], differences): &([usize; 2], Seeds)| {
+        let sides = [one, other].map(|&at| (&*numbers[at].method, numbers[at].quantity));
+        Some(Comparison::of(&numbers[*one].dataset, sides, &differences.estimate()?))
+    };
+    let compared = pairs.iter().filter_map(compared).collect();
+    for (number, values) in numbers.iter_mut().zip(&alone) {
+        if let Some(estimate) = values.estimate() {
+            number.add(&estimate);
         }
     }
-    pairs.sort_by_key(|(at, _)| *at);
-    Ok(pairs.into_iter().map(|(_, comparison)| comparison).collect())
+    Ok(compared)
 }
 
 /// Collects the cells of another selection on the datasets that have it.
@@ -462,37 +480,39 @@ impl DatasetDescription {
     }
 }
 
-/// The values of a number, with its resamples if every one of its seeds has them.
+/// The levels that a number is computed from and the resamples of its method, if every one of its seeds has them.
+fn resamples<'a>(
+    number: &Number,
+    ratios: &[f64],
+    replicates: &'a Replicates,
+) -> Option<(Vec<Level>, &'a MethodReplicates)> {
+    let levels = number.quantity.levels(number.ratio.unwrap_or(1.0), ratios)?;
+    let of_method = replicates.get(&(number.dataset.clone(), number.method.clone()))?;
+    number.values().iter().all(|(seed, _)| of_method.has(*seed, &levels)).then_some((levels, of_method))
+}
+
+/// The values of a number for a seed: as it is, then of each resample.
 ///
 /// # Errors
-/// If a resampled score differs from the score of the evaluation: the predictions do not belong to the scores.
-fn values(number: &Number, ratios: &[f64], replicates: &Replicates) -> anyhow::Result<Values> {
-    let plain: Values = number.values();
-    let Some(levels) = number.quantity.levels(number.ratio.unwrap_or(1.0), ratios) else { return Ok(plain) };
-    let names: Vec<String> = levels.iter().map(ToString::to_string).collect();
-    let mut resampled = Values::new();
-    for (seed, value) in &plain {
-        let Some(cell) = replicates.get(&(number.dataset.clone(), number.method.clone(), *seed)) else {
-            return Ok(plain);
-        };
-        let scores = names.iter().map(|name| cell.get(name)).collect::<Option<Vec<_>>>();
-        let Some(scores) = scores else { return Ok(plain) };
-        let at = |resample: usize| {
-            let scores: Vec<f64> = scores.iter().map(|scores| scores[resample]).collect();
-            number.quantity.from(&scores, ratios)
-        };
-        let all: Vec<f64> = (0..scores[0].len()).map(at).collect();
-        let Number { dataset, method, quantity, .. } = number;
-        anyhow::ensure!(
-            (all[0] - value[0]).abs() < 1e-9,
-            "{dataset} × {method} × seed {seed}: the predictions give {} for {}, the scores say {}",
-            all[0],
-            quantity.name(),
-            value[0]
-        );
-        resampled.push((*seed, all));
-    }
-    Ok(resampled)
+/// If the first differs from the score of the evaluation: the predictions do not belong to the scores.
+fn of_resamples(
+    Number { dataset, method, quantity, .. }: &Number,
+    (seed, value): (u64, f64),
+    levels: &[Level],
+    cell: &CellReplicates,
+    ratios: &[f64],
+) -> anyhow::Result<Vec<f64>> {
+    let scores: Vec<&Vec<f64>> = levels.iter().map(|level| &cell[&level.to_string()]).collect();
+    let at =
+        |resample: usize| quantity.from(&scores.iter().map(|scores| scores[resample]).collect::<Vec<f64>>(), ratios);
+    let all: Vec<f64> = (0..scores[0].len()).map(at).collect();
+    ensure!(
+        (all[0] - value).abs() < 1e-9,
+        "{dataset} × {method} × seed {seed}: the predictions give {} for {}, the scores say {value}",
+        all[0],
+        quantity.name(),
+    );
+    Ok(all)
 }
 
 fn check(suite: &SuiteDescription, cells: &[Cell]) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use super::results::{
     collect_other,
 };
 use super::summary::{BINS, Cosine, CosineSummary, TraceSummary};
+use crate::digest::Digest;
 use crate::terms::{Modality, Selection};
 
 fn method(name: &str, title: &str) -> MethodDescription {
@@ -88,8 +89,8 @@ pub fn scored(full: f64, image: f64, text: f64) -> Outcome {
 /// Scores at these missing ratios.
 fn outcome(ratios: &[f64], score: impl Fn(Level) -> f64) -> Outcome {
     let provenance = Provenance {
-        keys: [("train".to_owned(), "abc".to_owned())].into(),
-        inputs: [("weights".to_owned(), "def".to_owned())].into(),
+        keys: [("train".to_owned(), Digest::of(b"train"))].into_iter().collect(),
+        inputs: [("weights".to_owned(), Digest::of(b"weights"))].into_iter().collect(),
         choice: None,
         computed_by: [].into(),
     };
@@ -135,7 +136,7 @@ impl Results {
 
 /// The results of [`cells`].
 pub fn difficult(kind: SuiteKind) -> Results {
-    collect(description(kind, &[1, 2]), &cells()).unwrap()
+    collect(description(kind, &[1, 2]), cells()).unwrap()
 }
 
 /// The results of [`cells`], of whose first dataset another selection is known: two points above the suite's in every score.
@@ -246,7 +247,7 @@ pub fn trace(epochs: u32, conflict: Option<f64>, mean: f64, level: f64) -> Trace
             undefined: 0,
             histogram: (0..BINS).map(weight).collect(),
         }),
-        losses: losses.map(|(name, start, rate)| (name.to_owned(), curve(start, rate))).into(),
+        losses: losses.map(|(name, start, rate)| (name.to_owned(), curve(start, rate))).into_iter().collect(),
     }
 }
 

@@ -1,8 +1,7 @@
 //! Summarises traces for tables and figures: the share of conflicting steps, the cosine between the gradients of image
 //! and text, the losses per epoch.
 
-use std::collections::BTreeMap;
-
+use crate::map::Map;
 use anyhow::{anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +27,7 @@ pub struct TraceSummary {
     /// The cosine between the gradients of image and text; `None` if the trace has neither column.
     pub cosine: Option<CosineSummary>,
     /// Column → its mean over the steps of each epoch; only the columns of [`LOSSES`] that the trace has.
-    pub losses: BTreeMap<String, Vec<f64>>,
+    pub losses: Map<Vec<f64>>,
 }
 
 named! {
@@ -82,7 +81,7 @@ impl TraceSummary {
             found.map(|(column, steps)| cosine(column, steps)).collect::<anyhow::Result<_>>()?;
         // A column that is undefined in every step says less than the other.
         let chosen = cosines.iter().position(|cosine| cosine.mean.is_some()).unwrap_or(0);
-        let mut losses = BTreeMap::new();
+        let mut losses = Map::default();
         for name in LOSSES {
             if let Some(steps) = columns.get(name) {
                 losses.insert(name.to_owned(), epoch_means(name, steps, per_epoch)?);
@@ -153,7 +152,7 @@ mod tests {
         assert_eq!(found.steps, 4);
         assert_eq!(
             found.losses,
-            BTreeMap::from([("loss_T".into(), vec![3.0, 0.75]), ("loss_l".into(), vec![1.0, 1.0])])
+            [("loss_T".into(), vec![3.0, 0.75]), ("loss_l".into(), vec![1.0, 1.0])].into_iter().collect()
         );
         assert_eq!(summary(&[("loss_T", &steps)], 4).losses["loss_T"], [4.0, 2.0, 1.0, 0.5]);
     }

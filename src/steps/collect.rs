@@ -1,6 +1,5 @@
 //! Collects the scores of a suite's cells into its results, and why the other cells have none.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,13 +9,14 @@ use super::absence::{Absence, Origin, Status};
 use super::condition::Condition;
 use super::evaluate::Scores;
 use super::job::{InputFile, Job, Outputs};
-use super::kind::Describe;
+use super::kind::{Cost, Describe};
 use super::train::{self, Summary};
+use crate::files;
 use crate::report;
 use crate::report::agreement::{Agreements, Margin, Published};
 use crate::report::choices;
 use crate::report::reference::Reference;
-use crate::report::replicates::{self, CellReplicates, Level, Replicates};
+use crate::report::replicates::{Level, MethodReplicates, Replicates};
 use crate::report::results::{
     Cell, CellScores, OtherSelection, Outcome, Provenance, Quantity, SelectedCell, SuiteDescription, collect_other,
     collect_with,
@@ -68,6 +68,11 @@ impl Describe for Collect {
     fn tolerates_absent_inputs(&self) -> bool {
         true
     }
+
+    /// The cells of a large suite fill the memory: one suite's at a time.
+    fn cost(&self) -> Cost {
+        Cost::AllCores
+    }
 }
 
 impl Collect {
@@ -76,8 +81,11 @@ impl Collect {
         let mut replicates = Replicates::default();
         for dataset in &self.suite.datasets {
             for method in self.suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
-                for (seed, scores) in resampled(job, &replicates_role(&dataset.name, &method.name))? {
-                    replicates.insert((dataset.name.clone(), method.name.clone(), seed), scores);
+                let role = replicates_role(&dataset.name, &method.name);
+                // Without them, intervals are over seeds alone.
+                if job.inputs.contains_key(&role) {
+                    let scores = job.open(&role, MethodReplicates::open)?;
+                    replicates.insert((dataset.name.clone(), method.name.clone()), scores);
                 }
                 for &seed in &self.suite.seeds {
                     let outcome = outcome(job, &self.suite, (&dataset.name, &method.name, seed), None)?;
@@ -85,7 +93,7 @@ impl Collect {
                 }
             }
         }
-        let mut results = collect_with(self.suite.clone(), &cells, &replicates)?;
+        let mut results = collect_with(self.suite.clone(), cells, &replicates)?;
         for selection in Selection::ALL {
             if self.suite.datasets.iter().any(|dataset| dataset.has_other(selection)) {
                 results.other_selections.push(self.other(job, selection)?);
@@ -95,10 +103,10 @@ impl Collect {
             results.comparisons.restrict(quantities);
         }
         let paper = self.paper.as_ref().and_then(|paper| Agreements::of(&results, paper, Margin::default()));
-        let mut text =
-            serde_json::to_vec_pretty(&Published { results: &results, choices: choices::of(&results)?, paper })?;
-        text.push(b'\n');
-        Ok(Outputs::from([job.write("results", &text)?]))
+        let published = Published { results: &results, choices: choices::of(&results)?, paper };
+        let path = job.folder.join("results");
+        files::write_json(&path, &published)?;
+        Ok(Outputs::from([("results".to_owned(), path)]))
     }
 
     /// The cells of another selection, and the epochs that it kept.
@@ -130,11 +138,6 @@ impl Collect {
     }
 }
 
-/// The resampled scores of a method's trainings by seed. If there are none, intervals are over seeds alone.
-fn resampled(job: &Job, role: &str) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {
-    if job.inputs.contains_key(role) { job.parse(role, replicates::read) } else { Ok(BTreeMap::new()) }
-}
-
 /// The scores of a cell, with the suite's selection of the epoch or another one.
 fn outcome(
     job: &Job,
@@ -162,8 +165,8 @@ fn outcome(
     let mut provenance = Provenance::default();
     let mut came_from = |role: &str, step: String, content: String| {
         if let Some(InputFile { sha256, key, .. }) = job.inputs.get(role) {
-            provenance.keys.insert(step, key.clone());
-            provenance.inputs.insert(content, sha256.clone());
+            provenance.keys.insert(step, *key);
+            provenance.inputs.insert(content, *sha256);
         }
     };
     for (condition, role) in Condition::ALL.map(Condition::name).into_iter().zip(&roles) {
@@ -221,6 +224,7 @@ mod tests {
 
     use super::super::evaluate::Level;
     use super::*;
+    use crate::digest::Digest;
     use crate::report::SuiteKind;
     use crate::report::results::{Results, Status};
     use crate::report::samples::description;
@@ -305,10 +309,11 @@ mod tests {
         let conflict = results.number("words", "balgrad", Quantity::Conflict, None).unwrap();
         assert_eq!(conflict.seeds[0].value, Status::Value { value: 75.0 });
         let cell = results.cell("words", "balgrad", 3).unwrap();
+        let of = |text: &str| Digest::of(text.as_bytes());
         assert_eq!(cell.trace.as_ref().unwrap().losses["loss_v"], [3.0, 1.0]);
         assert_eq!(
-            (cell.provenance.keys["train"].as_str(), cell.provenance.inputs["trace"].as_str()),
-            ("key of trace words balgrad 3", "content of trace words balgrad 3")
+            (cell.provenance.keys.get("train"), cell.provenance.inputs.get("trace")),
+            (Some(&of("key of trace words balgrad 3")), Some(&of("content of trace words balgrad 3")))
         );
         assert_eq!(results.number("words", "balgrad", Quantity::MissingGap, None).unwrap().mean, Some(10.0));
     }

@@ -100,18 +100,7 @@ impl Encode {
                 encoders::encode_texts(options, &items, &archives, &run, &output)?;
             }
         }
-        give_memory_back();
         Ok(Outputs::from([("features".to_owned(), output)]))
-    }
-}
-
-/// Returns what an encoder and its batches took to the system. The allocator of glibc keeps it otherwise: hundreds of megabytes
-/// that no later step needs.
-fn give_memory_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it may be called at any time.
-    unsafe {
-        libc::malloc_trim(0);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a step may touch while it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::absence::Absence;
+use crate::digest::Digest;
 use crate::interrupt::Interrupt;
 use crate::manifests::context::FetchPlaces;
 use crate::progress::{Progress, Silent};
@@ -23,9 +25,9 @@ pub struct InputFile {
     /// The file; its content is verified.
     pub path: PathBuf,
     /// SHA-256 of the content.
-    pub sha256: String,
+    pub sha256: Digest,
     /// The key of the step that made it.
-    pub key: String,
+    pub key: Digest,
     /// The kinds of processors behind it, for a step that names them; empty if one kind is behind all of its inputs.
     pub processors: BTreeSet<Processor>,
 }
@@ -66,7 +68,8 @@ impl Job {
     pub fn with_inputs(folder: &Path, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let mut job = Job::detached(folder);
         for (role, bytes) in files {
-            let (path, sha256, key) = (folder.join(&role), format!("content of {role}"), format!("key of {role}"));
+            let of = |what: &str| Digest::of(format!("{what} of {role}").as_bytes());
+            let (path, sha256, key) = (folder.join(&role), of("content"), of("key"));
             std::fs::write(&path, bytes).expect("a temporary file can be written");
             job.inputs.insert(role, InputFile { path, sha256, key, processors: BTreeSet::new() });
         }
@@ -88,7 +91,17 @@ impl Job {
     pub fn parse<T>(&self, role: &str, parse: impl FnOnce(&[u8]) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let InputFile { path, sha256, .. } = self.input(role)?;
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        parse(&bytes).with_context(|| format!("the input `{role}` (SHA-256 {sha256}) is malformed"))
+        parse(&bytes).with_context(|| malformed(role, sha256))
+    }
+
+    /// Opens an input that is read in parts.
+    ///
+    /// # Errors
+    /// Names the input and its content.
+    pub fn open<T>(&self, role: &str, open: impl FnOnce(File) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let InputFile { path, sha256, .. } = self.input(role)?;
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        open(file).with_context(|| malformed(role, sha256))
     }
 
     /// Reads a JSON input.
@@ -118,4 +131,8 @@ impl Job {
         bytes.push(b'\n');
         self.write(name, &bytes)
     }
+}
+
+fn malformed(role: &str, sha256: &Digest) -> String {
+    format!("the input `{role}` (SHA-256 {sha256}) is malformed")
 }

@@ -11,8 +11,8 @@ impl Kind {
     /// methods and the report have recipe versions of their own, for changes that concern one of them alone.
     pub fn recipe(self) -> u64 {
         match self {
-            Kind::Prepare | Kind::Encode => 3,
-            Kind::Train | Kind::Resample | Kind::Collect => 2,
+            Kind::Prepare | Kind::Encode | Kind::Resample => 3,
+            Kind::Train | Kind::Collect => 2,
             Kind::Fetch | Kind::Impair => 1,
             Kind::Choose | Kind::Evaluate | Kind::Render => 1,
         }

@@ -1,6 +1,6 @@
 //! Scores the predictions of a method's trainings on resamples of the test split.
 
-use std::collections::BTreeMap;
+use std::fs::File;
 
 use anyhow::{Context, bail, ensure};
 use safetensors::{Dtype, SafeTensors};
@@ -11,7 +11,7 @@ use super::kind::{Cost, Describe};
 use super::prepare::About;
 use crate::datasets::{Sample, Unit};
 use crate::evaluation::statistics::tally::{Tally, Truth};
-use crate::report::replicates::{self, CellReplicates, Level};
+use crate::report::replicates::{Level, MethodReplicates};
 use crate::store::Ingredients;
 use crate::terms::TaskKind;
 
@@ -26,7 +26,7 @@ use crate::terms::TaskKind;
 ///
 /// | output | content |
 /// |---|---|
-/// | `replicates` | [`replicates::write`]; seeds without all their predictions are left out |
+/// | `replicates` | [`MethodReplicates`]; seeds without all their predictions are left out |
 #[derive(Clone, Debug)]
 pub struct Resample {
     pub dataset: String,
@@ -77,11 +77,17 @@ impl Resample {
         let complete =
             |seed: &&u64| Condition::ALL.iter().all(|condition| job.inputs.contains_key(&role(*condition, **seed)));
         let seeds: Vec<u64> = self.seeds.iter().filter(complete).copied().collect();
-        let scored = if seeds.is_empty() { BTreeMap::new() } else { self.scores(job, &seeds)? };
-        Ok(Outputs::from([job.write("replicates", &replicates::write(&scored)?)?]))
+        let path = job.folder.join("replicates");
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        let scores = MethodReplicates::create(file, &seeds, &Level::all(&self.ratios), self.resamples)?;
+        if !seeds.is_empty() {
+            self.score(job, &seeds, &scores)?;
+        }
+        Ok(Outputs::from([("replicates".to_owned(), path)]))
     }
 
-    fn scores(&self, job: &Job, seeds: &[u64]) -> anyhow::Result<BTreeMap<u64, CellReplicates>> {
+    fn score(&self, job: &Job, seeds: &[u64], written: &MethodReplicates) -> anyhow::Result<()> {
         let about: About = job.read_json("about")?;
         let samples: Vec<Sample> = job.read_json("samples")?;
         let labels = samples.iter().map(|sample| sample.labels.clone()).collect();
@@ -89,18 +95,19 @@ impl Resample {
             .grouped(samples.iter().map(|sample| self.unit.of(sample)));
         let levels = Level::all(&self.ratios);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build().context("cannot start threads")?;
-        let mut cells = BTreeMap::new();
         for seeds in seeds.chunks(AT_ONCE) {
             let mut tallies: Vec<Tally> = Vec::new();
             for &seed in seeds {
                 job.interrupt.check()?;
                 tallies.extend(tallies_of(job, &truth, about.task, &levels, seed)?);
             }
-            let mut scores = pool.install(|| truth.scores(&tallies, self.resamples, &job.interrupt))?.into_iter();
-            let mut cell = || levels.iter().map(ToString::to_string).zip(&mut scores).collect();
-            cells.extend(seeds.iter().map(|&seed| (seed, cell())));
+            let scores = pool.install(|| truth.scores(&tallies, self.resamples, &job.interrupt))?;
+            let places = seeds.iter().flat_map(|seed| levels.iter().map(move |level| (*seed, *level)));
+            for ((seed, level), scores) in places.zip(scores) {
+                written.write(seed, level, &scores).context("cannot write the resampled scores")?;
+            }
         }
-        Ok(cells)
+        Ok(())
     }
 }
 
@@ -140,7 +147,10 @@ fn predictions(file: &SafeTensors<'_>, level: &str, task: TaskKind) -> anyhow::R
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::report::replicates::CellReplicates;
     use Condition::{Full, Missing, Noisy};
     use safetensors::tensor::TensorView;
 
@@ -179,7 +189,8 @@ mod tests {
             resamples: 50,
         };
         let outputs = step.compute(&Job::with_inputs(folder.path(), files))?;
-        replicates::read(&std::fs::read(&outputs["replicates"]).unwrap())
+        let scores = MethodReplicates::open(File::open(&outputs["replicates"]).unwrap())?;
+        scores.seeds().map(|seed| Ok((seed, scores.read(seed)?))).collect()
     }
 
     /// The score of the split itself comes first at each level. A seed without all its predictions is left out.

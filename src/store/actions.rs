@@ -1,7 +1,6 @@
 //! Actions: the outputs of a step under its key.
 
-use std::collections::BTreeMap;
-
+use crate::map::Map;
 use anyhow::Context;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -41,7 +40,7 @@ impl std::fmt::Display for Processor {
     }
 }
 
-/// The record of a finished step. `I` is [`Ingredients`], except while it is read by someone who knows them.
+/// The record of a finished step. `I` is [`Ingredients`], or nothing in a [`Brief`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action<I = Ingredients> {
     /// The name of the step for people: `train emoji-words balgrad seed 1`. Not part of the key.
@@ -49,7 +48,7 @@ pub struct Action<I = Ingredients> {
     /// Everything that the outputs depend on. The key is its hash.
     pub ingredients: I,
     /// Output name → object.
-    pub outputs: BTreeMap<String, Output>,
+    pub outputs: Map<Output>,
     /// The time that the computation took, in seconds.
     pub seconds: f64,
     /// The time at its end, in seconds since 1970 (UTC).
@@ -58,6 +57,9 @@ pub struct Action<I = Ingredients> {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub computed_by: Option<Processor>,
 }
+
+/// A record without the ingredients: who knows the key has no use for them, and those of a large suite fill the memory.
+pub type Brief = Action<()>;
 
 /// The content of the file: the action, and a hash of it that reveals damage.
 #[derive(Serialize, Deserialize)]
@@ -78,18 +80,19 @@ fn compact(action: &Action) -> Box<RawValue> {
 }
 
 impl<I> Action<I> {
-    fn with<J>(self, ingredients: J) -> Action<J> {
+    /// The same record with other ingredients.
+    pub fn with<J>(self, ingredients: J) -> Action<J> {
         let Action { label, outputs, seconds, finished, computed_by, .. } = self;
         Action { label, ingredients, outputs, seconds, finished, computed_by }
     }
 }
 
-/// As [`unsealed`], for someone who knows the ingredients that the key was made of.
-fn unsealed_but_ingredients(key: Digest, text: &[u8]) -> Option<Action<IgnoredAny>> {
+/// As [`unsealed`], without the ingredients that the key was made of.
+fn unsealed_in_brief(key: Digest, text: &[u8]) -> Option<Brief> {
     let sealed: Sealed<'_> = serde_json::from_slice(text).ok()?;
     match sealed.key == key && sealed.seal == seal(key, sealed.action) {
-        true => serde_json::from_str(sealed.action.get()).ok(),
-        false => unsealed(key, text).map(|action| action.with(IgnoredAny)),
+        true => serde_json::from_str::<Action<IgnoredAny>>(sealed.action.get()).ok().map(|action| action.with(())),
+        false => unsealed(key, text).map(|action| action.with(())),
     }
 }
 
@@ -114,15 +117,9 @@ impl Store {
         self.read_action(key, |text| unsealed(key, text))
     }
 
-    /// The action recorded under the key of these ingredients, or them back. Quicker than [`Store::action`].
-    ///
-    /// # Errors
-    /// The ingredients, if there is none.
-    pub fn action_of(&self, key: Digest, ingredients: Ingredients) -> Result<Action, Ingredients> {
-        match self.read_action(key, |text| unsealed_but_ingredients(key, text)) {
-            Some(action) => Ok(action.with(ingredients)),
-            None => Err(ingredients),
-        }
+    /// As [`Store::action`], without the ingredients. Quicker.
+    pub fn brief(&self, key: Digest) -> Option<Brief> {
+        self.read_action(key, |text| unsealed_in_brief(key, text))
     }
 
     fn read_action<I>(&self, key: Digest, unseal: impl FnOnce(&[u8]) -> Option<Action<I>>) -> Option<Action<I>> {
@@ -183,7 +180,7 @@ mod tests {
         let mut ingredients = Ingredients::default();
         ingredients.text("step", "train");
         ingredients.natural("seed", seed);
-        let outputs = BTreeMap::from([("weights".to_owned(), Output { sha256: Digest::of(b"w"), size: 1 })]);
+        let outputs = [("weights".to_owned(), Output { sha256: Digest::of(b"w"), size: 1 })].into_iter().collect();
         Action { label: "train".into(), ingredients, outputs, seconds: 0.25, finished: 1, computed_by: None }
     }
 
@@ -195,7 +192,7 @@ mod tests {
         let second = store.record(&action(2)).unwrap();
         assert_eq!(store.action(first), Some(action(1)));
         assert_eq!(store.action(second), Some(action(2)));
-        assert_eq!(store.action_of(first, action(1).ingredients), Ok(action(1)));
+        assert_eq!(store.brief(first), Some(action(1).with(())));
         assert_eq!(store.latest("train"), Some(action(2)));
         assert_eq!(store.action(Digest::of(b"other")), None);
     }
@@ -213,7 +210,7 @@ mod tests {
             bad[at] = if bad[at] == b'1' { b'2' } else { b'1' };
             std::fs::write(&path, &bad).unwrap();
             assert_eq!(store.action(key), None, "an edit at byte {at} was not noticed");
-            assert!(store.action_of(key, action(1).ingredients).is_err(), "an edit at byte {at} was not noticed");
+            assert!(store.brief(key).is_none(), "an edit at byte {at} was not noticed");
         }
         for length in 0..good.len() - 1 {
             std::fs::write(&path, &good[..length]).unwrap();
@@ -231,6 +228,6 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         std::fs::write(&path, serde_json::to_vec_pretty(&value).unwrap()).unwrap();
         assert_eq!(store.action(key), Some(action(1)));
-        assert_eq!(store.action_of(key, action(1).ingredients), Ok(action(1)));
+        assert_eq!(store.brief(key), Some(action(1).with(())));
     }
 }

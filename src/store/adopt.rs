@@ -34,7 +34,6 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::super::{Action, Ingredients};
     use super::*;
@@ -46,7 +45,7 @@ mod tests {
         let output = theirs.put_bytes(b"content").unwrap();
         let mut ingredients = Ingredients::default();
         ingredients.text("step", "fetch");
-        let outputs = BTreeMap::from([("archive".to_owned(), output)]);
+        let outputs = [("archive".to_owned(), output)].into_iter().collect();
         let action =
             Action { label: "fetch x".into(), ingredients, outputs, seconds: 1.0, finished: 1, computed_by: None };
         let key = theirs.record(&action).unwrap();

@@ -182,7 +182,7 @@ mod tests {
         let output = store.put_bytes(text.as_bytes()).unwrap();
         let mut ingredients = Ingredients::default();
         ingredients.text("text", text);
-        let outputs = BTreeMap::from([("text".to_owned(), output)]);
+        let outputs = [("text".to_owned(), output)].into_iter().collect();
         let action = Action { label: text.into(), ingredients, outputs, seconds: 0.0, finished: 0, computed_by: None };
         (store.record(&action).unwrap(), output)
     }

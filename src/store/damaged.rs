@@ -31,7 +31,7 @@ impl Store {
     ///
     /// # Errors
     /// If the step has no such output; a [`DamagedOutput`] if it is missing or damaged.
-    pub fn read_output(&self, action: &Action, name: &str) -> anyhow::Result<Vec<u8>> {
+    pub fn read_output<I>(&self, action: &Action<I>, name: &str) -> anyhow::Result<Vec<u8>> {
         let output = action.outputs.get(name).with_context(|| format!("`{}` has no output `{name}`", action.label))?;
         self.read(output).map_err(|damage| {
             if let Err(error) = self.want(output.sha256, &damage) {
@@ -70,7 +70,6 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::super::Ingredients;
     use super::*;
@@ -82,7 +81,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let output = store.put_bytes(b"whole").unwrap();
-        let outputs = BTreeMap::from([("text".to_owned(), output)]);
+        let outputs = [("text".to_owned(), output)].into_iter().collect();
         let ingredients = Ingredients::default();
         let action =
             Action { label: "given".into(), ingredients, outputs, seconds: 0.0, finished: 0, computed_by: None };

@@ -40,7 +40,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 
-pub use actions::{Action, Output, Processor};
+pub use actions::{Action, Brief, Output, Processor};
 pub use census::{Alone, Census, Object, Removed};
 pub use damaged::DamagedOutput;
 pub use ingredients::{Difference, Ingredient, Ingredients, Value};

@@ -1,6 +1,7 @@
 //! Folders for work in progress.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -61,11 +62,27 @@ impl Store {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_file(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+        self.fill_file(path, |file| file.write_all(bytes))
+    }
+
+    /// As [`Store::write_file`], with the content of another file.
+    ///
+    /// # Errors
+    /// If one of the files cannot be read or written.
+    pub fn copy_file(&self, from: &Path, path: &Path) -> anyhow::Result<()> {
+        let source = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
+        self.fill_file(path, |file| {
+            (&source).rewind()?;
+            std::io::copy(&mut &source, file).map(drop)
+        })
+    }
+
+    fn fill_file(&self, path: &Path, fill: impl Fn(&mut File) -> std::io::Result<()>) -> anyhow::Result<()> {
         // Keeps sweeps from the temporary file.
         match self.door() {
-            Ok(_door) => files::write_atomically(path, &self.tmp(), bytes),
+            Ok(_door) => files::fill_atomically(path, &self.tmp(), fill),
             // Who may only read the store of others has results of their own elsewhere.
-            Err(_) if !path.starts_with(self.root()) => files::write_atomically(path, files::folder_of(path), bytes),
+            Err(_) if !path.starts_with(self.root()) => files::fill_atomically(path, files::folder_of(path), fill),
             Err(error) => Err(error),
         }
     }

@@ -169,8 +169,7 @@ fn job(bundle: &Bundle, recorded: &Recorded<'_>, id: NodeId, folder: &Path, inte
         }
         let path = bundle.store.object_path(output.sha256);
         let processors = known.remove(role).and_then(Result::ok).map(|input| input.processors).unwrap_or_default();
-        let (sha256, key) = (output.sha256.to_string(), key.to_string());
-        inputs.insert(role.clone(), InputFile { path, sha256, key, processors });
+        inputs.insert(role.clone(), InputFile { path, sha256: output.sha256, key: *key, processors });
     }
     Some(Job { inputs, absent, interrupt: interrupt.clone(), ..Job::detached(folder) })
 }

@@ -1,5 +1,7 @@
 //! Claims, page, provenance and crate: made again from the bundle's records, and compared byte by byte.
 
+use anyhow::Context;
+
 use crate::engine::Engine;
 use crate::engine::devices::Devices;
 use crate::engine::graph::NodeId;
@@ -10,6 +12,7 @@ use crate::experiments::Seeds;
 use crate::interrupt::Interrupt;
 use crate::network::Address;
 use crate::planning::project::{Options, Planned, Project};
+use crate::publication::drafts::Drafts;
 use crate::publication::record::{Provenance, Status};
 use crate::publication::{Finished, Run, claims, recheck, reports};
 use crate::report;
@@ -57,28 +60,31 @@ pub(super) fn reports(
     }
     let recorded = Recorded::of(&planned.graph, bundle, provenance);
     let outcome = |id: NodeId| match recorded.action(id) {
-        Some((key, action)) => NodeOutcome::Done(*key, Box::new(action.clone())),
+        Some((key, action)) => NodeOutcome::Done(*key, Box::new(action.clone().with(()))),
         None => NodeOutcome::NotWanted,
     };
     let nodes: Vec<NodeOutcome> = planned.graph.ids().map(outcome).collect();
     let run = Run { project: project(bundle, provenance), engine: engine(bundle, provenance, interrupt), planned };
-    let again = match reports::made_by(&Finished { run: &run, nodes: &nodes }, &provenance.program, &provenance.machine)
-    {
+    let by = (&provenance.program, &provenance.machine);
+    let drafts = Drafts::new(&bundle.store);
+    let again = match reports::make_as(&Finished { run: &run, nodes: &nodes }, by, &drafts) {
         Ok(again) => again,
         Err(error) => {
             check.differs_here(provenance, format!("the reports cannot be made again: {error:#}"));
             return Ok(check);
         }
     };
-    for (name, bytes) in &again {
+    for name in &again {
         interrupt.check()?;
         check.examined += 1;
-        if bundle.read(&format!("out/{name}"))?.as_ref() != Some(bytes) {
+        let path = drafts.path(name)?;
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if bundle.read(&format!("out/{name}"))? != Some(bytes) {
             check.differs_here(provenance, format!("`out/{name}` differs when it is made again"));
         }
     }
     // What came of training cells again is stated, as times are: the page has to show it.
-    let is_known = |file: &str| file == recheck::FILE || again.iter().any(|(name, _)| name == file);
+    let is_known = |file: &str| file == recheck::FILE || again.contains(&file);
     for report in provenance.reports.iter().filter(|report| !is_known(&report.file)) {
         check.differs_here(provenance, format!("`out/{}` is no report of this run", report.file));
     }

@@ -43,6 +43,27 @@ impl Deref for Parameter {
     }
 }
 
+/// A format of checkpoints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Legacy,
+    Zip,
+    Safetensors,
+}
+
+impl Format {
+    /// By the first nine bytes.
+    fn of(first: &[u8]) -> anyhow::Result<Self> {
+        Ok(match first {
+            [0x80, 0x02, ..] => Format::Legacy,
+            [b'P', b'K', 3, 4, ..] => Format::Zip,
+            // A safetensors file begins with the length of its header, and then the header, which is JSON.
+            [_, _, _, _, _, _, _, _, b'{', ..] => Format::Safetensors,
+            _ => anyhow::bail!("neither a safetensors file nor a PyTorch file"),
+        })
+    }
+}
+
 /// The tensors of a checkpoint by key. Each is taken once, with the shape that the model expects. Whatever is missing,
 /// misshapen or left over is reported in one error, by full key.
 #[derive(Debug)]
@@ -72,20 +93,35 @@ impl Weights {
         Weights::from_source(BufReader::new(file), length)
     }
 
+    /// As [`Weights::open`], from a stream of `length` bytes, which is in memory whole unless it is in safetensors.
+    ///
+    /// # Errors
+    /// As [`Weights::read`].
+    pub fn stream(mut source: impl Read, length: u64) -> anyhow::Result<Self> {
+        let mut first = Vec::new();
+        source.by_ref().take(9).read_to_end(&mut first)?;
+        let format = Format::of(&first)?;
+        let mut source = Cursor::new(first).chain(source);
+        if format == Format::Safetensors {
+            return Ok(Weights::from_tensors(tensors::read_safetensors(source, length)?));
+        }
+        let mut bytes = Vec::new();
+        source.read_to_end(&mut bytes)?;
+        Weights::read(&bytes)
+    }
+
     fn from_source(mut source: impl Read + Seek, length: u64) -> anyhow::Result<Self> {
         let mut first = Vec::new();
         source.by_ref().take(9).read_to_end(&mut first)?;
         source.seek(SeekFrom::Start(0))?;
-        let tensors = match first.as_slice() {
-            [0x80, 0x02, ..] => {
+        let tensors = match Format::of(&first)? {
+            Format::Legacy => {
                 let mut bytes = Vec::new();
                 source.read_to_end(&mut bytes)?;
                 pth_legacy::read(&bytes).context("the legacy PyTorch file")?
             }
-            [b'P', b'K', 3, 4, ..] => pth_zip::read(source, length).context("the PyTorch file")?,
-            // A safetensors file begins with the length of its header, and then the header, which is JSON.
-            [_, _, _, _, _, _, _, _, b'{', ..] => tensors::read_safetensors(source, length)?,
-            _ => anyhow::bail!("neither a safetensors file nor a PyTorch file"),
+            Format::Zip => pth_zip::read(source, length).context("the PyTorch file")?,
+            Format::Safetensors => tensors::read_safetensors(source, length)?,
         };
         Ok(Weights::from_tensors(tensors))
     }
@@ -256,7 +292,7 @@ mod tests {
     }
 
     /// Every kind, strides, offsets, shared storages, a parameter, a scalar, an empty tensor, nested names, in the zip format
-    /// numbers beside; from memory and from a file. `tests/fixtures/encoders/pth_zip/README.md` describes how the files
+    /// numbers beside; from memory, from a file and from a stream. `tests/fixtures/encoders/pth_zip/README.md` describes how the files
     /// were made.
     #[test]
     fn files_of_pytorch_give_their_tensors() {
@@ -273,6 +309,8 @@ mod tests {
             let read = Weights::read(&bytes).unwrap();
             for path in [pth, safetensors] {
                 assert_eq!(read.tensors, Weights::open(&path).unwrap().tensors);
+                let bytes = std::fs::read(&path).unwrap();
+                assert_eq!(read.tensors, Weights::stream(&bytes[..], bytes.len() as u64).unwrap().tensors);
             }
         }
     }

@@ -78,38 +78,62 @@ fn around(mean: f64, error: f64, df: f64, how: How) -> Interval {
     Interval { low: mean - half, high: mean + half, how }
 }
 
-/// An estimate from the values of each seed: first on the original test samples, then on resamples that are the same for
-/// all seeds.
-///
-/// # Panics
-/// If seeds have different numbers of values, or none.
-pub fn two_levels<V: AsRef<[f64]>>(values: &[V]) -> Option<Estimate> {
-    let as_it_is: Vec<f64> = values.iter().map(|seed| seed.as_ref()[0]).collect();
-    let plain = over_seeds(&as_it_is)?;
-    let (n, Some(std)) = (plain.n, plain.std) else { return Some(plain) };
-    let Some(shared) = covariance(values) else { return Some(plain) };
-    let sample_error = shared.max(0.0).sqrt();
-    let (error, df) = combined(std, n, sample_error);
-    Some(Estimate {
-        error: Some(error),
-        df: Some(df),
-        sample_error: Some(sample_error),
-        interval: Some(around(plain.mean, error, df, How::Bootstrap)),
-        ..plain
-    })
+/// The values of seeds, added one seed at a time: what an estimate needs of them, without the resamples of every seed.
+#[derive(Clone, Debug, Default)]
+pub struct Seeds {
+    /// On the original test samples.
+    as_it_is: Vec<f64>,
+    /// The variance of each seed's resampled values; none for fewer than two resamples.
+    variances: Vec<Option<f64>>,
+    /// The sum over the seeds for each resample.
+    sums: Vec<f64>,
 }
 
-/// The mean covariance of two seeds' resampled values: (n · Var(mean over seeds) − mean over seeds of Var)/(n − 1). None for
-/// fewer than two seeds or resamples.
-fn covariance<V: AsRef<[f64]>>(values: &[V]) -> Option<f64> {
-    let n = values.len() as f64;
-    let variance = |values: &[f64]| sample_std(values).map(|std| std.powi(2));
-    let each: Vec<f64> = values.iter().map(|seed| variance(&seed.as_ref()[1..])).collect::<Option<_>>()?;
-    let together: Vec<f64> = (1..values[0].as_ref().len())
-        .map(|resample| values.iter().map(|seed| seed.as_ref()[resample]).sum::<f64>() / n)
-        .collect();
-    let covariance = (n * variance(&together)? - mean(&each)?) / (n - 1.0);
-    covariance.is_finite().then_some(covariance)
+impl Seeds {
+    /// Adds the values of a seed: on the original test samples, then on resamples that are the same for all seeds, if any.
+    ///
+    /// # Panics
+    /// If it has other resamples than the seeds before, or no value.
+    pub fn add(&mut self, values: &[f64]) {
+        let (as_it_is, resampled) = values.split_first().expect("a seed has a value");
+        if self.as_it_is.is_empty() {
+            self.sums = vec![0.0; resampled.len()];
+        }
+        assert_eq!(resampled.len(), self.sums.len(), "seeds have the same resamples");
+        self.as_it_is.push(*as_it_is);
+        self.variances.push(variance(resampled));
+        self.sums.iter_mut().zip(resampled).for_each(|(sum, value)| *sum += value);
+    }
+
+    /// The mean over the seeds. None without seeds.
+    pub fn estimate(&self) -> Option<Estimate> {
+        let plain = over_seeds(&self.as_it_is)?;
+        let (n, Some(std)) = (plain.n, plain.std) else { return Some(plain) };
+        let Some(shared) = self.covariance() else { return Some(plain) };
+        let sample_error = shared.max(0.0).sqrt();
+        let (error, df) = combined(std, n, sample_error);
+        Some(Estimate {
+            error: Some(error),
+            df: Some(df),
+            sample_error: Some(sample_error),
+            interval: Some(around(plain.mean, error, df, How::Bootstrap)),
+            ..plain
+        })
+    }
+
+    /// The mean covariance of two seeds' resampled values: (n · Var(mean over seeds) − mean over seeds of Var)/(n − 1). None
+    /// for fewer than two seeds or resamples.
+    fn covariance(&self) -> Option<f64> {
+        let n = self.as_it_is.len() as f64;
+        let each: Vec<f64> = self.variances.iter().copied().collect::<Option<_>>()?;
+        let together: Vec<f64> = self.sums.iter().map(|sum| sum / n).collect();
+        let covariance = (n * variance(&together)? - mean(&each)?) / (n - 1.0);
+        covariance.is_finite().then_some(covariance)
+    }
+}
+
+fn variance(values: &[f64]) -> Option<f64> {
+    sample_std(values).map(|std| std.powi(2))
 }
 
 #[cfg(test)]
@@ -117,6 +141,16 @@ mod tests {
     use super::*;
     use crate::random::Stream;
     use proptest::prelude::*;
+
+    fn seeds(values: &[Vec<f64>]) -> Seeds {
+        let mut seeds = Seeds::default();
+        values.iter().for_each(|values| seeds.add(values));
+        seeds
+    }
+
+    fn two_levels(values: &[Vec<f64>]) -> Option<Estimate> {
+        seeds(values).estimate()
+    }
 
     /// By hand: 1, 2, 3 have the mean 2, the error 1/√3 and t(2) = 4.3027.
     #[test]
@@ -133,12 +167,12 @@ mod tests {
     /// By hand: two seeds whose resamples are (1, 3) and (2, 6) covary by ((1 − 2)(2 − 4) + (3 − 2)(6 − 4))/1 = 4.
     #[test]
     fn covariances_by_hand() {
-        let near = |values: &[Vec<f64>], expected: f64| (covariance(values).unwrap() - expected).abs() < 1e-12;
+        let near = |values: &[Vec<f64>], expected: f64| (seeds(values).covariance().unwrap() - expected).abs() < 1e-12;
         assert!(near(&[vec![0.0, 1.0, 3.0], vec![9.0, 2.0, 6.0]], 4.0));
         // Three seeds: covariances 4, 2 and 4.
         assert!(near(&[vec![0.0, 1.0, 3.0], vec![9.0, 2.0, 6.0], vec![0.0, 0.0, 2.0]], 10.0 / 3.0));
-        assert_eq!(covariance(&[vec![0.0, 1.0, 3.0]]), None);
-        assert_eq!(covariance(&[vec![0.0, 1.0], vec![0.0, 1.0]]), None);
+        assert_eq!(seeds(&[vec![0.0, 1.0, 3.0]]).covariance(), None);
+        assert_eq!(seeds(&[vec![0.0, 1.0], vec![0.0, 1.0]]).covariance(), None);
     }
 
     /// Without noise of the samples it is Student's t; what all seeds share adds to the error and the degrees of freedom.

@@ -61,7 +61,7 @@ pub fn check(
         ),
     };
     let difference = difference.ok_or_else(|| Missing::plain(format!("{dataset}: no seed has both sides")))?;
-    let mean = |values: &Values| values.iter().map(|(_, value)| value[0]).sum::<f64>() / values.len() as f64;
+    let mean = |values: &Values| values.iter().map(|(_, value)| value).sum::<f64>() / values.len() as f64;
     let of = compared.map_or_else(String::new, |cosine| format!(" (cosine of {})", cosine.meaning()));
     let smallest_effect = if greater.measure == Measure::MeanCosine { cosine } else { points };
     Ok(Check {
@@ -112,7 +112,7 @@ fn values(results: &Results, dataset: &str, side: &Side) -> Result<(Values, Opti
             let column = results.suite.seeds.iter().find_map(of).map(|cosine| cosine.column);
             // Only of trainings whose cosine compares the same gradients as the first one's.
             let value = |seed: &u64| of(seed).filter(|cosine| Some(cosine.column) == column)?.mean;
-            (results.suite.seeds.iter().filter_map(|seed| Some((*seed, vec![value(seed)?]))).collect(), column)
+            (results.suite.seeds.iter().filter_map(|seed| Some((*seed, value(seed)?))).collect(), column)
         }
     };
     if found.is_empty() {

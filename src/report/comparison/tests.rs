@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::evaluation::statistics::bootstrap::How;
 use crate::report::SuiteKind;
-use crate::report::replicates::Replicates;
+use crate::report::replicates::{Level, MethodReplicates, Replicates};
 use crate::report::results::{Outcome, Results, collect, collect_with};
 use crate::report::samples::{cells, description, difficult, realistic};
 
@@ -51,28 +53,45 @@ fn the_family_is_what_is_shown() {
     assert_eq!((count(&others), others.comparisons.family), (0, None));
 }
 
+/// The resampled scores of a cell at a level.
+type Resampled = BTreeMap<(String, String, u64), Vec<(Level, Vec<f64>)>>;
+
 /// Resamples of every cell whose spread over test samples is known: one score in two is higher, one lower, by `spread`.
-fn replicates(spread: f64) -> Replicates {
-    let mut replicates = Replicates::default();
+fn resampled(spread: f64) -> Resampled {
+    let mut resampled = Resampled::new();
     for cell in cells() {
         let Outcome::Scored(scores) = &cell.outcome else { continue };
         if scores.levels.iter().all(|(_, score)| score.is_finite()) {
-            let resampled = |score: f64| {
-                let moved = (0..500).map(move |i| score + if i % 2 == 0 { spread } else { -spread });
-                [score].into_iter().chain(moved).collect::<Vec<f64>>()
-            };
-            let cell_replicates =
-                scores.levels.iter().map(|(level, score)| (level.to_string(), resampled(*score))).collect();
-            replicates.insert((cell.dataset, cell.method, cell.seed), cell_replicates);
+            let moved = |score: f64| (0..500).map(move |i| score + if i % 2 == 0 { spread } else { -spread });
+            let all = |score: f64| [score].into_iter().chain(moved(score)).collect();
+            let levels = scores.levels.iter().map(|(level, score)| (*level, all(*score))).collect();
+            resampled.insert((cell.dataset, cell.method, cell.seed), levels);
         }
     }
-    replicates
+    resampled
+}
+
+fn replicates(resampled: &Resampled) -> Replicates {
+    let mut seeds: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
+    for (dataset, method, seed) in resampled.keys() {
+        seeds.entry((dataset.clone(), method.clone())).or_default().push(*seed);
+    }
+    let file = |(dataset, method): (String, String), seeds: &[u64]| {
+        let of = |seed: u64| &resampled[&(dataset.clone(), method.clone(), seed)];
+        let levels: Vec<Level> = of(seeds[0]).iter().map(|(level, _)| *level).collect();
+        let file = MethodReplicates::create(tempfile::tempfile().unwrap(), seeds, &levels, 500).unwrap();
+        for &seed in seeds {
+            of(seed).iter().for_each(|(level, scores)| file.write(seed, *level, scores).unwrap());
+        }
+        ((dataset.clone(), method.clone()), file)
+    };
+    seeds.into_iter().map(|(method, seeds)| file(method, &seeds)).collect()
 }
 
 /// What all methods share in a resample is no part of a difference, but it is part of a score's interval, at every ratio.
 #[test]
 fn resampled_differences_are_paired_by_sample() {
-    let results = collect_with(description(SuiteKind::Smoke, &[1, 2]), &cells(), &replicates(3.0)).unwrap();
+    let results = collect_with(description(SuiteKind::Smoke, &[1, 2]), cells(), &replicates(&resampled(3.0))).unwrap();
     let number = results.number("food_101 & more", "balgrad", Quantity::Full, None).unwrap();
     let interval = number.interval.unwrap();
     assert_eq!(interval.how, How::Bootstrap);
@@ -98,9 +117,11 @@ fn resampled_differences_are_paired_by_sample() {
 /// Predictions that do not belong to the scores are an error.
 #[test]
 fn predictions_must_match_the_scores() {
-    let mut wrong = replicates(1.0);
-    wrong.get_mut(&("food_101 & more".into(), "baseline".into(), 2)).unwrap().get_mut("full").unwrap()[0] = 50.0;
-    let error = collect_with(description(SuiteKind::Smoke, &[1, 2]), &cells(), &wrong).unwrap_err().to_string();
+    let mut wrong = resampled(1.0);
+    let cell = wrong.get_mut(&("food_101 & more".into(), "baseline".into(), 2)).unwrap();
+    cell.iter_mut().find(|(level, _)| *level == Level::Full).unwrap().1[0] = 50.0;
+    let error =
+        collect_with(description(SuiteKind::Smoke, &[1, 2]), cells(), &replicates(&wrong)).unwrap_err().to_string();
     assert_eq!(error, "food_101 & more × baseline × seed 2: the predictions give 50 for full, the scores say 52");
 }
 
@@ -109,7 +130,7 @@ fn predictions_must_match_the_scores() {
 fn resampling_changes_no_number() {
     let suite = || description(SuiteKind::Smoke, &[1, 2]);
     let (plain, with) =
-        (collect(suite(), &cells()).unwrap(), collect_with(suite(), &cells(), &replicates(2.0)).unwrap());
+        (collect(suite(), cells()).unwrap(), collect_with(suite(), cells(), &replicates(&resampled(2.0))).unwrap());
     for (one, other) in plain.numbers.iter().zip(&with.numbers) {
         assert_eq!((one.mean, one.std, &one.seeds), (other.mean, other.std, &other.seeds));
     }

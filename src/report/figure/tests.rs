@@ -116,7 +116,7 @@ fn strange_results_are_drawn() {
                 (number.mean, number.std) = (number.mean.map(|_| size), None);
             }
             for trace in huge.cells.iter_mut().filter_map(|cell| cell.trace.as_mut()) {
-                trace.losses.values_mut().flatten().for_each(|loss| *loss = size);
+                trace.losses.iter_mut().flat_map(|(_, curve)| curve).for_each(|loss| *loss = size);
                 if let Some(cosine) = &mut trace.cosine {
                     (cosine.mean, cosine.undefined) = (Some(size), usize::MAX);
                     cosine.histogram.iter_mut().for_each(|count| *count = u64::MAX);
@@ -126,7 +126,7 @@ fn strange_results_are_drawn() {
         }
         let mut short = results.clone();
         for trace in short.cells.iter_mut().filter_map(|cell| cell.trace.as_mut()) {
-            trace.losses.values_mut().for_each(|curve| curve.truncate(1));
+            trace.losses.iter_mut().for_each(|(_, curve)| curve.truncate(1));
             trace.cosine.iter_mut().for_each(|cosine| cosine.histogram.truncate(3));
         }
         short.suite.datasets.truncate(1);
@@ -270,7 +270,7 @@ fn pooled(seeds: &[Seed<'_>]) -> (Option<Pooled>, Vec<String>) {
         }
         Cell { dataset: "words".into(), method: "baseline".into(), seed, outcome }
     });
-    let results = collect(description(SuiteKind::Smoke, &numbers), &cells.collect::<Vec<_>>()).unwrap();
+    let results = collect(description(SuiteKind::Smoke, &numbers), cells.collect::<Vec<_>>()).unwrap();
     let (mut gaps, mut notes) = (Gaps::new(&results.suite), Vec::new());
     let found = pool(&results, &results.suite.datasets[1], &results.suite.methods[0], &mut gaps, &mut notes);
     (found, [gaps.lines(), notes].concat())

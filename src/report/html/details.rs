@@ -3,6 +3,7 @@
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
+use crate::digest::Digest;
 use crate::report::comparison::PROPOSED;
 use crate::report::quantity::Quantity;
 use crate::report::results::{MethodDescription, Number, Results, SeedValue};
@@ -20,7 +21,7 @@ pub fn of(results: &Results, cell: &TableCell) -> Option<Value> {
     steps.dedup();
     let seed = |SeedValue { seed, value }: &SeedValue| {
         let record = results.cell(&number.dataset, &number.method, *seed);
-        let key = |step: &&str| record.and_then(|record| record.provenance.keys.get(*step)).map(|key| short(key));
+        let key = |step: &&str| record.and_then(|record| record.provenance.keys.get(*step)).map(Digest::short);
         context! {
             seed,
             value => value.number().map(cell::shown),
@@ -71,11 +72,6 @@ fn strip(number: &Number, paper: Option<f64>) -> Vec<(&'static str, f64)> {
     let high = values.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
     let place = |value: f64| if high > low { (1000.0 * (value - low) / (high - low)).round() / 10.0 } else { 50.0 };
     if mean.is_none() { Vec::new() } else { values.into_iter().map(|(kind, value)| (kind, place(value))).collect() }
-}
-
-/// As much of a key as commands need.
-pub fn short(key: &str) -> String {
-    key.chars().take(12).collect()
 }
 
 /// The step that gives a quantity.

@@ -130,7 +130,7 @@ impl Fact {
 pub struct StepTime {
     pub kind: &'static str,
     pub label: String,
-    pub key: String,
+    pub key: Digest,
     pub seconds: f64,
     /// When it ended, as RFC 3339 writes it in UTC.
     pub finished: String,

@@ -9,10 +9,10 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
 
-use super::details::short;
 use super::{
     DatasetEntry, Fact, Failure, FigureEntry, Report, StepTime, TableEntry, choices, forest, grid, selections,
 };
+use crate::digest::Digest;
 use crate::report::agreement::{Agreements, LEGEND, Tally};
 use crate::report::claims::{Judgement, Judgements, NotJudged, Verdict, text};
 use crate::report::quantity::Quantity;
@@ -306,7 +306,7 @@ fn dataset(entry: &DatasetEntry) -> Value {
 /// Steps that were computed: steps with the same key were computed once, whatever they are called.
 fn computed(steps: &[StepTime]) -> Vec<&StepTime> {
     let mut seen = BTreeSet::new();
-    steps.iter().filter(|step| seen.insert(step.key.as_str())).collect()
+    steps.iter().filter(|step| seen.insert(step.key)).collect()
 }
 
 /// The kinds of steps, in the order of their first step: all of them, and the time of those that were computed.
@@ -327,7 +327,7 @@ fn longest(steps: &[StepTime]) -> Vec<Value> {
     steps.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.label.cmp(&b.label)));
     let row = |step: &StepTime| {
         let StepTime { label, key, seconds, .. } = step;
-        context! { name => label, key => short(key), seconds, shown => words::duration(*seconds) }
+        context! { name => label, key => key.short(), seconds, shown => words::duration(*seconds) }
     };
     steps.into_iter().take(10).map(row).collect()
 }
@@ -369,7 +369,7 @@ fn trainings(results: &Results) -> Value {
     steps.sort_by_key(|step| (*step != "train", *step));
     steps.dedup();
     let row = |cell: &CellRecord| {
-        let key = |step: &&String| cell.provenance.keys.get(*step).cloned().unwrap_or_default();
+        let key = |step: &&String| cell.provenance.keys.get(*step).map(Digest::to_string).unwrap_or_default();
         context! {
             label => format!("{} {} seed {}", cell.dataset, cell.method, cell.seed),
             keys => steps.iter().map(key).collect::<Vec<_>>(),

@@ -26,7 +26,7 @@ fn equal_text_is_a_tie() {
             seed: 1,
             outcome: scored(full, 10.0, 10.0),
         });
-        let table = table1(&collect(suite.clone(), &cells.collect::<Vec<_>>()).unwrap());
+        let table = table1(&collect(suite.clone(), cells.collect::<Vec<_>>()).unwrap());
         let words = table.rows[0].cells.iter().filter(|cell| cell.dataset == "words");
         let found: Vec<_> = words.map(|cell| (cell.text.as_str(), cell.best, cell.second)).collect();
         assert_eq!(found, expected);

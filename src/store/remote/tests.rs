@@ -1,6 +1,5 @@
 //! A folder as a remote store: what arrives is what was sent, and nothing wrong gets in.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::super::Ingredients;
@@ -28,7 +27,7 @@ fn recorded(store: &Store, content: &[u8]) -> (Digest, Output) {
     let output = store.put_bytes(content).unwrap();
     let mut ingredients = Ingredients::default();
     ingredients.text("step", "train");
-    let outputs = BTreeMap::from([("weights".to_owned(), output)]);
+    let outputs = [("weights".to_owned(), output)].into_iter().collect();
     let action = Action { label: "train".into(), ingredients, outputs, seconds: 0.5, finished: 1, computed_by: None };
     (store.record(&action).unwrap(), output)
 }
