@@ -64,18 +64,35 @@ pub struct Forward {
     pub o_l: Tensor,
 }
 
-/// The equations of the model and its fusion, one by one.
-pub fn forward(model: &Model, batch: &Batch) -> Forward {
+/// W x + b
+fn linear(model: &Model, x: &Tensor, layer: Layer) -> Tensor {
     let p = |id: ParameterId| &model.parameters[&id];
-    let linear = |x: &Tensor, layer: Layer| x.matmul(&p(layer.weight()).transpose(0, 1)) + p(layer.bias());
-    let z_v = linear(&batch.x_v, Layer::Embedding(Image)).relu();
-    let z_l = linear(&batch.x_l, Layer::Embedding(Text)).relu();
-    let o_t = match model.shape.fusion {
-        Fusion::Concat => linear(&Tensor::cat(&[&z_v, &z_l], 1), Layer::Fused),
-        Fusion::Addition => linear(&(&z_v + &z_l), Layer::Fused),
-        Fusion::ConcatMlp => linear(&linear(&Tensor::cat(&[&z_v, &z_l], 1), Layer::FusedHidden).relu(), Layer::Fused),
+    x.matmul(&p(layer.weight()).transpose(0, 1)) + p(layer.bias())
+}
+
+/// z_v and z_l.
+pub fn embeddings(model: &Model, batch: &Batch) -> [Tensor; 2] {
+    let features = [(&batch.x_v, Image), (&batch.x_l, Text)];
+    features.map(|(x, modality)| linear(model, x, Layer::Embedding(modality)).relu())
+}
+
+/// The equations of the model, one by one.
+pub fn forward(model: &Model, batch: &Batch) -> Forward {
+    let z @ [z_v, z_l] = &embeddings(model, batch);
+    let of = |z: &Tensor, modality| linear(model, z, Layer::Head(modality));
+    Forward { o_t: fused(model, z), o_v: of(z_v, Image), o_l: of(z_l, Text) }
+}
+
+/// The equations of the fusion: o_T of z_v and z_l.
+pub fn fused(model: &Model, [z_v, z_l]: &[Tensor; 2]) -> Tensor {
+    let p = |id: ParameterId| &model.parameters[&id];
+    let linear = |x: &Tensor, layer: Layer| linear(model, x, layer);
+    match model.shape.fusion {
+        Fusion::Concat => linear(&Tensor::cat(&[z_v, z_l], 1), Layer::Fused),
+        Fusion::Addition => linear(&(z_v + z_l), Layer::Fused),
+        Fusion::ConcatMlp => linear(&linear(&Tensor::cat(&[z_v, z_l], 1), Layer::FusedHidden).relu(), Layer::Fused),
         Fusion::Attention => {
-            let tokens = [&z_v, &z_l];
+            let tokens = [z_v, z_l];
             let k = tokens.map(|t| t.matmul(&p(Layer::Key.weight()).transpose(0, 1)));
             let u = tokens.map(|t| linear(t, Layer::Value));
             let attended = tokens.map(|t| {
@@ -89,8 +106,7 @@ pub fn forward(model: &Model, batch: &Batch) -> Forward {
             });
             linear(&((&attended[0] + &attended[1]) / 2.0), Layer::Fused)
         }
-    };
-    Forward { o_t, o_v: linear(&z_v, Layer::Head(Image)), o_l: linear(&z_l, Layer::Head(Text)) }
+    }
 }
 
 /// Lets autograd track the model's parameters.
