@@ -55,7 +55,8 @@ pub fn fill_atomically(
 pub fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
     let place = || format!("cannot write {}", path.display());
     let mut file = BufWriter::new(File::create(path).with_context(place)?);
-    serde_json::to_writer_pretty(&mut file, value).with_context(place)?;
+    // What the disk says stays in the chain: an error of serde_json hides it.
+    serde_json::to_writer_pretty(&mut file, value).map_err(io::Error::from).with_context(place)?;
     file.write_all(b"\n").and_then(|()| file.flush()).with_context(place)
 }
 
@@ -162,5 +163,18 @@ pub fn make_read_only(file: &Path) {
         let mut permissions = data.permissions();
         permissions.set_readonly(true);
         let _ = std::fs::set_permissions(file, permissions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A full disk is no fault of what is written.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_disk_says_is_known() {
+        for values in [0, 100_000] {
+            let error = super::write_json(std::path::Path::new("/dev/full"), &vec![0; values]).unwrap_err();
+            assert!(super::errors::is_of_the_system(&error), "{error:#}");
+        }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::map::Map;
-
 use crate::digest::Digest;
+use crate::map::Map;
 use crate::steps::Step;
 use crate::store::Ingredients;
 

@@ -5,13 +5,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use crate::map::Map;
 use anyhow::Context;
 
 use super::graph::NodeId;
 use super::{Engine, processor};
 use crate::digest::Digest;
 use crate::errors::{self, Class};
+use crate::map::Map;
 use crate::progress::Progress;
 use crate::steps::{Absence, Cost, Execute, InputFile, Job, Status, Step};
 use crate::store::{Action, Brief, Damage, Ingredients, Output, Processor};

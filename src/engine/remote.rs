@@ -351,8 +351,8 @@ impl Engine {
                 return Ok(None);
             }
         };
-        let action = found.as_ref().map(|found| found.clone().with(())).or_else(|| known.clone());
-        let Some(action) = action else { return Ok(None) };
+        let in_brief = || found.clone().map(|found| found.with(()));
+        let Some(action) = known.clone().or_else(in_brief) else { return Ok(None) };
         // If the result is known, another step reads its files, whatever they are.
         let all = order.is_wanted || known.is_some();
         for (name, output) in &action.outputs {

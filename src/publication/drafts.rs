@@ -5,7 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use super::record::{Machine, Program};
 use crate::store::{Store, Workspace};
+
+/// The program that made reports, and its machine.
+pub type By<'a> = (&'a Program, &'a Machine);
 
 /// The folder of reports that are not at their place yet, in a store. It exists from the first of them on: a report that
 /// cannot be made leaves no store behind.

@@ -1,8 +1,8 @@
 //! Publication: what a run leaves in `out/SUITE/`, and the run itself from a suite to these files.
 //!
-//! [`cost`] tells what a run will take; [`run`] computes what is not done yet and brings `out/SUITE/` up to date. [`publish`] holds the one rule for which files
-//! are out of date. [`reports`] lists the files that explain the results, as [`drafts`] at first: [`claims`], [`page`] (`report.html` and
-//! `report.tex`) and [`provenance`], whose layout is defined in [`record`] and exported for other tools by [`ro_crate`].
+//! [`cost`] tells what a run will take; [`run`] computes what is not done yet and brings `out/SUITE/` up to date.
+//! [`publish`] holds the one rule for which files are out of date. [`reports`] lists the files that explain the results,
+//! [`drafts`] until they are whole: [`claims`], [`page`] (`report.html` and `report.tex`) and [`provenance`], whose layout is defined in [`record`] and exported for other tools by [`ro_crate`].
 //! [`outputs`] reads results, tables and figures back from the store. [`recheck`] is what came of training cells again.
 //!
 //! [`cluster`] hands a suite to Slurm and publishes it there.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::drafts::Drafts;
+use super::drafts::{By, Drafts};
 use super::record::{self, Machine, Program};
 use super::{Finished, claims, outputs, recheck};
 use crate::engine::graph::{Node, NodeId};
@@ -25,8 +25,7 @@ use crate::terms::{Split, TaskKind};
 /// If results cannot be read, or a template is malformed.
 pub fn write(
     finished: &Finished,
-    program: &Program,
-    machine: &Machine,
+    (program, machine): By<'_>,
     drafts: &Drafts<'_>,
 ) -> anyhow::Result<Vec<&'static str>> {
     let report = gather(finished, environment(program, machine))?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::drafts::Drafts;
+use super::drafts::{By, Drafts};
 use super::record::{self, Checkout, Machine, Material, Program, Provenance, Recipes, ReportFile, SourceFile};
 use super::{Finished, Run, claims, machine, recheck, ro_crate, source_digest};
 use crate::digest::Digest;
@@ -29,8 +29,7 @@ const COMPANIONS: [&str; 5] = ["claims.json", "claims.md", "report.html", "repor
 /// If a file of the project cannot be read.
 pub fn write(
     finished: &Finished,
-    program: &Program,
-    machine: &Machine,
+    (program, machine): By<'_>,
     drafts: &Drafts<'_>,
 ) -> anyhow::Result<Vec<&'static str>> {
     let Finished { run: Run { project, planned, engine }, nodes } = finished;

@@ -21,7 +21,6 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::map::Map;
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -30,6 +29,7 @@ use crate::digest::Digest;
 use crate::engine::graph::{Graph, NodeId, Publication, Source};
 use crate::engine::key::Environment;
 use crate::engine::run::NodeOutcome;
+use crate::map::Map;
 use crate::report::{SuiteKind, words};
 use crate::steps::{self, Kind};
 use crate::store::{Brief, Output, Processor};

@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::drafts::Drafts;
+use super::drafts::{By, Drafts};
 use super::publish::{self, Copy};
-use super::record::{self, Machine, Program};
+use super::record;
 use super::{Finished, Run, claims, page, provenance, recheck};
 use crate::digest::Digest;
 use crate::engine::graph::NodeId;
@@ -35,11 +35,11 @@ pub struct Made {
     pub missing: Vec<Failure>,
 }
 
-/// Writes some of the reports, as made by a program on a machine. Returns their names.
-type Maker = fn(&Finished, &Program, &Machine, &Drafts<'_>) -> anyhow::Result<Vec<&'static str>>;
+/// Writes some of the reports. Returns their names.
+type Maker = fn(&Finished, By<'_>, &Drafts<'_>) -> anyhow::Result<Vec<&'static str>>;
 
 /// Later makers see the files of earlier ones in `out/SUITE/`.
-const MAKERS: [Maker; 3] = [|finished, _, _, drafts| claims::write(finished, drafts), page::write, provenance::write];
+const MAKERS: [Maker; 3] = [|finished, _, drafts| claims::write(finished, drafts), page::write, provenance::write];
 
 /// The version of the reports. Raise it when the same run would give other files.
 const RECIPE: u64 = 7;
@@ -89,7 +89,7 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
     let (program, machine) = (provenance::program(finished), provenance::machine(finished));
     let drafts = Drafts::new(store);
     for make in makers {
-        for name in make(finished, &program, &machine, &drafts)? {
+        for name in make(finished, (&program, &machine), &drafts)? {
             let (made, path) = (drafts.path(name)?, out.join(name));
             store.copy_file(&made, &path)?;
             outputs.insert(name.to_owned(), store.put_file(&made)?);
@@ -117,12 +117,8 @@ fn make_by(finished: &Finished, makers: &[Maker]) -> anyhow::Result<Vec<PathBuf>
 ///
 /// # Errors
 /// If one cannot be made.
-pub fn make_as(
-    finished: &Finished,
-    (program, machine): (&Program, &Machine),
-    drafts: &Drafts<'_>,
-) -> anyhow::Result<Vec<&'static str>> {
-    let made = MAKERS.iter().map(|make| make(finished, program, machine, drafts));
+pub fn make_as(finished: &Finished, by: By<'_>, drafts: &Drafts<'_>) -> anyhow::Result<Vec<&'static str>> {
+    let made = MAKERS.iter().map(|make| make(finished, by, drafts));
     Ok(made.collect::<anyhow::Result<Vec<_>>>()?.concat())
 }
 
@@ -267,17 +263,12 @@ mod tests {
         }
     }
 
-    fn count_done(
-        finished: &Finished,
-        _: &Program,
-        _: &Machine,
-        drafts: &Drafts<'_>,
-    ) -> anyhow::Result<Vec<&'static str>> {
+    fn count_done(finished: &Finished, _: By<'_>, drafts: &Drafts<'_>) -> anyhow::Result<Vec<&'static str>> {
         let done = finished.nodes.iter().filter(|node| node.action().is_some()).count();
         Ok(vec![drafts.write("report.txt", format!("{done} done"))?])
     }
 
-    fn fail(_: &Finished, _: &Program, _: &Machine, _: &Drafts<'_>) -> anyhow::Result<Vec<&'static str>> {
+    fn fail(_: &Finished, _: By<'_>, _: &Drafts<'_>) -> anyhow::Result<Vec<&'static str>> {
         anyhow::bail!("this report is made again")
     }
 

@@ -124,8 +124,9 @@ impl MethodReplicates {
         };
         let of = |name: &str| header.info(name).map_or(&[][..], |info| &info.shape);
         let trainings = of(SEEDS).first().copied().unwrap_or_default();
+        let place = shape(SEEDS, Dtype::U64, &[trainings])?;
         let mut seeds = vec![0; 8 * trainings];
-        file.read_exact_at(&mut seeds, shape(SEEDS, Dtype::U64, &[trainings])?)?;
+        file.read_exact_at(&mut seeds, place)?;
         let names: Vec<String> = header.offset_keys().into_iter().filter(|name| name != SEEDS).collect();
         let width = names.first().and_then(|name| of(name).get(1)).copied().unwrap_or_default();
         let level = |name: String| Ok((name.clone(), shape(&name, Dtype::F64, &[trainings, width])?));

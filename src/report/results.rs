@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::map::Map;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +15,7 @@ use crate::digest::Digest;
 use crate::evaluation::robustness::is_negative_transfer;
 use crate::evaluation::statistics::bootstrap::{Estimate, Interval, Seeds};
 use crate::evaluation::statistics::{mean, sample_std};
+use crate::map::Map;
 use crate::terms::{Modality, Selection};
 
 /// Describes a suite, for captions and for readers of `results.json`.
@@ -426,7 +426,8 @@ fn compared(numbers: &mut [Number], ratios: &[f64], replicates: &Replicates) -> 
                 (Some(value), None) => Some(vec![value]),
                 (Some(value), Some((levels, of_method))) => {
                     if !known.contains_key(&number.method) {
-                        known.insert(&number.method, of_method.read(it.seed)?);
+                        let place = || format!("the resampled scores of {} on {}", number.method, number.dataset);
+                        known.insert(&number.method, of_method.read(it.seed).with_context(place)?);
                     }
                     Some(of_resamples(number, (it.seed, value), levels, &known[&number.method], ratios)?)
                 }

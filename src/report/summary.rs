@@ -1,11 +1,11 @@
 //! Summarises traces for tables and figures: the share of conflicting steps, the cosine between the gradients of image
 //! and text, the losses per epoch.
 
-use crate::map::Map;
 use anyhow::{anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::trace::Columns;
+use crate::map::Map;
 use crate::terms::named;
 
 /// The losses whose means per epoch are kept: of the fused output, of the image alone, of the text alone.

@@ -78,9 +78,10 @@ impl Resample {
             |seed: &&u64| Condition::ALL.iter().all(|condition| job.inputs.contains_key(&role(*condition, **seed)));
         let seeds: Vec<u64> = self.seeds.iter().filter(complete).copied().collect();
         let path = job.folder.join("replicates");
-        let file = File::options().read(true).write(true).create_new(true).open(&path);
-        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-        let scores = MethodReplicates::create(file, &seeds, &Level::all(&self.ratios), self.resamples)?;
+        let place = || format!("cannot write {}", path.display());
+        let file = File::options().read(true).write(true).create_new(true).open(&path).with_context(place)?;
+        let levels = Level::all(&self.ratios);
+        let scores = MethodReplicates::create(file, &seeds, &levels, self.resamples).with_context(place)?;
         if !seeds.is_empty() {
             self.score(job, &seeds, &scores)?;
         }

@@ -1,6 +1,5 @@
 //! Actions: the outputs of a step under its key.
 
-use crate::map::Map;
 use anyhow::Context;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{Ingredients, Store};
 use crate::digest::Digest;
+use crate::map::Map;
 
 /// One output file of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

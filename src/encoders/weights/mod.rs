@@ -292,8 +292,8 @@ mod tests {
     }
 
     /// Every kind, strides, offsets, shared storages, a parameter, a scalar, an empty tensor, nested names, in the zip format
-    /// numbers beside; from memory, from a file and from a stream. `tests/fixtures/encoders/pth_zip/README.md` describes how the files
-    /// were made.
+    /// numbers beside; from memory, from a file and from a stream. `tests/fixtures/encoders/pth_zip/README.md` describes
+    /// how the files were made.
     #[test]
     fn files_of_pytorch_give_their_tensors() {
         for folder in [own_fixtures("encoders/pth_zip"), fixtures("encoders/legacy_pth")] {
