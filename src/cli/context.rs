@@ -164,35 +164,49 @@ impl Progress for Meter {
 /// The result of a command.
 pub enum Answer {
     Done(ExitCode),
-    /// The command has to continue in the program with libtorch.
+    /// The command has to start again, with libtorch.
     NeedsTensors,
 }
 
-/// Functions of the program with libtorch. `seesaw` does not link them, and so starts without libtorch.
+/// What needs libtorch. Who has one of these may call it: libtorch is loaded.
 #[derive(Clone, Copy)]
-pub struct Tensors {
-    pub devices: fn(&str) -> anyhow::Result<Devices>,
-    pub execute: Execute,
-    pub calibrate: Measure,
-    pub libtorch: fn() -> Libtorch,
-}
+pub struct Tensors(());
 
-/// The program that runs a command: `seesaw`, or `seesaw-full`, which has tensors.
-#[derive(Clone, Copy)]
-pub struct Program {
-    pub tensors: Option<Tensors>,
-}
+impl Tensors {
+    /// Of a process that libtorch was loaded into.
+    pub(super) fn loaded() -> Self {
+        Tensors(())
+    }
 
-impl Program {
-    /// The device that the user asks for; `None` if only libtorch knows.
+    /// The devices that the user asks for.
     ///
     /// # Errors
-    /// A usage error if there is no such device.
-    pub fn devices(self, global: &Global) -> anyhow::Result<Option<Devices>> {
-        match self.tensors {
-            Some(tensors) => (tensors.devices)(&global.options.device).map(Some),
-            None => project::devices_without_libtorch(&global.options.device),
-        }
+    /// A usage error if one of them does not exist.
+    pub fn devices(self, global: &Global) -> anyhow::Result<Devices> {
+        project::devices(&global.options.device)
+    }
+
+    pub fn execute(self) -> Execute {
+        crate::steps::execute
+    }
+
+    pub fn calibrate(self) -> Measure {
+        crate::planning::calibration::measure
+    }
+
+    pub fn libtorch(self) -> Libtorch {
+        Libtorch::look()
+    }
+}
+
+/// The devices that the user asks for; `None` if only libtorch knows.
+///
+/// # Errors
+/// A usage error if one of them does not exist.
+pub fn devices(global: &Global, tensors: Option<Tensors>) -> anyhow::Result<Option<Devices>> {
+    match tensors {
+        Some(tensors) => tensors.devices(global).map(Some),
+        None => project::devices_without_libtorch(&global.options.device),
     }
 }
 

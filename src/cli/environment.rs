@@ -1,10 +1,17 @@
-//! Variables that libraries under this program read, brought into a known state before libtorch is loaded.
+//! Starts the program again with libtorch, with the variables that libraries under it read in a known state.
 
+use std::fs::File;
+use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::Context;
+
+use super::context::Tensors;
 use crate::engine::variables::{IGNORED, OF_RESULTS, OF_THREADS, ignored};
+use crate::errors;
+use crate::planning::project;
 use crate::progress::{Word, tell};
 use crate::settings::variable;
 
@@ -16,9 +23,49 @@ const FIXED: [(&str, &str); 2] = [
     ("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
 ];
 
-/// Replaces this process with `program` and the same arguments, in the known state. Returns only if that fails.
-pub fn replace_with(program: &Path) -> std::io::Error {
-    let mut command = Command::new(program);
+/// The libraries that the loader of Linux loads before those that a program names. `build.rs` has `seesaw` name empty ones.
+const PRELOAD: &str = "LD_PRELOAD";
+
+/// What `LD_PRELOAD` was before libtorch was added to it. Only a process that was started with libtorch has it.
+const PRELOAD_BEFORE: &str = "SEESAW_LD_PRELOAD";
+
+/// Proof that this process was started with libtorch; `None` if it was started by somebody else. Programs that it starts get
+/// the `LD_PRELOAD` of the user.
+///
+/// # Errors
+/// If it was started with libtorch and does not have it.
+pub fn restore() -> anyhow::Result<Option<Tensors>> {
+    let Some(before) = std::env::var_os(PRELOAD_BEFORE).filter(|_| is_known()) else { return Ok(None) };
+    // SAFETY: this is the only thread.
+    unsafe {
+        std::env::remove_var(PRELOAD_BEFORE);
+        match before.is_empty() {
+            true => std::env::remove_var(PRELOAD),
+            false => std::env::set_var(PRELOAD, before),
+        }
+    }
+    // SAFETY: the name ends with a null byte. `build.rs` gives it to an empty library that libtorch takes the place of.
+    let is_without = !unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"seesaw_without_libtorch".as_ptr()) }.is_null();
+    match is_without {
+        true => Err(errors::failed(
+            format!("libtorch could not be loaded from {}", libtorch()?.display()),
+            "run `make` to build seesaw again",
+        )),
+        false => Ok(Some(Tensors::loaded())),
+    }
+}
+
+/// Replaces this process with one that has libtorch, the same arguments, and the variables in the known state. Returns only if
+/// that fails.
+pub fn start_with_libtorch() -> anyhow::Error {
+    match again() {
+        Ok(mut command) => anyhow::Error::new(command.exec()).context("cannot start seesaw again, with libtorch"),
+        Err(error) => error,
+    }
+}
+
+fn again() -> anyhow::Result<Command> {
+    let mut command = Command::new(program()?);
     command.args(std::env::args_os().skip(1));
     for (names, why) in [
         (&OF_RESULTS[..], "results must not depend on it"),
@@ -31,13 +78,51 @@ pub fn replace_with(program: &Path) -> std::io::Error {
             command.env_remove(name);
         }
     }
-    command.env(IGNORED, ignored().join(","));
-    command.envs(FIXED);
-    command.exec()
+    command.env(IGNORED, ignored().join(",")).envs(FIXED);
+    let before = std::env::var_os(PRELOAD).unwrap_or_default();
+    if cfg!(target_os = "linux") {
+        let mut libraries = before.clone();
+        for library in preloaded(&libtorch()?)? {
+            if !libraries.is_empty() {
+                libraries.push(":");
+            }
+            libraries.push(library);
+        }
+        command.env(PRELOAD, libraries);
+    }
+    command.env(PRELOAD_BEFORE, before);
+    Ok(command)
 }
 
-/// Whether this process is in the state that [`replace_with`] brings about.
-pub fn is_known() -> bool {
+fn program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot find the path of this program")
+}
+
+/// The folder of the libtorch that the program was built with, which may have been moved with it.
+fn libtorch() -> anyhow::Result<PathBuf> {
+    let there = PathBuf::from(env!("SEESAW_LIBTORCH_LIB"));
+    let moved = program()?.with_file_name(env!("SEESAW_LIBTORCH_BESIDE"));
+    Ok(if there.is_dir() || !moved.is_dir() { there } else { moved })
+}
+
+/// What `LD_PRELOAD` calls the libraries of a folder. It cannot have spaces or colons, so that it names the folder by a
+/// descriptor, which stays open in the next process.
+fn preloaded(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let names: &[&str] = match project::BUILT_WITH_CUDA {
+        true => &["libc10.so", "libtorch_cpu.so", "libtorch_cuda.so"],
+        false => &["libc10.so", "libtorch_cpu.so"],
+    };
+    let opened = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    let descriptor = opened.into_raw_fd();
+    // SAFETY: the descriptor is open, and nobody else has it.
+    if unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) } < 0 {
+        return Err(std::io::Error::last_os_error()).with_context(|| format!("cannot keep {} open", folder.display()));
+    }
+    Ok(names.iter().map(|name| format!("/proc/self/fd/{descriptor}/{name}")).collect())
+}
+
+/// Whether the variables are in the state that [`start_with_libtorch`] brings about.
+fn is_known() -> bool {
     !OF_RESULTS.iter().chain(&OF_THREADS).any(|name| std::env::var_os(name).is_some())
         && FIXED.iter().all(|(name, value)| std::env::var(name).is_ok_and(|found| found == *value))
 }

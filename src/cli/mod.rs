@@ -37,12 +37,11 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use self::context::{Answer, Global, Program, Tensors};
+use self::context::{Answer, Global, Tensors};
 use crate::engine::devices::Devices;
 use crate::errors::{self, Class};
 use crate::planning::project;
 use crate::progress::{Word, has_colours, tell};
-use crate::publication::machine::Libtorch;
 use crate::settings::variable;
 
 /// Reproduces "See-Saw Modality Balance" (NAACL 2025) from its downloads to its tables.
@@ -209,22 +208,22 @@ fn parse() -> Result<Cli, clap::Error> {
 }
 
 impl Cli {
-    fn run(&self, program: Program) -> anyhow::Result<Answer> {
+    fn run(&self, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
         let global = &self.global;
         let done = |code: anyhow::Result<ExitCode>| code.map(Answer::Done);
-        let on_devices = |run: &dyn Fn(Devices) -> anyhow::Result<Answer>| match program.devices(global)? {
+        let on_devices = |run: &dyn Fn(Devices) -> anyhow::Result<Answer>| match context::devices(global, tensors)? {
             Some(devices) => run(devices),
             None => Ok(Answer::NeedsTensors),
         };
         match &self.command {
-            Command::Run(args) => on_devices(&|devices| run::run(global, args, devices, program)),
-            Command::Table(args) => on_devices(&|devices| output::table(global, args, devices, program)),
-            Command::Figure(args) => on_devices(&|devices| output::figure(global, args, devices, program)),
-            Command::Plan(args) => on_devices(&|devices| plan::run(global, args, devices, program)),
+            Command::Run(args) => on_devices(&|devices| run::run(global, args, devices, tensors)),
+            Command::Table(args) => on_devices(&|devices| output::table(global, args, devices, tensors)),
+            Command::Figure(args) => on_devices(&|devices| output::figure(global, args, devices, tensors)),
+            Command::Plan(args) => on_devices(&|devices| plan::run(global, args, devices, tensors)),
             Command::Status(args) => on_devices(&|devices| done(status::run(global, args, devices))),
-            Command::Submit(args) => on_devices(&|devices| submit::run(global, args, devices, program)),
+            Command::Submit(args) => on_devices(&|devices| submit::run(global, args, devices, tensors)),
             Command::Cancel(args) => done(cancel::run(global, args)),
-            Command::Task(args) => task::run(global, args, program),
+            Command::Task(args) => task::run(global, args, tensors),
             Command::Explain(args) => on_devices(&|devices| done(explain::run(global, args, devices))),
             Command::Report(args) => on_devices(&|devices| done(report::run(global, args, devices))),
             Command::Trace(args) => on_devices(&|devices| done(trace::run(global, args, devices))),
@@ -232,62 +231,28 @@ impl Cli {
             Command::Fetch(args) => on_devices(&|devices| done(fetch::run(global, args, devices))),
             Command::Data(args) => on_devices(&|devices| done(data::run(global, args, devices))),
             Command::Export(args) => done(export::run(global, args)),
-            Command::Verify(args) => verify::run(global, args, program),
+            Command::Verify(args) => verify::run(global, args, tensors),
             Command::Push(args) => on_devices(&|devices| done(push::run(global, args, devices))),
             Command::Pull(args) => on_devices(&|devices| done(pull::run(global, args, devices))),
-            Command::Recheck(args) => recheck::run(global, args, program),
+            Command::Recheck(args) => recheck::run(global, args, tensors),
             Command::Claims(args) => on_devices(&|devices| done(claims::run(global, args, devices))),
             Command::Compare(args) => on_devices(&|devices| done(compare::run(global, args, devices))),
             Command::Diff(args) => done(diff::run(global, args)),
             Command::Audit(args) => done(audit::run(global, args)),
             Command::Store(args) => on_devices(&|devices| done(store::run(global, args, devices))),
             Command::Prune(args) => on_devices(&|devices| done(prune::run(global, args, devices))),
-            Command::Doctor(args) => doctor::run(global, args, program),
+            Command::Doctor(args) => doctor::run(global, args, tensors),
             Command::Completions(args) => done(completions::run(args)),
             Command::Manual(args) => done(completions::manual(args)),
         }
     }
 }
 
-/// `seesaw`: runs commands that need no libtorch, and replaces itself with `seesaw-full` for all others.
-pub fn light_main() -> ExitCode {
-    start(Program { tensors: None })
-}
-
-/// `seesaw-full`: runs all commands, with libtorch.
-pub fn full_main() -> ExitCode {
-    // Started by hand: libtorch has read the variables already.
-    if !environment::is_known()
-        && let Ok(program) = std::env::current_exe()
-    {
-        tell(Word::Error, format_args!("cannot start again: {}", environment::replace_with(&program)));
-        return ExitCode::from(Class::Failed.exit_code());
-    }
-    let tensors = Tensors {
-        devices: project::devices,
-        execute: crate::steps::execute,
-        calibrate: crate::planning::calibration::measure,
-        libtorch: Libtorch::look,
-    };
-    start(Program { tensors: Some(tensors) })
-}
-
-/// Replaces this process with `seesaw-full`; returns only if that fails.
-fn continue_with_libtorch() -> anyhow::Error {
-    let full = match std::env::current_exe() {
-        Ok(light) => light.with_file_name("seesaw-full"),
-        Err(error) => return anyhow::Error::new(error).context("cannot find the path of this program"),
-    };
-    let error = environment::replace_with(&full);
-    errors::failed(
-        format!("cannot start {}: {error}", full.display()),
-        "build both programs with `make` and keep them in one folder",
-    )
-}
-
-/// Parses the command line, runs the command, and turns an error into an exit code.
-fn start(program: Program) -> ExitCode {
+/// Runs the command of the command line. It starts without libtorch, whose loading alone takes longer than most answers;
+/// where tensors are needed, the same program starts again with libtorch.
+pub fn main() -> ExitCode {
     signals::survive_limits();
+    let libtorch = environment::restore();
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -310,9 +275,9 @@ fn start(program: Program) -> ExitCode {
         .without_time()
         .with_target(false)
         .init();
-    let answer = cli.run(program).and_then(|answer| match answer {
+    let answer = libtorch.and_then(|tensors| match cli.run(tensors)? {
         Answer::Done(code) => Ok(code),
-        Answer::NeedsTensors => Err(continue_with_libtorch()),
+        Answer::NeedsTensors => Err(environment::start_with_libtorch()),
     });
     match answer {
         Ok(code) => code,

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::{Answer, Consent, Global, OfSuite, Program, exit_code, print, print_json, stop_on_signals};
+use super::context::{Answer, Consent, Global, OfSuite, Tensors, exit_code, print, print_json, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::engine::graph::Publication;
 use crate::engine::run::Outcome;
@@ -45,18 +45,23 @@ pub struct FigureArgs {
 ///
 /// # Errors
 /// A usage error if the suite has no such table; if a file cannot be written.
-pub fn table(global: &Global, args: &TableArgs, devices: Devices, program: Program) -> anyhow::Result<Answer> {
+pub fn table(global: &Global, args: &TableArgs, devices: Devices, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
     let shown = Shown::Table(args.format, args.whose);
-    run(global, (&args.of.suite, format!("table{}", args.number)), shown, &args.consent, devices, program)
+    run(global, (&args.of.suite, format!("table{}", args.number)), shown, &args.consent, devices, tensors)
 }
 
 /// Computes what a figure needs, writes its files, and prints their paths.
 ///
 /// # Errors
 /// A usage error if the suite has no such figure; if a file cannot be written.
-pub fn figure(global: &Global, args: &FigureArgs, devices: Devices, program: Program) -> anyhow::Result<Answer> {
+pub fn figure(
+    global: &Global,
+    args: &FigureArgs,
+    devices: Devices,
+    tensors: Option<Tensors>,
+) -> anyhow::Result<Answer> {
     let shown = Shown::Paths { json: args.json };
-    run(global, (&args.of.suite, format!("figure{}", args.number)), shown, &args.consent, devices, program)
+    run(global, (&args.of.suite, format!("figure{}", args.number)), shown, &args.consent, devices, tensors)
 }
 
 /// What is printed of a table or figure.
@@ -72,7 +77,7 @@ fn run(
     shown: Shown,
     consent: &Consent,
     devices: Devices,
-    program: Program,
+    tensors: Option<Tensors>,
 ) -> anyhow::Result<Answer> {
     let run = Run::open(&global.options, suite, devices, stop_on_signals()?)?;
     let single = Single::find(&run, &name)?;
@@ -87,11 +92,11 @@ fn run(
         return Ok(Answer::Done(ExitCode::SUCCESS));
     }
     let chosen = |publication: &Publication| single.owns(publication);
-    let outcome = match (run.if_done(&chosen), program.tensors) {
+    let outcome = match (run.if_done(&chosen), tensors) {
         (Some(outcome), _) => outcome,
         (None, Some(tensors)) => {
-            consent.ask(&run, &chosen, tensors.calibrate, global.quiet)?;
-            run.compute(&chosen, tensors.execute, global.style())?
+            consent.ask(&run, &chosen, tensors.calibrate(), global.quiet)?;
+            run.compute(&chosen, tensors.execute(), global.style())?
         }
         (None, None) => return Ok(Answer::NeedsTensors),
     };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::context::{Answer, Global, Program, Suite, print_json, show};
+use super::context::{Answer, Global, Suite, Tensors, print_json, show};
 use crate::engine::devices::Devices;
 use crate::engine::display::about;
 use crate::interrupt::Interrupt;
@@ -37,11 +37,11 @@ pub struct Args {
 ///
 /// # Errors
 /// If the suite cannot be planned, or the measurement cannot be written.
-pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> anyhow::Result<Answer> {
+pub fn run(global: &Global, args: &Args, devices: Devices, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
     let Run { engine, planned, .. } = Run::open(&global.options, &args.of.suite, devices, Interrupt::default())?;
     let states = engine.survey(&planned.graph);
     let mut plan = Overview::of(&planned, &engine, &states);
-    let measure = program.tensors.map(|tensors| tensors.calibrate);
+    let measure = tensors.map(Tensors::calibrate);
     let wants_estimate = !args.no_estimate && plan.has_work();
     if wants_estimate && !plan.add_estimate(&planned, &engine, &states, measure, global.quiet)? {
         return Ok(Answer::NeedsTensors);

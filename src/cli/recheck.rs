@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, Program, Suite, show, stop_on_signals};
+use super::context::{Answer, Global, Suite, Tensors, show, stop_on_signals};
 use super::verify::rerun_text;
 use crate::bundle::recheck::recheck;
 use crate::bundle::verify::Cells;
@@ -29,11 +29,11 @@ pub struct Args {
 ///
 /// # Errors
 /// A usage error if no cell of the suite is finished.
-pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Answer> {
-    let Some(tensors) = program.tensors else { return Ok(Answer::NeedsTensors) };
-    let devices = (tensors.devices)(&global.options.device)?;
+pub fn run(global: &Global, args: &Args, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
+    let Some(tensors) = tensors else { return Ok(Answer::NeedsTensors) };
+    let devices = tensors.devices(global)?;
     let run = Run::open(&global.options, &args.of.suite, devices.clone(), stop_on_signals()?)?;
-    let cells = Cells { count: args.cells as usize, seed: args.seed, devices, execute: tensors.execute };
+    let cells = Cells { count: args.cells as usize, seed: args.seed, devices, execute: tensors.execute() };
     let found = recheck(&run, &cells, global.style())?;
     show(args.json, &found, || {
         let verdict = if found.is_good() { "the cells gave the same again" } else { "some cells gave something else" };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::context::{Answer, Consent, Global, Program, Suite, exit_code, print, print_json, stop_on_signals};
+use super::context::{Answer, Consent, Global, Suite, Tensors, exit_code, print, print_json, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::engine::display::seconds;
 use crate::engine::graph::{Graph, NodeId, Publication};
@@ -49,18 +49,18 @@ struct Summary {
 ///
 /// # Errors
 /// If the suite cannot be planned, or a file cannot be written.
-pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> anyhow::Result<Answer> {
+pub fn run(global: &Global, args: &Args, devices: Devices, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
     let began = Instant::now();
     let run = Run::open(&global.options, &args.of.suite, devices, stop_on_signals()?)?;
     let (outcome, written) = match run.if_finished() {
         Some(outcome) => (outcome, Vec::new()),
         None => {
-            let Some(tensors) = program.tensors else { return Ok(Answer::NeedsTensors) };
-            args.consent.ask(&run, &|_| true, tensors.calibrate, global.quiet)?;
+            let Some(tensors) = tensors else { return Ok(Answer::NeedsTensors) };
+            args.consent.ask(&run, &|_| true, tensors.calibrate(), global.quiet)?;
             if args.strict {
-                run.fetch_all(tensors.execute, global.style())?;
+                run.fetch_all(tensors.execute(), global.style())?;
             }
-            run.all(tensors.execute, global.style())?
+            run.all(tensors.execute(), global.style())?
         }
     };
     // Without anything new, the answer has to be quick.

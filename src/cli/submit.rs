@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, Program, Suite, print, stop_on_signals};
+use anyhow::Context;
+
+use super::context::{Answer, Global, Suite, Tensors, print, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::engine::display::about;
 use crate::engine::key::Environment;
@@ -31,7 +33,7 @@ pub struct Args {
 ///
 /// # Errors
 /// If the suite cannot be planned, the profile is wrong, or Slurm refuses a job.
-pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> anyhow::Result<Answer> {
+pub fn run(global: &Global, args: &Args, devices: Devices, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
     let interrupt = stop_on_signals()?;
     let open = || Run::open(&global.options, &args.of.suite, devices.clone(), interrupt.clone());
     let mut run = open()?;
@@ -50,7 +52,7 @@ pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> 
         // What the tasks compute on is measured, whatever else this machine has.
         (run.engine.devices, run.engine.environment.device) = (Devices::CPU, profile.device().to_owned());
     }
-    let measure = program.tensors.map(|tensors| tensors.calibrate);
+    let measure = tensors.map(Tensors::calibrate);
     let Some(mut machine) = measured(&run.engine, &run.planned.suite, measure, global.quiet)? else {
         return Ok(Answer::NeedsTensors);
     };
@@ -68,8 +70,8 @@ pub fn run(global: &Global, args: &Args, devices: Devices, program: Program) -> 
     }
     // The tasks may have a GPU, whatever this machine has.
     run.engine.environment = Environment { device: profile.device().to_owned(), ..run.engine.environment };
-    let light = std::env::current_exe()?.with_file_name("seesaw");
-    let submit = Submit { run: &run, profile: &profile, machine: &machine, program: light };
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
+    let submit = Submit { run: &run, profile: &profile, machine: &machine, program };
     let submitted = match &fetched {
         None => submit.dry_run()?,
         Some(fetched) => submit.submit(fetched)?,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, Program, exit_code, stop_on_signals};
+use super::context::{Answer, Global, Tensors, exit_code, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::engine::display::Style;
 use crate::engine::key::Environment;
@@ -28,13 +28,13 @@ pub struct Args {
 ///
 /// # Errors
 /// If this node does not see what the suite was submitted with; of class interrupted if the task was stopped.
-pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Answer> {
+pub fn run(global: &Global, args: &Args, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
     let list = TaskList::load(&args.list)?;
-    let (devices, execute) = match (list.stage.uses_tensors(), program.tensors) {
+    let (devices, execute) = match (list.stage.uses_tensors(), tensors) {
         // A node without the GPU that the keys speak of. What needs tensors is not computed here.
         (false, _) => (Devices::CPU, execute_without_tensors as crate::steps::Execute),
         (true, None) => return Ok(Answer::NeedsTensors),
-        (true, Some(tensors)) => ((tensors.devices)(&global.options.device)?, tensors.execute),
+        (true, Some(tensors)) => (tensors.devices(global)?, tensors.execute()),
     };
     let mut run = Run::open(&global.options, &args.suite, devices, stop_on_signals()?)?;
     if !list.stage.uses_tensors() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, Program, print, print_json, stop_on_signals};
+use super::context::{Answer, Global, Tensors, print, print_json, stop_on_signals};
 use crate::bundle::check::{Check, Verdict};
 use crate::bundle::rerun::{self, Compared, Repetition};
 use crate::bundle::verify::{Cells, Report, Verification};
@@ -34,13 +34,13 @@ pub struct Args {
 ///
 /// # Errors
 /// If the bundle cannot be read, or a cell cannot be trained again.
-pub fn run(global: &Global, args: &Args, program: Program) -> anyhow::Result<Answer> {
-    let rerun = match (args.rerun, program.tensors) {
+pub fn run(global: &Global, args: &Args, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
+    let rerun = match (args.rerun, tensors) {
         (None, _) => None,
         (Some(_), None) => return Ok(Answer::NeedsTensors),
         (Some(count), Some(tensors)) => {
-            let devices = (tensors.devices)(&global.options.device)?;
-            Some(Cells { count: count as usize, seed: args.seed, devices, execute: tensors.execute })
+            let devices = tensors.devices(global)?;
+            Some(Cells { count: count as usize, seed: args.seed, devices, execute: tensors.execute() })
         }
     };
     let report = Verification {
