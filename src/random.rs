@@ -33,11 +33,13 @@ impl Stream {
     }
 
     /// 64 random bits.
+    #[inline]
     pub fn bits(&mut self) -> u64 {
         self.generator.next_u64()
     }
 
     /// Uniform in [0, 1), with 53 random bits.
+    #[inline]
     pub fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
@@ -46,6 +48,7 @@ impl Stream {
     ///
     /// # Panics
     /// If `n` is 0.
+    #[inline]
     pub fn below(&mut self, n: u64) -> u64 {
         assert!(n > 0, "a draw below 0");
         let reject_under = n.wrapping_neg() % n;
@@ -58,6 +61,7 @@ impl Stream {
     }
 
     /// Standard normal (Box–Muller).
+    #[inline]
     pub fn normal(&mut self) -> f64 {
         if let Some(value) = self.spare.take() {
             return value;
@@ -75,13 +79,13 @@ impl Stream {
     /// logarithm nor a root.
     pub fn fill_normal_f32(&mut self, values: &mut [f32]) {
         const AT_ONCE: usize = 64;
-        let mut bytes = [[0u8; 4]; AT_ONCE];
+        let mut drawn = [0u32; AT_ONCE];
         let mut uniforms = [0.0; AT_ONCE];
         for chunk in values.chunks_mut(AT_ONCE) {
-            self.generator.fill_bytes(bytes[..chunk.len()].as_flattened_mut());
-            for (uniform, bytes) in uniforms.iter_mut().zip(&bytes) {
+            drawn[..chunk.len()].iter_mut().for_each(|bits| *bits = self.generator.next_u32());
+            for (uniform, bits) in uniforms.iter_mut().zip(drawn) {
                 // In (0, 1), symmetric about ½.
-                *uniform = (f64::from(u32::from_le_bytes(*bytes)) + 0.5) * (1.0 / 4_294_967_296.0);
+                *uniform = (f64::from(bits) + 0.5) * (1.0 / 4_294_967_296.0);
             }
             chunk.iter_mut().zip(&uniforms).for_each(|(value, &p)| *value = central_quantile(p) as f32);
             for (value, &p) in chunk.iter_mut().zip(&uniforms) {
@@ -103,12 +107,18 @@ impl Stream {
 /// Where [`central_quantile`] holds.
 const CENTRAL: std::ops::RangeInclusive<f64> = 0.02425..=1.0 - 0.02425;
 
-fn horner(coefficients: &[f64], x: f64) -> f64 {
-    coefficients.iter().fold(0.0, |sum, c| sum * x + c)
+#[inline]
+fn horner<const N: usize>(coefficients: [f64; N], x: f64) -> f64 {
+    let mut sum = 0.0;
+    for c in coefficients {
+        sum = sum * x + c;
+    }
+    sum
 }
 
 /// The quantile function of the standard normal distribution. Source: P. J. Acklam, "An algorithm for computing the
 /// inverse normal cumulative distribution function".
+#[inline]
 fn inverse_normal(p: f64) -> f64 {
     if p < *CENTRAL.start() {
         lower_quantile(p)
@@ -119,6 +129,7 @@ fn inverse_normal(p: f64) -> f64 {
     }
 }
 
+#[inline]
 fn central_quantile(p: f64) -> f64 {
     const A: [f64; 6] = [
         -3.969683028665376e1,
@@ -132,9 +143,10 @@ fn central_quantile(p: f64) -> f64 {
         [-5.447609879822406e1, 1.615858368580409e2, -1.556989798598866e2, 6.680131188771972e1, -1.328068155288572e1];
     let q = p - 0.5;
     let r = q * q;
-    horner(&A, r) * q / (horner(&B, r) * r + 1.0)
+    horner(A, r) * q / (horner(B, r) * r + 1.0)
 }
 
+#[inline]
 fn lower_quantile(p: f64) -> f64 {
     const C: [f64; 6] = [
         -7.784894002430293e-3,
@@ -146,7 +158,7 @@ fn lower_quantile(p: f64) -> f64 {
     ];
     const D: [f64; 4] = [7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416];
     let q = (-2.0 * p.ln()).sqrt();
-    horner(&C, q) / (horner(&D, q) * q + 1.0)
+    horner(C, q) / (horner(D, q) * q + 1.0)
 }
 
 #[cfg(test)]

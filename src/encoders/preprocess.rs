@@ -174,7 +174,9 @@ impl Preprocessor {
         let rows = rows.map(|row| row[3 * corner.0..][..3 * size].as_chunks::<3>().0);
         for (out, row) in slot.chunks_exact_mut(3 * size).zip(rows) {
             for (out, pixel) in out.as_chunks_mut::<3>().0.iter_mut().zip(row) {
-                *out = [0, 1, 2].map(|c| table[c][usize::from(pixel[c])]);
+                for c in 0..3 {
+                    out[c] = table[c][usize::from(pixel[c])];
+                }
             }
         }
     }

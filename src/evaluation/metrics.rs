@@ -47,6 +47,7 @@ pub fn f1_macro_of_classes(classes: usize, predicted: &[i64], truth: &[i64]) -> 
 }
 
 /// F1-macro in percent from counts per label: true positives, predicted positives, positives.
+#[inline]
 pub fn f1_macro(hits: &[i64], predicted: &[i64], positives: &[i64]) -> f64 {
     let f1 = |((&hits, &predicted), &positives): ((&i64, &i64), &i64)| match predicted + positives {
         0 => 0.0,

@@ -251,10 +251,10 @@ fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
 /// c′ = (c·a + 255·(255 − a) + 127) div 255, in integers.
 fn over_white(rgba: &[u8]) -> Vec<u8> {
     let mut rgb = vec![0; rgba.len() / 4 * 3];
-    for (out, pixel) in rgb.chunks_exact_mut(3).zip(rgba.chunks_exact(4)) {
+    for (out, pixel) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(rgba.as_chunks::<4>().0) {
         let alpha = u32::from(pixel[3]);
-        for (c_over, &c) in out.iter_mut().zip(&pixel[..3]) {
-            *c_over = ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        for c in 0..3 {
+            out[c] = ((u32::from(pixel[c]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
         }
     }
     rgb

@@ -15,6 +15,7 @@ pub enum Filter {
 }
 
 impl Filter {
+    #[inline]
     fn radius(self) -> f64 {
         match self {
             Filter::Bilinear => 1.0,
@@ -22,6 +23,7 @@ impl Filter {
         }
     }
 
+    #[inline]
     fn at(self, x: f64) -> f64 {
         let x = x.abs();
         match self {
@@ -78,12 +80,14 @@ impl Weights {
     }
 
     /// For each output position, the first input position and the weights, `N` of them.
+    #[inline]
     fn each<const N: usize>(&self) -> impl Iterator<Item = (usize, &[i32; N])> {
         let weights = self.weights.chunks_exact(self.width).filter_map(|row| row.first_chunk());
         self.starts.iter().copied().zip(weights)
     }
 
     /// For each output position, the first input position and the weights, however many.
+    #[inline]
     fn each_of_any(&self) -> impl Iterator<Item = (usize, &[i32])> {
         self.starts.iter().copied().zip(self.weights.chunks_exact(self.width))
     }
@@ -93,10 +97,12 @@ const HALF: i32 = 1 << (BITS - 1);
 
 // Sums stay below 2³¹: the weights' magnitudes sum to less than 1.5 · 2²², times 255. Wrapping operations say to the
 // compiler that it need not check, so that the loops become vector code.
+#[inline]
 fn add(sum: i32, weight: i32, value: u8) -> i32 {
     sum.wrapping_add(weight.wrapping_mul(i32::from(value)))
 }
 
+#[inline]
 fn to_byte(sum: i32) -> u8 {
     (sum >> BITS).clamp(0, 255) as u8
 }
@@ -167,19 +173,26 @@ impl Resizer {
     }
 }
 
+#[inline]
 fn row_of<W: AsRef<[i32]>>(weights: impl Iterator<Item = (usize, W)>, row: &[u8], out: &mut [u8]) {
     let (pixels, _) = row.as_chunks::<3>();
     let (out, _) = out.as_chunks_mut::<3>();
     for (pixel, (start, weights)) in out.iter_mut().zip(weights) {
         let weights = weights.as_ref();
+        let sources = &pixels[start..start + weights.len()];
         let mut sums = [HALF; 3];
-        for (&weight, source) in weights.iter().zip(&pixels[start..start + weights.len()]) {
-            sums = [0, 1, 2].map(|c| add(sums[c], weight, source[c]));
+        for n in 0..weights.len() {
+            for c in 0..3 {
+                sums[c] = add(sums[c], weights[n], sources[n][c]);
+            }
         }
-        *pixel = sums.map(to_byte);
+        for c in 0..3 {
+            pixel[c] = to_byte(sums[c]);
+        }
     }
 }
 
+#[inline]
 fn rows_of<const N: usize>(weights: &Weights, input: &[u8], stride: usize, output: &mut [u8]) {
     for (out, (start, weights)) in output.chunks_exact_mut(stride).zip(weights.each::<N>()) {
         let sources: [&[u8]; N] = std::array::from_fn(|n| &input[(start + n) * stride..][..stride]);

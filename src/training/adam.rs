@@ -118,11 +118,12 @@ fn by_blocks(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], factors: &F
     // between the sum and the update.
     for (((p, g), m), v) in p.chunks_mut(BLOCK).zip(g.chunks(BLOCK)).zip(m.chunks_mut(BLOCK)).zip(v.chunks_mut(BLOCK)) {
         square += sum_of_squares(g);
-        for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-            let g = *g + decay * *p;
-            *m += to_first * (g - *m);
-            *v += to_second * (g * g - *v);
-            *p -= rate * *m / (v.sqrt() + epsilon);
+        let (g, m, v) = (&g[..p.len()], &mut m[..p.len()], &mut v[..p.len()]);
+        for i in 0..p.len() {
+            let g = g[i] + decay * p[i];
+            m[i] += to_first * (g - m[i]);
+            v[i] += to_second * (g * g - v[i]);
+            p[i] -= rate * m[i] / (v[i].sqrt() + epsilon);
         }
     }
     square
