@@ -14,7 +14,7 @@ SEEDS ?=
 MIRROR ?=
 # Not empty: start runs of hours and large downloads without asking.
 YES ?=
-# Where `make install` puts the program; the programs find libtorch where it was built.
+# Where `make install` puts the program; it finds libtorch where it was built.
 PREFIX ?= $(HOME)/.local
 COMPLETIONS = share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d
 # Where `make mirror` keeps its archives and weights.
@@ -30,7 +30,7 @@ all: build
 ## install: put seesaw into PREFIX (default: ~/.local), with completions and pages of the manual
 install: build
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 $(COMPLETIONS))
-	install $(SEESAW) $(SEESAW)-full $(DESTDIR)$(PREFIX)/bin
+	install $(SEESAW) $(DESTDIR)$(PREFIX)/bin
 	$(SEESAW) manual $(DESTDIR)$(PREFIX)/share/man/man1
 	$(SEESAW) completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/seesaw
 	$(SEESAW) completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_seesaw

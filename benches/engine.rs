@@ -69,7 +69,7 @@ fn graph(steps: usize, chains: usize) -> Graph {
     let mut graph = Graph::default();
     for number in 0..steps {
         let before = number.checked_sub(chains).map(|at| Source { node: NodeId(at), output: "text".into() });
-        graph.add(small(number), before.map(|source| ("before".to_owned(), source)));
+        graph.add(small(number), before.map(|source| ("before".into(), source)));
     }
     graph
 }

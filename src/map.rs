@@ -1,6 +1,9 @@
-//! Small maps by name.
+//! Small maps by name, and names that many of them share.
 
+use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::ops::{Deref, DerefMut, Index};
+use std::sync::Arc;
 
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -9,29 +12,29 @@ use serde::{Deserialize, Serialize, Serializer};
 /// of thousands of maps.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct Map<V>(LiteMap<String, V>);
+pub struct Map<V, K: Ord = String>(LiteMap<K, V>);
 
-impl<V> Default for Map<V> {
+impl<V, K: Ord> Default for Map<V, K> {
     fn default() -> Self {
         Map(LiteMap::new())
     }
 }
 
-impl<V> Deref for Map<V> {
-    type Target = LiteMap<String, V>;
+impl<V, K: Ord> Deref for Map<V, K> {
+    type Target = LiteMap<K, V>;
 
     fn deref(&self) -> &Self::Target {
         &self.0
     }
 }
 
-impl<V> DerefMut for Map<V> {
+impl<V, K: Ord> DerefMut for Map<V, K> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.0
     }
 }
 
-impl<V> Index<&str> for Map<V> {
+impl<V, K: Ord + Borrow<str>> Index<&str> for Map<V, K> {
     type Output = V;
 
     /// # Panics
@@ -41,15 +44,17 @@ impl<V> Index<&str> for Map<V> {
     }
 }
 
-impl<V> FromIterator<(String, V)> for Map<V> {
-    fn from_iter<I: IntoIterator<Item = (String, V)>>(entries: I) -> Self {
-        Map(entries.into_iter().collect())
+impl<V, K: Ord> FromIterator<(K, V)> for Map<V, K> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut entries = entries.into_iter().collect::<LiteMap<K, V>>().into_tuple_vec();
+        entries.shrink_to_fit();
+        Map(LiteMap::from_sorted_store_unchecked(entries))
     }
 }
 
-impl<'a, V> IntoIterator for &'a Map<V> {
-    type Item = (&'a String, &'a V);
-    type IntoIter = <&'a LiteMap<String, V> as IntoIterator>::IntoIter;
+impl<'a, V, K: Ord> IntoIterator for &'a Map<V, K> {
+    type Item = (&'a K, &'a V);
+    type IntoIter = <&'a LiteMap<K, V> as IntoIterator>::IntoIter;
 
     fn into_iter(self) -> Self::IntoIter {
         (&self.0).into_iter()
@@ -57,9 +62,24 @@ impl<'a, V> IntoIterator for &'a Map<V> {
 }
 
 /// As an object, even without entries: a `LiteMap` would be a list then.
-impl<V: Serialize> Serialize for Map<V> {
+impl<V: Serialize, K: Ord + Serialize> Serialize for Map<V, K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self)
+    }
+}
+
+/// Names of which each is kept once, however often it is used.
+#[derive(Default)]
+pub struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    /// The one copy of a name.
+    pub fn one(&mut self, name: Arc<str>) -> Arc<str> {
+        if let Some(known) = self.0.get(&name) {
+            return known.clone();
+        }
+        self.0.insert(name.clone());
+        name
     }
 }
 

@@ -1,6 +1,7 @@
 //! The plan of a bundle's suite, made from the files in the bundle.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::engine::graph::{Graph, NodeId, Source};
@@ -68,11 +69,11 @@ impl<'a> Recorded<'a> {
             true => origin::processors(self.graph, id, |from| Some(&self.action(from)?.1)),
             false => BTreeMap::new(),
         };
-        let input = |(role, source): (&String, &Source)| {
+        let input = |(role, source): (&Arc<str>, &Source)| {
             if let Some(absence) = absence(&action.ingredients, role) {
                 return Some((role.clone(), Err(absence)));
             }
-            let output = self.action(source.node)?.1.outputs.get(&source.output)?;
+            let output = self.action(source.node)?.1.outputs.get(&*source.output)?;
             let processors = processors.get(&source.node).cloned().unwrap_or_default();
             Some((role.clone(), Ok(Input { sha256: output.sha256, processors })))
         };

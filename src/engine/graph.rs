@@ -1,9 +1,10 @@
 //! The graph of steps: the plan as data.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::digest::Digest;
-use crate::map::Map;
+use crate::map::{Map, Names};
 use crate::steps::Step;
 use crate::store::Ingredients;
 
@@ -16,14 +17,16 @@ pub struct NodeId(pub usize);
 pub struct Source {
     pub node: NodeId,
     /// The name of the output.
-    pub output: String,
+    pub output: Arc<str>,
 }
+
+/// The inputs of a step: role → source.
+pub type Inputs = Map<Source, Arc<str>>;
 
 /// A step and its inputs.
 pub struct Node {
     pub step: Step,
-    /// Role → source.
-    pub inputs: Map<Source>,
+    pub inputs: Inputs,
 }
 
 /// A file under `out/` that is a copy of an output.
@@ -41,6 +44,8 @@ pub struct Graph {
     by_label: BTreeMap<String, NodeId>,
     /// By what a step computes, whatever its label.
     by_content: BTreeMap<Digest, NodeId>,
+    /// Roles and outputs.
+    names: Names,
     pub publications: Vec<Publication>,
 }
 
@@ -49,10 +54,12 @@ impl Graph {
     ///
     /// # Panics
     /// If an input is not in the graph yet, or another step has the label.
-    pub fn add(&mut self, step: impl Into<Step>, inputs: impl IntoIterator<Item = (String, Source)>) -> NodeId {
+    pub fn add(&mut self, step: impl Into<Step>, inputs: impl IntoIterator<Item = (Arc<str>, Source)>) -> NodeId {
         let step = step.into();
         let label = step.label();
-        let inputs: Map<Source> = inputs.into_iter().collect();
+        let names = &mut self.names;
+        let once = |(role, Source { node, output })| (names.one(role), Source { node, output: names.one(output) });
+        let inputs: Inputs = inputs.into_iter().map(once).collect();
         let content = content(&step, &inputs);
         if let Some(&known) = self.by_content.get(&content) {
             let named = *self.by_label.entry(label.clone()).or_insert(known);
@@ -129,7 +136,7 @@ impl Graph {
 
 /// What a step computes, whatever its label: its kind, its parameters, and its inputs (role, node, output). A graph of tens of
 /// thousands of steps keeps the digest alone.
-fn content(step: &Step, inputs: &Map<Source>) -> Digest {
+fn content(step: &Step, inputs: &Inputs) -> Digest {
     let mut own = Ingredients::default();
     step.ingredients(&mut own);
     let mut text = format!("{} {}", step.kind().name(), own.key());

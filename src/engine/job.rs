@@ -23,8 +23,8 @@ pub(super) struct Order<'a> {
     pub execute: Execute,
     pub ingredients: Ingredients,
     /// Role → the object, the key of the step that made it, that step, and the processors behind it that the step names.
-    pub inputs: BTreeMap<String, (Output, Digest, Producer, BTreeSet<Processor>)>,
-    pub absent: BTreeMap<String, Absence>,
+    pub inputs: BTreeMap<Arc<str>, (Output, Digest, Producer, BTreeSet<Processor>)>,
+    pub absent: BTreeMap<Arc<str>, Absence>,
     /// Where its tensors are.
     pub device: tch::Device,
     pub progress: Arc<dyn Progress>,

@@ -18,6 +18,7 @@
 //! | version of this program | recipe versions stand for what matters in it |
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,7 @@ impl Environment {
 }
 
 /// The inputs of a step by role, or why there is none.
-pub type Inputs = BTreeMap<String, Result<Input, Absence>>;
+pub type Inputs = BTreeMap<Arc<str>, Result<Input, Absence>>;
 
 /// An input of a step.
 #[derive(Clone, Debug)]

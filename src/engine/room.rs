@@ -188,7 +188,7 @@ mod tests {
         let first = graph.add(fake(Kind::Encode, "encode").step(), []);
         for n in 0..6 {
             let input = Source { node: first, output: "text".into() };
-            graph.add(fake(Kind::Train, &format!("train {n}")).step(), [("in".to_owned(), input)]);
+            graph.add(fake(Kind::Train, &format!("train {n}")).step(), [("in".into(), input)]);
         }
         assert_eq!(run(&with_gpus(folder.path(), &[0, 1, 2]), &graph).computed, 7);
         assert_eq!(run(&with_gpus(folder.path(), &[1]), &graph).computed, 0);
@@ -203,7 +203,7 @@ mod tests {
         let graph = |text: &str| {
             let mut graph = Graph::default();
             let node = graph.add(fake(Kind::Encode, "encode").step(), []);
-            graph.add(fake(Kind::Train, text).step(), [("in".to_owned(), Source { node, output: "text".into() })]);
+            graph.add(fake(Kind::Train, text).step(), [("in".into(), Source { node, output: "text".into() })]);
             graph
         };
         let outcome = run(&engine, &graph("first"));

@@ -356,7 +356,7 @@ impl<'a> Run<'a> {
                 (Ok(input), Progressing::Ended(NodeOutcome::Done(key, action))) => {
                     let repairs = self.repairs.get(&source.node).copied().unwrap_or_default();
                     let producer = Producer { node: source.node, repairs };
-                    files.insert(role, (action.outputs[&source.output], *key, producer, input.processors));
+                    files.insert(role, (action.outputs[&*source.output], *key, producer, input.processors));
                 }
                 (Err(absence), _) => drop(absent.insert(role, absence)),
                 (Ok(_), _) => unreachable!("a ready step waits for nothing"),

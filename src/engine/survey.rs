@@ -209,7 +209,7 @@ impl Engine {
         };
         for (role, source) in &graph.node(id).inputs {
             let input = match known(source.node) {
-                Some(Ok(action)) => match action.outputs.get(&source.output) {
+                Some(Ok(action)) => match action.outputs.get(&*source.output) {
                     Some(output) => {
                         let processors = processors.get(&source.node).cloned().unwrap_or_default();
                         Ok(Input { sha256: output.sha256, processors })

@@ -66,8 +66,8 @@ fn graph(steps: &[(&Fake, &[&str])]) -> Graph {
     graph
 }
 
-fn source(role: &str, node: NodeId) -> (String, Source) {
-    (role.to_owned(), Source { node, output: "text".into() })
+fn source(role: &str, node: NodeId) -> (Arc<str>, Source) {
+    (role.into(), Source { node, output: "text".into() })
 }
 
 fn run(engine: &Engine, graph: &Graph) -> Outcome {

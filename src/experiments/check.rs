@@ -1,6 +1,7 @@
 //! Checks the parts of a suite's file, and turns them into plans.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -116,7 +117,7 @@ pub(super) fn method_plan(file: &SuiteFile, method: &file::Method) -> anyhow::Re
         citation: known.citation,
         reading: reading(known, method),
         candidates,
-        trainings: trainings.collect::<anyhow::Result<_>>()?,
+        trainings: trainings.map(|training| training.map(Arc::new)).collect::<anyhow::Result<_>>()?,
     })
 }
 

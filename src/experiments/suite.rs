@@ -76,7 +76,7 @@ pub struct MethodPlan {
     /// Its options. With a sweep there are several, of which the validation split chooses.
     pub candidates: Vec<MethodOptions>,
     /// The settings of its trainings, one for each dataset of the suite.
-    pub trainings: Vec<TrainConfig>,
+    pub trainings: Vec<Arc<TrainConfig>>,
 }
 
 /// A table or figure of a suite.

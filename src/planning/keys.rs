@@ -1,5 +1,7 @@
 //! Tests of the keys of real steps: golden values, and what changes them.
 
+use std::sync::Arc;
+
 use crate::datasets::{DatasetOptions, reader};
 use crate::digest::Digest;
 use crate::encoders::ImageEncoderOptions;
@@ -17,7 +19,7 @@ fn here() -> Environment {
 }
 
 fn inputs(roles: &[&str]) -> Inputs {
-    roles.iter().map(|role| ((*role).to_owned(), Ok(Digest::of(role.as_bytes()).into()))).collect()
+    roles.iter().map(|role| ((*role).into(), Ok(Digest::of(role.as_bytes()).into()))).collect()
 }
 
 fn train(seed: u64) -> Train {
@@ -27,7 +29,7 @@ fn train(seed: u64) -> Train {
         name: "balgrad".into(),
         candidate: None,
         method: MethodOptions::BalGrad(BalGrad::default()),
-        config: serde_json::from_str(settings).unwrap(),
+        config: Arc::new(serde_json::from_str(settings).unwrap()),
         seed,
     }
 }
@@ -81,7 +83,7 @@ fn only_what_matters_is_in_the_key() {
     let plain = key(&train(1), &roles, &here());
     assert_ne!(plain, key(&train(2), &roles, &here()), "seed");
     let mut step = train(1);
-    step.config.epochs = 21;
+    Arc::make_mut(&mut step.config).epochs = 21;
     assert_ne!(plain, key(&step, &roles, &here()), "hyperparameter");
     let mut step = train(1);
     step.method = MethodOptions::BalGrad(BalGrad { kl_scale: KlScale::Factor(2.0), ..BalGrad::default() });

@@ -130,7 +130,7 @@ fn read<T: DeserializeOwned>(engine: &Engine, action: &Brief, name: &str) -> any
 fn archives(engine: &Engine, graph: &Graph, node: NodeId, outcome: &Outcome) -> Archives {
     let mut archives = Archives::default();
     for (role, source) in &graph.node(node).inputs {
-        let output = outcome.action(source.node).and_then(|action| action.outputs.get(&source.output));
+        let output = outcome.action(source.node).and_then(|action| action.outputs.get(&*source.output));
         if let (Some(name), Some(output)) = (role.strip_prefix("archive "), output) {
             archives.0.insert(name.to_owned(), engine.store.object_path(output.sha256));
         }

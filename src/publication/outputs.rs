@@ -38,7 +38,7 @@ fn recorded(finished: &Finished, node: NodeId, is_it: impl Fn(&Action) -> bool) 
 /// Collected results with their digest; `None` if this suite never collected them.
 fn collected(finished: &Finished, source: &Source) -> anyhow::Result<Option<(Results, Digest)>> {
     let Some(action) = recorded(finished, source.node, |_| true) else { return Ok(None) };
-    let Some(output) = action.outputs.get(&source.output) else { return Ok(None) };
+    let Some(output) = action.outputs.get(&*source.output) else { return Ok(None) };
     let bytes = finished.run.engine.store.read_output(&action, &source.output)?;
     // Steps of other suites have the same label, and may have another layout.
     let Ok(results) = serde_json::from_slice::<Results>(&bytes) else { return Ok(None) };

@@ -20,7 +20,7 @@ pub struct Copy<'a> {
 impl<'a> Copy<'a> {
     /// The copy that a plan asks for; `None` if the step is not done or gave no such output.
     pub fn of(publication: &'a Publication, action: Option<&'a Brief>) -> Option<Self> {
-        let (action, output) = (action?, publication.source.output.as_str());
+        let (action, output) = (action?, &*publication.source.output);
         action.outputs.contains_key(output).then_some(Copy { file: &publication.file, action, output })
     }
 }

@@ -101,8 +101,8 @@ pub fn fact(finished: &Finished, results: &Results) -> anyhow::Result<Option<Fac
     last.cells.retain(|cell| weights(cell) == Some(cell.weights));
     let spread = |cell: &Cell| {
         let (dataset, method) = match &planned.graph.node(planned.graph.find(&cell.step)?).step {
-            Step::Train(train) => (&train.dataset, &train.name),
-            Step::Choose(choose) => (&choose.dataset, &choose.name),
+            Step::Train(train) => (&*train.dataset, &*train.name),
+            Step::Choose(choose) => (choose.dataset.as_str(), choose.name.as_str()),
             _ => return None,
         };
         results.number(dataset, method, Quantity::Full, None)?.std

@@ -19,6 +19,7 @@
 //! no user, no host and no path of a machine; why a step failed, which may name a path, is in `results.json`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
@@ -261,10 +262,10 @@ fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome],
         computed_by: None,
     };
     if let NodeOutcome::Done(key, done) = outcome {
-        let input = |(role, source): (&String, &Source)| {
-            let (label, output) = (graph.node(source.node).step.label(), source.output.clone());
+        let input = |(role, source): (&Arc<str>, &Source)| {
+            let (label, output) = (graph.node(source.node).step.label(), source.output.to_string());
             let sha256 = action(nodes, source)?.outputs.get(&output)?.sha256;
-            Some((role.clone(), Input { step: label, output, sha256 }))
+            Some((role.to_string(), Input { step: label, output, sha256 }))
         };
         step.key = Some(*key);
         step.inputs = node.inputs.iter().filter_map(input).collect();
@@ -317,9 +318,9 @@ pub fn rfc3339(seconds: u64) -> String {
 /// The published files of a plan whose steps are done.
 pub fn files(graph: &Graph, nodes: &[NodeOutcome]) -> Vec<File> {
     let file = |Publication { source, file }: &Publication| {
-        let Output { sha256, size } = *action(nodes, source)?.outputs.get(&source.output)?;
+        let Output { sha256, size } = *action(nodes, source)?.outputs.get(&*source.output)?;
         let step = graph.node(source.node).step.label();
-        Some(File { file: file.clone(), sha256, size, step, output: source.output.clone() })
+        Some(File { file: file.clone(), sha256, size, step, output: source.output.to_string() })
     };
     graph.publications.iter().filter_map(file).collect()
 }

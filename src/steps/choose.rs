@@ -97,7 +97,7 @@ impl Choose {
         let mut sum = 0.0;
         for &seed in &self.seeds {
             let role = summary_role(at, seed);
-            if let Some(absence) = job.absent.get(&role) {
+            if let Some(absence) = job.absent.get(&*role) {
                 let cause = Some(format!("seed {seed}: {absence}"));
                 return Ok(Candidate { options: options.clone(), validation: None, cause });
             }

@@ -83,7 +83,7 @@ impl Collect {
             for method in self.suite.methods.iter().filter(|method| dataset.methods.contains(&method.name)) {
                 let role = replicates_role(&dataset.name, &method.name);
                 // Without them, intervals are over seeds alone.
-                if job.inputs.contains_key(&role) {
+                if job.inputs.contains_key(&*role) {
                     let scores = job.open(&role, MethodReplicates::open)?;
                     replicates.insert((dataset.name.clone(), method.name.clone()), scores);
                 }
@@ -150,7 +150,7 @@ fn outcome(
         role(&what, dataset, method, seed)
     };
     let roles = Condition::ALL.map(|condition| of_selection(condition.name()));
-    if let Some(absence) = roles.iter().find_map(|role| job.absent.get(role)) {
+    if let Some(absence) = roles.iter().find_map(|role| job.absent.get(&**role)) {
         return Ok(failed_or_not_run(absence));
     }
     let [full, missing, noisy] = &roles;
@@ -180,13 +180,13 @@ fn outcome(
         came_from(&role("trace", dataset, method, seed), "train".into(), "trace".into());
     }
     // Not those behind replicates, which are of all seeds.
-    let behind = roles.iter().chain([&weights]).filter_map(|role| job.inputs.get(role));
+    let behind = roles.iter().chain([&weights]).filter_map(|role| job.inputs.get(&**role));
     provenance.computed_by = behind.flat_map(|input| &input.processors).map(ToString::to_string).collect();
     if other.is_some() {
         return Ok(Outcome::Scored(CellScores { levels, trace: None, provenance }));
     }
     let choice = role("choice", dataset, method, seed);
-    if job.inputs.contains_key(&choice) {
+    if job.inputs.contains_key(&*choice) {
         provenance.choice = Some(Box::new(job.read_json(&choice)?));
     }
     Ok(Outcome::Scored(CellScores {
@@ -199,7 +199,7 @@ fn outcome(
 /// The summary of a training's trace; none without the trace. The number of epochs is that of the training, since a method
 /// may have its own settings.
 fn trace(job: &Job, [trace, summary]: [String; 2]) -> anyhow::Result<Option<TraceSummary>> {
-    if [&trace, &summary].into_iter().any(|role| job.absent.contains_key(role)) {
+    if [&trace, &summary].into_iter().any(|role| job.absent.contains_key(&**role)) {
         return Ok(None);
     }
     let Summary { epochs, .. } = job.read_json(&summary)?;
@@ -282,7 +282,7 @@ mod tests {
         let role = |what| role(what, "words", "balgrad", 3);
         let mut job = Job::with_inputs(folder, files.into_iter().map(|(what, bytes)| (role(what), bytes)));
         if trace.is_none() {
-            job.absent.insert(role("trace"), Absence::not_run("its training failed"));
+            job.absent.insert(role("trace").into(), Absence::not_run("its training failed"));
         }
         job
     }

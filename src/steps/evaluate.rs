@@ -1,5 +1,7 @@
 //! Evaluates trained weights on the test split under one condition, at all its levels.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use tch::Kind as TensorKind;
 
@@ -35,16 +37,16 @@ use crate::training::impaired;
 #[derive(Clone, Debug)]
 pub struct Evaluate {
     /// The dataset's name in the suite.
-    pub dataset: String,
-    pub name: String,
+    pub dataset: Arc<str>,
+    pub name: Arc<str>,
     pub seed: u64,
     /// The selection of the weights, if it is another one than the suite's.
     pub selection: Option<Selection>,
     pub condition: Condition,
     /// The missing ratios of [`Condition::Missing`].
-    pub ratios: Vec<f64>,
+    pub ratios: Arc<[f64]>,
     /// The settings of the training. Only those that predictions depend on are in the key.
-    pub config: TrainConfig,
+    pub config: Arc<TrainConfig>,
     /// Whether the model has unimodal heads.
     pub heads: bool,
 }
@@ -90,7 +92,7 @@ impl Describe for Evaluate {
         let Evaluate { dataset: _, name: _, seed: _, selection: _, condition, ratios, config, heads } = self;
         list.text("condition", condition.name());
         if *condition == Condition::Missing {
-            list.options("ratios", ratios);
+            list.options("ratios", &&ratios[..]);
         }
         let TrainConfig {
             embedding,
@@ -102,7 +104,7 @@ impl Describe for Evaluate {
             selection: _,
             other_selections: _,
             diagnostics: _,
-        } = config;
+        } = &**config;
         list.natural("embedding", u64::from(*embedding));
         list.options("fusion", fusion);
         list.options("binary head", binary_head);
@@ -149,7 +151,7 @@ impl Evaluate {
                 );
                 for modality in Modality::ALL {
                     let blank = blank(job, modality)?;
-                    for &ratio in &self.ratios {
+                    for &ratio in &*self.ratios {
                         let mask = missing::mask(&ranks, ratio)?;
                         let features = impaired::without(test, modality, &mask, blank.as_ref())?;
                         let name = Named::Missing(modality, ratio).to_string();

@@ -35,9 +35,9 @@ pub struct InputFile {
 /// Everything that a step may touch while it runs.
 pub struct Job {
     /// Role → file.
-    pub inputs: BTreeMap<String, InputFile>,
+    pub inputs: BTreeMap<Arc<str>, InputFile>,
     /// Role → why there is no such input. Only steps that tolerate absent inputs run with any.
-    pub absent: BTreeMap<String, Absence>,
+    pub absent: BTreeMap<Arc<str>, Absence>,
     /// An empty folder of its own, on the store's filesystem.
     pub folder: PathBuf,
     pub interrupt: Interrupt,
@@ -71,7 +71,7 @@ impl Job {
             let of = |what: &str| Digest::of(format!("{what} of {role}").as_bytes());
             let (path, sha256, key) = (folder.join(&role), of("content"), of("key"));
             std::fs::write(&path, bytes).expect("a temporary file can be written");
-            job.inputs.insert(role, InputFile { path, sha256, key, processors: BTreeSet::new() });
+            job.inputs.insert(role.into(), InputFile { path, sha256, key, processors: BTreeSet::new() });
         }
         job
     }

@@ -75,7 +75,7 @@ impl Describe for Resample {
 impl Resample {
     pub(super) fn compute(&self, job: &Job) -> anyhow::Result<Outputs> {
         let complete =
-            |seed: &&u64| Condition::ALL.iter().all(|condition| job.inputs.contains_key(&role(*condition, **seed)));
+            |seed: &&u64| Condition::ALL.iter().all(|condition| job.inputs.contains_key(&*role(*condition, **seed)));
         let seeds: Vec<u64> = self.seeds.iter().filter(complete).copied().collect();
         let path = job.folder.join("replicates");
         let place = || format!("cannot write {}", path.display());

@@ -1,5 +1,7 @@
 //! Trains one cell.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use tch::{Kind as TensorKind, Tensor};
 
@@ -37,13 +39,13 @@ use crate::training::impaired;
 #[derive(Clone, Debug)]
 pub struct Train {
     /// The dataset's name in the suite.
-    pub dataset: String,
+    pub dataset: Arc<str>,
     /// The method's name in the suite.
-    pub name: String,
+    pub name: Arc<str>,
     /// The candidate of a sweep, counted from 0.
     pub candidate: Option<usize>,
     pub method: MethodOptions,
-    pub config: TrainConfig,
+    pub config: Arc<TrainConfig>,
     pub seed: u64,
 }
 
@@ -90,7 +92,7 @@ impl Describe for Train {
         let Train { dataset: _, name: _, candidate: _, method, config, seed } = self;
         list.natural("method's recipe", method.recipe());
         list.options("method", method);
-        list.options("training", config);
+        list.options("training", &**config);
         list.natural("seed", *seed);
     }
 }
@@ -160,7 +162,7 @@ fn safetensors(parameters: &Parameters) -> anyhow::Result<Vec<u8>> {
 /// The features that stand for a missing modality, if they are not the vector 0.
 pub(super) fn blank(job: &Job, modality: Modality) -> anyhow::Result<Option<Tensor>> {
     let role = format!("blank {}", modality.name());
-    job.inputs.contains_key(&role).then(|| read_features(job, &role)).transpose()
+    job.inputs.contains_key(&*role).then(|| read_features(job, &role)).transpose()
 }
 
 /// The features of a noisy modality of the test split.

@@ -43,7 +43,7 @@ fn the_papers_numbers_are_audited() {
 fn claims_are_judged_after_a_run() {
     let project = project();
     let unmapped = project.run(&["claims", "tiny"]);
-    assert_eq!(unmapped.status.code(), Some(2));
+    assert_eq!(unmapped.status.code(), Some(2), "{}", told(&unmapped));
     assert!(told(&unmapped).contains("[suites.tiny]"), "{}", told(&unmapped));
     let path = project.root.join("experiments/claims.toml");
     let claims = std::fs::read_to_string(&path).unwrap();

@@ -379,18 +379,3 @@ fn archives_are_fetched_and_checked() {
     let said = told(&output);
     assert!(said.contains("Accept the terms at https://example.org, then put the file efficientnet"), "{said}");
 }
-
-/// `seesaw` answers what needs no tensors without libtorch, whose loading alone takes longer than most answers: it is
-/// not among the libraries that the program names. Told where rustc brings its own linker, which sees that.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#[test]
-fn the_light_program_does_not_load_libtorch() {
-    let names = |program: &std::path::Path| {
-        let bytes = std::fs::read(program).unwrap();
-        let name = b"\0libtorch_cpu.so\0";
-        bytes.windows(name.len()).any(|window| window == name)
-    };
-    let light = assert_cmd::cargo::cargo_bin!("seesaw");
-    assert!(names(&light.with_file_name("seesaw-full")), "the full program names it");
-    assert!(!names(light));
-}

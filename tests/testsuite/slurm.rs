@@ -158,7 +158,7 @@ fn killed_tasks_are_made_good() {
             "scancel" => drop(slurm.command("scancel", &[task])),
             _ => {
                 // The program alone, as when memory runs out: the script ends with its code.
-                let pattern = format!("seesaw-full task tiny --list {}", log(&submitted, "2/train.json").display());
+                let pattern = format!("seesaw task tiny --list {}", log(&submitted, "2/train.json").display());
                 let found = slurm.command("pgrep", &["-f", &pattern]);
                 for process in found.lines() {
                     slurm.command("kill", &["-KILL", process]);

@@ -1,5 +1,6 @@
 //! Machines that are not as the program would like them: whole commands with odd variables, limits and networks.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output};
 
@@ -147,4 +148,35 @@ fn another_libtorch_in_the_library_path_is_passed_over() {
     assert!(output.status.success(), "{}", told(&output));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_ne!(found["libtorch"]["folder"], folder.to_str().unwrap());
+}
+
+/// Commands that need no tensors do not load libtorch, whose loading takes longer than most answers. Those that need them
+/// preload it, and what they start has no other libraries than the user said.
+#[cfg(target_os = "linux")]
+#[test]
+fn only_commands_that_need_tensors_load_libtorch() {
+    let project = Project::new();
+    // The library that the loader initialises: libtorch has hundreds of megabytes, the empty one that stands for it two.
+    let sizes = |args: &[&str]| -> Vec<u64> {
+        let output = with(&project, args, &[("LD_DEBUG", "libs")]);
+        assert!(output.status.success(), "{}", told(&output));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let paths = said.lines().filter_map(|line| line.split_once("calling init: ")).map(|(_, path)| path);
+        let libtorch = paths.filter(|path| path.ends_with("/libtorch_cpu.so"));
+        libtorch.map(|path| std::fs::metadata(path).unwrap().len()).collect()
+    };
+    let found = sizes(&["methods"]);
+    assert!(found.len() == 1 && found[0] < 10_000_000, "{found:?}");
+    let tools = project.root.join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let tool = tools.join("nvidia-smi");
+    std::fs::write(&tool, "#!/bin/sh\necho \"$LD_PRELOAD\" >>\"${0%/*}/preloaded\"\n").unwrap();
+    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    for mine in ["", "libm.so.6"] {
+        let output = with(&project, &["doctor", "--json"], &[("PATH", &path), ("LD_PRELOAD", mine)]);
+        assert!(output.status.success(), "{}", told(&output));
+        let preloaded = std::fs::read_to_string(tools.join("preloaded")).unwrap();
+        assert_eq!(preloaded.lines().last(), Some(mine));
+    }
 }

@@ -162,7 +162,7 @@ fn job(bundle: &Bundle, recorded: &Recorded<'_>, id: NodeId, folder: &Path, inte
             continue;
         }
         let (key, producer) = recorded.action(source.node)?;
-        let output = producer.outputs.get(&source.output)?;
+        let output = producer.outputs.get(&*source.output)?;
         let of_weights = recorded.graph.node(source.node).step.kind().content(&source.output) == Content::Weights;
         if !of_weights && bundle.object(output.sha256).is_none() {
             return None;

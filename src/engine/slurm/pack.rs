@@ -169,7 +169,7 @@ mod tests {
             let mut step = Fake::new(&format!("train {n}"), &n.to_string());
             step.kind = Kind::Train;
             let before =
-                n.checked_sub(chains).map(|n| ("in".to_owned(), Source { node: NodeId(n), output: "text".into() }));
+                n.checked_sub(chains).map(|n| ("in".into(), Source { node: NodeId(n), output: "text".into() }));
             graph.add(step.step(), before);
         }
         graph
@@ -190,7 +190,7 @@ mod tests {
         let mut graph = graph;
         let mut last = Fake::new("choose", "c");
         last.kind = Kind::Choose;
-        let inputs = [3, 5].map(|n| (n.to_string(), Source { node: NodeId(n), output: "text".into() }));
+        let inputs = [3, 5].map(|n| (n.to_string().into(), Source { node: NodeId(n), output: "text".into() }));
         graph.add(last.step(), inputs);
         assert_eq!(
             units(&graph, &graph.ids().collect::<Vec<_>>()),

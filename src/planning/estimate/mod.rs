@@ -207,7 +207,7 @@ impl Prediction<'_> {
             Step::Encode(encode) => self.encode(encode),
             Step::Train(train) => self.train(train),
             Step::Evaluate(evaluate) => {
-                let (_, [.., test]) = self.datasets.get(evaluate.dataset.as_str())?;
+                let (_, [.., test]) = self.datasets.get(&*evaluate.dataset)?;
                 let levels = match evaluate.condition {
                     Condition::Full => 1.0,
                     Condition::Missing => 2.0 * evaluate.ratios.len() as f64,
@@ -247,7 +247,7 @@ impl Prediction<'_> {
     }
 
     fn train(&self, train: &Train) -> Option<(f64, u64)> {
-        let (plan, sizes) = self.datasets.get(train.dataset.as_str())?;
+        let (plan, sizes) = self.datasets.get(&*train.dataset)?;
         let width = |work: work::Work| work.width as f64;
         let inputs =
             width(work::of_picture(&plan.image.name, plan.image.size)) + width(work::of_token(&plan.text.name));
@@ -257,7 +257,7 @@ impl Prediction<'_> {
         let share = inputs / f64::from(d_v + d_l) * f64::from(config.embedding) / f64::from(d)
             * f64::from(config.batch_size)
             / f64::from(batch);
-        let step = self.machine.steps.get(&train.name).copied().unwrap_or_default();
+        let step = self.machine.steps.get(&*train.name).copied().unwrap_or_default();
         let weights = inputs * f64::from(config.embedding) * FLOAT * config.selections().count() as f64;
         // Selections by the test split look at it after each epoch, at about a third of a baseline's training step a batch.
         let versions: f64 = config.selections().map(versions_looked_at).sum();

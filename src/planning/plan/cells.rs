@@ -22,20 +22,21 @@ use crate::steps::train::{self, Train};
 use crate::terms::{Modality, Selection, Split};
 
 /// The inputs of a step: role and source.
-pub(super) type Inputs = Vec<(String, Source)>;
+pub(super) type Inputs = Vec<(Arc<str>, Source)>;
 
 /// A graph under construction.
 pub(super) struct Builder<'a> {
     pub(super) graph: Graph,
     pub(super) suite: &'a Suite,
+    /// The missing ratios of the suite.
+    pub(super) ratios: Arc<[f64]>,
     pub(super) manifests: &'a [Manifest],
 }
 
 /// The cells of a method on a dataset, as inputs of other steps.
-#[derive(Default)]
 pub(super) struct MethodCells {
-    pub(super) dataset: String,
-    pub(super) method: String,
+    pub(super) dataset: Arc<str>,
+    pub(super) method: Arc<str>,
     /// Of [`Collect`].
     pub(super) scores: Inputs,
     /// Of [`Collect`], those of other selections, which the results alone show.
@@ -67,7 +68,8 @@ impl Builder<'_> {
         cells: &[MethodCells],
     ) -> Source {
         let is_of = |cell: &&MethodCells| {
-            part.datasets.iter().any(|dataset| dataset.name == cell.dataset && dataset.methods.contains(&cell.method))
+            let has = |name: &String| **name == *cell.method;
+            part.datasets.iter().any(|dataset| *dataset.name == *cell.dataset && dataset.methods.iter().any(has))
         };
         let compared = part.datasets.iter().any(|dataset| !dataset.selections.is_empty());
         let others = |cell: &MethodCells| if compared { cell.others.clone() } else { Inputs::new() };
@@ -78,9 +80,11 @@ impl Builder<'_> {
 
     /// Adds the cells of a method on a dataset, by its index in the suite, and the resampling of their predictions.
     pub(super) fn cells(&mut self, at: usize, features: &Features, method: &MethodPlan) -> MethodCells {
-        let (dataset, name) = (self.suite.datasets[at].name.clone(), method.name.clone());
-        let role = collect::replicates_role(&dataset, &name);
-        let mut cells = MethodCells { dataset, method: name, ..MethodCells::default() };
+        let (dataset, name) = (&self.suite.datasets[at].name, &method.name);
+        let role = collect::replicates_role(dataset, name).into();
+        let (scores, others, predictions) = Default::default();
+        let (dataset, method_name) = (dataset.as_str().into(), name.as_str().into());
+        let mut cells = MethodCells { dataset, method: method_name, scores, others, predictions };
         for &seed in &self.suite.seeds {
             self.cell(at, features, method, seed, &mut cells);
         }
@@ -90,15 +94,15 @@ impl Builder<'_> {
 
     fn resample(&mut self, at: usize, features: &Features, cells: &MethodCells) -> Source {
         let step = Resample {
-            dataset: cells.dataset.clone(),
-            name: cells.method.clone(),
+            dataset: cells.dataset.to_string(),
+            name: cells.method.to_string(),
             seeds: self.suite.seeds.clone(),
             ratios: self.suite.missing.ratios.clone(),
             unit: self.suite.datasets[at].reader.unit,
             resamples: resample::RESAMPLES,
         };
         let labels = [("about", "about"), ("samples", "samples.test")];
-        let labels = labels.map(|(role, name)| (role.to_owned(), output(features.prepared, name)));
+        let labels = labels.map(|(role, name)| (role.into(), output(features.prepared, name)));
         output(self.graph.add(step, cells.predictions.iter().cloned().chain(labels)), "replicates")
     }
 
@@ -122,7 +126,7 @@ impl Builder<'_> {
                 encoded.push((split, modality, node));
             }
         }
-        let test = |what: &str| (what.to_owned(), output(prepared, format!("{what}.test")));
+        let test = |what: &str| (Arc::from(what), output(prepared, format!("{what}.test")));
         let impair = |draw| Impair { dataset: dataset.samples.clone(), draw };
         let ranks = self.graph.add(impair(Draw::Missing), [test("samples")]);
         let noisy = self.suite.noisy;
@@ -169,12 +173,12 @@ impl Builder<'_> {
                 (Pictures::InPlace(archives), _) => inputs.extend(self.archives(reader.manifest, archives)?),
                 (Pictures::InTheWild, Some(prepared)) => {
                     inputs.extend(self.archives(reader.manifest, reader.archives)?);
-                    inputs.push((archive_role(check::PACK), output(prepared, prepare::PACK)));
+                    inputs.push((archive_role(check::PACK).into(), output(prepared, prepare::PACK)));
                 }
                 (Pictures::InTheWild, None) => {}
             }
         }
-        inputs.push(("items".to_owned(), items));
+        inputs.push(("items".into(), items));
         let [image, text] = &dataset.encoders;
         let encode = Encode {
             dataset: dataset.samples.clone(),
@@ -192,13 +196,14 @@ impl Builder<'_> {
         let part = |split: Split| {
             let of_split = features.encoded.iter().filter(move |(of, ..)| *of == split);
             let samples = output(features.prepared, format!("samples.{}", split.name()));
-            let encoded = of_split.map(move |(_, m, node)| (train::role(split, m.name()), output(*node, "features")));
-            encoded.chain([(train::role(split, "samples"), samples)])
+            let encoded =
+                of_split.map(move |(_, m, node)| (Arc::from(train::role(split, m.name())), output(*node, "features")));
+            encoded.chain([(train::role(split, "samples").into(), samples)])
         };
-        let about = || ("about".to_owned(), output(features.prepared, "about"));
+        let about = || ("about".into(), output(features.prepared, "about"));
         let config = &method.trainings[at];
         let feature = |kind: &str, (modality, node): &(Modality, NodeId)| {
-            (format!("{kind} {}", modality.name()), output(*node, "features"))
+            (format!("{kind} {}", modality.name()).into(), output(*node, "features"))
         };
         let blank: Inputs = features.blank.iter().map(|blank| feature("blank", blank)).collect();
         let noisy: Inputs = features.noisy.iter().map(|noisy| feature("noisy", noisy)).collect();
@@ -213,8 +218,8 @@ impl Builder<'_> {
         let mut train = |candidate: Option<usize>, seed: u64| {
             let options = &method.candidates[candidate.unwrap_or(0)];
             let step = Train {
-                dataset: name.clone(),
-                name: method.name.clone(),
+                dataset: outputs.dataset.clone(),
+                name: outputs.method.clone(),
                 candidate,
                 method: options.clone(),
                 config: config.clone(),
@@ -230,10 +235,11 @@ impl Builder<'_> {
             for candidate in 0..method.candidates.len() {
                 for &other in &self.suite.seeds {
                     let node = train(Some(candidate), other);
-                    inputs.push((choose::summary_role(candidate, other), output(node, "summary")));
+                    inputs.push((choose::summary_role(candidate, other).into(), output(node, "summary")));
                     if other == seed {
                         let passed_on = choose::passed_on(&config.other_selections).into_iter();
-                        inputs.extend(passed_on.map(|what| (choose::role(&what, candidate), output(node, what))));
+                        let input = |what: String| (choose::role(&what, candidate).into(), output(node, what));
+                        inputs.extend(passed_on.map(input));
                     }
                 }
             }
@@ -242,12 +248,12 @@ impl Builder<'_> {
             let choose = Choose { dataset: name.clone(), name: method.name.clone(), candidates, seeds, seed, others };
             self.graph.add(choose, inputs)
         };
-        let of_cell = |what: &str| collect::role(what, name, &method.name, seed);
+        let of_cell = |what: &str| Arc::from(collect::role(what, name, &method.name, seed));
         let swept = (method.candidates.len() > 1).then_some("choice");
         for what in ["weights", "trace", "summary"].into_iter().chain(swept) {
             outputs.scores.push((of_cell(what), output(trained, what)));
         }
-        let ranks = ("ranks".to_owned(), output(features.ranks, "ranks"));
+        let ranks = ("ranks".into(), output(features.ranks, "ranks"));
         let conditions = [
             (Condition::Full, Inputs::new()),
             (Condition::Missing, [blank, vec![ranks]].concat()),
@@ -261,17 +267,17 @@ impl Builder<'_> {
             }
             for (condition, more) in &conditions {
                 let step = Evaluate {
-                    dataset: name.clone(),
-                    name: method.name.clone(),
+                    dataset: outputs.dataset.clone(),
+                    name: outputs.method.clone(),
                     seed,
                     selection,
                     condition: *condition,
                     // The last ratio is all that tables show of a missing modality.
-                    ratios: if selection.is_some() { vec![1.0] } else { self.suite.missing.ratios.clone() },
+                    ratios: if selection.is_some() { [1.0].into() } else { self.ratios.clone() },
                     config: config.clone(),
                     heads: method.candidates[0].needs_heads(),
                 };
-                let inputs = part(Split::Test).chain([about(), ("weights".to_owned(), weights.clone())]);
+                let inputs = part(Split::Test).chain([about(), ("weights".into(), weights.clone())]);
                 let evaluated = self.graph.add(step, inputs.chain(more.clone()));
                 let scored = (of_cell(&named(condition.name())), output(evaluated, "scores"));
                 if selection.is_some() {
@@ -279,7 +285,7 @@ impl Builder<'_> {
                     continue;
                 }
                 outputs.scores.push(scored);
-                outputs.predictions.push((resample::role(*condition, seed), output(evaluated, "predictions")));
+                outputs.predictions.push((resample::role(*condition, seed).into(), output(evaluated, "predictions")));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The steps that fetch archives and prepare datasets.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 
 use crate::engine::graph::{Graph, NodeId, Source};
@@ -53,17 +55,17 @@ pub(super) fn archives(
     manifests: &[Manifest],
     of: &str,
     names: &[&str],
-) -> anyhow::Result<Vec<(String, Source)>> {
+) -> anyhow::Result<Vec<(Arc<str>, Source)>> {
     let mut inputs = Vec::new();
     for name in names {
         let archive = manifest(manifests, of)?.archive(name)?.clone();
         let node = graph.add(Fetch { archive }, []);
-        inputs.push((archive_role(name), output(node, fetch::ARCHIVE)));
+        inputs.push((archive_role(name).into(), output(node, fetch::ARCHIVE)));
     }
     Ok(inputs)
 }
 
 /// An output of a step, by name.
-pub(super) fn output(node: NodeId, name: impl Into<String>) -> Source {
+pub(super) fn output(node: NodeId, name: impl Into<Arc<str>>) -> Source {
     Source { node, output: name.into() }
 }

@@ -20,7 +20,8 @@ use crate::steps::render::Render;
 /// # Errors
 /// If a manifest or template that the suite needs is not there or malformed.
 pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> anyhow::Result<Graph> {
-    let mut builder = Builder { graph: Graph::default(), suite, manifests };
+    let mut builder =
+        Builder { graph: Graph::default(), suite, ratios: suite.missing.ratios.as_slice().into(), manifests };
     let mut cells = Vec::new();
     let features: Vec<Features> =
         suite.datasets.iter().map(|dataset| builder.features(dataset)).collect::<anyhow::Result<_>>()?;
@@ -44,9 +45,9 @@ pub fn build(suite: &Suite, manifests: &[Manifest], templates: &Templates) -> an
         // A table or figure depends on its own cells alone.
         let results = builder.collect(target.name, shown, render::quantities(target), None, &cells);
         let step = Render { target, templates: templates.clone(), digests };
-        let node = builder.graph.add(step, [("results".to_owned(), results)]);
+        let node = builder.graph.add(step, [("results".into(), results)]);
         for format in render::formats(target) {
-            let source = Source { node, output: (*format).to_owned() };
+            let source = Source { node, output: (*format).into() };
             builder.graph.publications.push(Publication { source, file: format!("{}.{format}", target.name) });
         }
     }
