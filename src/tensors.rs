@@ -49,7 +49,7 @@ pub fn from_safetensors(bytes: &[u8]) -> anyhow::Result<BTreeMap<String, Tensor>
     read_safetensors(bytes, bytes.len() as u64)
 }
 
-/// As [`from_safetensors`], from a file of `length` bytes. Beside the result, one tensor at a time is in memory.
+/// As [`from_safetensors`], from a file of `length` bytes, each tensor into its own memory.
 ///
 /// # Errors
 /// As [`from_safetensors`].
@@ -57,13 +57,18 @@ pub fn read_safetensors(mut file: impl Read, length: u64) -> anyhow::Result<BTre
     let (_, metadata) = header(&mut file, length)?;
     // In the order of the file: the header's parts lie one after another, without gaps.
     let mut tensors = BTreeMap::new();
-    let mut bytes = Vec::new();
     for name in metadata.offset_keys() {
         let info = metadata.info(&name).context(DAMAGED)?;
-        bytes.resize(info.data_offsets.1 - info.data_offsets.0, 0);
-        file.read_exact(&mut bytes).context(DAMAGED)?;
-        let view = TensorView::new(info.dtype, info.shape.clone(), &bytes).context(DAMAGED)?;
-        let tensor = tensor(&name, &view)?;
+        let kind = kind(&name, info.dtype)?;
+        let size: Vec<i64> = info.shape.iter().map(|&n| n as i64).collect();
+        let tensor = Tensor::zeros(size.as_slice(), (kind, Device::Cpu));
+        let length = info.data_offsets.1 - info.data_offsets.0;
+        anyhow::ensure!(length == tensor.numel() * kind.elt_size_in_bytes(), "{DAMAGED}: `{name}` has {length} bytes");
+        if length > 0 {
+            // SAFETY: the tensor is new and contiguous, has this many bytes, and nobody else sees it.
+            let bytes = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<u8>(), length) };
+            file.read_exact(bytes).context(DAMAGED)?;
+        }
         tensors.insert(name, tensor);
     }
     Ok(tensors)
@@ -87,8 +92,8 @@ pub fn header(mut file: impl Read, length: u64) -> anyhow::Result<(u64, Metadata
     Ok((8 + header, metadata))
 }
 
-fn tensor(name: &str, view: &TensorView<'_>) -> anyhow::Result<Tensor> {
-    let kind = match view.dtype() {
+fn kind(name: &str, dtype: Dtype) -> anyhow::Result<Kind> {
+    Ok(match dtype {
         Dtype::F32 => Kind::Float,
         Dtype::F64 => Kind::Double,
         Dtype::F16 => Kind::Half,
@@ -100,17 +105,16 @@ fn tensor(name: &str, view: &TensorView<'_>) -> anyhow::Result<Tensor> {
         Dtype::U8 => Kind::Uint8,
         Dtype::BOOL => Kind::Bool,
         other => bail!("the tensor `{name}` has the kind {other:?}, which is not supported"),
-    };
-    let size: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-    if view.data().is_empty() {
-        return Ok(Tensor::zeros(size.as_slice(), (kind, Device::Cpu)));
-    }
-    Ok(Tensor::from_data_size(view.data(), &size, kind))
+    })
 }
 
-/// Returns to the system what networks and their batches took. The allocator of glibc keeps it otherwise: hundreds of
-/// megabytes that no later step needs.
+/// Returns to the system what networks, their batches, and the results of large suites took. The allocators, of glibc for
+/// libtorch and mimalloc for the rest, keep it otherwise: hundreds of megabytes that no later step needs.
 pub fn give_memory_back() {
+    // SAFETY: it may be called at any time, by any thread.
+    unsafe {
+        libmimalloc_sys::mi_collect(true);
+    }
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: it may be called at any time.
     unsafe {

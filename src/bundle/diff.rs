@@ -160,7 +160,7 @@ fn made_of(provenance: &Provenance) -> BTreeMap<String, String> {
     }
     let archives = steps.iter().filter(|step| step.kind == crate::steps::Kind::Fetch.name());
     made.extend(
-        archives.filter_map(|step| Some((step.step.clone(), step.outputs.values().next()?.sha256.to_string()))),
+        archives.filter_map(|step| Some((step.step.to_string(), step.outputs.values().next()?.sha256.to_string()))),
     );
     made
 }

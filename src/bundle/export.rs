@@ -170,7 +170,7 @@ impl Export<'_> {
         let kind = Kind::named(&step.kind).with_context(|| format!("there is no kind of step `{}`", step.kind))?;
         for (name, output) in &action.outputs {
             if let Err(why) = belongs(kind, name, self.with) {
-                let (step, output, Output { sha256, size }) = (step.step.clone(), name.clone(), *output);
+                let (step, output, Output { sha256, size }) = (step.step.to_string(), name.clone(), *output);
                 members.left_out.push(LeftOut { step, output, sha256, size, why });
                 continue;
             }

@@ -50,7 +50,7 @@ impl Project {
             let found = fetched.iter().map(|(archive, .., output)| (archive.name.clone(), locked(output))).collect();
             let file = lock::record(&self.manifests(), &manifest.name, &found)?;
             for (archive, id, action, output) in fetched {
-                let pinned = Fetch { archive: Archive { locked: Some(locked(&output)), ..archive.clone() } };
+                let pinned = Fetch { archive: Archive { locked: Some(locked(&output)), ..archive.clone() }.into() };
                 let ingredients = key::ingredients(&pinned.into(), &BTreeMap::new(), &engine.environment);
                 let action = action.with(ingredients);
                 // From here on, the step is the one that a plan with the lock file has.

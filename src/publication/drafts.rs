@@ -1,6 +1,8 @@
 //! Reports that are written and not at their place yet.
 
 use std::cell::OnceCell;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -36,6 +38,23 @@ impl<'a> Drafts<'a> {
             }
         };
         Ok(folder.path().join(name))
+    }
+
+    /// Creates a report that is written in parts. Returns its name.
+    ///
+    /// # Errors
+    /// If it cannot be made or written.
+    pub fn create(
+        &self,
+        name: &'static str,
+        write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<&'static str> {
+        let path = self.path(name)?;
+        let place = || format!("cannot write {}", path.display());
+        let mut file = BufWriter::new(File::create(&path).with_context(place)?);
+        write(&mut file)?;
+        file.flush().with_context(place)?;
+        Ok(name)
     }
 
     /// Writes a report. Returns its name.

@@ -30,8 +30,8 @@ pub fn write(
 ) -> anyhow::Result<Vec<&'static str>> {
     let report = gather(finished, environment(program, machine))?;
     let templates = finished.run.project.templates();
-    let page = drafts.write("report.html", html::page(&report, &templates)?)?;
-    Ok(vec![page, drafts.write("report.tex", latex::document(&report, &templates)?)?])
+    let document = drafts.write("report.tex", latex::document(&report, &templates)?)?;
+    Ok(vec![drafts.create("report.html", |file| html::write(report, &templates, file))?, document])
 }
 
 fn gather(finished: &Finished, environment: Vec<Fact>) -> anyhow::Result<Report> {

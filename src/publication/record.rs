@@ -161,13 +161,13 @@ pub enum Status {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// The step's label, unique in the suite.
-    pub step: String,
+    pub step: Arc<str>,
     pub kind: String,
     pub status: Status,
     /// SHA-256 of everything that the result depends on.
     pub key: Option<Digest>,
     /// By role; absent inputs are left out.
-    pub inputs: Map<Input>,
+    pub inputs: Map<Input, Arc<str>>,
     pub outputs: Map<Output>,
     /// When it was computed (RFC 3339, UTC), in this run or an earlier one.
     pub started: Option<String>,
@@ -185,8 +185,8 @@ pub struct Step {
 /// An input: an output of another step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    pub step: String,
-    pub output: String,
+    pub step: Arc<str>,
+    pub output: Arc<str>,
     pub sha256: Digest,
 }
 
@@ -223,7 +223,7 @@ impl Provenance {
 
     /// The step with this label.
     pub fn step(&self, label: &str) -> Option<&Step> {
-        self.steps.iter().find(|step| step.step == label)
+        self.steps.iter().find(|step| *step.step == *label)
     }
 
     /// What the run lacks; none if it is complete.
@@ -239,13 +239,22 @@ impl Provenance {
 
 /// The outcome of every step of a plan that ran in this environment.
 pub fn steps(graph: &Graph, nodes: &[NodeOutcome], environment: &Environment) -> Vec<Step> {
-    graph.ids().zip(nodes).map(|(id, outcome)| step(graph, id, outcome, nodes, environment)).collect()
+    let labels: Vec<Arc<str>> = graph.labels().map(Into::into).collect();
+    let step = |(id, outcome): (NodeId, &NodeOutcome)| step(graph, id, outcome, nodes, &labels, environment);
+    graph.ids().zip(nodes).map(step).collect()
 }
 
-fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome], environment: &Environment) -> Step {
+fn step(
+    graph: &Graph,
+    id: NodeId,
+    outcome: &NodeOutcome,
+    nodes: &[NodeOutcome],
+    labels: &[Arc<str>],
+    environment: &Environment,
+) -> Step {
     let node = graph.node(id);
     let mut step = Step {
-        step: node.step.label(),
+        step: labels[id.0].clone(),
         kind: node.step.kind().name().to_owned(),
         status: match outcome {
             NodeOutcome::Done(..) => Status::Done,
@@ -263,9 +272,9 @@ fn step(graph: &Graph, id: NodeId, outcome: &NodeOutcome, nodes: &[NodeOutcome],
     };
     if let NodeOutcome::Done(key, done) = outcome {
         let input = |(role, source): (&Arc<str>, &Source)| {
-            let (label, output) = (graph.node(source.node).step.label(), source.output.to_string());
-            let sha256 = action(nodes, source)?.outputs.get(&output)?.sha256;
-            Some((role.to_string(), Input { step: label, output, sha256 }))
+            let (label, output) = (labels[source.node.0].clone(), source.output.clone());
+            let sha256 = action(nodes, source)?.outputs.get(&*output)?.sha256;
+            Some((role.clone(), Input { step: label, output, sha256 }))
         };
         step.key = Some(*key);
         step.inputs = node.inputs.iter().filter_map(input).collect();

@@ -177,7 +177,7 @@ fn collection_id(kind: &str) -> String {
 }
 
 fn published(provenance: &Provenance, kind: Kind) -> impl Iterator<Item = &record::File> {
-    let labels: BTreeSet<&str> = of_kind(provenance, kind).map(|step| step.step.as_str()).collect();
+    let labels: BTreeSet<&str> = of_kind(provenance, kind).map(|step| &*step.step).collect();
     provenance.files.iter().filter(move |file| labels.contains(file.step.as_str()))
 }
 
@@ -185,8 +185,8 @@ fn action(provenance: &Provenance, kind: Kind) -> Value {
     let count = of_kind(provenance, kind).count();
     let seconds: f64 = of_kind(provenance, kind).filter_map(|step| step.seconds).sum();
     let sources: BTreeSet<&str> =
-        of_kind(provenance, kind).flat_map(|step| step.inputs.values().map(|input| input.step.as_str())).collect();
-    let sources = provenance.steps.iter().filter(|step| sources.contains(step.step.as_str()));
+        of_kind(provenance, kind).flat_map(|step| step.inputs.values().map(|input| &*input.step)).collect();
+    let sources = provenance.steps.iter().filter(|step| sources.contains(&*step.step));
     let mut objects: BTreeSet<String> = sources.map(|source| collection_id(&source.kind)).collect();
     if kind == Kind::Fetch {
         objects.extend(provenance.materials.iter().map(|material| format!("#material-{}", material.name)));

@@ -116,7 +116,7 @@ impl<'a> Single<'a> {
         let Step::Collect(collect) = &graph.node(collect).step else {
             anyhow::bail!("`collect {}` should be a step that collects", self.target.name)
         };
-        results::collect(collect.suite.clone(), &[])
+        results::collect((*collect.suite).clone(), &[])
     }
 
     /// An output of a step, as text.

@@ -1,11 +1,12 @@
 //! Finds templates, first in the user's folder and then in the project, and fills them with minijinja. A template
 //! places values; it does not compute them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::escape;
 use crate::digest::Digest;
@@ -65,6 +66,23 @@ impl Templates {
     /// # Errors
     /// If a template is missing or malformed, or uses an unknown name. The error has the file and the line.
     pub fn fill(&self, name: &str, imported: &[&str], language: Language, context: &Value) -> anyhow::Result<String> {
+        let mut filled = Vec::new();
+        self.fill_into(&mut filled, name, imported, language, context)?;
+        String::from_utf8(filled).context("a filled template is UTF-8")
+    }
+
+    /// As [`Templates::fill`], without holding the text.
+    ///
+    /// # Errors
+    /// As [`Templates::fill`], or if it cannot be written.
+    pub fn fill_into(
+        &self,
+        writer: &mut impl Write,
+        name: &str,
+        imported: &[&str],
+        language: Language,
+        context: &Value,
+    ) -> anyhow::Result<()> {
         let mut environment = environment(language)?;
         let explain = |error: minijinja::Error| {
             // An error in a macro has the place of the macro.
@@ -80,7 +98,12 @@ impl Templates {
         for name in imported.iter().chain([&name]) {
             environment.add_template_owned((*name).to_owned(), self.read(name)?).map_err(explain)?;
         }
-        environment.get_template(name).and_then(|template| template.render(context)).map_err(explain)
+        let template = environment.get_template(name).map_err(explain)?;
+        let written = template.render_captured_to(context, writer);
+        written.map(|_| ()).map_err(|error| match error.kind() {
+            ErrorKind::WriteFailure => anyhow::Error::new(error).context(format!("cannot write what {name} makes")),
+            _ => explain(error),
+        })
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Collect {
     /// `results`, or the table or figure that shows the results.
     pub of: String,
     /// The suite, or the part of it to collect.
-    pub suite: SuiteDescription,
+    pub suite: Box<SuiteDescription>,
     /// The quantities shown, for whose number p-values are corrected; none for all.
     pub quantities: Option<Vec<Quantity>>,
     /// The paper's numbers, to compare ours with.
@@ -93,7 +93,7 @@ impl Collect {
                 }
             }
         }
-        let mut results = collect_with(self.suite.clone(), cells, &replicates)?;
+        let mut results = collect_with((*self.suite).clone(), cells, &replicates)?;
         for selection in Selection::ALL {
             if self.suite.datasets.iter().any(|dataset| dataset.has_other(selection)) {
                 results.other_selections.push(self.other(job, selection)?);
@@ -111,7 +111,7 @@ impl Collect {
 
     /// The cells of another selection, and the epochs that it kept.
     fn other(&self, job: &Job, selection: Selection) -> anyhow::Result<OtherSelection> {
-        let suite = SuiteDescription { ratios: vec![1.0], ..self.suite.clone() };
+        let suite = SuiteDescription { ratios: vec![1.0], ..(*self.suite).clone() };
         let (mut cells, mut selected) = (Vec::new(), Vec::new());
         for dataset in suite.datasets.iter().filter(|dataset| dataset.has_other(selection)) {
             for (method, seed) in
@@ -296,7 +296,7 @@ mod tests {
 
     fn collected(trace: Option<&[u8]>) -> anyhow::Result<Results> {
         let folder = tempfile::tempdir().unwrap();
-        let outputs = Collect { of: "results".into(), suite: tiny(), quantities: None, paper: None }
+        let outputs = Collect { of: "results".into(), suite: tiny().into(), quantities: None, paper: None }
             .compute(&job(folder.path(), trace))?;
         Ok(serde_json::from_slice(&std::fs::read(&outputs["results"]).unwrap()).unwrap())
     }

@@ -14,7 +14,8 @@ use crate::store::Ingredients;
 /// tools give the same result. If there is no checksum yet, the key holds the sources. Output `archive`: the file.
 #[derive(Clone, Debug)]
 pub struct Fetch {
-    pub archive: Archive,
+    /// In a box, as a large suite has tens of thousands of steps, each of which has room for the largest.
+    pub archive: Box<Archive>,
 }
 
 /// The name of the only output.
@@ -33,7 +34,7 @@ impl Describe for Fetch {
     fn ingredients(&self, list: &mut Ingredients) {
         // The name is a label, the sources lead to the same bytes, and everything else follows from the content.
         let Archive { name, sources, sha256: _, locked: _, size: _, at_most: _, about: _, git_blob, known: _ } =
-            &self.archive;
+            &*self.archive;
         match self.archive.expected() {
             Some(sha256) => list.digest("sha256", sha256),
             None => {

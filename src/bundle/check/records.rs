@@ -72,7 +72,7 @@ pub(super) fn objects<'a>(bundle: &Bundle, actions: &'a Actions) -> Check {
 pub(super) fn steps(bundle: &Bundle, provenance: &Provenance, actions: &Actions) -> Check {
     let mut check = Check::new("the provenance's steps against their records");
     let mut named = BTreeSet::new();
-    let by_label: BTreeMap<&str, &Step> = provenance.steps.iter().map(|step| (step.step.as_str(), step)).collect();
+    let by_label: BTreeMap<&str, &Step> = provenance.steps.iter().map(|step| (&*step.step, step)).collect();
     let absent = provenance.steps.iter().filter(|step| step.status != Status::Done).count();
     if absent > 0 {
         check.unconfirmed.push(format!("{absent} steps of an incomplete run, which are not done"));
@@ -103,7 +103,7 @@ pub(super) fn steps(bundle: &Bundle, provenance: &Provenance, actions: &Actions)
                     .problems
                     .push(format!("the input `{role}` of `{label}` differs between its record and the provenance"));
             }
-            let source = by_label.get(input.step.as_str()).and_then(|source| source.outputs.get(&input.output));
+            let source = by_label.get(&*input.step).and_then(|source| source.outputs.get(&*input.output));
             if source.map(|output| output.sha256) != Some(input.sha256) {
                 check.problems.push(format!("the input `{role}` of `{label}` is not the output of `{}`", input.step));
             }

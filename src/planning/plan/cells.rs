@@ -75,7 +75,7 @@ impl Builder<'_> {
         let others = |cell: &MethodCells| if compared { cell.others.clone() } else { Inputs::new() };
         let inputs: Vec<_> =
             cells.iter().filter(is_of).flat_map(|cell| [cell.scores.clone(), others(cell)].concat()).collect();
-        output(self.graph.add(Collect { of: of.to_owned(), suite: part, quantities, paper }, inputs), "results")
+        output(self.graph.add(Collect { of: of.to_owned(), suite: part.into(), quantities, paper }, inputs), "results")
     }
 
     /// Adds the cells of a method on a dataset, by its index in the suite, and the resampling of their predictions.

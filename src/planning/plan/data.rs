@@ -14,7 +14,7 @@ use crate::steps::prepare::{Prepare, archive_role};
 pub fn fetches(manifests: &[Manifest]) -> (Graph, Vec<NodeId>) {
     let mut graph = Graph::default();
     let archives = manifests.iter().flat_map(|manifest| &manifest.archives);
-    let nodes = archives.map(|archive| graph.add(Fetch { archive: archive.clone() }, [])).collect();
+    let nodes = archives.map(|archive| graph.add(Fetch { archive: archive.clone().into() }, [])).collect();
     (graph, nodes)
 }
 
@@ -58,7 +58,7 @@ pub(super) fn archives(
 ) -> anyhow::Result<Vec<(Arc<str>, Source)>> {
     let mut inputs = Vec::new();
     for name in names {
-        let archive = manifest(manifests, of)?.archive(name)?.clone();
+        let archive = manifest(manifests, of)?.archive(name)?.clone().into();
         let node = graph.add(Fetch { archive }, []);
         inputs.push((archive_role(name).into(), output(node, fetch::ARCHIVE)));
     }

@@ -1,5 +1,7 @@
 //! What the page shows of a number on request: its seeds, the steps behind them, and how to reproduce it.
 
+use std::sync::Arc;
+
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
@@ -19,16 +21,12 @@ pub fn of(results: &Results, cell: &TableCell) -> Option<Value> {
     let method = suite.method(&cell.method)?;
     let mut steps = vec!["train", step(cell.quantity)];
     steps.dedup();
-    let seed = |SeedValue { seed, value }: &SeedValue| {
-        let record = results.cell(&number.dataset, &number.method, *seed);
-        let key = |step: &&str| record.and_then(|record| record.provenance.keys.get(*step)).map(Digest::short);
-        context! {
-            seed,
-            value => value.number().map(cell::shown),
-            // A footnote of the table has the cause: hundreds of numbers may share it.
-            absent => value.in_a_word(),
-            keys => steps.iter().map(|step| key(step).unwrap_or_default()).collect::<Vec<_>>(),
-        }
+    let seed = |value: &SeedValue| {
+        let record = results.cell(&number.dataset, &number.method, value.seed);
+        let key = |step: &&str| record.and_then(|record| record.provenance.keys.get(*step)).copied();
+        // A footnote of the table has the cause: hundreds of numbers may share it.
+        let (number, absent) = (value.value.number(), value.value.in_a_word());
+        Seed { seed: value.seed, number, absent, keys: steps.iter().map(key).collect() }
     };
     let first = number.seeds.first().map_or(0, |seed| seed.seed);
     let explain = suite.command("explain --suite");
@@ -43,9 +41,30 @@ pub fn of(results: &Results, cell: &TableCell) -> Option<Value> {
         comparisons => comparisons(results, number),
         paper => cell.paper_value.map(|_| vec![cell.paper.clone(), difference()]),
         strip => Value::from(Serde(strip(number, cell.paper_value))),
-        seeds => number.seeds.iter().map(seed).collect::<Vec<_>>(),
+        seeds => shown_one_by_one(number.seeds.iter().map(seed).collect()),
         steps => steps.clone(),
         commands => vec![suite.command("run"), format!("{explain} train {} {} seed {first}", dataset.name, method.name)],
+    })
+}
+
+/// A seed of a number, and the keys of the steps behind it.
+struct Seed {
+    seed: u64,
+    number: Option<f64>,
+    absent: Option<&'static str>,
+    keys: Vec<Option<Digest>>,
+}
+
+/// The values of seeds, which are made when the template comes to them: a large suite has tens of thousands.
+fn shown_one_by_one(seeds: Vec<Seed>) -> Value {
+    let shown = |Seed { seed, number, absent, keys }: &Seed| {
+        let keys = keys.iter().map(|key| key.as_ref().map(Digest::short).unwrap_or_default());
+        context! { seed, value => number.map(cell::shown), absent, keys => keys.collect::<Vec<_>>() }
+    };
+    let seeds: Arc<[Seed]> = seeds.into();
+    Value::make_iterable(move || {
+        let seeds = seeds.clone();
+        (0..seeds.len()).map(move |at| shown(&seeds[at]))
     })
 }
 

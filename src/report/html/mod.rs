@@ -11,6 +11,7 @@ mod grid;
 mod selections;
 mod view;
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::ensure;
@@ -162,12 +163,12 @@ pub struct Origin {
 /// The files that a page is made of: a template, and two that are included as they are.
 pub const TEMPLATES: [&str; 3] = ["report.html.j2", "report.css", "report.js"];
 
-/// The page.
+/// Writes the page.
 ///
 /// # Errors
 /// If a template cannot be read, is malformed (the error names file and line), or does not show what kind of results these
-/// are; if the record of a sweep cannot be read.
-pub fn page(report: &Report, templates: &Templates) -> anyhow::Result<String> {
+/// are; if the record of a sweep cannot be read; if the page cannot be written.
+pub fn write(report: Report, templates: &Templates, writer: impl Write) -> anyhow::Result<()> {
     let [template, style, script] = TEMPLATES;
     let style = part(templates, style, "</style")?;
     let script = part(templates, script, "</script")?;
@@ -176,12 +177,15 @@ pub fn page(report: &Report, templates: &Templates) -> anyhow::Result<String> {
         style => Value::from_safe_string(style),
         script => Value::from_safe_string(script),
         version => env!("CARGO_PKG_VERSION"),
-        ..view::of(report)?
+        ..view::of(&report)?
     };
-    let page = templates.fill(template, &[], Language::Html, &context)?;
     let mark = report.results.suite.kind.mark();
+    // The page of a large suite takes as much room as its results, which the context has copied.
+    drop(report);
+    let mut writer = Counting { writer, mark: mark.as_bytes(), end: Vec::new(), found: 0 };
+    templates.fill_into(&mut writer, template, &[], Language::Html, &context)?;
     let needed = view::SECTIONS.iter().filter(|(.., has_numbers)| *has_numbers).count() + 1;
-    let found = page.matches(mark).count();
+    let found = writer.found;
     ensure!(
         found >= needed,
         errors::failed(
@@ -193,7 +197,30 @@ pub fn page(report: &Report, templates: &Templates) -> anyhow::Result<String> {
             "place `mark` below the heading of each section",
         )
     );
-    Ok(page)
+    Ok(())
+}
+
+/// Counts how often a mark is written.
+struct Counting<'a, W> {
+    writer: W,
+    mark: &'a [u8],
+    /// What was written last and may be the beginning of a mark.
+    end: Vec<u8>,
+    found: usize,
+}
+
+impl<W: Write> Write for Counting<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.writer.write(bytes)?;
+        self.end.extend_from_slice(&bytes[..written]);
+        self.found += self.end.windows(self.mark.len()).filter(|window| *window == self.mark).count();
+        self.end.drain(..self.end.len().saturating_sub(self.mark.len() - 1));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
 }
 
 /// A file that is included as it is.

@@ -21,6 +21,23 @@ pub fn folder() -> Templates {
     Templates(vec![ours()])
 }
 
+fn page(report: &Report, templates: &Templates) -> anyhow::Result<String> {
+    let mut written = Vec::new();
+    write(report.clone(), templates, &mut written)?;
+    Ok(String::from_utf8(written)?)
+}
+
+/// A mark is counted wherever a part of the page ends.
+#[test]
+fn marks_are_counted_across_writes() {
+    for size in 1..12 {
+        let mut counting = Counting { writer: Vec::new(), mark: b"not judged", end: Vec::new(), found: 0 };
+        let text = "trial: not judged, not not judged; nota bene: not judge";
+        text.as_bytes().chunks(size).for_each(|part| counting.write_all(part).unwrap());
+        assert_eq!((counting.found, counting.writer.as_slice()), (2, text.as_bytes()), "{size}");
+    }
+}
+
 /// A report with everything that can be in one, of results in which everything happens that can.
 pub fn example(kind: SuiteKind) -> Report {
     let results = difficult(kind);
