@@ -1,5 +1,6 @@
 //! Passes the location of libtorch to the linker, so that binaries and tests start without `LD_LIBRARY_PATH`, and lets the
-//! program start without libtorch. Passes to the program the version of libtorch, which is part of the key of every step on tensors, and the hash of its own source.
+//! program start without libtorch. Passes to the program the version of libtorch, which is part of the key of every step on
+//! tensors, and the hash of its own source.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

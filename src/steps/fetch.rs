@@ -14,7 +14,7 @@ use crate::store::Ingredients;
 /// tools give the same result. If there is no checksum yet, the key holds the sources. Output `archive`: the file.
 #[derive(Clone, Debug)]
 pub struct Fetch {
-    /// In a box, as a large suite has tens of thousands of steps, each of which has room for the largest.
+    // In a box: a large suite has tens of thousands of steps, each of which has room for the largest kind.
     pub archive: Box<Archive>,
 }
 
