@@ -25,7 +25,7 @@ impl Digest {
     pub fn of_file(path: &Path) -> io::Result<(Self, u64)> {
         let mut file = std::fs::File::open(path)?;
         let mut hash = Sha256::new();
-        let mut buffer = vec![0; 1 << 18];
+        let mut buffer = [0; 1 << 16];
         let mut length = 0;
         loop {
             let n = file.read(&mut buffer)?;

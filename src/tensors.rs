@@ -61,17 +61,38 @@ pub fn read_safetensors(mut file: impl Read, length: u64) -> anyhow::Result<BTre
         let info = metadata.info(&name).context(DAMAGED)?;
         let kind = kind(&name, info.dtype)?;
         let size: Vec<i64> = info.shape.iter().map(|&n| n as i64).collect();
-        let tensor = Tensor::zeros(size.as_slice(), (kind, Device::Cpu));
         let length = info.data_offsets.1 - info.data_offsets.0;
-        anyhow::ensure!(length == tensor.numel() * kind.elt_size_in_bytes(), "{DAMAGED}: `{name}` has {length} bytes");
-        if length > 0 {
-            // SAFETY: the tensor is new and contiguous, has this many bytes, and nobody else sees it.
-            let bytes = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<u8>(), length) };
-            file.read_exact(bytes).context(DAMAGED)?;
-        }
+        let tensor = filled(&size, kind, |bytes| {
+            anyhow::ensure!(length == bytes.len(), "{DAMAGED}: `{name}` has {length} bytes");
+            file.read_exact(bytes).context(DAMAGED)
+        })?;
         tensors.insert(name, tensor);
     }
     Ok(tensors)
+}
+
+/// A float32 tensor on the CPU whose values, zeros at first, `write` sets.
+///
+/// # Errors
+/// Those of `write`.
+pub fn written(size: &[i64], write: impl FnOnce(&mut [f32]) -> anyhow::Result<()>) -> anyhow::Result<Tensor> {
+    filled(size, Kind::Float, |bytes| {
+        // SAFETY: every pattern of bits is a float, and libtorch aligns memory for every kind.
+        let (before, values, after) = unsafe { bytes.align_to_mut::<f32>() };
+        anyhow::ensure!(before.is_empty() && after.is_empty(), "libtorch did not align a tensor");
+        write(values)
+    })
+}
+
+fn filled(size: &[i64], kind: Kind, fill: impl FnOnce(&mut [u8]) -> anyhow::Result<()>) -> anyhow::Result<Tensor> {
+    let tensor = Tensor::zeros(size, (kind, Device::Cpu));
+    let length = tensor.numel() * kind.elt_size_in_bytes();
+    match length {
+        0 => fill(&mut [])?,
+        // SAFETY: the tensor is new and contiguous, has this many bytes, and nobody else sees it.
+        _ => fill(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<u8>(), length) })?,
+    }
+    Ok(tensor)
 }
 
 /// What a safetensors file of `length` bytes says of its tensors, and where their data starts, in bytes.

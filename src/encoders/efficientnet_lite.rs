@@ -103,8 +103,10 @@ struct Block {
 
 impl Block {
     fn forward(&self, x: &Tensor) -> Tensor {
-        let expanded = self.expand.as_ref().map(|expand| expand.forward_relu6(x));
-        let y = self.depthwise.forward_relu6(expanded.as_ref().unwrap_or(x));
+        let y = match &self.expand {
+            Some(expand) => self.depthwise.forward_relu6(&expand.forward_relu6(x)),
+            None => self.depthwise.forward_relu6(x),
+        };
         // No activation after the projection.
         let mut y = self.project.forward(&y);
         if self.residual { y.g_add_(x) } else { y }

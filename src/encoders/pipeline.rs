@@ -23,6 +23,7 @@ use crate::errors;
 use crate::interrupt::Interrupt;
 use crate::pictures::{Decoding, PictureItem, decode};
 use crate::progress::{Progress, Unit};
+use crate::tensors;
 
 /// How many items share a batch. Part of the recipe: it may change the last bits of a feature.
 struct BatchSizes {
@@ -80,19 +81,21 @@ pub fn encode_pictures(
     let preparer = || {
         let mut preprocessor = preprocess.worker();
         let mut readers = opened.clone();
-        move |batch: &[usize]| -> anyhow::Result<Vec<f32>> {
-            let mut values = vec![0f32; batch.len() * numel];
-            for (slot, &item) in values.chunks_exact_mut(numel).zip(batch) {
-                fill(&items[item], decoding, &mut readers, &mut preprocessor, slot)?;
-            }
-            Ok(values)
+        move |batch: &[usize]| -> anyhow::Result<Tensor> {
+            // Channels-last memory, seen as [B, 3, H, W].
+            let x = tensors::written(&[batch.len() as i64, side, side, 3], |values| {
+                for (slot, &item) in values.chunks_exact_mut(numel).zip(batch) {
+                    fill(&items[item], decoding, &mut readers, &mut preprocessor, slot)?;
+                }
+                Ok(())
+            })?;
+            Ok(x.permute([0, 3, 1, 2]))
         }
     };
     let coder = || {
         let encoder = encoder.clone();
-        move |values: Vec<f32>| {
-            // Channels-last memory, seen as [B, 3, H, W].
-            let x = Tensor::from_slice(&values).view([-1, side, side, 3]).permute([0, 3, 1, 2]).to_device(run.device);
+        move |x: Tensor| {
+            let x = x.to_device(run.device);
             numerics.run(run.device, || encoder.encode(&x))
         }
     };
@@ -225,6 +228,8 @@ where
     Encode: FnMut(Prepared) -> anyhow::Result<Tensor> + Send,
 {
     anyhow::ensure!(!batches.is_empty(), "there is nothing to encode");
+    // Reading a network or a tokenizer takes several times its memory.
+    tensors::give_memory_back();
     // A GPU computes one batch at a time, while the workers prepare the next ones: one more thread keeps all of them busy.
     let (one_at_a_time, turn) = (run.device.is_cuda(), &Mutex::new(()));
     let threads = (run.workers.max(1) + usize::from(one_at_a_time)).min(batches.len());

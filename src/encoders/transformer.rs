@@ -90,10 +90,14 @@ impl Activation {
         }
     }
 
-    fn of(self, x: &Tensor) -> Tensor {
+    /// In the memory of its argument: nothing else of a text encoder is as large.
+    fn of(self, mut x: Tensor) -> Tensor {
         match self {
-            Activation::Gelu => x.gelu("none"),
-            Activation::QuickGelu => x * (x * 1.702).sigmoid(),
+            Activation::Gelu => x.gelu_("none"),
+            Activation::QuickGelu => {
+                let gate = (&x * 1.702).sigmoid_();
+                x.g_mul_(&gate)
+            }
         }
     }
 }
@@ -211,7 +215,7 @@ impl Block {
     }
 
     fn mlp(&self, x: &Tensor) -> Tensor {
-        self.mlp_out.forward(&self.activation.of(&self.mlp_in.forward(x)))
+        self.mlp_out.forward(&self.activation.of(self.mlp_in.forward(x)))
     }
 }
 

@@ -78,8 +78,8 @@ impl Engine {
             }
         }
         let ending = self.compute(&mut order, key).unwrap_or_else(|error| ended(order.step, &error));
-        // It had the machine to itself, and took what it could use.
-        if order.step.cost() == Cost::AllCores {
+        // It took what it could use, of the memory too.
+        if order.step.cost() != Cost::OneCore {
             tensors::give_memory_back();
         }
         ending

@@ -160,22 +160,34 @@ impl Engine {
     ) -> Outcome {
         let began = Instant::now();
         let mut run = Run { part, ..Run::new(self, graph, wanted, lost, observer, execute) };
-        let (sender, receiver) = channel();
+        let ((give, orders), (end, endings)) = (channel(), channel());
+        let orders = &Mutex::new(orders);
         std::thread::scope(|scope| {
+            // Moved in, since the workers end when nobody can give orders any more.
+            let give: Sender<(NodeId, Order<'_>)> = give;
+            let mut workers = 0;
             while run.open > 0 {
                 if !self.interrupt.raised() {
-                    for (id, order) in run.startable() {
-                        let sender: Sender<(NodeId, Ending)> = sender.clone();
+                    for order in run.startable() {
+                        give.send(order).expect("the receiver outlives the scope");
+                    }
+                    // A worker for each running step. They stay: most steps of a large suite take less than a new thread
+                    // with its memory does.
+                    while workers < run.running {
+                        let end = end.clone();
                         scope.spawn(move || {
-                            // The receiver outlives every thread of the scope.
-                            let _ = sender.send((id, self.carry_out(order)));
+                            while let Some((id, order)) = next(orders) {
+                                // The receiver outlives every thread of the scope.
+                                let _ = end.send((id, self.carry_out(order)));
+                            }
                         });
+                        workers += 1;
                     }
                 }
                 if run.running == 0 {
                     break;
                 }
-                run.wait(&receiver);
+                run.wait(&endings);
             }
         });
         let interrupted = self.interrupt.raised();
@@ -185,6 +197,11 @@ impl Engine {
         });
         Outcome { nodes: nodes.collect(), computed: run.computed, interrupted, elapsed: began.elapsed() }
     }
+}
+
+/// Waits for an order; none if there will be no more.
+fn next<T>(orders: &Mutex<Receiver<T>>) -> Option<T> {
+    orders.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
 impl<'a> Run<'a> {
