@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::context::{Answer, Global, Tensors, show};
+use super::environment;
 use crate::errors::{self, Class};
 use crate::locks::Locks;
 use crate::planning::project::Project;
@@ -47,9 +48,12 @@ struct Problem {
 }
 
 /// # Errors
-/// If the output cannot be written. If something is missing, the exit code is 1.
+/// If libtorch cannot be loaded, or the output cannot be written. If something is missing, the exit code is 1.
 pub fn run(global: &Global, args: &Args, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
-    let Some(tensors) = tensors else { return Ok(Answer::NeedsTensors) };
+    let Some(tensors) = tensors else {
+        environment::try_libtorch()?;
+        return Ok(Answer::NeedsTensors);
+    };
     let findings = look(global, tensors.libtorch());
     show(args.json, &findings, || text(&findings))?;
     Ok(Answer::Done(ExitCode::from(if findings.missing.is_empty() { 0 } else { Class::Failed.exit_code() })))

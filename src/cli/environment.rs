@@ -23,6 +23,17 @@ const FIXED: [(&str, &str); 2] = [
     ("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
 ];
 
+/// The variables of the allocators that have free memory given back early: a run of 40,025 steps on two cores takes 50 MiB less,
+/// and 4 % longer. Those that the user has set stay.
+fn of_memory() -> [(&'static str, String); 2] {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    [
+        ("MIMALLOC_PURGE_DELAY", "0".to_owned()),
+        // Of glibc, for libtorch. By default eight times as many, each with room for the largest activations that were in it.
+        ("MALLOC_ARENA_MAX", cores.to_string()),
+    ]
+}
+
 /// The libraries that the loader of Linux loads before those that a program names. `build.rs` has `seesaw` name empty ones.
 const PRELOAD: &str = "LD_PRELOAD";
 
@@ -58,27 +69,52 @@ pub fn restore() -> anyhow::Result<Option<Tensors>> {
 /// Replaces this process with one that has libtorch, the same arguments, and the variables in the known state. Returns only if
 /// that fails.
 pub fn start_with_libtorch() -> anyhow::Error {
-    match again() {
-        Ok(mut command) => anyhow::Error::new(command.exec()).context("cannot start seesaw again, with libtorch"),
-        Err(error) => error,
-    }
-}
-
-fn again() -> anyhow::Result<Command> {
-    let mut command = Command::new(program()?);
-    command.args(std::env::args_os().skip(1));
     for (names, why) in [
         (&OF_RESULTS[..], "results must not depend on it"),
         (&OF_THREADS[..], "it would keep a run from using all cores"),
     ] {
-        for name in names.iter().filter(|name| std::env::var_os(name).is_some()) {
-            if let Some(value) = variable(name) {
-                tell(Word::Warning, format_args!("ignoring {name}={value}: {why}"));
-            }
-            command.env_remove(name);
+        for (name, value) in names.iter().filter_map(|name| Some((name, variable(name)?))) {
+            tell(Word::Warning, format_args!("ignoring {name}={value}: {why}"));
         }
     }
+    match with_libtorch() {
+        Ok(mut command) => {
+            let error = command.args(std::env::args_os().skip(1)).exec();
+            anyhow::Error::new(error).context("cannot start seesaw again, with libtorch")
+        }
+        Err(error) => error,
+    }
+}
+
+/// Tries whether this program starts with libtorch. Where the loader does not find a library that libtorch needs, it ends the
+/// program with a message of its own.
+///
+/// # Errors
+/// If it does not start, with that message.
+pub fn try_libtorch() -> anyhow::Result<()> {
+    try_to_start(with_libtorch()?.arg("--version"))
+}
+
+fn try_to_start(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().context("cannot start seesaw again, with libtorch")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(errors::failed(
+        format!("libtorch could not be loaded from {}: {}", libtorch()?.display(), said.trim()),
+        "add the folder of a library that was not found to LD_LIBRARY_PATH, or run `make` to build seesaw again",
+    ))
+}
+
+/// This program with libtorch, yet without arguments.
+fn with_libtorch() -> anyhow::Result<Command> {
+    let mut command = Command::new(program()?);
+    for name in OF_RESULTS.iter().chain(&OF_THREADS) {
+        command.env_remove(name);
+    }
     command.env(IGNORED, ignored().join(",")).envs(FIXED);
+    command.envs(of_memory().into_iter().filter(|(name, _)| std::env::var_os(name).is_none()));
     let before = std::env::var_os(PRELOAD).unwrap_or_default();
     if cfg!(target_os = "linux") {
         let mut libraries = before.clone();
@@ -125,4 +161,17 @@ fn preloaded(folder: &Path) -> anyhow::Result<Vec<String>> {
 fn is_known() -> bool {
     !OF_RESULTS.iter().chain(&OF_THREADS).any(|name| std::env::var_os(name).is_some())
         && FIXED.iter().all(|(name, value)| std::env::var(name).is_ok_and(|found| found == *value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_loader_says_is_shown() {
+        assert!(try_to_start(Command::new("sh").args(["-c", "echo fine >&2"])).is_ok());
+        let error =
+            try_to_start(Command::new("sh").args(["-c", "echo libcupti.so.13 is missing >&2; exit 127"])).unwrap_err();
+        assert!(error.to_string().ends_with("libcupti.so.13 is missing"), "{error}");
+    }
 }
