@@ -429,6 +429,20 @@ fn s3_carries_a_suite_to_another_machine() {
     assert!(crate::project::told(&other.ends(1, &project, &["pull", "tiny"])).contains("is not a store"));
 }
 
+/// The XML interface of GCS, which is that of S3. Who may write is not tested: there is no token.
+#[test]
+fn gcs_carries_a_suite_to_another_machine() {
+    let Some(server) = Server::start("s3") else { return };
+    let between = Between::start(Behind::Server(server.port), |_, _, _| Turn::Good);
+    let account = json!({
+        "private_key": "", "private_key_id": "", "client_email": "", "disable_oauth": true, "gcs_base_url": between.url()
+    });
+    round_trip(&Remote {
+        url: "gs://seesaw/a/path".into(),
+        variables: vec![("GOOGLE_SERVICE_ACCOUNT_KEY", account.to_string()), ("GOOGLE_ALLOW_HTTP", "true".into())],
+    });
+}
+
 #[test]
 fn azure_carries_a_suite_to_another_machine() {
     let Some(server) = Server::start("azure") else { return };

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use seesaw::store::Store;
+
 use crate::project::{Project, SUITE, told};
 
 /// A Slurm of this process.
@@ -140,6 +142,27 @@ fn a_submitted_suite_gives_the_bytes_of_a_run() {
     assert!(slurm.succeed(&submitted, &["submit", "tiny"]).contains("nothing to submit: tiny is done"));
     assert!(submitted.succeed(&["run", "tiny"]).starts_with("nothing to do"));
     assert!(std::fs::read_to_string(log(&submitted, "1/train-0.log")).unwrap().contains("train emoji-subgroup"));
+}
+
+/// Tasks take over what a remote store has, wherever they were submitted from, and compute nothing of it.
+#[test]
+fn tasks_read_through() {
+    let Some(slurm) = Slurm::start() else { return };
+    let (submitted, [run, _]) = (project(2), encoded_projects(2));
+    run.succeed(&["run", "tiny"]);
+    run.succeed(&["push", "tiny", "--remote", "remote"]);
+    let mut command = submitted.command(&["submit", "tiny", "--remote", "remote"]);
+    command.arg("--project").arg(&submitted.root).current_dir(&run.root);
+    let output = command.env("SLURM_CONF", slurm.folder.path().join("slurm.conf")).output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    slurm.until_done();
+    same_results(&submitted, &run);
+    // A record says how long its step took.
+    let seconds = [&run, &submitted].map(|project| {
+        let store = Store::open(&project.root.join(".seesaw")).unwrap();
+        store.latest("train emoji-subgroup balgrad seed 1").unwrap().seconds
+    });
+    assert_eq!(seconds[0], seconds[1]);
 }
 
 /// A task that was cancelled or killed costs its own steps. The table says so, the status shows where, and a second submission

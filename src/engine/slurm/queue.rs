@@ -1,6 +1,7 @@
 //! Speaks to Slurm by its commands, in the formats that all its versions have. Accounting is not needed: what a task did is
 //! in the store.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -9,6 +10,7 @@ use anyhow::Context;
 use super::pack::Stage;
 use super::profile::Profile;
 use crate::errors::{self, Class};
+use crate::store::Place;
 
 /// A job array to submit.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Job<'a> {
     pub script: PathBuf,
     /// The jobs that have to end before, however they end.
     pub after: Vec<u64>,
+    /// Where its tasks take results from. They get it as a variable, since everybody can read the commands of a queue.
+    pub remote: Option<&'a Place>,
 }
 
 /// A task in the queue.
@@ -49,7 +53,7 @@ pub enum State {
 impl Job<'_> {
     /// The command that submits it.
     pub fn command(&self) -> Vec<String> {
-        let Job { stage, name, tasks, profile, folder, script, after } = self;
+        let Job { stage, name, tasks, profile, folder, script, after, remote: _ } = self;
         // In a file name, a percent sign begins a pattern.
         let folder = folder.display().to_string().replace('%', "%%");
         let at_once = profile.at_once.map_or_else(String::new, |most| format!("%{most}"));
@@ -91,8 +95,8 @@ impl Job<'_> {
     /// # Errors
     /// If there is no Slurm here, or it refuses the job.
     pub fn submit(&self) -> anyhow::Result<u64> {
-        let words = self.command();
-        let output = output(&words)?;
+        let remote = self.remote.map(Place::to_variable).transpose()?;
+        let output = output(&self.command(), remote.map(|remote| ("SEESAW_REMOTE", remote)))?;
         if !output.status.success() {
             return Err(errors::failed(
                 format!("Slurm refuses the job `{}`: {}", self.name, said(&output)),
@@ -115,7 +119,7 @@ pub fn queued() -> anyhow::Result<Vec<Queued>> {
     let user = unsafe { libc::getuid() };
     let user = format!("--user={user}");
     let words = ["squeue", "--noheader", "--array", &user, "--format=%F|%K|%T|%N|%S|%r"].map(str::to_owned);
-    let output = output(&words)?;
+    let output = output(&words, None)?;
     if !output.status.success() {
         return Err(errors::failed(
             format!("Slurm does not answer: {}", said(&output)),
@@ -145,16 +149,17 @@ pub fn cancel(jobs: &[u64]) -> anyhow::Result<()> {
         return Ok(());
     }
     let words: Vec<String> = ["scancel".to_owned()].into_iter().chain(jobs.iter().map(u64::to_string)).collect();
-    let output = output(&words)?;
+    let output = output(&words, None)?;
     if !output.status.success() {
         return Err(errors::failed(format!("Slurm cancels nothing: {}", said(&output)), "try again, or use `scancel`"));
     }
     Ok(())
 }
 
-fn output(words: &[String]) -> anyhow::Result<Output> {
+/// The output of a command, with one more variable.
+fn output(words: &[String], variable: Option<(&str, OsString)>) -> anyhow::Result<Output> {
     let (program, arguments) = words.split_first().expect("a command begins with its program");
-    Command::new(program).args(arguments).output().map_err(|error| match error.kind() {
+    Command::new(program).args(arguments).envs(variable).output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => errors::of_class(
             Class::Usage,
             format!("there is no `{program}` here"),
@@ -207,6 +212,7 @@ mod tests {
             folder: "out/100%".into(),
             script: "out/train.sh".into(),
             after,
+            remote: None,
         };
         assert_eq!(
             job(Stage::Train, vec![5, 6]).command().join(" "),

@@ -248,6 +248,7 @@ impl Submit<'_> {
             script: folder.join(format!("{}.sh", stage.name())),
             folder,
             after,
+            remote: options.named_remote(),
         };
         Ok((job, script))
     }

@@ -1,8 +1,10 @@
 //! Where a remote store is.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use object_store::ObjectStoreScheme;
 use object_store::path::Path;
 use reqwest::Url;
@@ -42,6 +44,19 @@ impl Place {
     /// A usage error that does not quote what is no address, as it may hold a password all the same.
     pub fn check(&self) -> anyhow::Result<()> {
         self.target().map(drop)
+    }
+
+    /// The place as another process reads it, in whatever folder that runs. It may hold a password.
+    ///
+    /// # Errors
+    /// As [`Place::check`]; or if this process has no folder.
+    pub fn to_variable(&self) -> anyhow::Result<OsString> {
+        match self.target()? {
+            Target::Folder(folder) => {
+                Ok(std::path::absolute(folder).context("cannot find the folder of this process")?.into())
+            }
+            Target::Server { .. } => Ok((&self.0).into()),
+        }
     }
 
     /// # Errors
