@@ -113,12 +113,12 @@ const LISTED: usize = 5;
 fn text(global: &Global, summary: &Summary, graph: &Graph, outcome: &Outcome) -> String {
     let mut text = String::new();
     // A step whose damaged result was repaired may have been computed twice.
-    let kept = outcome.nodes.iter().filter_map(NodeOutcome::action).count().saturating_sub(summary.computed);
+    let taken = outcome.nodes.iter().filter_map(NodeOutcome::action).count().saturating_sub(summary.computed);
     let incomplete = !summary.failed.is_empty() || !summary.unavailable.is_empty();
     if summary.computed == 0 && !incomplete && !summary.interrupted {
         text += &format!("nothing to do: all {} steps of {} are done", summary.steps, summary.suite);
     } else {
-        text += &format!("{}: {} steps computed, {kept} kept", summary.suite, summary.computed);
+        text += &format!("{}: {} steps computed, {taken} taken from the store", summary.suite, summary.computed);
         if !summary.failed.is_empty() {
             text += &format!(", {} failed", summary.failed.len());
         }

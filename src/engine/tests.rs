@@ -1,7 +1,9 @@
 //! Tests of the engine with steps that join texts.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 
 use proptest::prelude::*;
 
@@ -285,16 +287,19 @@ fn an_interrupted_run_is_resumed() {
     assert_eq!((a.runs(), text(&engine2, &graph, &outcome, "c")), (1, "xyz".into()));
 }
 
-/// A step that wants all cores runs alone, and gets its turn.
+/// A step that wants all cores runs alone, and gets its turn. A worker for each core computes all of them: each thread takes
+/// memory of its own.
 #[test]
 fn cores_are_never_overbooked() {
     let (_folder, engine) = place();
     let (busy, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let workers: Arc<Mutex<HashSet<ThreadId>>> = Arc::default();
     let mut graph = Graph::default();
     for n in 0..12 {
-        let (busy, most) = (busy.clone(), most.clone());
+        let (busy, most, workers) = (busy.clone(), most.clone(), workers.clone());
         let (cost, cores) = if n % 4 == 0 { (Cost::AllCores, 2) } else { (Cost::OneCore, 1) };
         let mut step = Fake::new(&format!("step {n}"), &n.to_string()).doing(move |_| {
+            workers.lock().unwrap().insert(std::thread::current().id());
             most.fetch_max(busy.fetch_add(cores, Ordering::SeqCst) + cores, Ordering::SeqCst);
             std::thread::sleep(std::time::Duration::from_millis(5));
             busy.fetch_sub(cores, Ordering::SeqCst);
@@ -305,6 +310,7 @@ fn cores_are_never_overbooked() {
     }
     assert_eq!(run(&engine, &graph).computed, 12);
     assert_eq!(most.load(Ordering::SeqCst), 2);
+    assert!(workers.lock().unwrap().len() <= 2);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_run_is_shown_as_the_terminal_can() {
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("encode") && shown.contains(" each") && shown.contains("all  "), "{shown}");
     assert!(!shown.contains("/39]") && !shown.contains("panicked"), "{shown}");
-    let (_, end) = shown.rsplit_once("tiny: 39 steps computed, 0 kept (").unwrap();
+    let (_, end) = shown.rsplit_once("tiny: 39 steps computed, 0 taken from the store (").unwrap();
     let end: Vec<&str> = end.lines().skip(1).collect();
     assert!(end.len() == 2 && end[0].starts_with("results in ") && end[1].starts_with("report in "), "{end:?}");
 
