@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use crate::digest::Digest;
 use crate::engine::graph::Publication;
 use crate::store::{Brief, Store};
@@ -31,7 +33,8 @@ pub fn stale<'a>(folder: &Path, copies: impl IntoIterator<Item = Copy<'a>>) -> V
         Ok((found, _)) => copy.action.outputs.get(copy.output).is_none_or(|output| found != output.sha256),
         Err(_) => true,
     };
-    copies.into_iter().filter(is_stale).collect()
+    // Those of a large suite are hundreds of megabytes.
+    copies.into_iter().collect::<Vec<_>>().into_par_iter().filter(is_stale).collect()
 }
 
 /// Writes the files that are out of date, and appends their paths to `written`.
