@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -103,6 +103,18 @@ pub fn look(path: &Path) -> anyhow::Result<Option<Metadata>> {
             "mount the disk that it leads to, or remove the link",
         )),
     }
+}
+
+/// The absolute path of what need not exist yet, without `..`: where that leads is known to the filesystem alone, since what is
+/// before it may be a link.
+pub fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return Ok(path);
+    }
+    let exists = path.ancestors().find(|part| part.exists()).unwrap_or(&path);
+    let rest = path.strip_prefix(exists).unwrap_or(&path);
+    Ok(exists.canonicalize()?.join(rest))
 }
 
 /// A temporary file with the permissions that a new file has, which [`persist`] moves to its place.

@@ -120,7 +120,8 @@ fn round_trip(remote: &Remote) -> Project {
 #[test]
 fn a_folder_carries_a_suite_to_another_machine() {
     let folder = tempfile::tempdir().unwrap();
-    let remote = Remote::at(folder.path().join("remote").to_str().unwrap());
+    std::fs::create_dir(folder.path().join("here")).unwrap();
+    let remote = Remote::at(folder.path().join("here/../remote").to_str().unwrap());
     let other = round_trip(&remote);
     let verified = other.succeed(&["store", "verify"]);
     assert!(verified.contains("all are whole\n") && verified.contains("files of others are not here"), "{verified}");
@@ -138,6 +139,14 @@ fn a_folder_carries_a_suite_to_another_machine() {
     assert_eq!(pulled["left_out"]["files"], 0);
     let verified = other.succeed(&["store", "verify"]);
     assert!(verified.ends_with("all are whole\n"), "{verified}");
+
+    // Results of another time have files of today.
+    other.write_suite(&suite().replace("seeds = [1]", "seeds = [9]"));
+    std::fs::remove_dir_all(other.root.join("out")).unwrap();
+    let weights = other.object("train emoji-subgroup balgrad seed 1", "weights");
+    assert!(weights.exists());
+    other.succeed(&["prune", "--keep-days", "0"]);
+    assert!(!weights.exists());
 }
 
 /// What is there is not sent again; what is damaged here is not sent, nor is a record without its files.
@@ -420,6 +429,13 @@ fn s3_carries_a_suite_to_another_machine() {
     assert!(told.contains("cannot write s3://seesaw/b/objects/") && told.contains("access is denied"), "{told}");
     assert!(!told.contains("hunter2"), "{told}");
     assert_eq!(denying.count("PUT", "/actions/"), 0);
+    let denying = Between::start(Behind::Server(server.port), |_, path, _| match path.contains("partNumber=2") {
+        true => Turn::Status(403),
+        false => Turn::Good,
+    });
+    let told = crate::project::told(&s3(denying.port, "c").ends(1, &project, &["push", "tiny", "--with-data"]));
+    assert!(told.contains("cannot write s3://seesaw/c/objects/"), "{told}");
+    assert!(denying.count("DELETE", "uploadId=") > 0, "the parts of a large file stay");
     let whole = s3(server.port, "b");
     let pushed = whole.json(0, &project, &["push", "tiny"]);
     assert!(pushed["present"].as_u64() > Some(0), "{pushed}");

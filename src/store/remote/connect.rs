@@ -108,7 +108,7 @@ fn to_folder(folder: &FilePath) -> anyhow::Result<Connection> {
     // A link that leads nowhere, such as to a disk that is not mounted, is no new folder.
     files::look(folder)?;
     let wrong = || format!("cannot use the folder {} as a remote store", folder.display());
-    let absolute = std::path::absolute(folder).with_context(wrong)?;
+    let absolute = files::absolute(folder).with_context(wrong)?;
     let prefix = Path::from_absolute_path(absolute).with_context(wrong)?;
     let store = Arc::new(LocalFileSystem::new().with_fsync(true));
     Ok(Connection { store, prefix, can_be_written: true })

@@ -351,7 +351,7 @@ impl Remote {
         let sent = send();
         if sent.is_err() {
             // The server forgets the parts by itself if this fails, or is told to in its settings.
-            let _ = self.runtime.block_on(tokio::time::timeout(Duration::from_secs(5), upload.abort()));
+            let _ = self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(5), upload.abort()).await });
         }
         sent
     }

@@ -9,8 +9,7 @@ use object_store::ObjectStoreScheme;
 use object_store::path::Path;
 use reqwest::Url;
 
-use crate::errors;
-use crate::network;
+use crate::{errors, files, network};
 
 /// The place of a remote store, as a person gave it. What it shows is without user, password and query.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,11 +48,12 @@ impl Place {
     /// The place as another process reads it, in whatever folder that runs. It may hold a password.
     ///
     /// # Errors
-    /// As [`Place::check`]; or if this process has no folder.
+    /// As [`Place::check`]; or if a folder cannot be found.
     pub fn to_variable(&self) -> anyhow::Result<OsString> {
         match self.target()? {
             Target::Folder(folder) => {
-                Ok(std::path::absolute(folder).context("cannot find the folder of this process")?.into())
+                let absolute = files::absolute(&folder).with_context(|| format!("cannot find {}", folder.display()))?;
+                Ok(absolute.into())
             }
             Target::Server { .. } => Ok((&self.0).into()),
         }
