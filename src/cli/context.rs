@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -243,18 +244,25 @@ pub fn exit_code(outcome: &Outcome) -> ExitCode {
     })
 }
 
-/// The first Ctrl-C (or SIGTERM, or SIGHUP) raises the interrupt; the second one ends the process at once. A signal that the
+/// Signals within this time are one: Slurm sends them to a script and to what it runs, and the script passes its own on.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// The first Ctrl-C (or SIGTERM, or SIGHUP) raises the interrupt; a later one ends the process at once. A signal that the
 /// caller has the process ignore, as `nohup` does with SIGHUP, stays ignored.
 pub fn stop_on_signals() -> anyhow::Result<Interrupt> {
     let interrupt = Interrupt::default();
     let ignored = signals::ignored();
-    let raised = interrupt.clone();
-    ctrlc::set_handler(move || {
-        if raised.raised() {
-            std::process::exit(i32::from(Class::Interrupted.exit_code()));
+    let (raised, mut first) = (interrupt.clone(), None::<Instant>);
+    ctrlc::set_handler(move || match first {
+        None => {
+            first = Some(Instant::now());
+            raised.raise();
+            say("stopping; finished steps are kept (press Ctrl-C again to exit at once)");
         }
-        raised.raise();
-        say("stopping; finished steps are kept (press Ctrl-C again to exit at once)");
+        Some(first) if first.elapsed() < TOGETHER => {}
+        // Without the destructors of libtorch, in which other threads compute.
+        // SAFETY: nothing of this process is used after it.
+        Some(_) => unsafe { libc::_exit(i32::from(Class::Interrupted.exit_code())) },
     })?;
     signals::ignore(&ignored);
     Ok(interrupt)

@@ -87,7 +87,8 @@ fn a_finished_run_has_nothing_to_do() {
     assert!(moved.results() == first);
 }
 
-/// A stop is heard within seconds, keeps what is finished, and has an exit code of its own.
+/// A stop is heard within seconds, keeps what is finished, and has an exit code of its own. Signals that come together, as
+/// from Slurm, are one stop.
 #[test]
 fn an_interrupted_run_stops_and_goes_on() {
     let project = Project::new();
@@ -96,13 +97,18 @@ fn an_interrupted_run_stops_and_goes_on() {
     // Once a step is done, signals are heard.
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("fetch")), "no step was told");
-    std::thread::spawn(move || lines.for_each(drop));
+    let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<String>>());
     let began = Instant::now();
-    // SAFETY: a signal to a child that has not been waited for.
-    unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: a signal to a child that has not been waited for.
+        unsafe { libc::kill(child.id() as i32, signal) };
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let status = wait(&mut child, Duration::from_secs(20)).expect("the run stops");
     if !status.success() {
         assert_eq!(status.code(), Some(130));
+        let told = rest.join().unwrap();
+        assert!(told.last().is_some_and(|last| last.contains("interrupted")), "it ended at once: {told:?}");
     }
     assert!(began.elapsed() < Duration::from_secs(10));
     project.succeed(&["run", "tiny"]);
