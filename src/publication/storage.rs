@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use serde::Serialize;
 
-use super::cluster::Jobs;
+use super::cluster::{self, Jobs};
 use super::record::{self, Provenance};
 use super::reports;
 use crate::digest::Digest;
@@ -130,6 +130,24 @@ fn needs(project: &Project, engine: &mut Engine) -> anyhow::Result<BTreeMap<Stri
     Ok(needs)
 }
 
+/// Tasks in the queue may need what only an earlier task does: a trial is no suite of the project.
+fn check_for_tasks(out: &Path) -> anyhow::Result<()> {
+    for folder in runs(out)? {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        match cluster::queued(&folder) {
+            Ok(0) => {}
+            Ok(_) => {
+                return Err(errors::failed(
+                    format!("tasks of {name} are in the queue of Slurm, and may need any of the results"),
+                    "wait for them to end, or cancel them",
+                ));
+            }
+            Err(error) => tracing::warn!("nobody knows whether tasks of {name} are in the queue: {error:#}"),
+        }
+    }
+    Ok(())
+}
+
 /// The folders in `out/`.
 fn runs(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     match std::fs::read_dir(out) {
@@ -175,8 +193,12 @@ const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 #[expect(clippy::disallowed_methods, reason = "what is removed depends on its age, and no result does")]
 pub fn prune(project: &Project, engine: &mut Engine, keep: Duration, dry_run: bool) -> anyhow::Result<Pruned> {
     let store = engine.store.clone();
+    let removes = !dry_run && store.exists();
+    if removes {
+        check_for_tasks(&project.root.join("out"))?;
+    }
     // What is looked at stays as it is until it is removed.
-    let alone = if dry_run || !store.exists() { None } else { Some(store.alone()?) };
+    let alone = if removes { Some(store.alone()?) } else { None };
     let needs = needs(project, engine)?;
     let census = store.census()?;
     let needed = |key: &Digest| needs.values().any(|keys| keys.contains(key));
@@ -195,17 +217,17 @@ pub fn prune(project: &Project, engine: &mut Engine, keep: Duration, dry_run: bo
     old.sort_by_key(|(key, action)| (action.finished, *key));
     stay.extend(&young);
     let used = Census::outputs(stay);
-    // Object → when the latest of its results was computed. If it was put there since, a run is about to record it.
-    let mut of_old: BTreeMap<Digest, u64> = BTreeMap::new();
-    for (_, action) in &old {
+    // Object → when the latest of its results was recorded. If it was put there since, a run is about to record it.
+    let mut of_old: BTreeMap<Digest, SystemTime> = BTreeMap::new();
+    for (key, action) in &old {
+        let recorded = census.recorded[key];
         for object in Census::outputs([*action]) {
-            let latest = of_old.entry(object).or_default();
-            *latest = action.finished.max(*latest);
+            let latest = of_old.entry(object).or_insert(recorded);
+            *latest = recorded.max(*latest);
         }
     }
     let is_of_old = |digest: &Digest, object: &Object| {
-        let put = object.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        of_old.get(digest).is_some_and(|finished| put <= finished + 1)
+        of_old.get(digest).is_some_and(|recorded| object.since <= *recorded + Duration::from_secs(1))
     };
     let is_over = |since: SystemTime| now.duration_since(since).is_ok_and(|age| age > GRACE);
     let unused = census

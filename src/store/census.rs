@@ -20,6 +20,8 @@ use crate::locks::Lock;
 pub struct Census {
     /// Key → record. None: the record is not what was written.
     pub actions: BTreeMap<Digest, Option<Action>>,
+    /// Key → when its record was put into the store.
+    pub recorded: BTreeMap<Digest, SystemTime>,
     pub objects: BTreeMap<Digest, Object>,
 }
 
@@ -79,11 +81,11 @@ impl Store {
             Ok(Some((*key, self.action(*key))))
         };
         let actions = keys.par_iter().filter_map(|key| read(key).transpose()).collect::<anyhow::Result<_>>()?;
-        let object = |(digest, data): (Digest, Metadata)| {
-            (digest, Object { size: data.len(), since: data.modified().unwrap_or(SystemTime::UNIX_EPOCH) })
-        };
+        let since = |data: &Metadata| data.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        let recorded = keys.iter().map(|(key, data)| (*key, since(data))).collect();
+        let object = |(digest, data): (Digest, Metadata)| (digest, Object { size: data.len(), since: since(&data) });
         let objects = self.names("objects", "")?.into_iter().map(object).collect();
-        Ok(Census { actions, objects })
+        Ok(Census { actions, recorded, objects })
     }
 
     /// The objects of finished steps that are missing or not what their records say; each is read and hashed. `looked` is
