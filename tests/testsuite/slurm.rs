@@ -1,8 +1,10 @@
 //! A suite on a real Slurm with one node. Where Slurm cannot be started (`tests/slurm-local` takes root and its packages), the
 //! tests that need it say that they were skipped; with `SEESAW_SLURM=required`, as in `.ci/run`, they fail.
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use seesaw::store::Store;
@@ -47,8 +49,11 @@ impl Slurm {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// With a setting of the user for `squeue`, which changes nothing.
     fn seesaw(&self, project: &Project, arguments: &[&str]) -> Output {
-        project.command(arguments).env("SLURM_CONF", self.folder.path().join("slurm.conf")).output().unwrap()
+        let mut command = project.command(arguments);
+        command.env("SLURM_CONF", self.folder.path().join("slurm.conf")).env("SQUEUE_STATES", "COMPLETED");
+        command.output().unwrap()
     }
 
     /// Runs and expects success; standard output.
@@ -136,6 +141,8 @@ fn a_submitted_suite_gives_the_bytes_of_a_run() {
     assert!(again.contains("are in the queue"), "{again}");
     let status = slurm.succeed(&submitted, &["status", "tiny"]);
     assert!(status.contains("pending: ") && status.contains("finish "), "{status}");
+    let pruned = slurm.seesaw(&submitted, &["prune", "--keep-days", "0"]);
+    assert!(told(&pruned).contains("in the queue of Slurm"), "{}", told(&pruned));
     slurm.until_done();
     run.succeed(&["run", "tiny"]);
     same_results(&submitted, &run);
@@ -277,6 +284,56 @@ fn without_slurm_a_submission_is_refused() {
     let wrong = without(&["submit", "tiny", "--dry-run"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(told(&wrong).contains("unknown field `partitoin`"), "{}", told(&wrong));
+}
+
+/// Commands that stand for those of Slurm: `sbatch` takes its time, `squeue` shows its setting and a job of somebody else with
+/// the number of ours, and `scancel` writes down what it cancels.
+fn imitation(folder: &Path) -> std::ffi::OsString {
+    let cancelled = folder.join("cancelled").display().to_string();
+    for (name, script) in [
+        ("sbatch", "trap '' INT; sleep 2; echo 5".to_owned()),
+        ("squeue", "echo \"5|0|RUNNING|node|now|None|/home/other/${SQUEUE_STATES-job}.sh\"".to_owned()),
+        ("scancel", format!("echo \"$@\" >> {cancelled}")),
+    ] {
+        let path = folder.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut paths = vec![folder.to_owned()];
+    paths.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+    std::env::join_paths(paths).unwrap()
+}
+
+/// Ctrl-C during a submission takes back what was submitted. A job of somebody else is not taken for one of ours, whatever its
+/// number is.
+#[test]
+fn a_submission_is_taken_back() {
+    let (project, folder) = (project(1), tempfile::tempdir().unwrap());
+    let path = imitation(folder.path());
+    let begin = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command.env("PATH", &path).env("SQUEUE_STATES", "setting").process_group(0);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let child = begin(&["submit", "tiny"]);
+    let end = Instant::now() + Duration::from_secs(120);
+    while !log(&project, "1/prepare.sh").exists() {
+        assert!(Instant::now() < end, "nothing is submitted");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    // SAFETY: a signal to the group of a child that was not waited for, as a terminal sends it.
+    unsafe { libc::kill(-(child.id() as i32), libc::SIGINT) };
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", told(&output));
+    assert_eq!(std::fs::read_to_string(folder.path().join("cancelled")).unwrap(), "5\n");
+    assert!(!log(&project, "1").exists());
+
+    let submitted = begin(&["submit", "tiny"]).wait_with_output().unwrap();
+    assert!(submitted.status.success(), "{}", told(&submitted));
+    let cancelled = begin(&["cancel", "tiny"]).wait_with_output().unwrap();
+    assert!(told(&cancelled).contains("nothing to cancel"), "{}", told(&cancelled));
+    assert_eq!(std::fs::read_to_string(folder.path().join("cancelled")).unwrap(), "5\n");
 }
 
 /// A task that asks for several GPUs gets a training for each of them, and all of them together take less time.

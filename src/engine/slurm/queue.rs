@@ -2,6 +2,7 @@
 //! in the store.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -39,6 +40,8 @@ pub struct Queued {
     pub node: String,
     /// When it started, as Slurm writes times.
     pub since: String,
+    /// The script of its job.
+    pub script: PathBuf,
 }
 
 /// What Slurm does with a task that has not ended.
@@ -118,7 +121,7 @@ pub fn queued() -> anyhow::Result<Vec<Queued>> {
     // SAFETY: the call has no conditions and cannot fail.
     let user = unsafe { libc::getuid() };
     let user = format!("--user={user}");
-    let words = ["squeue", "--noheader", "--array", &user, "--format=%F|%K|%T|%N|%S|%r"].map(str::to_owned);
+    let words = ["squeue", "--noheader", "--array", &user, "--format=%F|%K|%T|%N|%S|%r|%o"].map(str::to_owned);
     let output = output(&words, None)?;
     if !output.status.success() {
         return Err(errors::failed(
@@ -131,13 +134,13 @@ pub fn queued() -> anyhow::Result<Vec<Queued>> {
 
 /// A line of [`queued`]; none if it is not of an array.
 fn task(line: &str) -> Option<Queued> {
-    let mut fields = line.trim().splitn(6, '|');
+    let mut fields = line.trim().splitn(7, '|');
     let mut next = || fields.next();
     let (job, index) = (next()?.parse().ok()?, next()?.parse().ok()?);
-    let (state, node, since, reason) = (next()?, next()?, next()?, next()?);
+    let (state, node, since, reason, script) = (next()?, next()?, next()?, next()?, next()?.into());
     let state = if state == "PENDING" { State::Pending } else { State::Running };
     let node = if state == State::Pending { reason } else { node };
-    Some(Queued { job, index, state, node: node.to_owned(), since: since.to_owned() })
+    Some(Queued { job, index, state, node: node.to_owned(), since: since.to_owned(), script })
 }
 
 /// Cancels jobs with all their tasks. Those that have ended stay as they are.
@@ -156,10 +159,17 @@ pub fn cancel(jobs: &[u64]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The output of a command, with one more variable.
+/// The output of a command of Slurm, with one more variable. The user's settings for `squeue` and `scancel` would change what
+/// they say and do. Ctrl-C does not reach the command: what it hands in has to be known.
 fn output(words: &[String], variable: Option<(&str, OsString)>) -> anyhow::Result<Output> {
     let (program, arguments) = words.split_first().expect("a command begins with its program");
-    Command::new(program).args(arguments).envs(variable).output().map_err(|error| match error.kind() {
+    let mut command = Command::new(program);
+    command.args(arguments).envs(variable).process_group(0);
+    let is_setting = |name: &str| name.starts_with("SQUEUE_") || name.starts_with("SCANCEL_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_setting)) {
+        command.env_remove(name);
+    }
+    command.output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => errors::of_class(
             Class::Usage,
             format!("there is no `{program}` here"),
@@ -182,14 +192,15 @@ mod tests {
 
     #[test]
     fn lines_of_the_queue_are_read() {
-        let running = task("12|3|RUNNING|node7|2026-01-02T03:04:05|None").unwrap();
+        let running = task("12|3|RUNNING|node7|2026-01-02T03:04:05|None|/out/a|b/train.sh").unwrap();
         assert_eq!(
             (running.job, running.index, running.state, running.node.as_str()),
             (12, 3, State::Running, "node7")
         );
-        let pending = task("12|4|PENDING||N/A|Dependency").unwrap();
+        let pending = task("12|4|PENDING||N/A|Dependency|/out/train.sh").unwrap();
+        assert_eq!(running.script, PathBuf::from("/out/a|b/train.sh"));
         assert_eq!((pending.state, pending.node.as_str()), (State::Pending, "Dependency"));
-        assert_eq!(task("13|N/A|RUNNING|node7|2026-01-02T03:04:05|None"), None, "not an array");
+        assert_eq!(task("13|N/A|RUNNING|node7|2026-01-02T03:04:05|None|(null)"), None, "not an array");
         assert_eq!(task("slurm_load_jobs error"), None);
     }
 

@@ -112,10 +112,11 @@ impl Submissions {
         for submission in &self.all {
             jobs.extend(submission.record.jobs.iter().map(|(stage, job)| (*job, (submission, *stage))));
         }
-        let found = queue::queued()?.into_iter();
-        Ok(found
-            .filter_map(|task| jobs.get(&task.job).map(|(submission, stage)| (*submission, *stage, task)))
-            .collect())
+        let known = |task: Queued| {
+            let (submission, stage) = *jobs.get(&task.job)?;
+            submission.is_of(stage, &task).then_some((submission, stage, task))
+        };
+        Ok(queue::queued()?.into_iter().filter_map(known).collect())
     }
 
     /// Why steps have no result, as the tasks of all submissions found: label → absence. Later ones know better.
@@ -135,6 +136,14 @@ impl Submissions {
 }
 
 impl Submission {
+    /// Whether a task with the number of a job is of that job: another cluster, or Slurm after a long time, gives the same
+    /// numbers to others. The nodes may see the folder under another path.
+    fn is_of(&self, stage: Stage, task: &Queued) -> bool {
+        let parts: Vec<_> = self.folder.components().rev().take(3).collect();
+        let folder: PathBuf = parts.into_iter().rev().collect();
+        task.script.ends_with(folder.join(script(stage)))
+    }
+
     fn list(&self, stage: Stage) -> anyhow::Result<TaskList> {
         read(&self.folder.join(format!("{}.json", stage.name())))
     }
@@ -142,6 +151,19 @@ impl Submission {
     fn log(&self, stage: Stage, index: usize) -> PathBuf {
         self.folder.join(format!("{}-{index}.log", stage.name()))
     }
+}
+
+/// The name of a job's script.
+fn script(stage: Stage) -> String {
+    format!("{}.sh", stage.name())
+}
+
+/// The number of tasks in the queue of a suite whose results are in `out`.
+///
+/// # Errors
+/// If tasks were submitted, and Slurm does not answer.
+pub fn queued(out: &Path) -> anyhow::Result<usize> {
+    Submissions::of(out)?.queued().map(|tasks| tasks.len())
 }
 
 /// Cancels the jobs of a suite that have not ended.

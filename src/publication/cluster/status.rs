@@ -49,6 +49,9 @@ pub struct FailedTask {
     pub lines: Vec<String>,
 }
 
+/// How many characters of a line are shown.
+const MOST: usize = 300;
+
 /// How many lines of a log are shown.
 const LINES: usize = 4;
 
@@ -116,5 +119,5 @@ fn last_lines(log: &Path) -> Vec<String> {
     let bytes = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(8 << 10)..]).into_owned();
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
+    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| line.chars().take(MOST).collect()).collect()
 }

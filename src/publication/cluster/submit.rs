@@ -72,7 +72,7 @@ impl Submit<'_> {
     /// Submits what is pending and not in the queue. Earlier downloads, by `fetched`, leave word of those that failed.
     ///
     /// # Errors
-    /// If Slurm refuses a job, or a file cannot be written. Then none of the jobs stays in the queue.
+    /// If Slurm refuses a job, a file cannot be written, or a stop was requested. Then none of the jobs stays in the queue.
     pub fn submit(&self, fetched: &Outcome) -> anyhow::Result<Submitted> {
         let Run { planned, engine, .. } = self.run;
         let mut submissions = Submissions::of(&planned.out)?;
@@ -107,7 +107,8 @@ impl Submit<'_> {
             files::write_atomically(&job.script, &folder, script.as_bytes())?;
             let number = job.submit().and_then(|number| {
                 record.jobs.insert(stage, number);
-                write(&folder.join(SUBMISSION), &record).map(|()| number)
+                write(&folder.join(SUBMISSION), &record)?;
+                engine.interrupt.check().map(|()| number)
             });
             let number = number.inspect_err(|_| self.withdraw(&record, &folder))?;
             submitted.push((self.described(stage, &tasks, &job, script), Some(number)));
@@ -245,7 +246,7 @@ impl Submit<'_> {
             name: format!("seesaw-{}-{}", planned.suite.name, stage.name()),
             tasks: tasks.len(),
             profile: self.profile,
-            script: folder.join(format!("{}.sh", stage.name())),
+            script: folder.join(super::script(stage)),
             folder,
             after,
             remote: options.named_remote(),
