@@ -199,6 +199,10 @@ fn killed_tasks_are_made_good() {
         let status = slurm.succeed(&submitted, &["status", "tiny"]);
         assert!(status.contains("ended without all of their steps: 1 task\n"), "{job} {kill}: {status}");
         assert!(status.contains(&format!("slurm/{}/train-0.log", number + 1)), "{status}");
+        let said = std::fs::read_to_string(log(&submitted, &format!("{}/train-0.log", number + 1))).unwrap();
+        // Who is asked to stop has a last word.
+        assert_eq!(said.contains("\nerror: "), *kill == "scancel", "{said}");
+        assert!(!said.contains("panicked"), "{said}");
         let table = String::from_utf8(submitted.files()["table1.md"].clone()).unwrap();
         assert!(table.contains('—'), "{table}");
     }
