@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::{Answer, Global, Tensors, exit_code, stop_on_signals};
+use super::context::{Answer, Global, Tensors, counted, exit_code, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::engine::display::Style;
 use crate::engine::key::Environment;
 use crate::engine::slurm::script::TOO_EARLY;
+use crate::progress::say;
 use crate::publication::Run;
 use crate::publication::cluster::{TaskList, is_too_early, run_task};
 use crate::steps::execute_without_tensors;
@@ -45,5 +46,8 @@ pub fn run(global: &Global, args: &Args, tensors: Option<Tensors>) -> anyhow::Re
         return Ok(Answer::Done(ExitCode::from(TOO_EARLY)));
     }
     let outcome = run_task(&run, &list, &args.list, args.index, execute, Style::Verbose)?;
+    // Otherwise the log of a task is empty that takes everything from a store.
+    let steps = list.tasks.get(args.index).map_or(0, Vec::len);
+    say(format_args!("computed {} of {}", outcome.computed, counted(steps, "step")));
     Ok(Answer::Done(exit_code(&outcome)))
 }

@@ -170,6 +170,7 @@ fn tasks_read_through() {
         store.latest("train emoji-subgroup balgrad seed 1").unwrap().seconds
     });
     assert_eq!(seconds[0], seconds[1]);
+    assert!(std::fs::read_to_string(log(&submitted, "1/train-0.log")).unwrap().contains("computed 0 of "));
 }
 
 /// A task that was cancelled or killed costs its own steps. The table says so, the status shows where, and a second submission
