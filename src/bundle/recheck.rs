@@ -35,7 +35,7 @@ pub fn recheck(run: &Run, cells: &Cells, style: Style) -> anyhow::Result<Repetit
     let there = There { actions: actions.collect(), store: &ours.store, has: &has };
     let chosen = rerun::choose(graph, &there, cells.count, cells.seed);
     if chosen.is_empty() {
-        let hint = format!("run `seesaw run {}` first", suite.name);
+        let hint = format!("run `{}` first", run.project.command("run", suite));
         return Err(errors::usage(format!("no cell of the suite `{}` is trained and evaluated", suite.name), hint));
     }
     // On the disk of the store, so that files are shared and not copied.

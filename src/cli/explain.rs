@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
-    let Run { engine, planned: Planned { suite, graph, .. }, .. } =
+    let Run { engine, planned: Planned { suite, graph, .. }, project } =
         Run::open(&global.options, &args.of.suite, devices, Interrupt::default())?;
     let wanted = args.step.join(" ");
     let by_key = || {
@@ -34,7 +34,7 @@ pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<Exi
         short.then(|| engine.survey(&graph).iter().position(has_key).map(NodeId)).flatten()
     };
     let found = graph.find(&wanted).or_else(by_key).or_else(|| graph.find(&with_seed(&wanted)?));
-    let id = found.ok_or_else(|| unknown(&graph, &wanted, &suite.name))?;
+    let id = found.ok_or_else(|| unknown(&graph, &wanted, &suite.name, &project.command("plan", &suite)))?;
     let explanation = engine.explain(&graph, id);
     let json = serde_json::json!({
         "step": explanation.label,
@@ -65,7 +65,7 @@ fn with_seed(wanted: &str) -> Option<String> {
     (seed.parse::<u64>().is_ok() && !cell.ends_with(" seed")).then(|| format!("{cell} seed {seed}"))
 }
 
-fn unknown(graph: &Graph, wanted: &str, suite: &str) -> anyhow::Error {
+fn unknown(graph: &Graph, wanted: &str, suite: &str, plan: &str) -> anyhow::Error {
     let words: Vec<&str> = wanted.split_whitespace().collect();
     let score = |label: &str| words.iter().filter(|word| label.contains(**word)).count();
     let mut near: Vec<String> = graph.labels().collect();
@@ -75,6 +75,6 @@ fn unknown(graph: &Graph, wanted: &str, suite: &str) -> anyhow::Error {
     near.truncate(3);
     errors::usage(
         format!("the suite `{suite}` has no step `{wanted}`"),
-        format!("{meant}Run `seesaw plan {suite} --all` to list them; similar: {}", near.join("; ")),
+        format!("{meant}Run `{plan} --all` to list them; similar: {}", near.join("; ")),
     )
 }

@@ -13,10 +13,10 @@ use crate::publication::remote::PulledSuite;
 pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let run = Run::open(&global.options, &args.of.suite, devices, stop_on_signals()?)?;
     let pulled = run.pull(args.with_data, &Meter::new(global.quiet))?;
-    args.tell(global, &pulled, || text(&pulled), ("use", &pulled.pulled.faults))
+    args.tell(global, &pulled, || text(&pulled, &run), ("use", &pulled.pulled.faults))
 }
 
-fn text(PulledSuite { suite, remote, steps, pulled }: &PulledSuite) -> String {
+fn text(PulledSuite { suite, remote, steps, pulled }: &PulledSuite, run: &Run) -> String {
     let mut text = format!(
         "{suite}: took over {} and {} ({}) from {remote}; {} were here\n",
         counted(pulled.pulled, "result"),
@@ -32,9 +32,10 @@ fn text(PulledSuite { suite, remote, steps, pulled }: &PulledSuite) -> String {
         );
     }
     let open = steps - pulled.present - pulled.pulled;
+    let command = run.project.command("run", &run.planned.suite);
     text += &match open {
-        0 => format!("all {} steps are done; `seesaw run {suite}` writes their results\n", HumanCount(*steps as u64)),
-        _ => format!("{} of {steps} steps are not done; `seesaw run {suite}` computes them\n", HumanCount(open as u64)),
+        0 => format!("all {} steps are done; `{command}` writes their results\n", HumanCount(*steps as u64)),
+        _ => format!("{} of {steps} steps are not done; `{command}` computes them\n", HumanCount(open as u64)),
     };
     text
 }

@@ -22,10 +22,10 @@ pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<Exi
         }
     }
     let pushed = run.push(args.with_data, &Meter::new(global.quiet))?;
-    args.tell(global, &pushed, || text(&pushed), ("send", &pushed.pushed.faults))
+    args.tell(global, &pushed, || text(&pushed, &run), ("send", &pushed.pushed.faults))
 }
 
-fn text(PushedSuite { suite, remote, pushed }: &PushedSuite) -> String {
+fn text(PushedSuite { suite, remote, pushed }: &PushedSuite, run: &Run) -> String {
     let mut text = format!(
         "{suite}: sent {} and {} ({}) to {remote}; {} files were there\n",
         counted(pushed.records, "result"),
@@ -41,7 +41,8 @@ fn text(PushedSuite { suite, remote, pushed }: &PushedSuite) -> String {
         );
     }
     if !pushed.faults.is_empty() {
-        text += "`seesaw run` computes again what is missing here; then push again\n";
+        let command = run.project.command("run", &run.planned.suite);
+        text += &format!("`{command}` computes again what is missing here; then push again\n");
     }
     text
 }

@@ -37,7 +37,8 @@ pub fn run(global: &Global, args: &Args, tensors: Option<Tensors>) -> anyhow::Re
     let found = recheck(&run, &cells, global.style())?;
     show(args.json, &found, || {
         let verdict = if found.is_good() { "the cells gave the same again" } else { "some cells gave something else" };
-        format!("{}{verdict}; `seesaw report` shows it\n", rerun_text(&found))
+        let report = run.project.command("report", &run.planned.suite);
+        format!("{}{verdict}; `{report}` shows it\n", rerun_text(&found))
     })?;
     Ok(Answer::Done(ExitCode::from(if found.is_good() { 0 } else { Class::Failed.exit_code() })))
 }

@@ -29,18 +29,19 @@ pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<Exi
         let planned = project.planned(&name, &engine.interrupt)?;
         // What a cluster computes has the device of the cluster in its keys.
         engine.environment = Jobs::environment(&planned.out, &here)?;
-        all.push(Status::of(name, &planned, &engine)?);
+        all.push(Status::of(name, &project, &planned, &engine)?);
     }
-    show(args.json, &all, || format!("store: {}\n", engine.store.root().display()) + &text(&all))?;
+    show(args.json, &all, || format!("store: {}\n", engine.store.root().display()) + &text(&all, &project))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(all: &[Status]) -> String {
+fn text(all: &[Status], project: &Project) -> String {
     let mut text = String::new();
-    for Status { suite, steps, done, would_run, cells, cells_done, refused, stale, jobs: tasks } in all {
+    for Status { suite, out, command, steps, done, would_run, cells, cells_done, refused, stale, jobs: tasks } in all {
         text += &format!("{suite}: {done} of {steps} steps done, {cells_done} of {cells} trainings\n");
         if !stale.is_empty() {
-            text += &format!("  out of date under out/{suite}: {}\n", stale.join(", "));
+            let out = out.strip_prefix(&project.root).unwrap_or(out).display();
+            text += &format!("  out of date under {out}: {}\n", stale.join(", "));
         }
         for (step, cause) in refused {
             text += &format!("  refused: {step}: {cause}\n");
@@ -48,7 +49,7 @@ fn text(all: &[Status]) -> String {
         text += &tasks.as_ref().map_or_else(String::new, jobs);
         let is_queued = tasks.as_ref().is_some_and(|jobs| !jobs.queued.is_empty());
         if !is_queued && (*would_run > 0 || !stale.is_empty()) {
-            text += &format!("  run `seesaw run {suite}` to finish\n");
+            text += &format!("  run `{command}` to finish\n");
         }
     }
     text

@@ -77,12 +77,12 @@ pub fn run(global: &Global, args: &Args, devices: Devices, tensors: Option<Tenso
         Some(fetched) => submit.submit(fetched)?,
     };
     if !global.quiet {
-        print(&text(&submitted, args))?;
+        print(&text(&submitted, args, &run))?;
     }
     Ok(Answer::Done(ExitCode::SUCCESS))
 }
 
-fn text(submitted: &Submitted, args: &Args) -> String {
+fn text(submitted: &Submitted, args: &Args, run: &Run) -> String {
     let Submitted { jobs, queued, absent } = submitted;
     let mut text = String::new();
     for (job, number) in jobs {
@@ -113,7 +113,10 @@ fn text(submitted: &Submitted, args: &Args) -> String {
         (true, _, queued) => text += &format!("nothing to submit: {queued} steps of {suite} are in the queue\n"),
         (false, true, _) => text += "nothing was submitted\n",
         (false, false, _) => {
-            text += &format!("`seesaw status {suite}` shows the tasks, `seesaw cancel {suite}` stops them\n");
+            let Run { project, planned, .. } = run;
+            // Cancelling takes no templates.
+            let (status, cancel) = (project.command("status", &planned.suite), planned.suite.command("cancel"));
+            text += &format!("`{status}` shows the tasks, `{cancel}` stops them\n");
         }
     }
     text

@@ -120,6 +120,11 @@ impl Suite {
         self
     }
 
+    /// A command on this suite, such as `seesaw run paper --subset 24`.
+    pub fn command(&self, verb: &str) -> String {
+        format!("seesaw {verb} {}{}", self.name, self.arguments)
+    }
+
     /// Checks the number of trainings, before they are planned.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::engine::graph::Graph;
 use crate::engine::key::Environment;
 use crate::engine::remote::ReadThrough;
 use crate::engine::reuse::Reuse;
+use crate::engine::slurm::script::quoted;
 use crate::errors;
 use crate::experiments::{Seeds, Suite};
 use crate::interrupt::Interrupt;
@@ -210,6 +211,12 @@ impl Project {
         let reduced = self.options.subset.map_or_else(String::new, |subset| format!(".subset-{subset}"));
         let seeded = self.options.seeds.as_ref().map_or_else(String::new, |seeds| format!(".seeds-{seeds}"));
         self.root.join("out").join(format!("{suite}{mirrored}{reduced}{seeded}"))
+    }
+
+    /// A command on a suite as the options plan it, for hints. Templates change files in `out/`, so it names their folder too.
+    pub fn command(&self, verb: &str, suite: &Suite) -> String {
+        let templates = self.options.templates.as_ref().map(|folder| quoted(&folder.display().to_string()));
+        suite.command(verb) + &templates.map_or_else(String::new, |folder| format!(" --templates {folder}"))
     }
 
     /// The store's folder: `--store`, `SEESAW_STORE`, or `.seesaw` in the project.

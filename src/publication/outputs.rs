@@ -63,7 +63,7 @@ pub fn results(finished: &Finished) -> anyhow::Result<Results> {
             let message = format!("the results of the suite `{name}` could not be collected: {absence}");
             return Problem::new(Class::Failed, message, absence.hint.clone()).into();
         }
-        let hint = format!("run `seesaw run {name}`; finished steps are kept");
+        let hint = format!("run `{}`; finished steps are kept", finished.run.project.command("run", &planned.suite));
         errors::usage(format!("the suite `{name}` has no results yet"), hint)
     })?;
     Ok(results)

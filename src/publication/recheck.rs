@@ -67,11 +67,11 @@ impl Recheck {
         store.write_file(&out.join(FILE), json.as_bytes())
     }
 
-    /// Reads it from the folder of a suite; `None` if no cell was ever trained again.
+    /// Reads it from the folder of a suite; `None` if no cell was ever trained again. `again` is the command that writes it.
     ///
     /// # Errors
     /// If the file cannot be read, is malformed or has another layout.
-    fn read(out: &Path) -> anyhow::Result<Option<Self>> {
+    fn read(out: &Path, again: &str) -> anyhow::Result<Option<Self>> {
         let path = out.join(FILE);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -83,7 +83,7 @@ impl Recheck {
             Ok(found) => format!("it has the layout {}, expected {SCHEMA}", found.schema),
             Err(error) => format!("malformed: {error}"),
         };
-        Err(errors::failed(format!("{}: {what}", path.display()), "run `seesaw recheck` again, or remove the file"))
+        Err(errors::failed(format!("{}: {what}", path.display()), format!("run `{again}` again, or remove the file")))
     }
 }
 
@@ -93,7 +93,8 @@ impl Recheck {
 /// If `recheck.json` cannot be read, is malformed or has another layout.
 pub fn fact(finished: &Finished, results: &Results) -> anyhow::Result<Option<Fact>> {
     let planned = &finished.run.planned;
-    let Some(mut last) = Recheck::read(&planned.out)? else { return Ok(None) };
+    let again = finished.run.project.command("recheck", &planned.suite);
+    let Some(mut last) = Recheck::read(&planned.out, &again)? else { return Ok(None) };
     let weights = |cell: &Cell| {
         let action = finished.action(planned.graph.find(&cell.step)?)?;
         Some(action.outputs.get("weights")?.sha256)
@@ -180,17 +181,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
         store.prepare().unwrap();
-        assert_eq!(Recheck::read(folder.path()).unwrap(), None);
+        let read = || Recheck::read(folder.path(), "seesaw recheck smoke");
+        assert_eq!(read().unwrap(), None);
         let cells = vec![cell("one", Outcome::SameBits), cell("two", Outcome::OtherBits { points: Some(0.5) })];
         let last = Recheck { schema: SCHEMA, finished: 1, computed_by: Processor::default(), cells };
         last.write(&store, folder.path()).unwrap();
-        assert_eq!(Recheck::read(folder.path()).unwrap(), Some(last.clone()));
+        assert_eq!(read().unwrap(), Some(last.clone()));
         Recheck { schema: 2, ..last }.write(&store, folder.path()).unwrap();
         for (text, why) in [(None, "it has the layout 2, expected 1"), (Some("{}"), "malformed: missing field")] {
             text.into_iter().for_each(|text| std::fs::write(folder.path().join(FILE), text).unwrap());
-            let error = Recheck::read(folder.path()).unwrap_err();
+            let error = read().unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
-            assert!(errors::hint_of(&error).unwrap().contains("seesaw recheck"), "{error}");
+            assert!(errors::hint_of(&error).unwrap().contains("`seesaw recheck smoke`"), "{error}");
         }
     }
 }

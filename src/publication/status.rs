@@ -1,18 +1,24 @@
 //! How much of a suite is done, and whether its files in `out/` are up to date.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::cluster::Jobs;
 use super::publish::{self, Copy};
 use crate::engine::Engine;
 use crate::engine::survey::State;
-use crate::planning::project::Planned;
+use crate::planning::project::{Planned, Project};
 use crate::steps::Kind;
 
 /// The status of a suite.
 #[derive(Serialize)]
 pub struct Status {
     pub suite: String,
+    /// The folder of its results.
+    pub out: PathBuf,
+    /// The command that computes what is not done.
+    pub command: String,
     pub steps: usize,
     pub done: usize,
     pub would_run: usize,
@@ -30,7 +36,7 @@ pub struct Status {
 impl Status {
     /// # Errors
     /// If the files of its submissions cannot be read.
-    pub fn of(suite: String, planned: &Planned, engine: &Engine) -> anyhow::Result<Self> {
+    pub fn of(suite: String, project: &Project, planned: &Planned, engine: &Engine) -> anyhow::Result<Self> {
         let Planned { graph, out, .. } = planned;
         let states = engine.survey(graph);
         let jobs = Jobs::of(out, graph, &states)?;
@@ -48,6 +54,8 @@ impl Status {
         });
         Ok(Status {
             suite,
+            out: out.clone(),
+            command: project.command("run", &planned.suite),
             steps: graph.len(),
             done: done.iter().flatten().count(),
             would_run: states.iter().filter(|state| matches!(state, State::Ready(..) | State::Waiting(_))).count(),

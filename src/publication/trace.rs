@@ -90,13 +90,13 @@ impl Cell {
 ///
 /// # Errors
 /// If the cell has not been trained yet, its trace cannot be read, or a figure cannot be written.
-pub fn look(Run { planned, engine, .. }: &Run, cell: &Cell) -> anyhow::Result<Trace> {
+pub fn look(Run { project, planned, engine }: &Run, cell: &Cell) -> anyhow::Result<Trace> {
     let (Planned { suite, graph, out, .. }, Cell { dataset, method, seed }) = (planned, cell);
     let name = format!("{dataset} {method} seed {seed}");
     let steps = ["choose", "train"].map(|kind| graph.find(&format!("{kind} {name}")));
     let id = steps.into_iter().flatten().next().with_context(|| format!("the suite has no training `{name}`"))?;
     let State::Done(key, action) = &engine.survey(graph)[id.0] else {
-        let hint = format!("run `seesaw run {}` to train it", suite.name);
+        let hint = format!("run `{}` to train it", project.command("run", suite));
         return Err(errors::failed(format!("the cell {name} has not been trained yet"), hint));
     };
     let safetensors = engine.store.read_output(action, "trace")?;
@@ -110,7 +110,7 @@ pub fn look(Run { planned, engine, .. }: &Run, cell: &Cell) -> anyhow::Result<Tr
         name: "Trace".into(),
         title: &title,
         kind: suite.kind,
-        command: format!("seesaw trace {dataset} {method} {seed} --suite {}{}", suite.name, suite.arguments),
+        command: suite.command(&format!("trace {dataset} {method} {seed} --suite")),
         file: &stem,
         label: format!("fig:{}-trace-{stem}", suite.name),
     };

@@ -121,3 +121,34 @@ fn a_training_has_one_name() {
         assert!(output.status.code() == Some(1) && told(&output).contains("not been trained"), "{}", told(&output));
     }
 }
+
+/// Whoever runs what a hint names gets the suite that the hint is about.
+#[test]
+fn hints_repeat_the_options() {
+    let project = Project::new();
+    std::fs::create_dir(project.root.join("own templates")).unwrap();
+    let options = ["--subset", "8", "--seeds", "2,", "--templates", "own templates"];
+    let suite = "tiny --subset 8 --seeds 2, --templates 'own templates'`";
+    let hints = |arguments: &[&str], hint: &str| {
+        let said = told(&project.run(&[arguments, &options].concat()));
+        assert!(said.contains(&format!("`seesaw {hint} {suite}")), "{arguments:?}: {said}");
+        said
+    };
+    hints(&["status", "tiny"], "run");
+    hints(&["recheck", "tiny"], "run");
+    hints(&["trace", "emoji-subgroup", "balgrad", "2", "--suite", "tiny"], "run");
+    let wrong = told(&project.run(&[&["explain", "--suite", "tiny", "train nothing"][..], &options].concat()));
+    assert!(
+        wrong.contains("Run `seesaw plan tiny --subset 8 --seeds 2, --templates 'own templates' --all`"),
+        "{wrong}"
+    );
+
+    project.succeed(&[&["run", "tiny"][..], &options].concat());
+    hints(&["recheck", "tiny", "--cells", "1"], "report");
+    let out = "out/tiny.subset-8.seeds-only-2";
+    std::fs::remove_file(project.root.join(out).join("table1.md")).unwrap();
+    let stale = hints(&["status", "tiny"], "run");
+    assert!(stale.contains(&format!("out of date under {out}: table1.md")), "{stale}");
+    project.succeed(&[&["push", "tiny", "--remote", "remote"][..], &options].concat());
+    hints(&["pull", "tiny", "--remote", "remote"], "run");
+}

@@ -244,11 +244,14 @@ fn a_task_near_its_limit_goes_on() {
 fn a_suite_is_cancelled() {
     let Some(slurm) = Slurm::start() else { return };
     let project = project(2);
-    slurm.succeed(&project, &["submit", "tiny"]);
-    let told = slurm.succeed(&project, &["cancel", "tiny"]);
+    let submitted = slurm.succeed(&project, &["submit", "tiny", "--subset", "64"]);
+    let hint = "`seesaw status tiny --subset 64` shows the tasks, `seesaw cancel tiny --subset 64` stops them";
+    assert!(submitted.contains(hint), "{submitted}");
+    let cancel = ["cancel", "tiny", "--subset", "64"];
+    let told = slurm.succeed(&project, &cancel);
     assert!(told.contains("tasks are cancelled"), "{told}");
     slurm.until_done();
-    assert!(slurm.succeed(&project, &["cancel", "tiny"]).contains("nothing to cancel"));
+    assert!(slurm.succeed(&project, &cancel).contains("nothing to cancel"));
     project.succeed(&["run", "tiny"]);
 }
 
