@@ -24,6 +24,9 @@ impl Engine {
         let states = self.survey(graph);
         let state = &states[id.0];
         let verdict = match state {
+            State::Done(..) if let Some(reason) = self.lost_outputs(graph, &states).get(&id) => {
+                format!("would run: {reason}")
+            }
             State::Done(_, action) => match action.outputs.iter().find(|(_, output)| !self.store.looks_whole(output)) {
                 None => "done: nothing in its key has changed".to_owned(),
                 Some((name, output)) if !self.store.object_path(output.sha256).exists() => {

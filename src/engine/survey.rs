@@ -59,6 +59,8 @@ pub enum Reason {
     Lost,
     /// It was done, and an output that decides whether it is accepted is damaged.
     Damaged(String),
+    /// It was done, and this output is damaged or missing.
+    LostOutput(String),
     /// It was done by another kind of processor than this machine's, or its record does not say by which; and only results of
     /// this kind are wanted.
     OtherProcessor { made_by: Option<Processor>, here: Processor },
@@ -80,6 +82,7 @@ impl std::fmt::Display for Reason {
             }
             Reason::Lost => f.write_str("its record is lost"),
             Reason::Damaged(damage) => write!(f, "its result is damaged: {damage}"),
+            Reason::LostOutput(output) => write!(f, "its output `{output}` is damaged or missing"),
             Reason::OtherProcessor { made_by: Some(made_by), here } => {
                 write!(f, "made on another kind of processor: {made_by}; this one is {here}")
             }
@@ -148,14 +151,22 @@ impl Engine {
         }
     }
 
-    /// The done steps with an output that was set aside as damaged and has not been replaced.
+    /// The done steps that have to run again, since an output was set aside as damaged and has not been replaced.
     pub fn lost(&self, graph: &Graph, states: &[State]) -> Vec<NodeId> {
+        self.lost_outputs(graph, states).into_keys().collect()
+    }
+
+    /// The steps of [`Engine::lost`], each with the reason to run it.
+    pub fn lost_outputs(&self, graph: &Graph, states: &[State]) -> BTreeMap<NodeId, Reason> {
         let wanted = self.store.wanted();
-        let is_lost = |state: &State| match state {
-            State::Done(_, action) => action.outputs.values().any(|output| wanted.contains(&output.sha256)),
-            _ => false,
+        let lost = |id: NodeId| match &states[id.0] {
+            State::Done(_, action) if !wanted.is_empty() => {
+                let (name, _) = action.outputs.iter().find(|(_, output)| wanted.contains(&output.sha256))?;
+                Some((id, Reason::LostOutput(name.to_string())))
+            }
+            _ => None,
         };
-        graph.ids().filter(|id| !wanted.is_empty() && is_lost(&states[id.0])).collect()
+        graph.ids().filter_map(lost).collect()
     }
 
     /// The state of a step whose inputs are known.

@@ -6,7 +6,7 @@ use super::calibration::Calibration;
 use super::estimate::Estimate;
 use super::project::Planned;
 use crate::engine::Engine;
-use crate::engine::graph::Graph;
+use crate::engine::graph::{Graph, NodeId};
 use crate::engine::key::Inputs;
 use crate::engine::survey::State;
 use crate::experiments::Suite;
@@ -67,10 +67,12 @@ impl Overview {
     /// The steps of a plan, not yet with an estimate.
     pub fn of(planned: &Planned, engine: &Engine, states: &[State]) -> Self {
         let graph = &planned.graph;
+        let lost = engine.lost_outputs(graph, states);
         let step = |(id, state): (_, &State)| {
             let planned = &graph.node(id).step;
             let key = state.key().map(|key| key.to_string());
             let (state, reason) = match state {
+                State::Done(..) if let Some(reason) = lost.get(&id) => (StepState::WouldRun, Some(reason.to_string())),
                 State::Done(..) => (StepState::Done, None),
                 State::Ready(_, reason) => (StepState::WouldRun, Some(reason.to_string())),
                 State::Waiting(_) => (StepState::WouldRunAfterOthers, None),
@@ -108,10 +110,8 @@ impl Overview {
         quiet: bool,
     ) -> anyhow::Result<bool> {
         let Some(machine) = measured(engine, &planned.suite, measure, quiet)? else { return Ok(false) };
-        self.estimate =
-            Some(engine.estimate(planned, states, &machine, &|id| {
-                matches!(states[id.0], State::Ready(..) | State::Waiting(_))
-            }));
+        let would_run = |id: NodeId| self.steps[id.0].state.would_run();
+        self.estimate = Some(engine.estimate(planned, states, &machine, &would_run));
         Ok(true)
     }
 }

@@ -64,8 +64,9 @@ impl Run {
         let unavailable: Vec<String> = self.engine.unavailable(graph).into_iter().map(|(name, _)| name).collect();
         let blocked = blocked(graph, &unavailable);
         let needed = graph.needed_for(&self.wanted(chosen));
+        let lost = self.engine.lost(graph, &states);
         let is_to_do = |id: NodeId| {
-            let is_open = matches!(states[id.0], State::Ready(..) | State::Waiting(_));
+            let is_open = matches!(states[id.0], State::Ready(..) | State::Waiting(_)) || lost.contains(&id);
             is_open && !blocked[id.0] && needed.binary_search(&id).is_ok()
         };
         let estimate = |machine: &Calibration| self.engine.estimate(&self.planned, &states, machine, &is_to_do);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::cluster::Jobs;
 use super::publish::{self, Copy};
 use crate::engine::Engine;
+use crate::engine::graph::NodeId;
 use crate::engine::survey::State;
 use crate::planning::project::{Planned, Project};
 use crate::steps::Kind;
@@ -39,12 +40,15 @@ impl Status {
     pub fn of(suite: String, project: &Project, planned: &Planned, engine: &Engine) -> anyhow::Result<Self> {
         let Planned { graph, out, .. } = planned;
         let states = engine.survey(graph);
+        let lost = engine.lost(graph, &states);
         let jobs = Jobs::of(out, graph, &states)?;
         let action = |state: &State| match state {
             State::Done(_, action) => Some(action.clone()),
             _ => None,
         };
         let done: Vec<_> = states.iter().map(action).collect();
+        let is_done = |id: NodeId| done[id.0].is_some() && !lost.contains(&id);
+        let would_run = |id: &NodeId| matches!(states[id.0], State::Ready(..) | State::Waiting(_)) || lost.contains(id);
         let cells = || graph.ids().filter(|id| graph.node(*id).step.kind() == Kind::Train);
         let publications = graph.publications.iter();
         let copies = publications.filter_map(|file| Copy::of(file, done[file.source.node.0].as_deref()));
@@ -57,10 +61,10 @@ impl Status {
             out: out.clone(),
             command: project.command("run", &planned.suite),
             steps: graph.len(),
-            done: done.iter().flatten().count(),
-            would_run: states.iter().filter(|state| matches!(state, State::Ready(..) | State::Waiting(_))).count(),
+            done: graph.ids().filter(|id| is_done(*id)).count(),
+            would_run: graph.ids().filter(would_run).count(),
             cells: cells().count(),
-            cells_done: cells().filter(|id| done[id.0].is_some()).count(),
+            cells_done: cells().filter(|id| is_done(*id)).count(),
             refused: refused.collect(),
             stale: publish::stale(out, copies).iter().map(|copy| copy.file.to_owned()).collect(),
             jobs,

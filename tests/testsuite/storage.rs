@@ -96,7 +96,18 @@ fn damage_is_found_and_made_good() {
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     assert!(told(&output).contains("of train emoji-subgroup balgrad seed 1: its content has"), "{}", told(&output));
     assert!(!weights.exists());
-    project.succeed(&["run", "tiny"]);
+    // What looks at the suite says what the run then does.
+    let plan = project.succeed(&["plan", "tiny", "--no-estimate"]);
+    assert!(plan.starts_with("tiny: 39 steps, 38 done, 1 would run\n"), "{plan}");
+    let reason = "train emoji-subgroup balgrad seed 1 (its output `weights` is damaged or missing)";
+    assert!(plan.contains(reason), "{plan}");
+    let explained = project.succeed(&["explain", "--suite", "tiny", "train", "emoji-subgroup", "balgrad", "1"]);
+    assert!(explained.contains("would run: its output `weights` is damaged or missing"), "{explained}");
+    let status = project.succeed(&["status", "tiny"]);
+    assert!(status.contains("tiny: 38 of 39 steps done, 3 of 4 trainings\n"), "{status}");
+    assert!(status.contains("run `seesaw run tiny` to finish"), "{status}");
+    let run = project.succeed(&["run", "tiny"]);
+    assert!(run.starts_with("tiny: 1 steps computed, 38 taken from the store"), "{run}");
     assert!(project.succeed(&["store", "verify"]).ends_with("all are whole\n"));
     assert!(project.results() == results);
 }
