@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::context::{Global, show};
+use super::context::{Global, counted, show};
 use crate::engine::devices::Devices;
 use crate::engine::slurm::queue::State;
 use crate::interrupt::Interrupt;
@@ -37,7 +37,9 @@ pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<Exi
 
 fn text(all: &[Status], project: &Project) -> String {
     let mut text = String::new();
-    for Status { suite, out, command, steps, done, would_run, cells, cells_done, refused, stale, jobs: tasks } in all {
+    for status in all {
+        let Status { suite, out, command, steps, done, would_run, cells, cells_done, .. } = status;
+        let Status { without_data, unavailable, refused, stale, jobs: tasks, .. } = status;
         text += &format!("{suite}: {done} of {steps} steps done, {cells_done} of {cells} trainings\n");
         if !stale.is_empty() {
             let out = out.strip_prefix(&project.root).unwrap_or(out).display();
@@ -46,10 +48,18 @@ fn text(all: &[Status], project: &Project) -> String {
         for (step, cause) in refused {
             text += &format!("  refused: {step}: {cause}\n");
         }
+        if !unavailable.is_empty() {
+            let (steps, verb) = (counted(*without_data, "step"), if *without_data == 1 { "needs" } else { "need" });
+            text += &format!("  {steps} {verb} unavailable data\n");
+        }
+        for (archive, what) in unavailable {
+            text += &format!("    {archive}: {what}\n");
+        }
         text += &tasks.as_ref().map_or_else(String::new, jobs);
         let is_queued = tasks.as_ref().is_some_and(|jobs| !jobs.queued.is_empty());
         if !is_queued && (*would_run > 0 || !stale.is_empty()) {
-            text += &format!("  run `{command}` to finish\n");
+            let end = if unavailable.is_empty() { "to finish" } else { "for the rest" };
+            text += &format!("  run `{command}` {end}\n");
         }
     }
     text
@@ -57,10 +67,6 @@ fn text(all: &[Status], project: &Project) -> String {
 
 /// The most tasks of a kind that are listed.
 const LISTED: usize = 10;
-
-fn counted(tasks: usize) -> String {
-    if tasks == 1 { "1 task".to_owned() } else { format!("{tasks} tasks") }
-}
 
 fn jobs(jobs: &Jobs) -> String {
     let mut text = String::new();
@@ -71,7 +77,7 @@ fn jobs(jobs: &Jobs) -> String {
     for (state, word) in [(State::Running, "running"), (State::Pending, "pending")] {
         let tasks: Vec<&QueuedTask> = jobs.queued.iter().filter(|task| task.state == state).collect();
         if !tasks.is_empty() {
-            text += &format!("  {word}: {}\n", counted(tasks.len()));
+            text += &format!("  {word}: {}\n", counted(tasks.len(), "task"));
         }
         for QueuedTask { stage, task, node, since, .. } in tasks.iter().take(LISTED) {
             let place = if state == State::Running { format!("on {node} since {since}") } else { node.clone() };
@@ -80,7 +86,7 @@ fn jobs(jobs: &Jobs) -> String {
         text += &more(tasks.len());
     }
     if !jobs.failed.is_empty() {
-        text += &format!("  ended without all of their steps: {}\n", counted(jobs.failed.len()));
+        text += &format!("  ended without all of their steps: {}\n", counted(jobs.failed.len(), "task"));
     }
     for FailedTask { stage, task, steps, not_done, log, lines } in jobs.failed.iter().take(LISTED) {
         text += &format!("    {:<8} {task}  {not_done} of {steps} steps not done; {}\n", stage.name(), log.display());

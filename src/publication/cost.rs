@@ -92,7 +92,7 @@ impl Run {
 }
 
 /// The steps that will not run because an archive is unavailable.
-fn blocked(graph: &Graph, unavailable: &[String]) -> Vec<bool> {
+pub(super) fn blocked(graph: &Graph, unavailable: &[String]) -> Vec<bool> {
     let mut blocked: Vec<bool> = Vec::with_capacity(graph.len());
     for id in graph.ids() {
         let node = graph.node(id);

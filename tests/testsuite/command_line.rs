@@ -152,3 +152,21 @@ fn hints_repeat_the_options() {
     project.succeed(&[&["push", "tiny", "--remote", "remote"][..], &options].concat());
     hints(&["pull", "tiny", "--remote", "remote"], "run");
 }
+
+/// Of a suite whose data only a person can get, the status says what to get; and to run it only as long as that does something.
+#[test]
+fn the_status_names_unavailable_data() {
+    let project = Project::new();
+    std::fs::remove_dir_all(project.root.join("downloads")).unwrap();
+    let status = || project.succeed(&["status", "tiny"]);
+    let plan = project.succeed(&["plan", "tiny", "--summary", "--no-estimate"]);
+    let before = status();
+    for line in plan.lines().filter_map(|line| line.strip_prefix("unavailable    ")) {
+        assert!(before.contains(&format!("    {line}\n")), "{before}\n{line}");
+    }
+    assert!(before.contains(" steps need unavailable data\n"), "{before}");
+    assert!(before.contains("  run `seesaw run tiny` for the rest\n"), "{before}");
+    assert_eq!(project.run(&["run", "tiny"]).status.code(), Some(3));
+    let after = status();
+    assert!(after.contains(" steps need unavailable data\n") && !after.contains("seesaw run"), "{after}");
+}
