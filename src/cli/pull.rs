@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use indicatif::HumanCount;
 
 use super::context::{Global, Meter, counted, size, stop_on_signals};
-use super::transfer::Args;
+use super::transfer::{Args, not_done};
 use crate::engine::devices::Devices;
 use crate::publication::Run;
 use crate::publication::remote::PulledSuite;
@@ -35,7 +35,8 @@ fn text(PulledSuite { suite, remote, steps, pulled }: &PulledSuite, run: &Run) -
     let command = run.project.command("run", &run.planned.suite);
     text += &match open {
         0 => format!("all {} steps are done; `{command}` writes their results\n", HumanCount(*steps as u64)),
-        _ => format!("{} of {steps} steps are not done; `{command}` computes them\n", HumanCount(open as u64)),
+        1 => format!("{}; `{command}` computes it\n", not_done(open, *steps)),
+        _ => format!("{}; `{command}` computes them\n", not_done(open, *steps)),
     };
     text
 }

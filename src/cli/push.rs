@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use indicatif::HumanCount;
 
 use super::context::{Global, Meter, counted, size, stop_on_signals};
-use super::transfer::Args;
+use super::transfer::{Args, not_done};
 use crate::engine::devices::Devices;
 use crate::progress::say;
 use crate::publication::Run;
@@ -13,19 +13,26 @@ use crate::publication::remote::PushedSuite;
 
 pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let mut run = Run::open(&global.options, &args.of.suite, devices, stop_on_signals()?)?;
-    if args.with_data {
-        say("sending data of others, under these licences:");
-        for manifest in run.materials() {
+    let licences: Vec<String> = run
+        .materials()
+        .map(|manifest| {
             let licence = &manifest.licence;
             let url = licence.url.as_ref().map(|url| format!(" <{url}>")).unwrap_or_default();
-            say(format_args!("  {}: {}. {}{url}", manifest.title, licence.id, licence.note));
+            format!("  {}: {}. {}{url}", manifest.title, licence.id, licence.note)
+        })
+        .collect();
+    let tell_licences = || {
+        if !global.quiet {
+            say("sending data of others, under these licences:");
+            licences.iter().for_each(say);
         }
-    }
-    let pushed = run.push(args.with_data, &Meter::new(global.quiet))?;
+    };
+    let with_data: Option<&dyn Fn()> = if args.with_data { Some(&tell_licences) } else { None };
+    let pushed = run.push(with_data, &Meter::new(global.quiet))?;
     args.tell(global, &pushed, || text(&pushed, &run), ("send", &pushed.pushed.faults))
 }
 
-fn text(PushedSuite { suite, remote, pushed }: &PushedSuite, run: &Run) -> String {
+fn text(PushedSuite { suite, remote, steps, done, pushed }: &PushedSuite, run: &Run) -> String {
     let mut text = format!(
         "{suite}: sent {} and {} ({}) to {remote}; {} files were there\n",
         counted(pushed.records, "result"),
@@ -33,6 +40,9 @@ fn text(PushedSuite { suite, remote, pushed }: &PushedSuite, run: &Run) -> Strin
         size(pushed.size),
         HumanCount(pushed.present as u64)
     );
+    if done < steps {
+        text += &format!("{} yet, and not sent\n", not_done(steps - done, *steps));
+    }
     if pushed.left_out.files > 0 {
         text += &format!(
             "left out {} of others ({}): archives, pictures, texts, labels; --with-data sends those that are here\n",

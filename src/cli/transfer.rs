@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::context::{Global, Suite, show};
+use super::context::{Global, Suite, counted, show};
 use crate::errors::Class;
 use crate::progress::say;
 
@@ -18,6 +19,12 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Some steps of a suite are not done: `1 of 38 steps is not done`.
+pub fn not_done(open: usize, steps: usize) -> String {
+    let verb = if open == 1 { "is" } else { "are" };
+    format!("{} of {} {verb} not done", HumanCount(open as u64), counted(steps, "step"))
 }
 
 impl Args {
@@ -38,5 +45,16 @@ impl Args {
             show(self.json, transferred, text)?;
         }
         Ok(ExitCode::from(if faults.is_empty() { 0 } else { Class::Failed.exit_code() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_step_is_not_done_and_two_are_not() {
+        assert_eq!(not_done(1, 38), "1 of 38 steps is not done");
+        assert_eq!(not_done(2, 2), "2 of 2 steps are not done");
     }
 }

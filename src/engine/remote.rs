@@ -153,7 +153,7 @@ impl Engine {
         graph: &Graph,
         states: &[State],
         remote: &Remote,
-        with_data: bool,
+        with_data: Option<&dyn Fn()>,
         progress: &dyn Progress,
     ) -> anyhow::Result<Pushed> {
         remote.prepare()?;
@@ -166,9 +166,13 @@ impl Engine {
         };
         let all = files(done().map(|(kind, _, action)| (kind, action)));
         let (wanted, licensed): (Vec<&File<'_>>, Vec<&File<'_>>) =
-            all.iter().partition(|file| with_data || !file.is_licensed);
+            all.iter().partition(|file| with_data.is_some() || !file.is_licensed);
         let (present, open): (Vec<&File<'_>>, Vec<&File<'_>>) =
             wanted.into_iter().partition(|file| Remote::lists(&there, &file.output));
+        let is_here = |file: &File<'_>| file.is_licensed && self.store.looks_whole(&file.output);
+        if let Some(before) = with_data.filter(|_| open.iter().any(|file| is_here(file))) {
+            before();
+        }
         progress.begin(Some(size(open.iter().copied())), Unit::Bytes);
         let send = |output: &Output| remote.send(output, &self.store, progress);
         let (mut sent, ended) = transfer(&open, send, |output, fault| {

@@ -17,6 +17,9 @@ use crate::store::Remote;
 pub struct PushedSuite {
     pub suite: String,
     pub remote: String,
+    pub steps: usize,
+    /// Those that are done.
+    pub done: usize,
     #[serde(flatten)]
     pub pushed: Pushed,
 }
@@ -32,24 +35,26 @@ pub struct PulledSuite {
 }
 
 impl Run {
-    /// Sends the results of a suite to the remote store.
+    /// Sends the results of a suite to the remote store; data of others too if `with_data` is given, which is called before
+    /// there is some to send.
     ///
     /// # Errors
     /// A usage error if no remote store is named, or it can only be read; if nothing is done; if the remote store cannot be
     /// written to; on an interrupt.
-    pub fn push(&mut self, with_data: bool, progress: &dyn Progress) -> anyhow::Result<PushedSuite> {
+    pub fn push(&mut self, with_data: Option<&dyn Fn()>, progress: &dyn Progress) -> anyhow::Result<PushedSuite> {
         let remote = self.remote()?;
         remote.check_writable()?;
         let Run { planned, engine, .. } = self;
         engine.environment = Jobs::environment(&planned.out, &engine.environment)?;
         let (states, _) = engine.survey_without(&planned.graph, &reports::absent(&engine.store, planned));
         let suite = planned.suite.name.clone();
-        if !states.iter().any(|state| matches!(state, State::Done(..))) {
+        let done = states.iter().filter(|state| matches!(state, State::Done(..))).count();
+        if done == 0 {
             let message = format!("no step of {suite} is done, so there is nothing to push");
             return Err(errors::failed(message, "run it first, with the same options"));
         }
         let pushed = engine.push(&planned.graph, &states, &remote, with_data, progress)?;
-        Ok(PushedSuite { suite, remote: remote.place().to_string(), pushed })
+        Ok(PushedSuite { suite, remote: remote.place().to_string(), steps: planned.graph.len(), done, pushed })
     }
 
     /// Takes over the results of a suite from the remote store.

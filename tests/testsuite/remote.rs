@@ -134,6 +134,12 @@ fn a_folder_carries_a_suite_to_another_machine() {
     let output = remote.ends(0, &project, &["push", "tiny", "--with-data"]);
     let licences = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(licences.contains("under these licences:\n  ") && licences.contains("Apache-2.0"), "{licences}");
+    // What is there is not sent again, and who wants to read nothing reads none of it.
+    let again = remote.ends(0, &project, &["push", "tiny", "--with-data"]);
+    assert!(again.stderr.is_empty(), "{}", told(&again));
+    let quiet = Remote::at(folder.path().join("quiet").to_str().unwrap());
+    let quietly = quiet.ends(0, &project, &["push", "tiny", "--with-data", "-q"]);
+    assert!(quietly.stderr.is_empty() && quietly.stdout.is_empty(), "{}", told(&quietly));
     let pulled = remote.json(0, &other, &["pull", "tiny", "--with-data"]);
     assert!(pulled["files"].as_u64() > Some(4), "{pulled}");
     assert_eq!(pulled["left_out"]["files"], 0);
@@ -147,6 +153,20 @@ fn a_folder_carries_a_suite_to_another_machine() {
     assert!(weights.exists());
     other.succeed(&["prune", "--keep-days", "0"]);
     assert!(!weights.exists());
+}
+
+/// A push of a suite that is not done says so, and what the rest needs is told on the other side.
+#[test]
+fn a_push_says_what_is_not_done() {
+    let project = new_project();
+    let folder = tempfile::tempdir().unwrap();
+    let remote = Remote::at(folder.path().join("remote").to_str().unwrap());
+    project.succeed(&["fetch", "emoji", "efficientnet-lite0", "all-minilm-l6-v2"]);
+    let pushed = remote.ends(0, &project, &["push", "tiny"]);
+    assert!(told(&pushed).contains("25 of 30 steps are not done yet, and not sent"), "{}", told(&pushed));
+    assert!(
+        told(&remote.ends(0, &project, &["pull", "tiny"])).contains("25 of 30 steps are not done; `seesaw run tiny`")
+    );
 }
 
 /// What is there is not sent again; what is damaged here is not sent, nor is a record without its files.
