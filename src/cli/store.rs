@@ -28,6 +28,7 @@ enum Command {
 pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
     let mut engine = project.engine(devices, stop_on_signals()?)?;
+    project.check_store(&engine.store)?;
     match args.command {
         None => {
             let found = Storage::of(&project, &mut engine)?;
@@ -48,7 +49,8 @@ fn text(found: &Storage) -> String {
     let line = |Share { name, results, size: bytes }: &Share| {
         format!("  {name:<24} {:>9} {:>12}\n", HumanCount(*results as u64).to_string(), size(*bytes))
     };
-    let mut text = format!("store: {}\n{}, {}\n", store.display(), counted(all.results, "result"), size(all.size));
+    let yet = if store.exists() { "" } else { " (does not exist yet)" };
+    let mut text = format!("store: {}{yet}\n{}, {}\n", store.display(), counted(all.results, "result"), size(all.size));
     text += "by kind of step\n";
     text += &kinds.iter().map(line).collect::<String>();
     text += "by suite or run in out/ (what several need counts for each)\n";

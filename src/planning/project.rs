@@ -224,6 +224,20 @@ impl Project {
         self.options.named_store().cloned().unwrap_or_else(|| self.root.join(".seesaw"))
     }
 
+    /// Checks that the store that the user named is there, for commands that do nothing without one.
+    ///
+    /// # Errors
+    /// A usage error if it is not.
+    pub fn check_store(&self, store: &Store) -> anyhow::Result<()> {
+        match self.options.named_store() {
+            Some(_) if !store.exists() => Err(errors::usage(
+                format!("there is no store in {}", store.root().display()),
+                "check the folder that --store or SEESAW_STORE names",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The folders where a person may have put files.
     fn manual_folders(&self) -> Vec<PathBuf> {
         vec![self.root.join("downloads"), self.root.clone()]

@@ -111,3 +111,15 @@ fn damage_is_found_and_made_good() {
     assert!(project.succeed(&["store", "verify"]).ends_with("all are whole\n"));
     assert!(project.results() == results);
 }
+
+/// Who mistypes the folder of a store is told so; a project that has computed nothing has none yet.
+#[test]
+fn a_store_that_is_not_there_is_told() {
+    let project = Project::new();
+    for command in [&["store", "--store", "typo"][..], &["store", "verify", "--store", "typo"]] {
+        let output = project.run(command);
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        assert!(told(&output).contains("there is no store in typo"), "{}", told(&output));
+    }
+    assert!(project.succeed(&["store"]).contains(".seesaw (does not exist yet)\n0 results"));
+}
