@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::context::{Answer, Global, Suite, Tensors, print_json, show};
+use super::context::{Answer, Global, Suite, Tensors, print_json, show, size};
 use crate::engine::devices::Devices;
 use crate::engine::display::about;
 use crate::interrupt::Interrupt;
@@ -131,19 +131,31 @@ fn text(plan: &Overview, args: &Args, machine: &str) -> String {
 
 fn estimated(estimate: &Estimate, machine: &str) -> String {
     let parts: Vec<String> = estimate.seconds.iter().map(|(kind, time)| format!("{kind} {}", about(*time))).collect();
-    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
     let bounded: u64 = estimate.downloads_at_most.values().sum();
     let bounded = match estimate.downloads_at_most.keys().map(String::as_str).collect::<Vec<_>>().join(", ") {
         names if names.is_empty() => String::new(),
-        names => format!(" and at most {} of {names}, whose sizes are unknown", gib(bounded)),
+        names => format!(" and at most {} of {names}, whose sizes are unknown", size(bounded)),
     };
     let sizes = if estimate.from_manifests { "; sizes of unprepared datasets come from their manifests" } else { "" };
     let mut text =
         format!("estimated  about {} here ({machine}): {}{sizes}\n", about(estimate.total_seconds()), parts.join(", "));
     text += &format!(
         "disk       about {}{bounded} to download, about {} of results\n",
-        gib(estimate.downloads),
-        gib(estimate.results)
+        size(estimate.downloads),
+        size(estimate.results)
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small suite needs some disk too.
+    #[test]
+    fn sizes_have_their_units() {
+        let estimate = Estimate { downloads: 8 << 20, results: 200 << 20, ..Estimate::default() };
+        let text = estimated(&estimate, "cpu");
+        assert!(text.ends_with("disk       about 8.00 MiB to download, about 200.00 MiB of results\n"), "{text}");
+    }
 }
