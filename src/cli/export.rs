@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::{Global, Suite, print, print_json, stop_on_signals};
+use super::context::{Global, Suite, counted, print, print_json, stop_on_signals};
 use crate::bundle::contents::{Extra, Why};
 use crate::bundle::export::{Exported, export};
 use crate::planning::project::Project;
@@ -49,7 +49,7 @@ fn text(exported: &Exported) -> String {
         (*count, *bytes) = (*count + 1, *bytes + left.size);
     }
     for (why, (count, bytes)) in reasons {
-        text += &format!("left out: {count} files, {} ({why})\n", megabytes(bytes));
+        text += &format!("left out: {}, {} ({why})\n", counted(count, "file"), megabytes(bytes));
     }
     text + "run `seesaw verify FILE` to check it, or `seesaw verify FILE --rerun 1` to train a cell again\n"
 }

@@ -18,7 +18,7 @@ pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<Exi
 
 fn text(PulledSuite { suite, remote, steps, pulled }: &PulledSuite, run: &Run) -> String {
     let mut text = format!(
-        "{suite}: took over {} and {} ({}) from {remote}; {} were here\n",
+        "{suite}: took over {} and {} ({}) from {remote}; here before: {}\n",
         counted(pulled.pulled, "result"),
         counted(pulled.files, "file"),
         size(pulled.size),

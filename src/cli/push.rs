@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use indicatif::HumanCount;
-
 use super::context::{Global, Meter, counted, size, stop_on_signals};
 use super::transfer::{Args, not_done};
 use crate::engine::devices::Devices;
@@ -34,11 +32,11 @@ pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<Exi
 
 fn text(PushedSuite { suite, remote, steps, done, pushed }: &PushedSuite, run: &Run) -> String {
     let mut text = format!(
-        "{suite}: sent {} and {} ({}) to {remote}; {} files were there\n",
+        "{suite}: sent {} and {} ({}) to {remote}; there before: {}\n",
         counted(pushed.records, "result"),
         counted(pushed.files, "file"),
         size(pushed.size),
-        HumanCount(pushed.present as u64)
+        counted(pushed.present, "file")
     );
     if done < steps {
         text += &format!("{} yet, and not sent\n", not_done(steps - done, *steps));

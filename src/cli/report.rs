@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::context::{Global, Suite, show};
+use super::context::{Global, Suite, counted, show};
 use crate::engine::devices::Devices;
 use crate::interrupt::Interrupt;
 use crate::publication::reports::{self, Made};
@@ -34,9 +34,9 @@ fn text(made: &Made) -> String {
         text += &format!("wrote {}\n", path.display());
     }
     for failure in &made.missing {
-        let steps = failure.steps.len();
+        let steps = counted(failure.steps.len(), "step");
         let first = failure.cause.iter().flat_map(|cause| cause.lines().next()).map(|line| format!(": {line}"));
-        text += &format!("not made: {}{} ({steps} steps)\n", failure.what, first.collect::<String>());
+        text += &format!("not made: {}{} ({steps})\n", failure.what, first.collect::<String>());
     }
     text
 }

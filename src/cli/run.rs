@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::context::{Answer, Consent, Global, Suite, Tensors, exit_code, print, print_json, stop_on_signals};
+use super::context::{Answer, Consent, Global, Suite, Tensors, counted, exit_code, print, print_json, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::engine::display::seconds;
 use crate::engine::graph::{Graph, NodeId, Publication};
@@ -118,7 +118,8 @@ fn text(global: &Global, summary: &Summary, graph: &Graph, outcome: &Outcome) ->
     if summary.computed == 0 && !incomplete && !summary.interrupted {
         text += &format!("nothing to do: all {} steps of {} are done", summary.steps, summary.suite);
     } else {
-        text += &format!("{}: {} steps computed, {taken} taken from the store", summary.suite, summary.computed);
+        text +=
+            &format!("{}: {} computed, {taken} taken from the store", summary.suite, counted(summary.computed, "step"));
         if !summary.failed.is_empty() {
             text += &format!(", {} failed", summary.failed.len());
         }

@@ -84,16 +84,14 @@ fn verified(found: &Verified) -> String {
     if damaged > LISTED {
         text += "…\n";
     }
-    text += &format!("{} records and {} files checked", HumanCount(*actions as u64), HumanCount(*objects as u64));
+    text += &format!("{} and {} checked", counted(*actions, "record"), counted(*objects, "file"));
     text += &match damaged {
         0 => ": all are whole\n".to_owned(),
         _ => format!(": {damaged} damaged; what a suite needs of them is computed again when it runs\n"),
     };
     if *left_out > 0 {
-        text += &format!(
-            "{} files of others are not here, and are fetched or made again when a step needs them\n",
-            HumanCount(*left_out as u64)
-        );
+        let files = counted(*left_out, "file");
+        text += &format!("not here: {files} of others, fetched or made again when a step needs them\n");
     }
     text
 }

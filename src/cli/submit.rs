@@ -83,17 +83,17 @@ pub fn run(global: &Global, args: &Args, devices: Devices, tensors: Option<Tenso
 }
 
 fn text(submitted: &Submitted, args: &Args, run: &Run) -> String {
+    use super::context::counted;
     let Submitted { jobs, queued, absent } = submitted;
     let mut text = String::new();
     for (job, number) in jobs {
         let (tasks, all) = (job.seconds.len(), job.seconds.iter().sum::<f64>());
         let longest = job.seconds.iter().copied().fold(0.0, f64::max);
-        let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         text += &format!(
             "{:<8} {}, {}, about {} in all, the longest {}",
             job.stage.name(),
-            plural(tasks, "task"),
-            plural(job.steps, "step"),
+            counted(tasks, "task"),
+            counted(job.steps, "step"),
             about(all),
             about(longest)
         );
@@ -105,12 +105,16 @@ fn text(submitted: &Submitted, args: &Args, run: &Run) -> String {
         }
     }
     if *absent > 0 {
-        text += &format!("{absent} steps cannot be computed, because data is unavailable or a download failed\n");
+        let steps = counted(*absent, "step");
+        text += &format!("{steps} cannot be computed, because data is unavailable or a download failed\n");
     }
     let suite = &args.of.suite;
     match (jobs.is_empty(), args.dry_run, queued) {
         (true, _, 0) => text += &format!("nothing to submit: {suite} is done\n"),
-        (true, _, queued) => text += &format!("nothing to submit: {queued} steps of {suite} are in the queue\n"),
+        (true, _, queued) => {
+            let (steps, verb) = (counted(*queued, "step"), if *queued == 1 { "is" } else { "are" });
+            text += &format!("nothing to submit: {steps} of {suite} {verb} in the queue\n");
+        }
         (false, true, _) => text += "nothing was submitted\n",
         (false, false, _) => {
             let Run { project, planned, .. } = run;

@@ -107,7 +107,7 @@ fn damage_is_found_and_made_good() {
     assert!(status.contains("tiny: 38 of 39 steps done, 3 of 4 trainings\n"), "{status}");
     assert!(status.contains("run `seesaw run tiny` to finish"), "{status}");
     let run = project.succeed(&["run", "tiny"]);
-    assert!(run.starts_with("tiny: 1 steps computed, 38 taken from the store"), "{run}");
+    assert!(run.starts_with("tiny: 1 step computed, 38 taken from the store"), "{run}");
     assert!(project.succeed(&["store", "verify"]).ends_with("all are whole\n"));
     assert!(project.results() == results);
 }
