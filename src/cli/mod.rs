@@ -204,7 +204,12 @@ fn parse() -> Result<Cli, clap::Error> {
             ));
         }
     }
-    Cli::from_arg_matches(&matches)
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    if !matches.subcommand_name().is_some_and(|name| takes(name, "remote")) {
+        // A variable names a remote store for all commands; one that does not use it should not fail because of it.
+        cli.global.options.remote = None;
+    }
+    Ok(cli)
 }
 
 impl Cli {

@@ -372,6 +372,33 @@ fn wrong_addresses_are_refused() {
     }
 }
 
+/// A variable with a wrong address is refused by the commands that use it, and only by those.
+#[test]
+fn a_wrong_address_is_no_matter_to_those_who_do_not_use_it() {
+    let project = new_project();
+    for (arguments, code) in [
+        (&["status"][..], 0),
+        (&["plan", "tiny", "--no-estimate"], 0),
+        (&["explain", "--suite", "tiny", "prepare emoji-subgroup"], 0),
+        (&["store"], 0),
+        (&["doctor"], 0),
+        (&["run", "tiny"], 2),
+        (&["fetch", "emoji"], 2),
+        (&["push", "tiny"], 2),
+        (&["submit", "tiny", "--dry-run"], 2),
+    ] {
+        let output = project.command(arguments).env("SEESAW_REMOTE", "ftp://example.org/a").output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", told(&output));
+        assert_eq!(
+            code == 2,
+            told(&output).contains("is of an unknown kind, `ftp`"),
+            "{arguments:?}: {}",
+            told(&output)
+        );
+    }
+    assert!(!project.root.join(".seesaw").exists());
+}
+
 /// A user and a password are sent to the server.
 #[test]
 fn a_password_is_sent() {
