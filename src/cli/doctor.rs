@@ -167,8 +167,8 @@ fn text(findings: &Findings) -> String {
         let free = store.free_bytes.map_or("unknown space".into(), gigabytes);
         lines.push(("store", format!("{}{state}, {free} free", store.path.display())));
         let locks = match (store.locks, &store.no_flock) {
-            (Some(Locks::Lease), Some(why)) => format!("lock files that are renewed: {why}"),
-            (Some(Locks::Lease), None) => "lock files that are renewed".into(),
+            (Some(Locks::Lease), Some(why)) => format!("`lease`: lock files that are renewed, since {why}"),
+            (Some(Locks::Lease), None) => "`lease`: lock files that are renewed".into(),
             (Some(Locks::Flock), _) => "`flock`".into(),
             (None, _) => "unknown: nothing can be written there".into(),
         };
@@ -276,6 +276,25 @@ mod tests {
         unavailable: memes.zip: accept the licence
         this machine has everything that a run needs
         ");
+    }
+
+    /// Locks go by the names of the documentation.
+    #[test]
+    fn locks_are_named() {
+        let mut found = findings();
+        let mut locks = |locks, no_flock: Option<&str>| {
+            let store = found.store.as_mut().unwrap();
+            (store.locks, store.no_flock) = (Some(locks), no_flock.map(str::to_owned));
+            let text = text(&found);
+            let line = text.lines().find_map(|line| line.strip_prefix("locks         "));
+            line.unwrap().to_owned()
+        };
+        assert_eq!(locks(Locks::Flock, None), "`flock`");
+        assert_eq!(locks(Locks::Lease, None), "`lease`: lock files that are renewed");
+        assert_eq!(
+            locks(Locks::Lease, Some("it is on sshfs")),
+            "`lease`: lock files that are renewed, since it is on sshfs"
+        );
     }
 
     /// Required things end up under `missing`, each with its remedy.
