@@ -90,7 +90,8 @@ impl Consent {
         if !is_asked {
             return Ok(());
         }
-        let hint = format!("start it with --yes; `seesaw plan {name} --summary` shows more");
+        let plan = run.project.command("plan", &run.planned.suite);
+        let hint = format!("start it with --yes; `{plan} --summary` shows more");
         if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
             // A computation can be stopped at any time, and goes on where it stopped.
             return match cost.is_large_download() {

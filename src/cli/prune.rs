@@ -30,6 +30,7 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args, devices: Devices) -> anyhow::Result<ExitCode> {
     let project = Project::find(&global.options)?;
     let mut engine = project.engine(devices, stop_on_signals()?)?;
+    project.check_store(&engine.store)?;
     let root = engine.store.root();
     if !args.shared && !args.dry_run && !is_inside(root, &project.root) {
         return Err(errors::usage(
@@ -75,9 +76,9 @@ fn text(pruned: &Pruned, args: &Args, all: bool) -> String {
     }
     let verb = if *dry_run { "would remove" } else { "removed" };
     text += &format!(
-        "{verb} {} and {} files: {}\n",
+        "{verb} {} and {}: {}\n",
         counted(removed.actions, "result"),
-        removed.objects,
+        counted(removed.objects, "file"),
         size(removed.size)
     );
     if kept.results > 0 {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::context::{Answer, Global, Suite, Tensors, print, stop_on_signals};
+use super::context::{Answer, Global, Suite, Tensors, counted, exit_code, print, stop_on_signals};
 use crate::engine::devices::Devices;
 use crate::engine::display::about;
 use crate::engine::key::Environment;
@@ -32,7 +32,8 @@ pub struct Args {
 /// Downloads what is not there, and submits what is pending and not in the queue.
 ///
 /// # Errors
-/// If the suite cannot be planned, the profile is wrong, or Slurm refuses a job.
+/// If the suite cannot be planned, the profile is wrong, or Slurm refuses a job. The exit code is that of a run with the same
+/// downloads.
 pub fn run(global: &Global, args: &Args, devices: Devices, tensors: Option<Tensors>) -> anyhow::Result<Answer> {
     let interrupt = stop_on_signals()?;
     let open = || Run::open(&global.options, &args.of.suite, devices.clone(), interrupt.clone());
@@ -79,11 +80,11 @@ pub fn run(global: &Global, args: &Args, devices: Devices, tensors: Option<Tenso
     if !global.quiet {
         print(&text(&submitted, args, &run))?;
     }
-    Ok(Answer::Done(ExitCode::SUCCESS))
+    // As of a run: that a download failed counts before unavailable data.
+    Ok(Answer::Done(fetched.map_or(ExitCode::SUCCESS, |fetched| exit_code(&fetched))))
 }
 
 fn text(submitted: &Submitted, args: &Args, run: &Run) -> String {
-    use super::context::counted;
     let Submitted { jobs, queued, absent } = submitted;
     let mut text = String::new();
     for (job, number) in jobs {
@@ -110,6 +111,7 @@ fn text(submitted: &Submitted, args: &Args, run: &Run) -> String {
     }
     let suite = &args.of.suite;
     match (jobs.is_empty(), args.dry_run, queued) {
+        (true, _, 0) if *absent > 0 => text += &format!("nothing to submit: all other steps of {suite} are done\n"),
         (true, _, 0) => text += &format!("nothing to submit: {suite} is done\n"),
         (true, _, queued) => {
             let (steps, verb) = (counted(*queued, "step"), if *queued == 1 { "is" } else { "are" });

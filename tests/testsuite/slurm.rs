@@ -342,6 +342,13 @@ fn a_submission_is_taken_back() {
     let cancelled = begin(&["cancel", "tiny"]).wait_with_output().unwrap();
     assert!(told(&cancelled).contains("nothing to cancel"), "{}", told(&cancelled));
     assert_eq!(std::fs::read_to_string(folder.path().join("cancelled")).unwrap(), "5\n");
+
+    // What is left without data is submitted, and the exit code is that of a run.
+    std::fs::remove_dir_all(project.root.join("downloads")).unwrap();
+    std::fs::remove_dir_all(project.root.join(".seesaw")).unwrap();
+    let without = begin(&["submit", "tiny"]).wait_with_output().unwrap();
+    assert_eq!(without.status.code(), Some(3), "{}", told(&without));
+    assert!(told(&without).contains("steps cannot be computed, because data is unavailable"), "{}", told(&without));
 }
 
 /// A task that asks for several GPUs gets a training for each of them, and all of them together take less time.

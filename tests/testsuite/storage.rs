@@ -116,7 +116,9 @@ fn damage_is_found_and_made_good() {
 #[test]
 fn a_store_that_is_not_there_is_told() {
     let project = Project::new();
-    for command in [&["store", "--store", "typo"][..], &["store", "verify", "--store", "typo"]] {
+    for command in
+        [&["store", "--store", "typo"][..], &["store", "verify", "--store", "typo"], &["prune", "--store", "typo"]]
+    {
         let output = project.run(command);
         assert_eq!(output.status.code(), Some(2), "{}", told(&output));
         assert!(told(&output).contains("there is no store in typo"), "{}", told(&output));
