@@ -152,8 +152,8 @@ fn judge(findings: &mut Findings) {
 fn text(findings: &Findings) -> String {
     let Findings { seesaw, libtorch, machine, threads, store, tools, unavailable, missing, advice } = findings;
     let mut lines: Vec<(&str, String)> = Vec::new();
-    let commit = seesaw.commit.as_ref().map_or(String::new(), |commit| format!(" at {commit}"));
-    lines.push(("seesaw", format!("{}{commit}, built by {}", seesaw.version, seesaw.rustc)));
+    let commit = seesaw.commit.as_ref().map_or(String::new(), |commit| format!("; the project is at {commit}"));
+    lines.push(("seesaw", format!("{}, built by {}{commit}", seesaw.version, seesaw.rustc)));
     let build = if libtorch.cuda_build { "CUDA" } else { "CPU" };
     lines.push(("libtorch", format!("{}, {build} build, in {}", libtorch.version, libtorch.folder.display())));
     lines.push(("device", device(libtorch)));
@@ -260,7 +260,7 @@ mod tests {
         let mut found = findings();
         judge(&mut found);
         insta::assert_snapshot!(text(&found), @r"
-        seesaw        0.1.0 at abc1234-dirty, built by rustc 1.92.0
+        seesaw        0.1.0, built by rustc 1.92.0; the project is at abc1234-dirty
         libtorch      2.13.0, CPU build, in /project/.libtorch/lib
         device        cpu (CUDA needs a CUDA build of libtorch and a GPU)
         threads       1, of 2 cores

@@ -597,7 +597,7 @@ fn finished_cells_are_rechecked() {
     project.succeed(&["run", "tiny"]);
     let said = project.succeed(&["recheck", "tiny", "--cells", "1", "--seed", "4"]);
     assert!(said.contains("equal bytes: it was computed on cpu") && said.contains(" 0 differ"), "{said}");
-    assert!(said.ends_with("the cells gave the same again; `seesaw report` shows it\n"), "{said}");
+    assert!(said.ends_with("the cells gave the same again; `seesaw report tiny` shows it\n"), "{said}");
     assert_eq!(std::fs::read_dir(project.root.join(".seesaw/tmp")).unwrap().count(), 0, "something is left behind");
     // The next run has only the report to make, which the bundle of the run has with what it shows.
     let shows = |what: &str| {

@@ -89,7 +89,10 @@ impl Submissions {
         for folder in numbers.into_iter().map(|number| folder.join(number.to_string())) {
             // A submission that was killed before it handed in a job has no such file.
             if folder.join(SUBMISSION).is_file() {
-                all.push(Submission { record: read(&folder.join(SUBMISSION))?, folder });
+                let record = read(&folder.join(SUBMISSION)).map_err(|error| {
+                    errors::with_hint(error, "remove its folder; `scancel` stops what is still in the queue")
+                })?;
+                all.push(Submission { record, folder });
             }
         }
         Ok(Submissions { folder, all })
