@@ -113,8 +113,15 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
         return Ok(path);
     }
     let exists = path.ancestors().find(|part| part.exists()).unwrap_or(&path);
-    let rest = path.strip_prefix(exists).unwrap_or(&path);
-    Ok(exists.canonicalize()?.join(rest))
+    let mut found = exists.canonicalize()?;
+    for part in path.strip_prefix(exists).unwrap_or(&path).components() {
+        match part {
+            // What does not exist is no link.
+            Component::ParentDir => drop(found.pop()),
+            part => found.push(part),
+        }
+    }
+    Ok(found)
 }
 
 /// A temporary file with the permissions that a new file has, which [`persist`] moves to its place.
@@ -187,6 +194,19 @@ mod tests {
         for values in [0, 100_000] {
             let error = super::write_json(std::path::Path::new("/dev/full"), &vec![0; values]).unwrap_err();
             assert!(super::errors::is_of_the_system(&error), "{error:#}");
+        }
+    }
+
+    /// What is before `..` may be a link, or not there.
+    #[cfg(unix)]
+    #[test]
+    fn dots_are_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(folder.join("a/b")).unwrap();
+        std::os::unix::fs::symlink(folder.join("a/b"), folder.join("link")).unwrap();
+        for (path, expected) in [("a/../x", "x"), ("link/../x/y", "a/x/y"), ("none/more/../x", "none/x"), ("x", "x")] {
+            assert_eq!(super::absolute(&folder.join(path)).unwrap(), folder.join(expected), "{path}");
         }
     }
 }

@@ -34,6 +34,10 @@ fn of_memory() -> [(&'static str, String); 2] {
     ]
 }
 
+/// Those of them that were not set by the user. Programs that this one starts do not get them: `sbatch` would pass them on to
+/// other machines.
+const OURS: &str = "SEESAW_OURS";
+
 /// The libraries that the loader of Linux loads before those that a program names. `build.rs` has `seesaw` name empty ones.
 const PRELOAD: &str = "LD_PRELOAD";
 
@@ -50,6 +54,11 @@ pub fn restore() -> anyhow::Result<Option<Tensors>> {
     // SAFETY: this is the only thread.
     unsafe {
         std::env::remove_var(PRELOAD_BEFORE);
+        let ours = std::env::var(OURS).unwrap_or_default();
+        for (name, _) in of_memory().iter().filter(|(name, _)| ours.split(',').any(|one| one == *name)) {
+            std::env::remove_var(name);
+        }
+        std::env::remove_var(OURS);
         match before.is_empty() {
             true => std::env::remove_var(PRELOAD),
             false => std::env::set_var(PRELOAD, before),
@@ -100,9 +109,10 @@ fn try_to_start(command: &mut Command) -> anyhow::Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let said = if said.is_empty() { output.status.to_string() } else { said };
     Err(errors::failed(
-        format!("libtorch could not be loaded from {}: {}", libtorch()?.display(), said.trim()),
+        format!("libtorch could not be loaded from {}: {said}", libtorch()?.display()),
         "add the folder of a library that was not found to LD_LIBRARY_PATH, or run `make` to build seesaw again",
     ))
 }
@@ -114,7 +124,8 @@ fn with_libtorch() -> anyhow::Result<Command> {
         command.env_remove(name);
     }
     command.env(IGNORED, ignored().join(",")).envs(FIXED);
-    command.envs(of_memory().into_iter().filter(|(name, _)| std::env::var_os(name).is_none()));
+    let ours: Vec<_> = of_memory().into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect();
+    command.env(OURS, ours.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",")).envs(ours);
     let before = std::env::var_os(PRELOAD).unwrap_or_default();
     if cfg!(target_os = "linux") {
         let mut libraries = before.clone();

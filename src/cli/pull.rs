@@ -22,7 +22,7 @@ fn text(PulledSuite { suite, remote, steps, pulled }: &PulledSuite, run: &Run) -
         counted(pulled.pulled, "result"),
         counted(pulled.files, "file"),
         size(pulled.size),
-        HumanCount(pulled.present as u64)
+        counted(pulled.present, "result")
     );
     if pulled.left_out.files > 0 {
         text += &format!(

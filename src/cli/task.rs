@@ -46,8 +46,8 @@ pub fn run(global: &Global, args: &Args, tensors: Option<Tensors>) -> anyhow::Re
         return Ok(Answer::Done(ExitCode::from(TOO_EARLY)));
     }
     let outcome = run_task(&run, &list, &args.list, args.index, execute, Style::Verbose)?;
-    // Otherwise the log of a task is empty that takes everything from a store.
+    // A task that takes everything from a store would leave an empty log.
     let steps = list.tasks.get(args.index).map_or(0, Vec::len);
-    say(format_args!("computed {} of {}", outcome.computed, counted(steps, "step")));
+    say(format_args!("the task has {}; computed: {}", counted(steps, "step"), outcome.computed));
     Ok(Answer::Done(exit_code(&outcome)))
 }

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::engine::key;
 use crate::engine::survey::State;
-use crate::errors;
+use crate::errors::{self, Class};
 use crate::planning::project::Project;
 use crate::progress::{Progress, Unit};
 use crate::steps::Kind;
@@ -142,7 +142,13 @@ fn check_for_tasks(out: &Path) -> anyhow::Result<()> {
                     "wait for them to end, or cancel them",
                 ));
             }
-            Err(error) => tracing::warn!("nobody knows whether tasks of {name} are in the queue: {error:#}"),
+            // Another machine may have handed them in.
+            Err(error) if errors::class_of(&error) == Class::Usage => {
+                tracing::warn!("nobody knows whether tasks of {name} are in the queue: {error:#}");
+            }
+            Err(error) => {
+                return Err(error.context(format!("nobody knows whether tasks of {name} are in the queue")));
+            }
         }
     }
     Ok(())
@@ -196,6 +202,7 @@ pub fn prune(project: &Project, engine: &mut Engine, keep: Duration, dry_run: bo
     let removes = !dry_run && store.exists();
     if removes {
         check_for_tasks(&project.root.join("out"))?;
+        engine.interrupt.check()?;
     }
     // What is looked at stays as it is until it is removed.
     let alone = if removes { Some(store.alone()?) } else { None };

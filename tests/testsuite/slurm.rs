@@ -170,7 +170,7 @@ fn tasks_read_through() {
         store.latest("train emoji-subgroup balgrad seed 1").unwrap().seconds
     });
     assert_eq!(seconds[0], seconds[1]);
-    assert!(std::fs::read_to_string(log(&submitted, "1/train-0.log")).unwrap().contains("computed 0 of "));
+    assert!(std::fs::read_to_string(log(&submitted, "1/train-0.log")).unwrap().contains("; computed: 0"));
 }
 
 /// A task that was cancelled or killed costs its own steps. The table says so, the status shows where, and a second submission
@@ -201,8 +201,8 @@ fn killed_tasks_are_made_good() {
         assert!(status.contains("ended without all of their steps: 1 task\n"), "{job} {kill}: {status}");
         assert!(status.contains(&format!("slurm/{}/train-0.log", number + 1)), "{status}");
         let said = std::fs::read_to_string(log(&submitted, &format!("{}/train-0.log", number + 1))).unwrap();
-        // Who is asked to stop has a last word.
-        assert_eq!(said.contains("\nerror: "), *kill == "scancel", "{said}");
+        // Who heard that it should stop has a last word.
+        assert_eq!(said.contains("\nerror: "), said.contains("stopping; "), "{said}");
         assert!(!said.contains("panicked"), "{said}");
         let table = String::from_utf8(submitted.files()["table1.md"].clone()).unwrap();
         assert!(table.contains('—'), "{table}");
@@ -294,13 +294,13 @@ fn without_slurm_a_submission_is_refused() {
     assert!(told(&wrong).contains("unknown field `partitoin`"), "{}", told(&wrong));
 }
 
-/// Commands that stand for those of Slurm: `sbatch` takes its time, `squeue` shows its setting and a job of somebody else with
-/// the number of ours, and `scancel` writes down what it cancels.
+/// Commands that stand for those of Slurm: `sbatch` takes its time, `squeue` shows the file `queue`, unless a setting says that it
+/// should not, and `scancel` writes down what it cancels.
 fn imitation(folder: &Path) -> std::ffi::OsString {
     let cancelled = folder.join("cancelled").display().to_string();
     for (name, script) in [
-        ("sbatch", "trap '' INT; sleep 2; echo 5".to_owned()),
-        ("squeue", "echo \"5|0|RUNNING|node|now|None|/home/other/${SQUEUE_STATES-job}.sh\"".to_owned()),
+        ("sbatch", "sleep 2; echo 5".to_owned()),
+        ("squeue", format!("[ -n \"$SQUEUE_STATES\" ] || cat {}", folder.join("queue").display())),
         ("scancel", format!("echo \"$@\" >> {cancelled}")),
     ] {
         let path = folder.join(name);
@@ -318,6 +318,11 @@ fn imitation(folder: &Path) -> std::ffi::OsString {
 fn a_submission_is_taken_back() {
     let (project, folder) = (project(1), tempfile::tempdir().unwrap());
     let path = imitation(folder.path());
+    let queue = |script: &Path| {
+        std::fs::write(folder.path().join("queue"), format!("5|0|RUNNING|node|now|None|{}\n", script.display()))
+            .unwrap();
+    };
+    queue(Path::new("/home/other/slurm/1/prepare.sh"));
     let begin = |arguments: &[&str]| {
         let mut command = project.command(arguments);
         command.env("PATH", &path).env("SQUEUE_STATES", "setting").process_group(0);
@@ -342,6 +347,21 @@ fn a_submission_is_taken_back() {
     let cancelled = begin(&["cancel", "tiny"]).wait_with_output().unwrap();
     assert!(told(&cancelled).contains("nothing to cancel"), "{}", told(&cancelled));
     assert_eq!(std::fs::read_to_string(folder.path().join("cancelled")).unwrap(), "5\n");
+
+    // Ours is known by its script, wherever the project is seen, and even if its number was never heard.
+    queue(Path::new("/nodes/see/tiny/slurm/1/train.sh"));
+    let record = log(&project, "1/submission.json");
+    std::fs::write(&record, r#"{"device": "cpu", "jobs": {"prepare": 5, "encode": 5, "finish": 5}}"#).unwrap();
+    let cancelled = begin(&["cancel", "tiny"]).wait_with_output().unwrap();
+    assert!(told(&cancelled).contains("1 task is cancelled"), "{}", told(&cancelled));
+    assert_eq!(std::fs::read_to_string(folder.path().join("cancelled")).unwrap(), "5\n5\n");
+
+    // Nobody knows whether tasks wait if `squeue` fails.
+    std::fs::remove_file(folder.path().join("queue")).unwrap();
+    let pruned = begin(&["prune", "--keep-days", "0"]).wait_with_output().unwrap();
+    assert_eq!(pruned.status.code(), Some(1), "{}", told(&pruned));
+    assert!(told(&pruned).contains("nobody knows whether tasks of tiny are in the queue"), "{}", told(&pruned));
+    queue(Path::new("/home/other/slurm/1/prepare.sh"));
 
     // What is left without data is submitted, and the exit code is that of a run.
     std::fs::remove_dir_all(project.root.join("downloads")).unwrap();

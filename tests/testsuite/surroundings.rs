@@ -170,7 +170,11 @@ fn only_commands_that_need_tensors_load_libtorch() {
     let tools = project.root.join("tools");
     std::fs::create_dir(&tools).unwrap();
     let tool = tools.join("nvidia-smi");
-    std::fs::write(&tool, "#!/bin/sh\necho \"$LD_PRELOAD\" >>\"${0%/*}/preloaded\"\n").unwrap();
+    std::fs::write(
+        &tool,
+        "#!/bin/sh\necho \"$LD_PRELOAD$MALLOC_ARENA_MAX$MIMALLOC_PURGE_DELAY\" >>\"${0%/*}/preloaded\"\n",
+    )
+    .unwrap();
     std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
     for mine in ["", "libm.so.6"] {

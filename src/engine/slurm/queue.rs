@@ -1,7 +1,6 @@
 //! Speaks to Slurm by its commands, in the formats that all its versions have. Accounting is not needed: what a task did is
 //! in the store.
 
-use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -99,7 +98,9 @@ impl Job<'_> {
     /// If there is no Slurm here, or it refuses the job.
     pub fn submit(&self) -> anyhow::Result<u64> {
         let remote = self.remote.map(Place::to_variable).transpose()?;
-        let output = output(&self.command(), remote.map(|remote| ("SEESAW_REMOTE", remote)))?;
+        let mut command = command(&self.command());
+        // Ctrl-C does not reach it: what it hands in has to be known.
+        let output = output(command.envs(remote.map(|remote| ("SEESAW_REMOTE", remote))).process_group(0))?;
         if !output.status.success() {
             return Err(errors::failed(
                 format!("Slurm refuses the job `{}`: {}", self.name, said(&output)),
@@ -122,7 +123,7 @@ pub fn queued() -> anyhow::Result<Vec<Queued>> {
     let user = unsafe { libc::getuid() };
     let user = format!("--user={user}");
     let words = ["squeue", "--noheader", "--array", &user, "--format=%F|%K|%T|%N|%S|%r|%o"].map(str::to_owned);
-    let output = output(&words, None)?;
+    let output = output(&mut command(&words))?;
     if !output.status.success() {
         return Err(errors::failed(
             format!("Slurm does not answer: {}", said(&output)),
@@ -152,30 +153,36 @@ pub fn cancel(jobs: &[u64]) -> anyhow::Result<()> {
         return Ok(());
     }
     let words: Vec<String> = ["scancel".to_owned()].into_iter().chain(jobs.iter().map(u64::to_string)).collect();
-    let output = output(&words, None)?;
+    let output = output(&mut command(&words))?;
     if !output.status.success() {
         return Err(errors::failed(format!("Slurm cancels nothing: {}", said(&output)), "try again, or use `scancel`"));
     }
     Ok(())
 }
 
-/// The output of a command of Slurm, with one more variable. The user's settings for `squeue` and `scancel` would change what
-/// they say and do. Ctrl-C does not reach the command: what it hands in has to be known.
-fn output(words: &[String], variable: Option<(&str, OsString)>) -> anyhow::Result<Output> {
+/// A command of Slurm. The user's settings for `squeue` and `scancel` would change what they say and do.
+fn command(words: &[String]) -> Command {
     let (program, arguments) = words.split_first().expect("a command begins with its program");
     let mut command = Command::new(program);
-    command.args(arguments).envs(variable).process_group(0);
+    command.args(arguments);
     let is_setting = |name: &str| name.starts_with("SQUEUE_") || name.starts_with("SCANCEL_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_setting)) {
         command.env_remove(name);
     }
-    command.output().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => errors::of_class(
-            Class::Usage,
-            format!("there is no `{program}` here"),
-            "call this on a node of a Slurm cluster; `seesaw run` computes on this machine alone",
-        ),
-        _ => anyhow::Error::new(error).context(format!("cannot start `{program}`")),
+    command
+}
+
+fn output(command: &mut Command) -> anyhow::Result<Output> {
+    command.output().map_err(|error| {
+        let program = command.get_program().display();
+        match error.kind() {
+            std::io::ErrorKind::NotFound => errors::of_class(
+                Class::Usage,
+                format!("there is no `{program}` here"),
+                "call this on a node of a Slurm cluster; `seesaw run` computes on this machine alone",
+            ),
+            _ => anyhow::Error::new(error).context(format!("cannot start `{program}`")),
+        }
     })
 }
 

@@ -87,7 +87,7 @@ impl Submissions {
         numbers.sort_unstable();
         let mut all = Vec::new();
         for folder in numbers.into_iter().map(|number| folder.join(number.to_string())) {
-            // A submission that was killed before it handed in a job has no such file.
+            // A submission that was killed before it handed in anything has no such file.
             if folder.join(SUBMISSION).is_file() {
                 let record = read(&folder.join(SUBMISSION)).map_err(|error| {
                     errors::with_hint(error, "remove its folder; `scancel` stops what is still in the queue")
@@ -111,13 +111,10 @@ impl Submissions {
         if self.all.is_empty() {
             return Ok(Vec::new());
         }
-        let mut jobs = BTreeMap::new();
-        for submission in &self.all {
-            jobs.extend(submission.record.jobs.iter().map(|(stage, job)| (*job, (submission, *stage))));
-        }
         let known = |task: Queued| {
-            let (submission, stage) = *jobs.get(&task.job)?;
-            submission.is_of(stage, &task).then_some((submission, stage, task))
+            let (submission, stage) =
+                self.all.iter().find_map(|submission| Some((submission, submission.stage_of(&task)?)))?;
+            Some((submission, stage, task))
         };
         Ok(queue::queued()?.into_iter().filter_map(known).collect())
     }
@@ -139,12 +136,17 @@ impl Submissions {
 }
 
 impl Submission {
-    /// Whether a task with the number of a job is of that job: another cluster, or Slurm after a long time, gives the same
-    /// numbers to others. The nodes may see the folder under another path.
-    fn is_of(&self, stage: Stage, task: &Queued) -> bool {
+    /// The job that a task in the queue is of, by its script: another cluster, or Slurm after a long time, gives the same
+    /// numbers to others. The nodes may see the folder under another path. A job without a number is one whose submission was
+    /// killed before it knew the number.
+    fn stage_of(&self, task: &Queued) -> Option<Stage> {
         let parts: Vec<_> = self.folder.components().rev().take(3).collect();
         let folder: PathBuf = parts.into_iter().rev().collect();
-        task.script.ends_with(folder.join(script(stage)))
+        let is_of = |stage: &Stage| {
+            task.script.ends_with(folder.join(script(*stage)))
+                && self.record.jobs.get(stage).is_none_or(|job| *job == task.job)
+        };
+        Stage::ALL.into_iter().find(is_of)
     }
 
     fn list(&self, stage: Stage) -> anyhow::Result<TaskList> {

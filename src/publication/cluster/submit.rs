@@ -16,6 +16,7 @@ use crate::engine::survey::State;
 use crate::errors;
 use crate::files;
 use crate::planning::calibration::Calibration;
+use crate::progress::say;
 use crate::publication::Run;
 use crate::steps::{Absence, Status};
 
@@ -95,6 +96,7 @@ impl Submit<'_> {
         let failed = absent_downloads(fetched).map(|(id, absence)| (planned.graph.node(id).step.label(), absence));
         write(&folder.join(format!("fetch{ABSENT}")), &failed.collect::<BTreeMap<String, &Absence>>())?;
         let mut record = Record { device: self.profile.device().to_owned(), jobs: BTreeMap::new() };
+        write(&folder.join(SUBMISSION), &record)?;
         let mut submitted = Vec::new();
         for (stage, tasks) in jobs {
             let mut after: Vec<u64> =
@@ -269,7 +271,13 @@ impl Submit<'_> {
         let jobs: Vec<u64> = record.jobs.values().copied().collect();
         if let Err(error) = queue::cancel(&jobs) {
             tracing::warn!("the jobs {jobs:?} stay in the queue: {error:#}");
-        } else if let Err(error) = std::fs::remove_dir_all(folder) {
+            return;
+        }
+        if !jobs.is_empty() {
+            let jobs: Vec<String> = jobs.iter().map(u64::to_string).collect();
+            say(format_args!("what was submitted is taken back: {}", jobs.join(", ")));
+        }
+        if let Err(error) = std::fs::remove_dir_all(folder) {
             tracing::warn!("cannot remove {}: {error}", folder.display());
         }
     }
