@@ -348,13 +348,25 @@ fn a_submission_is_taken_back() {
     assert!(told(&cancelled).contains("nothing to cancel"), "{}", told(&cancelled));
     assert_eq!(std::fs::read_to_string(folder.path().join("cancelled")).unwrap(), "5\n");
 
-    // Ours is known by its script, wherever the project is seen, and even if its number was never heard.
-    queue(Path::new("/nodes/see/tiny/slurm/1/train.sh"));
+    // Ours is known by its script, wherever the project is seen; even if its number was never heard, but then a suite of another
+    // project has the same name.
     let record = log(&project, "1/submission.json");
-    std::fs::write(&record, r#"{"device": "cpu", "jobs": {"prepare": 5, "encode": 5, "finish": 5}}"#).unwrap();
-    let cancelled = begin(&["cancel", "tiny"]).wait_with_output().unwrap();
-    assert!(told(&cancelled).contains("1 task is cancelled"), "{}", told(&cancelled));
-    assert_eq!(std::fs::read_to_string(folder.path().join("cancelled")).unwrap(), "5\n5\n");
+    let ours = log(&project, "1/train.sh");
+    let mut times = 1;
+    for (number, script, is_ours) in [
+        (r#", "train": 5"#, Path::new("/seen/elsewhere/tiny/slurm/1/train.sh"), true),
+        (r#", "train": 6"#, &ours, false),
+        ("", &ours, true),
+        ("", Path::new("/another/project/out/tiny/slurm/1/train.sh"), false),
+    ] {
+        queue(script);
+        std::fs::write(&record, format!(r#"{{"device": "cpu", "jobs": {{"prepare": 1{number}}}}}"#)).unwrap();
+        let cancelled = begin(&["cancel", "tiny"]).wait_with_output().unwrap();
+        let says = if is_ours { "1 task is cancelled" } else { "nothing to cancel" };
+        assert!(told(&cancelled).contains(says), "{number} {}: {}", script.display(), told(&cancelled));
+        times += usize::from(is_ours);
+        assert_eq!(std::fs::read_to_string(folder.path().join("cancelled")).unwrap(), "5\n".repeat(times));
+    }
 
     // Nobody knows whether tasks wait if `squeue` fails.
     std::fs::remove_file(folder.path().join("queue")).unwrap();

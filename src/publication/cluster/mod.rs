@@ -137,14 +137,14 @@ impl Submissions {
 
 impl Submission {
     /// The job that a task in the queue is of, by its script: another cluster, or Slurm after a long time, gives the same
-    /// numbers to others. The nodes may see the folder under another path. A job without a number is one whose submission was
-    /// killed before it knew the number.
+    /// numbers to others. The folder may be seen under another path meanwhile. A job without a number, whose submission was
+    /// killed before it knew it, goes by the whole path: other projects have suites of the same name.
     fn stage_of(&self, task: &Queued) -> Option<Stage> {
         let parts: Vec<_> = self.folder.components().rev().take(3).collect();
-        let folder: PathBuf = parts.into_iter().rev().collect();
-        let is_of = |stage: &Stage| {
-            task.script.ends_with(folder.join(script(*stage)))
-                && self.record.jobs.get(stage).is_none_or(|job| *job == task.job)
+        let end: PathBuf = parts.into_iter().rev().collect();
+        let is_of = |stage: &Stage| match self.record.jobs.get(stage) {
+            Some(job) => *job == task.job && task.script.ends_with(end.join(script(*stage))),
+            None => std::path::absolute(self.folder.join(script(*stage))).is_ok_and(|path| path == task.script),
         };
         Stage::ALL.into_iter().find(is_of)
     }
